@@ -1,0 +1,77 @@
+"""MS-TCN (Abu Farha and Gall, CVPR 2019) with the dilations of a Structure, over packed frames.
+
+The state dict has the keys and shapes of the usual nn.Conv1d implementation, so that weights move both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas_space.layers import DilatedConv, PointwiseConv
+from nas_space.structure import Structure
+
+
+class DilatedResidualLayer(nn.Module):
+    """Dilated convolution -> ReLU -> 1x1 convolution -> dropout -> add the input (section 3.1, equations 1 and 2)."""
+
+    def __init__(self, channels: int, kernel_size: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.conv_dilated = DilatedConv(channels, channels, kernel_size, dilation)
+        self.conv_1x1 = PointwiseConv(channels, channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
+        """``(frames, channels)`` -> ``(frames, channels)``."""
+        hidden = F.relu(self.conv_dilated(frames, offsets))
+        return frames + self.dropout(self.conv_1x1(hidden))
+
+
+class Stage(nn.Module):
+    """One stage: 1x1 convolution to the channels of the layers, the dilated layers, 1x1 convolution to the classes."""
+
+    def __init__(
+        self, in_channels: int, channels: int, classes: int, kernel_size: int, dilations: Sequence[int], dropout: float
+    ) -> None:
+        super().__init__()
+        self.conv_1x1 = PointwiseConv(in_channels, channels)
+        self.layers = nn.ModuleList(
+            DilatedResidualLayer(channels, kernel_size, dilation, dropout) for dilation in dilations
+        )
+        self.conv_out = PointwiseConv(channels, classes)
+
+    def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
+        """``(frames, in_channels)`` -> logits ``(frames, classes)``."""
+        hidden = self.conv_1x1(frames)
+        for layer in self.layers:
+            hidden = layer(hidden, offsets)
+        return self.conv_out(hidden)
+
+
+class MSTCN(nn.Module):
+    """The network: stage 1 reads features, each later stage the softmax of the stage before (section 3.2)."""
+
+    def __init__(
+        self, structure: Structure, feature_dim: int, classes: int, channels: int = 64, dropout: float = 0.5
+    ) -> None:
+        super().__init__()
+        kernel_size = structure.shape.kernel_size
+        first, *later = structure.stages()
+        self.structure = structure
+        self.stage1 = Stage(feature_dim, channels, classes, kernel_size, first, dropout)
+        self.stages = nn.ModuleList(
+            Stage(classes, channels, classes, kernel_size, dilations, dropout) for dilations in later
+        )
+
+    def forward(self, features: Tensor, offsets: Sequence[int]) -> Tensor:
+        """Packed features ``(frames, feature_dim)`` -> logits ``(stages, frames, classes)``.
+
+        ``offsets`` (videos + 1): where each video begins, and where the last one ends. No video sees another one.
+        """
+        logits = [self.stage1(features, offsets)]
+        for stage in self.stages:
+            logits.append(stage(F.softmax(logits[-1], dim=-1), offsets))
+        return torch.stack(logits)

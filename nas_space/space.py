@@ -1,0 +1,124 @@
+"""The search spaces, declared once with NNI mutables: what the tuners sample from and what NNI's web page is told.
+
+``python -m nas_space.space`` writes the search-space files that the experiments name (experiments/spaces/*.json).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nni.mutable import Categorical, MutableDict
+
+from nas_space.atomic_file import write_text
+from nas_space.bad_input import BadInput, run_command
+from nas_space.shape import MS_TCN, MSTCNShape
+
+POWERS_OF_TWO = tuple(2**exponent for exponent in range(11))
+"""The sparse candidates of the global search: 1, 2, 4, ..., 1024 (Gao et al., CVPR 2021, section 3.2)."""
+
+SPACES_FOLDER = Path(__file__).parent.parent / "experiments" / "spaces"
+
+
+def global_space(shape: MSTCNShape = MS_TCN, candidates: Sequence[int] = POWERS_OF_TWO) -> dict[str, Categorical[int]]:
+    """The space of the global search: one categorical choice of dilation for each searchable convolution, by label.
+
+    Raises:
+        BadInput: fewer than two candidates, a repeated one, or one that is not a whole number of at least 1.
+    """
+    _check_candidates("the candidates", candidates)
+    space = MutableDict({label: Categorical(list(candidates), label=label) for label in shape.paths})
+    choices = space.simplify()
+    # NNI's labels are of a type of its own, which YAML, for one, cannot write.
+    return {label: choices[label] for label in shape.paths}
+
+
+def to_nni(space: Mapping[str, Categorical[int]]) -> dict[str, dict[str, Any]]:
+    """A space as NNI's search-space JSON: flat, numeric, one short label a layer (what its web page can draw)."""
+    return {label: choice.as_legacy_dict() for label, choice in space.items()}
+
+
+def from_nni(search_space: Any, shape: MSTCNShape) -> dict[str, tuple[int, ...]]:
+    """Candidates by label from the search space that NNI hands to a tuner (the YAML's).
+
+    Raises:
+        BadInput: not a flat space of choices, a label without a layer or a layer without a choice, or bad candidates.
+    """
+    if not isinstance(search_space, dict):
+        raise BadInput("the search space must be an object of choices by layer label (see experiments/spaces)")
+    unknown = [label for label in search_space if label not in shape.paths]
+    missing = [label for label in shape.paths if label not in search_space]
+    size = f"{shape.num_stages} stages x {shape.num_layers} layers"
+    if unknown:
+        raise BadInput(f"the search space names {unknown[0]!r}, which is no layer of a network of {size}")
+    if missing:
+        raise BadInput(f"the search space has no choice for layer {missing[0]!r} of a network of {size}")
+    candidates: dict[str, tuple[int, ...]] = {}
+    for label in shape.paths:
+        choice = search_space[label]
+        if (
+            not isinstance(choice, dict)
+            or choice.get("_type") != "choice"
+            or not isinstance(choice.get("_value"), list)
+        ):
+            raise BadInput(f'the search space of layer {label!r} must be {{"_type": "choice", "_value": [...]}}')
+        _check_candidates(f"the candidates of layer {label!r}", choice["_value"])
+        candidates[label] = tuple(choice["_value"])
+    return candidates
+
+
+def _check_candidates(what: str, candidates: Sequence[Any]) -> None:
+    for value in candidates:
+        # bool is a subclass of int, and NNI would accept True and 1.0 for 1.
+        if type(value) is not int or value < 1:
+            raise BadInput(f"{what} must be whole numbers of at least 1, not {value!r}")
+    if len(set(candidates)) != len(candidates):
+        raise BadInput(f"{what} must differ, not {list(candidates)}")
+    if len(candidates) < 2:
+        raise BadInput(f"{what} must be at least two, not {list(candidates)}")
+
+
+def space_json(shape: MSTCNShape, candidates: Sequence[int]) -> str:
+    """The text of a search-space file: one layer a line."""
+    lines = [
+        f"  {json.dumps(label)}: {json.dumps(choice)}"
+        for label, choice in to_nni(global_space(shape, candidates)).items()
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+COMMITTED_SPACES = {
+    "ms_tcn_global.json": (MS_TCN, POWERS_OF_TWO),
+    "demo_global.json": (MSTCNShape(num_stages=2, num_layers=5), tuple(2**exponent for exponent in range(8))),
+}
+"""What this command writes when nothing else is asked for: name -> network and candidates."""
+
+
+def main() -> None:
+    """Write the search-space files for NNI: all committed ones, or one of your own."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nas_space.space",
+        description=main.__doc__,
+        epilog="example: python -m nas_space.space --num-stages 3 --output experiments/spaces/three_stages.json",
+    )
+    MSTCNShape.add_arguments(parser)
+    parser.add_argument(
+        "--candidates", type=int, nargs="+", default=list(POWERS_OF_TWO), help="dilations (default: 1 2 4 ... 1024)"
+    )
+    parser.add_argument("--output", type=Path, help="write the space of these options to this file")
+    arguments = parser.parse_args()
+    if arguments.output is None:
+        for name, (shape, candidates) in COMMITTED_SPACES.items():
+            write_text(SPACES_FOLDER / name, space_json(shape, candidates))
+            print(SPACES_FOLDER / name)
+    else:
+        shape = MSTCNShape.from_arguments(arguments)
+        write_text(arguments.output, space_json(shape, arguments.candidates))
+        print(arguments.output)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,68 @@
+"""What a trial tells the tuner with its final result: the one message that both sides must agree on.
+
+NNI can pair a result with the parameters of another trial, so a trial says itself which proposal it trained.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TrialReport:
+    """The outcome of one trial: metrics, or why there are none."""
+
+    uid: int | None
+    """Number of the proposal, as its parameters carry it in ``_uid``; None for a trial added on NNI's web page."""
+    trial: str | None
+    """NNI's id of the trial."""
+    structure: dict[str, int] | None
+    """Dilations by short label, as really trained."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """``default`` (what NNI and the tuner go by) and the metrics that it comes from."""
+    epochs: list[dict[str, float]] = field(default_factory=list)
+    """The metrics after each epoch."""
+    seconds: float | None = None
+    failure: str | None = None
+    """Why there is no result."""
+
+    def to_nni(self) -> dict[str, Any]:
+        """As a final result for NNI: the metrics, flat, and the rest as text, which NNI's page does not try to draw."""
+        trained = {
+            "trial": self.trial,
+            "structure": self.structure,
+            "epochs": self.epochs,
+            "seconds": self.seconds,
+            "failure": self.failure,
+        }
+        return {**self.metrics, "_uid": self.uid, "_trained": json.dumps(trained)}
+
+    @classmethod
+    def from_nni(cls, value: Any, parameters: Any, trial: str | None) -> TrialReport:
+        """From a final result as NNI hands it to a tuner, with the parameters and the trial that NNI pairs it with.
+
+        A trial command that reports a plain number, or a dict without our fields, is believed to have trained the
+        parameters. A ``default`` that is no finite number is a failure.
+        """
+        own = value if isinstance(value, dict) else {"default": value}
+        uid = own["_uid"] if "_uid" in own else parameters.get("_uid") if isinstance(parameters, dict) else None
+        trained = json.loads(own["_trained"]) if "_trained" in own else {}
+        fitness, failure = own.get("default"), trained.get("failure")
+        if failure is None and not _is_finite(fitness):
+            failure = f"the reported result is no finite number: {fitness!r}"
+        return cls(
+            uid=uid,
+            trial=trained.get("trial") or trial,
+            structure=trained.get("structure"),
+            metrics={} if failure else {name: number for name, number in own.items() if not name.startswith("_")},
+            epochs=trained.get("epochs") or [],
+            seconds=trained.get("seconds"),
+            failure=failure,
+        )
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

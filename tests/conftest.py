@@ -1,0 +1,58 @@
+"""Fixtures of the whole suite: real data where it is at hand, and small made-up data sets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with 50salads_mid_svm, 50salads_eval_svm and the metric fixtures; skips where there is none."""
+    folder = Path(os.environ.get("G2L_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not (folder / "metrics_fixture.npz").exists():
+        pytest.skip(f"no real data: set G2L_TEST_DATA to its folder (looked in {folder})")
+    return folder
+
+
+def write_dataset(
+    folder: Path,
+    train: int = 4,
+    test: int = 2,
+    frames: tuple[int, int] = (30, 60),
+    dim: int = 6,
+    classes: int = 3,
+    splits: int = 1,
+    seed: int = 0,
+) -> Path:
+    """A small data set in the standard layout: noisy one-hot labels as features, videos ``p00-1``, ``p00-2``, ..."""
+    random = np.random.default_rng(seed)
+    for part in ("features", "groundTruth", "splits"):
+        (folder / part).mkdir(parents=True)
+    names = [f"class_{index}" for index in range(classes)]
+    (folder / "mapping.txt").write_text("".join(f"{index} {name}\n" for index, name in enumerate(names)))
+    videos = [f"p{index // 2:02d}-{index % 2 + 1}" for index in range(train + test)]
+    for video in videos:
+        length = int(random.integers(*frames))
+        labels = np.repeat(random.integers(classes, size=length // 8 + 1), 8)[:length]
+        features = random.normal(size=(dim, length)).astype(np.float32) / 2
+        features[labels % dim, np.arange(length)] += 1
+        np.save(folder / "features" / f"{video}.npy", features)
+        (folder / "groundTruth" / f"{video}.txt").write_text("".join(names[label] + "\n" for label in labels))
+    for split in range(1, splits + 1):
+        shifted = videos[split - 1 :] + videos[: split - 1]
+        for part, chosen in (("train", shifted[:train]), ("test", shifted[train:])):
+            text = "".join(f"{video}.txt\n" for video in chosen)
+            (folder / "splits" / f"{part}.split{split}.bundle").write_text(text)
+    return folder
+
+
+@pytest.fixture
+def small_dataset(tmp_path: Path) -> Path:
+    """A made-up data set of 6 videos in one split, in a data root of its own (its parent)."""
+    return write_dataset(tmp_path / "data" / "small")

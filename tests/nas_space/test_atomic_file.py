@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from nas_space.atomic_file import write_atomically, write_json, write_text
+
+
+def test_new_content_replaces_the_old_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folders" / "file"
+    write_text(path, "old")
+    write_text(path, "é\n")
+    assert path.read_bytes() == b"\xc3\xa9\n"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_old_content_is_there_until_the_new_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def write(file: IO[bytes]) -> None:
+        file.write(b"half of ")
+        file.flush()
+        assert path.read_text() == "old"
+        file.write(b"the new")
+
+    write_atomically(path, write)
+    assert path.read_text() == "half of the new"
+
+
+def test_who_reads_the_old_content_reads_it_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with path.open() as reader:
+        write_text(path, "new")
+        assert reader.read() == "old"
+
+
+@pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("before", [{}, {"file": "old"}], ids=["no file", "old file"])
+def test_a_writer_that_fails_changes_nothing(
+    tmp_path: Path, before: dict[str, str], fault: type[BaseException]
+) -> None:
+    for name, text in before.items():
+        (tmp_path / name).write_text(text)
+
+    def write(file: IO[bytes]) -> None:
+        file.write(b"half")
+        raise fault
+
+    with pytest.raises(fault):
+        write_atomically(tmp_path / "file", write)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == before
+
+
+def test_a_file_that_cannot_be_replaced_leaves_no_temporary_one(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        write_text(tmp_path / "folder", "text")
+    assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
+
+
+def test_json_is_indented_and_ends_its_last_line(tmp_path: Path) -> None:
+    write_json(tmp_path / "file.json", {"a": [1.5, None]})
+    assert (tmp_path / "file.json").read_text() == '{\n  "a": [\n    1.5,\n    null\n  ]\n}\n'
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_json_has_no_nan(tmp_path: Path, number: float) -> None:
+    path = tmp_path / "file.json"
+    write_json(path, "old")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"loss": [1.0, number]})
+    assert json.loads(path.read_text()) == "old"
+    assert list(tmp_path.iterdir()) == [path]

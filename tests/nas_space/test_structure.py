@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas_space.bad_input import BadInput
+from nas_space.shape import MS_TCN, MSTCNShape
+from nas_space.structure import ReceptiveField, Structure
+from tests.nas_space.generators import structures
+
+SMALL = MSTCNShape(num_stages=2, num_layers=2)
+BY_LABEL = {"s1l0": 1, "s1l1": 3, "s2l0": 9, "s2l1": 27}
+BY_PATH = {
+    "stage1.layers.0.conv_dilated": 1,
+    "stage1.layers.1.conv_dilated": 3,
+    "stages.0.layers.0.conv_dilated": 9,
+    "stages.0.layers.1.conv_dilated": 27,
+}
+
+
+def test_hand_designed_dilations_double_from_layer_to_layer() -> None:
+    assert Structure.hand().stages() == [(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)] * 4
+    assert Structure.hand(MSTCNShape(3, 2)).dilations == (1, 2, 1, 2, 1, 2)
+
+
+def test_one_structure_by_order_by_label_and_by_path() -> None:
+    structure = Structure((1, 3, 9, 27), SMALL)
+    assert Structure.from_labels(BY_LABEL, SMALL) == Structure.from_paths(BY_PATH, SMALL) == structure
+    assert list(structure.by_label().items()) == list(BY_LABEL.items())
+    assert list(structure.by_path().items()) == list(BY_PATH.items())
+    assert structure.stages() == [(1, 3), (9, 27)]
+    assert str(structure) == "1 3 | 9 27"
+
+
+@given(structures(), st.randoms())
+def test_names_tell_a_structure_in_any_order(structure: Structure, random: Any) -> None:
+    def shuffled(dilations: dict[str, int]) -> dict[str, int]:
+        return dict(random.sample(list(dilations.items()), len(dilations)))
+
+    assert Structure.from_labels(shuffled(structure.by_label()), structure.shape) == structure
+    assert Structure.from_paths(shuffled(structure.by_path()), structure.shape) == structure
+
+
+def test_equal_dilations_of_equal_shapes_are_one_structure() -> None:
+    plain = Structure((1, 3, 9, 27), SMALL)
+    others: list[Any] = [[1, 3, 9, 27], np.array([1, 3, 9, 27]), (1, 3, 9, np.int64(27))]
+    assert {plain, *(Structure(dilations, MSTCNShape(2, 2)) for dilations in others)} == {plain}
+    assert plain != Structure((1, 3, 9, 28), SMALL)
+    assert plain != Structure((1, 3, 9, 27), MSTCNShape(1, 4))
+
+
+def test_dilations_become_plain_integers() -> None:
+    assert [type(dilation) for dilation in Structure(tuple(np.array([1, 3, 9, 27])), SMALL).dilations] == [int] * 4
+
+
+def test_a_structure_does_not_change() -> None:
+    structure = Structure.hand(SMALL)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        structure.dilations = (1, 1, 1, 1)  # type: ignore[misc]
+    structure.by_label()["s1l0"] = 7
+    assert structure == Structure.hand(SMALL)
+
+
+@pytest.mark.parametrize("number", [3, 5])
+def test_the_number_of_dilations_is_the_number_of_layers(number: int) -> None:
+    with pytest.raises(BadInput, match=f"^a structure needs 4 dilations, not {number}$"):
+        Structure((1,) * number, SMALL)
+
+
+def test_an_unknown_layer_is_named() -> None:
+    with pytest.raises(BadInput, match=r"^unknown layer 's3l0': an MS-TCN of 2 stages x 2 layers"):
+        Structure.from_labels({**BY_LABEL, "s3l0": 1}, SMALL)
+    with pytest.raises(BadInput, match=r"^unknown layer 's1l0'"):
+        Structure.from_paths({**BY_PATH, "s1l0": 1}, SMALL)
+
+
+@pytest.mark.parametrize("label", BY_LABEL)
+def test_a_missing_layer_is_named(label: str) -> None:
+    path = SMALL.paths[label]
+    with pytest.raises(BadInput, match=f"^layer '{label}' has no dilation"):
+        Structure.from_labels({name: value for name, value in BY_LABEL.items() if name != label}, SMALL)
+    with pytest.raises(BadInput, match=f"^layer '{path}' has no dilation"):
+        Structure.from_paths({name: value for name, value in BY_PATH.items() if name != path}, SMALL)
+
+
+@pytest.mark.parametrize("value", [True, np.True_, 1.0, 2.5, float("nan"), Fraction(2), "2", None, [2]])
+def test_a_dilation_is_a_whole_number(value: Any) -> None:
+    with pytest.raises(BadInput, match=r"^the dilation of layer 's2l0' must be a whole number, not "):
+        Structure.from_labels({**BY_LABEL, "s2l0": value}, SMALL)
+
+
+@pytest.mark.parametrize("value", [0, -4, np.int64(0)])
+def test_a_dilation_is_at_least_1(value: Any) -> None:
+    message = f"^the dilation of layer 'stages.0.layers.0.conv_dilated' must be at least 1, not {value}$"
+    with pytest.raises(BadInput, match=message):
+        Structure.from_paths({**BY_PATH, "stages.0.layers.0.conv_dilated": value}, SMALL)
+    with pytest.raises(BadInput, match=f"^the dilation of layer 's2l0' must be at least 1, not {value}$"):
+        Structure((1, 3, value, 27), SMALL)
+
+
+def test_receptive_field_of_the_hand_designed_network() -> None:
+    field = ReceptiveField.of(Structure.hand(MS_TCN))
+    assert field.layers == ((3, 5, 9, 17, 33, 65, 129, 257, 513, 1025),) * 4
+    assert field.stages == (2047,) * 4  # 1 + 2 * 1023: 1023 frames to each side
+    assert field.network == 8185  # 1 + 2 * 4 * 1023
+
+
+def test_receptive_field_of_kernels_of_5_frames() -> None:
+    field = ReceptiveField.of(Structure((1, 3, 2, 5), MSTCNShape(2, 2, kernel_size=5)))
+    assert field.layers == ((5, 13), (9, 21))  # 2 d frames to each side, and the one in the middle
+    assert field.stages == (17, 29)  # 2 + 6 and 4 + 10 frames to each side
+    assert field.network == 45  # 8 + 14 frames to each side
