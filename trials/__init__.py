@@ -1,0 +1,1 @@
+"""Train one structure and judge it: data, loss, metrics, training, and the commands around them."""

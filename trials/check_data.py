@@ -1,0 +1,201 @@
+"""Check a data set without training: every fault with its file, and a table of what is there."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from tqdm import tqdm
+
+from nas_space.bad_input import BadInput, run_command
+from trials.data_arguments import add_holdout_arguments, split_number
+from trials.dataset import Dataset, background_classes, common_frames, cut_warning, find_dataset, open_features, sample
+from trials.holdout import hold_out
+from trials.known_datasets import defaults_of
+from trials.metrics import Segments
+
+Result = TypeVar("Result")
+
+
+Splits = dict[int, tuple[tuple[str, ...], tuple[str, ...]]]
+"""Training and test videos by number of the split."""
+
+
+@dataclass
+class DataCheck:
+    """The check of one data set: faults, and statistics of what is in order."""
+
+    dataset: Dataset
+    background: Sequence[str] = ()
+    faults: list[str] = field(default_factory=list)
+    splits: Splits = field(default_factory=dict)
+    feature_dims: dict[str, int] = field(default_factory=dict)
+    """Feature dimension of each video."""
+    frames: dict[str, int] = field(default_factory=dict)
+    """Frames of each video in order, as the network reads them."""
+    segments: dict[str, int] = field(default_factory=dict)
+    """Segments of each video in order, background left out."""
+    class_frames: Counter[str] = field(default_factory=Counter)
+    cuts: list[int] = field(default_factory=list)
+    """By how many frames features and labels differ, where they do."""
+
+    def attempt(self, check: Callable[[], Result]) -> Result | None:
+        """The result of a check; None if it fails, and the fault is noted."""
+        try:
+            return check()
+        except BadInput as fault:
+            if str(fault) not in self.faults:
+                self.faults.append(str(fault))
+            return None
+
+    def videos(self) -> list[str]:
+        """All videos of the splits."""
+        return sorted({video for parts in self.splits.values() for videos in parts for video in videos})
+
+    def check_files(self, splits: Sequence[int]) -> None:
+        """Check mapping and bundles, and that every video has its two files; read no features."""
+        self.attempt(lambda: self.dataset.classes)
+        for number in splits:
+            found = self.attempt(partial(self.dataset.split, number))
+            if found is not None:
+                self.splits[number] = found
+        for video in self.videos():
+            for path, what in (
+                (self.dataset.feature_path(video), "feature"),
+                (self.dataset.label_path(video), "label"),
+            ):
+                if not path.is_file():
+                    self.faults.append(f"{path}: no such {what} file")
+
+    def check_videos(self) -> None:
+        """Read every video that has its files."""
+        for video in tqdm(self.videos(), unit="video", disable=None, leave=False):
+            self._check_video(video)
+        usual = Counter(self.feature_dims.values()).most_common(1)
+        for video, dim in self.feature_dims.items():
+            if dim != usual[0][0]:
+                path = self.dataset.feature_path(video)
+                self.faults.append(f"{path}: {dim} channels, but most files have {usual[0][0]}")
+
+    def _check_video(self, video: str) -> None:
+        dataset, path, labels = self.dataset, self.dataset.feature_path(video), None
+        if dataset.label_path(video).is_file() and self.attempt(lambda: dataset.classes) is not None:
+            labels = self.attempt(lambda: dataset.labels(video))
+        features = self.attempt(lambda: open_features(path)) if path.is_file() else None
+        if features is None:
+            return
+        self.feature_dims[video] = features.shape[0]
+        sampled = self.attempt(lambda: sample(features, dataset.sample_rate, path))
+        if labels is None or sampled is None:
+            return
+        frames = self.attempt(lambda: common_frames(path, features.shape[1], len(labels)))
+        if frames is None:
+            return
+        if features.shape[1] != len(labels):
+            self.cuts.append(abs(features.shape[1] - len(labels)))
+        self.frames[video] = len(labels[: frames : dataset.sample_rate])
+        self.segments[video] = len(Segments.of(labels[:frames], {dataset.class_ids[name] for name in self.background}))
+        shares = np.bincount(labels[:frames], minlength=len(dataset.classes))
+        self.class_frames.update(dict(zip(dataset.classes, map(int, shares), strict=True)))
+
+    def summary(self) -> dict[str, Any]:
+        """The statistics as JSON content."""
+        total = max(1, self.class_frames.total())
+        return {
+            "videos": len(self.frames),
+            "frames": sum(self.frames.values()),
+            "sample_rate": self.dataset.sample_rate,
+            "feature_dimensions": sorted(set(self.feature_dims.values())),
+            "segments_per_video": round(float(np.mean(list(self.segments.values()))), 1) if self.segments else None,
+            "splits": {
+                number: {
+                    part: _lengths([self.frames[video] for video in videos if video in self.frames])
+                    for part, videos in zip(("train", "test"), parts, strict=True)
+                }
+                for number, parts in self.splits.items()
+            },
+            "classes": {name: round(100 * count / total, 2) for name, count in self.class_frames.most_common()},
+            "faults": self.faults,
+        }
+
+
+def _lengths(frames: list[int]) -> dict[str, Any]:
+    if not frames:
+        return {"videos": 0}
+    middle = {"median": float(np.median(frames)), "mean": round(float(np.mean(frames)), 1)}
+    return {"videos": len(frames), "min": min(frames), **middle, "max": max(frames)}
+
+
+def print_summary(content: dict[str, Any]) -> None:
+    """The statistics as a table."""
+    dims = "/".join(map(str, content["feature_dimensions"]))
+    print(
+        f"{content['videos']} videos, {content['frames']} frames (every {content['sample_rate']}. is read), "
+        f"{len(content['classes'])} classes, feature dimension {dims}, "
+        f"{content['segments_per_video']} segments a video without background"
+    )
+    print(f"\n{'split':<8}{'part':<7}{'videos':>7}{'frames: min':>13}{'median':>9}{'mean':>9}{'max':>7}")
+    for number, parts in content["splits"].items():
+        for part, row in parts.items():
+            lengths = [f"{row.get(name, '-'):>{width}}" for name, width in (("min", 13), ("median", 9), ("mean", 9))]
+            print(f"{number:<8}{part:<7}{row['videos']:>7}{''.join(lengths)}{row.get('max', '-'):>7}")
+    print("\nshare of frames in percent")
+    for name, share in content["classes"].items():
+        print(f"{share:7.2f}  {name}")
+
+
+def main() -> None:
+    """Check every file of a data set; print statistics, or every fault with its file (exit code 2)."""
+    parser = argparse.ArgumentParser(
+        prog="python -m trials.check_data",
+        description=main.__doc__,
+        epilog="example: python -m trials.check_data data/50salads",
+    )
+    parser.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="the data set (or --dataset)")
+    parser.add_argument("--dataset", metavar="NAME", help="its name in the data root")
+    parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
+    parser.add_argument("--split", metavar="K", help="check the videos of this split only (default: of all splits)")
+    parser.add_argument("--sample-rate", type=int, metavar="N", help="read every N-th frame (default: the data set's)")
+    parser.add_argument("--files-only", action="store_true", help="only check that the files are there (for a search)")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_holdout_arguments(parser, fraction=0.25)
+    arguments = parser.parse_args()
+    if (arguments.folder is None) == (arguments.dataset is None):
+        raise BadInput("give either the folder of a data set, or its name with --dataset")
+    folder = arguments.folder.resolve() if arguments.folder is not None else None
+    name = folder.name if folder is not None else arguments.dataset
+    dataset = find_dataset(name, folder.parent if folder is not None else arguments.data_root, arguments.sample_rate)
+
+    check = DataCheck(dataset)
+    check.background = check.attempt(lambda: background_classes(name, dataset.classes)) or ()
+    check.check_files(dataset.splits() if arguments.split is None else [split_number(arguments.split)])
+    group = arguments.group if arguments.group is not None else defaults_of(name).group
+    for train, _ in check.splits.values():
+        check.attempt(partial(hold_out, train, arguments.validation_fraction, arguments.validation_seed, group))
+    if not arguments.files_only:
+        check.check_videos()
+        if arguments.json:
+            print(json.dumps(check.summary(), indent=2))
+        else:
+            print_summary(check.summary())
+    elif not check.faults:
+        print(f"{dataset.folder}: {len(check.videos())} videos, all files are there")
+    if check.cuts:
+        warnings.warn(cut_warning(len(check.cuts), len(check.videos()), max(check.cuts)), stacklevel=1)
+    for fault in check.faults:
+        print(f"fault: {fault}", file=sys.stderr)
+    if check.faults:
+        raise BadInput(f"{dataset.folder}: {len(check.faults)} fault(s), listed above")
+
+
+if __name__ == "__main__":
+    run_command(main)

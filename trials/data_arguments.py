@@ -1,0 +1,73 @@
+"""Command-line options that say which data to read; several commands share them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas_space.bad_input import BadInput
+from trials.dataset import Dataset, background_classes, find_dataset
+from trials.holdout import hold_out
+from trials.known_datasets import defaults_of
+
+
+def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which data set, and how to read it."""
+    group = parser.add_argument_group("data")
+    group.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
+    group.add_argument("--dataset", required=True, metavar="NAME", help="folder of the data set in the data root")
+    group.add_argument("--sample-rate", type=int, metavar="N", help="read every N-th frame (default: the data set's)")
+    group.add_argument(
+        "--background", nargs="*", metavar="CLASS", help="classes that edit and F1 leave out (default: the data set's)"
+    )
+
+
+def add_holdout_arguments(parser: argparse.ArgumentParser, fraction: float) -> None:
+    """Which training videos are held out for validation."""
+    group = parser.add_argument_group("validation")
+    group.add_argument(
+        "--validation-fraction",
+        type=float,
+        default=fraction,
+        metavar="F",
+        help="share of the training videos to hold out (default: %(default)s)",
+    )
+    group.add_argument("--validation-seed", type=int, default=0, metavar="S", help="which ones (default: %(default)s)")
+    group.add_argument(
+        "--group",
+        metavar="REGEX",
+        help="videos with an equal first match group stay together (default: the data set's)",
+    )
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set as the options name it: what to read, and which classes are background."""
+
+    name: str
+    dataset: Dataset
+    background: tuple[str, ...]
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> Task:
+        """The task that the options name."""
+        dataset = find_dataset(arguments.dataset, arguments.data_root, arguments.sample_rate)
+        background = background_classes(arguments.dataset, dataset.classes, arguments.background)
+        return cls(arguments.dataset, dataset, background)
+
+
+def held_out(arguments: argparse.Namespace, videos: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Training and validation videos as the options divide them; no validation videos where the fraction is 0."""
+    if arguments.validation_fraction == 0:
+        return tuple(videos), ()
+    group = arguments.group if arguments.group is not None else defaults_of(arguments.dataset).group
+    return hold_out(videos, arguments.validation_fraction, arguments.validation_seed, group)
+
+
+def split_number(text: str) -> int:
+    """The number of a split as given on the command line. Raises BadInput for anything else."""
+    if not (text.isascii() and text.isdigit()):
+        raise BadInput(f"--split must be the number of a split, not {text!r}")
+    return int(text)

@@ -1,0 +1,122 @@
+"""Score any folder of predicted label files against the true ones."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from nas_space.bad_input import BadInput, run_command
+from trials.dataset import length_tolerance
+from trials.label_files import Labels, read_bundle, read_lines
+from trials.metrics import METRICS, Scores
+from trials.table import metrics_table
+
+
+def read_predicted_lines(folder: Path, video: str) -> list[str]:
+    """The predicted class names of a video: ``VIDEO.txt``, or ``VIDEO`` as MS-TCN's code writes it.
+
+    MS-TCN's files hold a heading (``### Frame level recognition: ###``), then all class names in one line.
+    """
+    path = folder / f"{video}.txt"
+    if not path.exists() and (folder / video).is_file():
+        path = folder / video
+    lines = read_lines(path)
+    if lines and lines[0].startswith("###"):
+        lines = " ".join(lines[1:]).split()
+    if not lines:
+        raise BadInput(f"{path}: empty label file")
+    return lines
+
+
+def predicted_videos(folder: Path) -> tuple[str, ...]:
+    """The videos that a folder has predictions of."""
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: no such folder")
+    videos = {path.stem for path in folder.glob("*.txt")}
+    videos |= {path.name for path in folder.iterdir() if path.is_file() and not path.suffix and path.name[0] != "."}
+    if not videos:
+        raise BadInput(f"{folder}: no label files there")
+    return tuple(sorted(videos))
+
+
+def score_folders(
+    ground_truth: Path, predictions: Path, videos: tuple[str, ...], background: list[str] | None
+) -> tuple[Scores, list[str]]:
+    """Scores of label files, and the class names by id.
+
+    Args:
+        background: class names to leave out of edit and F1; None: ``background``, if a true label file names it.
+
+    Raises:
+        BadInput: a file is missing or empty, or the lengths of two files differ by more than ``length_tolerance``.
+    """
+    true_lines = [read_lines(ground_truth / f"{video}.txt") for video in videos]
+    predicted_lines = [read_predicted_lines(predictions, video) for video in videos]
+    true_names = {name for lines in true_lines for name in lines}
+    classes = sorted(true_names | {name for lines in predicted_lines for name in lines})
+    ids = {name: identifier for identifier, name in enumerate(classes)}
+    names = ["background"] if background is None and "background" in true_names else background or []
+    for name in names:
+        if name not in ids:
+            raise BadInput(f"background class {name!r} is in none of the label files")
+
+    scores = Scores(len(classes), frozenset(ids[name] for name in names))
+    cut = 0
+    for video, true, predicted in zip(videos, true_lines, predicted_lines, strict=True):
+        if not true:
+            raise BadInput(f"{ground_truth / video}.txt: empty label file")
+        if abs(len(true) - len(predicted)) > length_tolerance(len(true)):
+            raise BadInput(f"{predictions / video}.txt: {len(predicted)} frames, but {len(true)} are labelled")
+        cut += len(true) != len(predicted)
+        frames = min(len(true), len(predicted))
+        scores.add(_ids(predicted[:frames], ids), _ids(true[:frames], ids))
+    if cut:
+        warnings.warn(f"{cut} of {len(videos)} predictions differ in length: cut to the shorter", stacklevel=2)
+    return scores, classes
+
+
+def _ids(lines: list[str], ids: dict[str, int]) -> Labels:
+    return np.fromiter(map(ids.__getitem__, lines), dtype=np.int64, count=len(lines))
+
+
+def main() -> None:
+    """Score predicted label files: accuracy, edit and F1@10,25,50 in percent, as MS-TCN's evaluation defines them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m trials.evaluate",
+        description=main.__doc__,
+        epilog="example: python -m trials.evaluate --ground-truth data/gtea/groundTruth --predictions predictions",
+    )
+    parser.add_argument("--ground-truth", type=Path, required=True, metavar="DIR", help="folder of VIDEO.txt")
+    parser.add_argument("--predictions", type=Path, required=True, metavar="DIR", help="folder of VIDEO.txt (or VIDEO)")
+    parser.add_argument("--videos", type=Path, metavar="BUNDLE", help="which videos (default: all that are predicted)")
+    parser.add_argument(
+        "--background",
+        nargs="*",
+        metavar="NAME",
+        help="classes that edit and F1 leave out (default: 'background', if there is one; no name: none)",
+    )
+    parser.add_argument("--per-class", action="store_true", help="also score each class")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    arguments = parser.parse_args()
+    videos = read_bundle(arguments.videos) if arguments.videos else predicted_videos(arguments.predictions)
+    scores, classes = score_folders(arguments.ground_truth, arguments.predictions, videos, arguments.background)
+    by_class = {name: scores.class_metrics(index) for index, name in enumerate(classes)}
+    if arguments.json:
+        result: dict[str, object] = {"videos": len(videos), **scores.metrics()}
+        result["background"] = [classes[index] for index in sorted(scores.background)]
+        if arguments.per_class:
+            result["classes"] = by_class
+        print(json.dumps(result, indent=2))
+        return
+    rows: dict[str, dict[str, float | None]] = {f"{len(videos)} videos": dict(scores.metrics())}
+    if arguments.per_class:
+        rows |= by_class
+    print(metrics_table(rows, METRICS))
+
+
+if __name__ == "__main__":
+    run_command(main)

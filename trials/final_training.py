@@ -1,0 +1,181 @@
+"""One final training: train a structure from scratch, score it once on the test videos, keep all in a folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from tqdm import tqdm
+
+from nas_space.atomic_file import write_json, write_text
+from nas_space.bad_input import BadInput
+from nas_space.ms_tcn import MSTCN
+from nas_space.structure import Structure
+from trials.checkpoint import Checkpoint, load_torch, save_checkpoint, save_torch, versions
+from trials.data_arguments import Task
+from trials.metrics import METRICS, objective_value
+from trials.training import Training, TrainingSettings, score_network
+
+Keep = Literal["last", "best"]
+
+
+@dataclass(frozen=True)
+class FinalTraining:
+    """What to train, on what, and how; equal descriptions give equal numbers on a CPU."""
+
+    task: Task
+    split: int
+    structure: Structure
+    settings: TrainingSettings
+    train_videos: tuple[str, ...]
+    validation_videos: tuple[str, ...]
+    test_videos: tuple[str, ...]
+    keep: Keep
+    channels: int = 64
+
+    def describe(self) -> dict[str, Any]:
+        """The description as JSON, as the output folder keeps it."""
+        return {
+            "dataset": self.task.name,
+            "split": self.split,
+            "sample_rate": self.task.dataset.sample_rate,
+            "background": list(self.task.background),
+            "structure": self.structure.by_path(),
+            "settings": {**asdict(self.settings), "decay_epochs": list(self.settings.decay_epochs)},
+            "channels": self.channels,
+            "keep": self.keep,
+            "train_videos": list(self.train_videos),
+            "validation_videos": list(self.validation_videos),
+            "test_videos": list(self.test_videos),
+        }
+
+    def run(self, output: Path, device: torch.device) -> dict[str, Any]:
+        """Train, or go on with the training that ``output`` holds, and write its results; returns metrics.json.
+
+        Raises:
+            BadInput: the data is faulty, or ``output`` holds a training with another description.
+        """
+        description = self.describe()
+        finished = _finished(output, description)
+        if finished is not None:
+            print(f"{output}: already trained", file=sys.stderr)
+            return finished
+        dataset = self.task.dataset
+        feature_dim = dataset.feature_dim(self.train_videos[0])
+        dataset.check(self.train_videos + self.validation_videos + self.test_videos, feature_dim)
+
+        torch.manual_seed(self.settings.seed)
+        network = MSTCN(self.structure, feature_dim, len(dataset.classes), self.channels)
+        training = Training(network, self.settings, device)
+        history: list[dict[str, Any]] = []
+        best: dict[str, Any] | None = None
+        unfinished = output / "training.pt"
+        if unfinished.exists():
+            state = load_torch(unfinished)
+            if state.get("run") != description:
+                raise BadInput(f"{output}: holds an unfinished training with other settings; choose another --output")
+            training.load_state_dict(state["training"])
+            history, best = state["history"], state["best"]
+            print(f"{output}: resumed after epoch {training.epoch}", file=sys.stderr)
+
+        steps = -(-len(self.train_videos) // self.settings.batch_size)
+        with tqdm(
+            total=self.settings.epochs * steps, initial=training.epoch * steps, unit="step", disable=None
+        ) as progress:
+            while training.epoch < self.settings.epochs:
+                started = time.monotonic()
+                learning_rate = training.schedule.get_last_lr()[0]
+                loss = training.run_epoch(dataset, self.train_videos, progress.update)
+                row: dict[str, Any] = {"epoch": training.epoch, "loss": loss, "learning_rate": learning_rate}
+                if self.validation_videos:
+                    row |= score_network(network, dataset, self.validation_videos, self.task.background, device)
+                row["seconds"] = round(time.monotonic() - started, 3)
+                history.append(row)
+                if self.keep == "best" and (best is None or _mean(row) > _mean(best)):
+                    best = {
+                        **row,
+                        "weights": {name: value.cpu().clone() for name, value in network.state_dict().items()},
+                    }
+                progress.set_postfix_str(f"epoch {training.epoch}, loss {loss:.3f}")
+                if progress.disable:
+                    print(_line(row, self.settings.epochs), file=sys.stderr, flush=True)
+                save_torch(
+                    unfinished,
+                    {"run": description, "training": training.state_dict(), "history": history, "best": best},
+                )
+
+        if best is not None:
+            network.load_state_dict(best["weights"])
+        result = {
+            "test": score_network(network, dataset, self.test_videos, self.task.background, device),
+            "weights_of_epoch": best["epoch"] if best is not None else self.settings.epochs,
+            "seconds": round(sum(row["seconds"] for row in history), 3),
+            "device": str(device),
+            "versions": versions(),
+            "run": description,
+            "history": history,
+        }
+        save_checkpoint(output / "model.pt", self._checkpoint(network, feature_dim))
+        write_text(output / "log.csv", _csv(history))
+        write_json(output / "metrics.json", result)
+        unfinished.unlink(missing_ok=True)
+        return result
+
+    def _checkpoint(self, network: MSTCN, feature_dim: int) -> Checkpoint:
+        return Checkpoint(
+            weights={name: value.cpu() for name, value in network.state_dict().items()},
+            dilations=self.structure.by_path(),
+            shape=asdict(self.structure.shape),
+            channels=self.channels,
+            feature_dim=feature_dim,
+            classes=list(self.task.dataset.classes),
+            dataset=self.task.name,
+            sample_rate=self.task.dataset.sample_rate,
+            background=list(self.task.background),
+            settings={**asdict(self.settings), "decay_epochs": list(self.settings.decay_epochs)},
+            versions=versions(),
+        )
+
+
+def _mean(row: dict[str, Any]) -> float:
+    return objective_value(row, "mean")
+
+
+def _line(row: dict[str, Any], epochs: int) -> str:
+    metrics = " ".join(f"{name} {row[name]:.1f}" for name in METRICS if name in row)
+    return f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.4f} {metrics}".rstrip()
+
+
+def _csv(history: Sequence[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return text.getvalue()
+
+
+def _finished(output: Path, description: dict[str, Any]) -> dict[str, Any] | None:
+    """The metrics.json of a finished training in ``output``, None where there is none.
+
+    Raises:
+        BadInput: it is damaged, or of a training with another description.
+    """
+    path = output / "metrics.json"
+    if not path.exists():
+        return None
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        same = result["run"] == description
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BadInput(f"{path}: damaged, or not of a training; choose another --output") from None
+    if not same:
+        raise BadInput(f"{output}: holds a training with other settings; choose another --output")
+    return result

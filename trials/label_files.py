@@ -1,0 +1,90 @@
+"""Readers of the small text files of a data set: mapping, labels of a video, lists of videos."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_space.bad_input import BadInput
+
+Labels = npt.NDArray[np.int64]
+"""(frames,) class ids."""
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file without surrounding white space; blank lines at the end do not count."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except OSError as fault:
+        raise BadInput(f"{path}: cannot be read: {fault.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not a text file (UTF-8)") from None
+    return [line.strip() for line in text.rstrip().splitlines()]
+
+
+def read_mapping(path: Path) -> tuple[str, ...]:
+    """Class names by id from ``mapping.txt``: one ``id name`` a line, the ids 0, 1, 2, ... in any order.
+
+    Raises:
+        BadInput: a line is no ``id name``, an id or a name comes twice, or ids are left out.
+    """
+    names: dict[int, str] = {}
+    for number, line in enumerate(read_lines(path), start=1):
+        identifier, _, name = line.partition(" ")
+        name = name.strip()
+        if not (identifier.isascii() and identifier.isdigit() and name):
+            raise BadInput(f"{path}, line {number}: expected 'id name', not {line!r}")
+        if int(identifier) in names:
+            raise BadInput(f"{path}, line {number}: duplicate id {identifier}")
+        if name in names.values():
+            raise BadInput(f"{path}, line {number}: duplicate class {name!r}")
+        names[int(identifier)] = name
+    if not names:
+        raise BadInput(f"{path}: no classes")
+    if sorted(names) != list(range(len(names))):
+        raise BadInput(f"{path}: the ids of {len(names)} classes must be 0 to {len(names) - 1}")
+    return tuple(names[identifier] for identifier in range(len(names)))
+
+
+def read_labels(path: Path, ids: Mapping[str, int]) -> Labels:
+    """Class ids ``(frames,)`` of a label file, one class name a line.
+
+    Raises:
+        BadInput: the file is missing or empty, or names a class that ``ids`` does not have.
+    """
+    lines = read_lines(path)
+    if not lines:
+        raise BadInput(f"{path}: empty label file")
+    try:
+        return np.fromiter(map(ids.__getitem__, lines), dtype=np.int64, count=len(lines))
+    except KeyError as fault:
+        name = fault.args[0]
+        raise BadInput(f"{path}, line {lines.index(name) + 1}: label {name!r} is not in the mapping") from None
+
+
+def write_labels(labels: Labels, classes: Sequence[str]) -> str:
+    """The text of a label file."""
+    return "".join(classes[label] + "\n" for label in labels)
+
+
+def read_bundle(path: Path) -> tuple[str, ...]:
+    """Video names of a ``.bundle`` file, one a line, with or without ``.txt``; a ``#bundle`` first line is skipped.
+
+    Raises:
+        BadInput: no videos, a video twice, or a name that is no plain file name.
+    """
+    names = [line.removesuffix(".txt") for line in read_lines(path) if line and not line.startswith("#")]
+    for name in names:
+        if "/" in name or "\\" in name or name.startswith(".") or "\0" in name:
+            raise BadInput(f"{path}: {name!r} is not the name of a video")
+    if not names:
+        raise BadInput(f"{path}: no videos")
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadInput(f"{path}: video {twice!r} is listed twice")
+    return tuple(names)

@@ -1,0 +1,69 @@
+"""What a trial receives from NNI: its own parameters, which NNI 3.0 does not guarantee by itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+import nni
+import nni.trial
+
+from nas_space.bad_input import BadInput
+
+TIME_LIMIT = 60.0
+POLL_SECONDS = 0.2
+
+
+def own_parameters() -> tuple[dict[str, Any], bool]:
+    """The parameters of this very trial, and whether somebody added it on NNI's web page.
+
+    NNI hands parameters to whichever trial asks first, so that two trials that start together, or one that died before
+    it asked, mix them up (NNI issues 5689, 5693, 5726). The manager's record of this trial has the right ones; NNI's
+    own notion is corrected with them, so that NNI pairs the results rightly, too. On a remote machine the record cannot
+    be reached: the handed parameters stand, and the tuner believes what the trial reports of them.
+
+    Raises:
+        BadInput: NNI did not start this process.
+        TimeoutError: the manager does not answer.
+    """
+    if "NNI_TRIAL_JOB_ID" not in os.environ:
+        raise BadInput(
+            "NNI starts this command (nnictl create --config experiments/...yml); "
+            "to train one structure without NNI, use python -m trials.train"
+        )
+    nni.get_next_parameter()
+    record = _own_record() or nni.trial._params
+    if record is None:
+        raise TimeoutError("NNI's manager closed the connection before this trial received its parameters")
+    nni.trial._params = record
+    return record["parameters"], record["parameter_id"] is None
+
+
+def _own_record() -> dict[str, Any] | None:
+    """The manager's record of this trial; None on a remote machine."""
+    channel = os.environ.get("NNI_TRIAL_COMMAND_CHANNEL", "")
+    if not channel.startswith("http") or "/env/" not in channel:
+        return None
+    url = f"{channel.split('/env/')[0]}/api/v1/nni/trial-jobs/{os.environ['NNI_TRIAL_JOB_ID']}"
+    # The manager is on this machine: a proxy of the environment must not come between.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    last_chance = time.monotonic() + TIME_LIMIT
+    while True:
+        try:
+            with opener.open(url, timeout=10) as response:
+                # The manager writes the record a moment after it starts the trial.
+                job = json.loads(response.read() or b"{}")
+            if job.get("hyperParameters"):
+                return json.loads(job["hyperParameters"][0])
+        except urllib.error.HTTPError as fault:
+            if fault.code == 404:
+                return None  # the channel is the trial keeper of a remote machine
+        except (OSError, ValueError):
+            pass
+        if time.monotonic() > last_chance:
+            raise TimeoutError(f"NNI's manager does not tell the parameters of this trial: {url}")
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,84 @@
+"""Predict the class of every frame with a trained network."""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from nas_space.atomic_file import write_atomically, write_text
+from nas_space.bad_input import BadInput, run_command
+from trials.checkpoint import Checkpoint, load_checkpoint
+from trials.data_arguments import split_number
+from trials.dataset import Dataset, find_dataset, open_features, sample
+from trials.label_files import write_labels
+from trials.training import find_device, predict, repeat_frames
+
+
+def main() -> None:
+    """Write the predicted class of every frame, one VIDEO.txt a video, of a split's test videos or a folder."""
+    parser = argparse.ArgumentParser(
+        prog="python -m trials.predict",
+        description=main.__doc__,
+        epilog="example: python -m trials.predict --checkpoint runs/best/model.pt --split 1 --output predictions",
+    )
+    parser.add_argument("--checkpoint", type=Path, required=True, help="a model.pt of trials.train")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the label files")
+    parser.add_argument(
+        "--scores", action="store_true", help="also write VIDEO.npy: class probabilities (classes, frames)"
+    )
+    parser.add_argument(
+        "--features", type=Path, metavar="DIR", help="predict every DIR/*.npy: no labels, no splits needed"
+    )
+    parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
+    parser.add_argument("--dataset", metavar="NAME", help="the data set (default: the one the network was trained on)")
+    parser.add_argument("--split", metavar="K", help="whose test videos to predict")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    arguments = parser.parse_args()
+    device = find_device(arguments.device)
+    checkpoint = load_checkpoint(arguments.checkpoint)
+    if (arguments.features is None) == (arguments.split is None):
+        raise BadInput("give either --split K (the test videos of a data set) or --features DIR")
+    if arguments.features is not None:
+        paths = _feature_files(arguments.features)
+    else:
+        dataset = find_dataset(
+            arguments.dataset or checkpoint.dataset, arguments.data_root, sample_rate=checkpoint.sample_rate
+        )
+        _check_classes(arguments.checkpoint, checkpoint, dataset)
+        _, videos = dataset.split(split_number(arguments.split))
+        paths = [dataset.feature_path(video) for video in videos]
+
+    network = checkpoint.network().to(device)
+    for path in tqdm(paths, unit="video", disable=None):
+        features = open_features(path, checkpoint.feature_dim)
+        probabilities = predict(network, sample(features, checkpoint.sample_rate, path), device).numpy()
+        full = features.shape[1]
+        labels = repeat_frames(probabilities.argmax(axis=1), checkpoint.sample_rate, full)
+        write_text(arguments.output / f"{path.stem}.txt", write_labels(labels, checkpoint.classes))
+        if arguments.scores:
+            scores = probabilities.repeat(checkpoint.sample_rate, axis=0)[:full].T
+            write_atomically(arguments.output / f"{path.stem}.npy", partial(np.save, arr=scores))
+    print(f"{len(paths)} videos: {arguments.output}")
+
+
+def _feature_files(folder: Path) -> list[Path]:
+    paths = sorted(folder.glob("*.npy"))
+    if not paths:
+        raise BadInput(f"{folder}: no feature files (*.npy) there")
+    return paths
+
+
+def _check_classes(path: Path, checkpoint: Checkpoint, dataset: Dataset) -> None:
+    if list(dataset.classes) != checkpoint.classes:
+        raise BadInput(
+            f"{path}: trained on {len(checkpoint.classes)} classes of {checkpoint.dataset}, which are not the "
+            f"{len(dataset.classes)} classes of {dataset.folder}"
+        )
+
+
+if __name__ == "__main__":
+    run_command(main)

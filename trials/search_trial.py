@@ -1,0 +1,108 @@
+"""What NNI starts for every structure of a search: train it briefly, judge it on validation videos, report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from typing import Any
+
+import nni
+import torch
+
+from nas_space.bad_input import BadInput, run_command
+from nas_space.ms_tcn import MSTCN
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from nas_space.trial_report import TrialReport
+from trials.data_arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
+from trials.metrics import METRICS, objective_value
+from trials.nni_channel import own_parameters
+from trials.training import NonFiniteLoss, Training, find_device, score_network
+from trials.training_arguments import add_training_arguments, training_settings
+
+SEARCH_EPOCHS = 5
+"""Epochs of a trial in the paper's global search (Gao et al., CVPR 2021, section 4)."""
+
+
+def train_and_report(arguments: argparse.Namespace, structure: Structure) -> list[dict[str, float]]:
+    """Train one structure and report to NNI after each epoch; returns what was reported, epoch by epoch."""
+    settings = training_settings(arguments)
+    device = find_device(arguments.device)
+    task = Task.from_arguments(arguments)
+    train_videos, test_videos = task.dataset.split(split_number(arguments.split))
+    if arguments.select_on == "test":
+        warnings.warn(
+            "--select-on test: structures are chosen on the TEST videos, as the paper did; "
+            "their test scores are no estimate of how good they are on new videos",
+            stacklevel=1,
+        )
+        judged = test_videos
+    else:
+        train_videos, judged = held_out(arguments, train_videos)
+    torch.manual_seed(settings.seed)
+    network = MSTCN(structure, task.dataset.feature_dim(train_videos[0]), len(task.dataset.classes))
+    training = Training(network, settings, device)
+    epochs = []
+    while training.epoch < settings.epochs:
+        loss = training.run_epoch(task.dataset, train_videos)
+        metrics = score_network(network, task.dataset, judged, task.background, device)
+        epochs.append({"default": objective_value(metrics, arguments.objective), **metrics})
+        nni.report_intermediate_result(epochs[-1])
+        print(f"epoch {training.epoch}/{settings.epochs}: loss {loss:.4f}, {epochs[-1]}", file=sys.stderr, flush=True)
+    return epochs
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The options, as the ``trialCommand`` of an experiment's YAML file gives them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m trials.search_trial",
+        description=__doc__,
+        epilog="example (in a YAML file): trialCommand: python3 -m trials.search_trial --dataset gtea --split 1",
+    )
+    parser.add_argument("--split", required=True, help="number of a split")
+    parser.add_argument(
+        "--objective", choices=(*METRICS, "mean"), default="f1@10", help="what the search maximises (mean: of all five)"
+    )
+    parser.add_argument(
+        "--select-on",
+        choices=("validation", "test"),
+        default="validation",
+        help="judge on videos held out of the training split, or on the test videos as the paper did",
+    )
+    MSTCNShape.add_arguments(parser)
+    add_dataset_arguments(parser)
+    add_holdout_arguments(parser, fraction=0.25)
+    add_training_arguments(parser, epochs=SEARCH_EPOCHS)
+    arguments = parser.parse_args()
+    if arguments.validation_fraction == 0:
+        raise BadInput("a search needs validation videos: --validation-fraction must be above 0")
+    return arguments
+
+
+def main() -> None:
+    """Run one trial. Whatever goes wrong is reported to the tuner with its reason before the process fails."""
+    started = time.monotonic()
+    arguments = parse_arguments()
+    parameters, added_by_hand = own_parameters()
+    uid = None if added_by_hand else parameters.get("_uid")
+    labels = {name: value for name, value in parameters.items() if not name.startswith("_")}
+
+    def report(**outcome: Any) -> None:
+        seconds = round(time.monotonic() - started, 3)
+        trial = os.environ["NNI_TRIAL_JOB_ID"]
+        nni.report_final_result(TrialReport(uid, trial, labels, seconds=seconds, **outcome).to_nni())
+
+    try:
+        structure = Structure.from_labels(labels, MSTCNShape.from_arguments(arguments))
+        epochs = train_and_report(arguments, structure)
+    except (BadInput, NonFiniteLoss, torch.OutOfMemoryError) as fault:
+        report(failure=str(fault))
+        raise
+    report(metrics=epochs[-1], epochs=epochs)
+
+
+if __name__ == "__main__":
+    run_command(main)

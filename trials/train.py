@@ -1,0 +1,65 @@
+"""Train one structure from scratch and score it on the test split, once, at the end."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from nas_space.atomic_file import write_json
+from nas_space.bad_input import BadInput, run_command
+from nas_space.shape import MSTCNShape
+from nas_space.structure_files import read_structure
+from trials.data_arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
+from trials.final_training import FinalTraining
+from trials.metrics import METRICS
+from trials.table import metrics_table
+from trials.training import find_device
+from trials.training_arguments import add_training_arguments, training_settings
+
+
+def main() -> None:
+    """Train one structure from scratch on a split (or on all), and score it once on the test videos."""
+    parser = argparse.ArgumentParser(
+        prog="python -m trials.train",
+        description=main.__doc__,
+        epilog="example: python -m trials.train --dataset 50salads --split 1 --structure best.json --output runs/best",
+    )
+    parser.add_argument("--split", required=True, help="number of a split, or 'all'")
+    parser.add_argument("--structure", required=True, help="a structure file of any dialect, or 'hand'")
+    parser.add_argument("--output", type=Path, required=True, help="folder for model.pt, metrics.json and log.csv")
+    parser.add_argument("--keep", choices=("last", "best"), default="last", help="whose epoch's weights to keep")
+    MSTCNShape.add_arguments(parser)
+    add_dataset_arguments(parser)
+    add_holdout_arguments(parser, fraction=0.0)
+    add_training_arguments(parser)
+    arguments = parser.parse_args()
+    settings = training_settings(arguments)
+    device = find_device(arguments.device)
+    structure = read_structure(arguments.structure, MSTCNShape.from_arguments(arguments))
+    task = Task.from_arguments(arguments)
+    if arguments.keep == "best" and arguments.validation_fraction == 0:
+        raise BadInput("--keep best needs validation videos: give --validation-fraction, 0.2 say")
+
+    def train(split: int, output: Path) -> dict[str, Any]:
+        train_videos, test_videos = task.dataset.split(split)
+        kept, held = held_out(arguments, train_videos)
+        training = FinalTraining(task, split, structure, settings, kept, held, test_videos, arguments.keep)
+        return training.run(output, device)
+
+    if arguments.split != "all":
+        rows = {f"split {arguments.split}": train(split_number(arguments.split), arguments.output)["test"]}
+    else:
+        rows = {}
+        for split in task.dataset.splits():
+            print(f"split {split}", file=sys.stderr)
+            rows[f"split {split}"] = train(split, arguments.output / f"split{split}")["test"]
+        rows["mean"] = {name: mean(row[name] for row in rows.values()) for name in METRICS}
+        write_json(arguments.output / "metrics.json", {"test": rows})
+    print(metrics_table(rows, METRICS))
+
+
+if __name__ == "__main__":
+    run_command(main)

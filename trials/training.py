@@ -1,0 +1,178 @@
+"""Train a network on packed batches, predict, and score."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nas_space.bad_input import BadInput
+from trials.batches import Batch
+from trials.dataset import Dataset, Features, Video
+from trials.label_files import Labels
+from trials.loss import SMOOTHING_WEIGHT, SmoothingAverage, segmentation_loss
+from trials.metrics import Scores
+
+Precision = Literal["float32", "bf16"]
+
+
+class NonFiniteLoss(RuntimeError):
+    """The loss became NaN or infinite: the training is worthless from here on."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train. The defaults are the paper's final training (Gao et al., CVPR 2021, section 4)."""
+
+    epochs: int = 65
+    batch_size: int = 8
+    learning_rate: float = 5e-4
+    decay_epochs: tuple[int, ...] = (50,)
+    """After each of these epochs the learning rate is multiplied by 0.1."""
+    smoothing_weight: float = SMOOTHING_WEIGHT
+    smoothing_average: SmoothingAverage = "valid"
+    precision: Precision = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            raise BadInput(f"epochs ({self.epochs}) and batch size ({self.batch_size}) must be at least 1")
+        if not 0 < self.learning_rate < float("inf"):
+            raise BadInput(f"the learning rate must be above 0, not {self.learning_rate}")
+        if not 0 <= self.smoothing_weight < float("inf"):
+            raise BadInput(f"the smoothing weight must be at least 0, not {self.smoothing_weight}")
+        if self.seed < 0:
+            raise BadInput(f"the seed must be at least 0, not {self.seed}")
+
+
+def find_device(name: str) -> torch.device:
+    """The device ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        BadInput: no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise BadInput(f"unknown device {name!r}: expected auto, cpu, cuda or cuda:N")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise BadInput(f"device {name!r} is not there: PyTorch sees {torch.cuda.device_count()} CUDA device(s)")
+    return device
+
+
+class Training:
+    """One training in progress: network, optimiser, schedule and random generators, always at the end of an epoch.
+
+    The weights should be drawn after ``torch.manual_seed``; dropout draws from torch's global generator, which this
+    class seeds, saves and restores, because torch.nn.Dropout takes no other.
+    """
+
+    def __init__(self, network: nn.Module, settings: TrainingSettings, device: torch.device) -> None:
+        if settings.precision == "bf16" and device.type != "cuda":
+            raise BadInput("--precision bf16 needs a CUDA device")
+        self.network = network.to(device)
+        self.settings = settings
+        self.device = device
+        self.epoch = 0
+        self.optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+        self.schedule = torch.optim.lr_scheduler.MultiStepLR(self.optimiser, list(settings.decay_epochs), gamma=0.1)
+        self.shuffling = torch.Generator().manual_seed(settings.seed)
+        torch.manual_seed(settings.seed)
+
+    def run_epoch(
+        self, dataset: Dataset, videos: Sequence[str], after_step: Callable[[], object] = lambda: None
+    ) -> float:
+        """Train on every video once, in a random order; returns the mean loss of the steps.
+
+        Raises:
+            NonFiniteLoss: the loss of a step is NaN or infinite; the message names the epoch and the videos.
+        """
+        self.network.train()
+        size = self.settings.batch_size
+        order = torch.randperm(len(videos), generator=self.shuffling).tolist()
+        losses = []
+        for start in range(0, len(order), size):
+            names = [videos[index] for index in order[start : start + size]]
+            loss = self.step([dataset.load(name) for name in names])
+            if not np.isfinite(loss):
+                raise NonFiniteLoss(
+                    f"the loss is {loss} in epoch {self.epoch + 1} on {', '.join(names)}: "
+                    "lower the learning rate, or check the features (python -m trials.check_data)"
+                )
+            losses.append(loss)
+            after_step()
+        self.schedule.step()
+        self.epoch += 1
+        return float(np.mean(losses))
+
+    def step(self, videos: Sequence[Video]) -> float:
+        """One optimiser step on a batch of videos; returns the loss."""
+        batch = Batch.of(videos, self.device)
+        settings = self.settings
+        with torch.autocast("cuda", torch.bfloat16, enabled=settings.precision == "bf16"):
+            logits = self.network(batch.features, batch.offsets)
+        loss = segmentation_loss(
+            logits, batch.labels, batch.offsets, settings.smoothing_weight, settings.smoothing_average
+        )
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return float(loss.detach())
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a killed training needs to go on and end with the same numbers."""
+        return {
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "shuffling": self.shuffling.get_state(),
+            "dropout": torch.get_rng_state(),
+            "cuda_dropout": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.epoch = state["epoch"]
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.shuffling.set_state(state["shuffling"])
+        torch.set_rng_state(state["dropout"])
+        if state["cuda_dropout"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_dropout"], self.device)
+
+
+@torch.no_grad()
+def predict(network: nn.Module, features: Features, device: torch.device) -> Tensor:
+    """Class probabilities ``(frames, classes)`` of the last stage for one video's features ``(frames, channels)``."""
+    network.eval()
+    logits = network(torch.from_numpy(features).to(device), (0, len(features)))
+    return logits[-1].softmax(dim=-1).cpu()
+
+
+def repeat_frames(predicted: Labels, sample_rate: int, full_frames: int) -> Labels:
+    """Predictions for every ``sample_rate``-th frame, repeated to all ``full_frames`` frames."""
+    return predicted.repeat(sample_rate)[:full_frames]
+
+
+def score_network(
+    network: nn.Module,
+    dataset: Dataset,
+    videos: Iterable[str],
+    background: Iterable[str],
+    device: torch.device,
+) -> dict[str, float]:
+    """Metrics of a network on labelled videos, at the full frame rate."""
+    scores = Scores(len(dataset.classes), frozenset(dataset.class_ids[name] for name in background))
+    for name in videos:
+        video = dataset.load(name)
+        predicted = predict(network, video.features, device).argmax(dim=-1).numpy()
+        scores.add(repeat_frames(predicted, dataset.sample_rate, len(video.full_labels)), video.full_labels)
+    return scores.metrics()

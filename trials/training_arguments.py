@@ -1,0 +1,58 @@
+"""Command-line options that say how to train; several commands share them."""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+
+from nas_space.bad_input import BadInput
+from trials.training import TrainingSettings
+
+
+def add_training_arguments(parser: argparse.ArgumentParser, epochs: int = TrainingSettings.epochs) -> None:
+    """How to train."""
+    group = parser.add_argument_group("training")
+    defaults = TrainingSettings(epochs=epochs)
+    group.add_argument("--epochs", type=int, default=defaults.epochs, help="(default: %(default)s)")
+    group.add_argument("--batch-size", type=int, default=defaults.batch_size, help="videos (default: %(default)s)")
+    group.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="(default: %(default)s)")
+    group.add_argument(
+        "--decay-epochs",
+        type=int,
+        nargs="*",
+        default=list(defaults.decay_epochs),
+        metavar="E",
+        help="epochs after which the learning rate falls to a tenth (default: 50)",
+    )
+    group.add_argument(
+        "--smoothing-weight", type=float, default=defaults.smoothing_weight, help="(default: %(default)s)"
+    )
+    group.add_argument(
+        "--smoothing-average",
+        choices=("valid", "padded"),
+        default=defaults.smoothing_average,
+        help="mean over existing frame pairs, or over padded ones as the first code did (default: %(default)s)",
+    )
+    group.add_argument("--seed", type=int, default=defaults.seed, help="(default: %(default)s)")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    group.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="bf16 needs CUDA")
+    group.add_argument("--threads", type=int, metavar="N", help="threads of PyTorch (default: PyTorch's choice)")
+
+
+def training_settings(arguments: argparse.Namespace) -> TrainingSettings:
+    """The settings that the options name; also sets the number of threads."""
+    if arguments.threads is not None:
+        if arguments.threads < 1:
+            raise BadInput(f"--threads must be at least 1, not {arguments.threads}")
+        torch.set_num_threads(arguments.threads)
+    return TrainingSettings(
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        learning_rate=arguments.learning_rate,
+        decay_epochs=tuple(arguments.decay_epochs),
+        smoothing_weight=arguments.smoothing_weight,
+        smoothing_average=arguments.smoothing_average,
+        precision=arguments.precision,
+        seed=arguments.seed,
+    )
