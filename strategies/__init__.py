@@ -1,0 +1,1 @@
+"""What to try next: the search algorithms, and the NNI tuners that run them."""

@@ -1,0 +1,228 @@
+"""The global search: a genetic algorithm over the dilation of every layer (Gao et al., CVPR 2021, section 3.2).
+
+It works steadily: each free worker gets a child of the best structures known by then, so that nobody waits for a
+generation to close; generations are only counted. No structure is ever proposed twice.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nas_space.bad_input import BadInput
+from strategies.proposal import Proposal
+
+Genes = tuple[int, ...]
+"""(layers,): one candidate dilation a layer, in the order of the labels."""
+
+
+def draw(candidates: Sequence[Sequence[int]], random: np.random.Generator) -> Genes:
+    """Genes drawn uniformly, each over its own candidates."""
+    return tuple(values[int(random.integers(len(values)))] for values in candidates)
+
+
+def roulette(fitness: Sequence[float], random: np.random.Generator) -> int:
+    """An index, drawn with probability proportional to its fitness; uniformly where no fitness is above zero."""
+    wheel = np.cumsum(np.maximum(fitness, 0.0))
+    if wheel[-1] == 0:
+        return int(random.integers(len(fitness)))
+    return int(np.searchsorted(wheel, random.random() * wheel[-1], side="right"))
+
+
+def crossover(first: Genes, second: Genes, random: np.random.Generator) -> Genes:
+    """Two-point crossover: the first parent's genes, with one random segment taken from the second."""
+    start, end = sorted(random.choice(len(first) + 1, size=2, replace=False))
+    return first[:start] + second[start:end] + first[end:]
+
+
+def mutate(genes: Genes, candidates: Sequence[Sequence[int]], rate: float, random: np.random.Generator) -> Genes:
+    """Draw each gene anew with probability ``rate``, uniformly over its candidates."""
+    drawn = draw(candidates, random)
+    changed = random.random(len(genes)) < rate
+    return tuple(new if change else old for old, new, change in zip(genes, drawn, changed, strict=True))
+
+
+class GeneticSearch:
+    """Genetic search in steady state; see ``strategies.proposal.Search`` for the protocol.
+
+    Args:
+        candidates: dilations to choose from, by layer label.
+        population_size: how many of the best evaluated structures may be parents; as many are drawn at random first.
+        budget: how many structures to propose in all, failed ones included.
+        mutation_rate: probability with which each gene of a child is drawn anew.
+        seed: the same seed and the same answers give the same proposals.
+
+    Raises:
+        BadInput: an argument is out of its range.
+    """
+
+    def __init__(
+        self,
+        candidates: Mapping[str, Sequence[int]],
+        population_size: int = 50,
+        budget: int = 5000,
+        mutation_rate: float = 0.2,
+        seed: int = 0,
+    ) -> None:
+        for name, value in (("population_size", population_size), ("budget", budget)):
+            if type(value) is not int or value < 1:
+                raise BadInput(f"{name} must be a whole number of at least 1, not {value!r}")
+        if population_size < 2:
+            raise BadInput(f"population_size must be at least 2, as a child has two parents, not {population_size}")
+        if isinstance(mutation_rate, bool) or not isinstance(mutation_rate, int | float) or not 0 <= mutation_rate <= 1:
+            raise BadInput(f"mutation_rate must lie between 0 and 1, not {mutation_rate!r}")
+        if type(seed) is not int or seed < 0:
+            raise BadInput(f"seed must be a whole number of at least 0, not {seed!r}")
+        self.labels = list(candidates)
+        self.candidates = [tuple(candidates[label]) for label in self.labels]
+        self.population_size = population_size
+        self.budget = min(budget, math.prod(len(values) for values in self.candidates))
+        self.mutation_rate = mutation_rate
+        self._random = np.random.default_rng(seed)
+        self._genes: list[Genes] = []
+        self._parents: list[tuple[int, ...]] = []
+        self._fitness: dict[int, float] = {}
+        self._failed: set[int] = set()
+        self._pending: set[int] = set()
+        self._foreign: set[int] = set()
+        self._seen: set[Genes] = set()
+        self._population: list[tuple[float, int]] = []
+
+    def ask(self) -> Proposal | None:
+        """The next structure: random ones until a population has been proposed, children of the best from then on."""
+        if self._proposed == self.budget or len(self._seen) == math.prod(map(len, self.candidates)):
+            return None
+        parents: tuple[int, ...] = ()
+        if self._proposed >= self.population_size and len(self._population) >= 2:
+            genes, parents = self._child()
+        else:
+            genes = draw(self.candidates, self._random)
+        while genes in self._seen:
+            parents = ()
+            genes = draw(self.candidates, self._random)
+        uid = self._add(genes, parents)
+        self._pending.add(uid)
+        return self.proposal(uid)
+
+    def proposal(self, uid: int) -> Proposal:
+        """A proposal that was handed out before. Raises ValueError where there is none of that number."""
+        if type(uid) is not int or not 0 <= uid < len(self._genes):
+            raise ValueError(f"there is no proposal {uid!r}")
+        foreign = sum(other < uid for other in self._foreign)
+        generation = (uid - foreign) // self.population_size
+        about = {"generation": generation, "parents": list(self._parents[uid])}
+        return Proposal(uid, dict(zip(self.labels, self._genes[uid], strict=True)), about)
+
+    def tell(self, uid: int, fitness: float) -> bool:
+        """The fitness of a proposal: it may be a parent from now on. False for a second fitness, which is ignored.
+
+        Raises:
+            ValueError: the fitness is not finite, or there is no such proposal.
+        """
+        if not math.isfinite(fitness):
+            raise ValueError(f"the fitness of proposal {uid} is {fitness}")
+        self.proposal(uid)
+        if uid in self._fitness:
+            return False
+        self._pending.discard(uid)
+        self._failed.discard(uid)
+        self._fitness[uid] = fitness
+        self._enter(uid)
+        return True
+
+    def fail(self, uid: int) -> None:
+        """A proposal could not be judged: it is never a parent, unless a late ``tell`` judges it after all."""
+        if uid in self._pending:
+            self._pending.remove(uid)
+            self._failed.add(uid)
+
+    def inject(self, dilations: dict[str, int], fitness: float) -> None:
+        """Let a structure that somebody else chose and judged be a parent, if it lies in the space and is new."""
+        if set(dilations) != set(self.labels) or not math.isfinite(fitness):
+            return
+        genes = tuple(dilations[label] for label in self.labels)
+        within = all(gene in values for gene, values in zip(genes, self.candidates, strict=True))
+        if within and genes not in self._seen:
+            uid = self._add(genes, ())
+            self._foreign.add(uid)
+            self._fitness[uid] = fitness
+            self._enter(uid)
+
+    def is_open(self, uid: int) -> bool:
+        """Whether a proposal has neither a fitness nor failed."""
+        return uid in self._pending
+
+    @property
+    def pending(self) -> list[int]:
+        """Proposals that have neither a fitness nor failed, in order."""
+        return sorted(self._pending)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the budget is spent and every proposal was judged or failed."""
+        exhausted = len(self._seen) == math.prod(map(len, self.candidates))
+        return (self._proposed == self.budget or exhausted) and not self._pending
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of the state, random generator included, as JSON content."""
+        return {
+            "labels": self.labels,
+            "candidates": [list(values) for values in self.candidates],
+            "random": self._random.bit_generator.state,
+            "genes": [list(genes) for genes in self._genes],
+            "parents": [list(parents) for parents in self._parents],
+            "fitness": [[uid, fitness] for uid, fitness in self._fitness.items()],
+            "failed": sorted(self._failed),
+            "foreign": sorted(self._foreign),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state, as if never interrupted.
+
+        Raises:
+            BadInput: the state is of a search over another space.
+        """
+        if state["labels"] != self.labels or [tuple(values) for values in state["candidates"]] != self.candidates:
+            raise BadInput("the saved search is over another search space: start a new experiment")
+        self._random.bit_generator.state = state["random"]
+        self._genes = [tuple(genes) for genes in state["genes"]]
+        self._parents = [tuple(parents) for parents in state["parents"]]
+        self._fitness = dict(state["fitness"])
+        self._failed, self._foreign = set(state["failed"]), set(state["foreign"])
+        self._pending = set(range(len(self._genes))) - self._failed - set(self._fitness)
+        self._seen = set(self._genes)
+        self._population = []
+        for uid in self._fitness:
+            self._enter(uid)
+
+    @property
+    def _proposed(self) -> int:
+        return len(self._genes) - len(self._foreign)
+
+    def _child(self) -> tuple[Genes, tuple[int, int]]:
+        """A child of two different parents; mutated until it is new, within reason."""
+        uids = [uid for _, uid in self._population]
+        fitness = [-negative for negative, _ in self._population]
+        first = roulette(fitness, self._random)
+        mother, father = uids.pop(first), uids[roulette(fitness[:first] + fitness[first + 1 :], self._random)]
+        child = genes = crossover(self._genes[mother], self._genes[father], self._random)
+        for _ in range(100):
+            child = mutate(genes, self.candidates, self.mutation_rate, self._random)
+            if child not in self._seen:
+                break
+        return child, (mother, father)
+
+    def _add(self, genes: Genes, parents: tuple[int, ...]) -> int:
+        self._genes.append(genes)
+        self._parents.append(parents)
+        self._seen.add(genes)
+        return len(self._genes) - 1
+
+    def _enter(self, uid: int) -> None:
+        """Survivor selection: the population is the best evaluated structures; of equals, the elder."""
+        insort(self._population, (-self._fitness[uid], uid))
+        del self._population[self.population_size :]

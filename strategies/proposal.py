@@ -1,0 +1,54 @@
+"""What a search algorithm hands out, and what the NNI tuners ask of every algorithm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """One structure to try."""
+
+    uid: int
+    """Number of the proposal: unique within a search, 0, 1, 2, ..."""
+    dilations: dict[str, int]
+    """By short label, as trials receive them."""
+    about: dict[str, Any]
+    """Where it comes from (generation, parents), for the records."""
+
+
+class Search(Protocol):
+    """A search algorithm: pure bookkeeping that knows neither NNI nor torch. All of its state can be saved."""
+
+    def ask(self) -> Proposal | None:
+        """The next structure to try; None where there is none, for now or for good (see ``finished``)."""
+
+    def proposal(self, uid: int) -> Proposal:
+        """A proposal that was handed out before."""
+
+    def tell(self, uid: int, fitness: float) -> bool:
+        """The fitness of a proposal. False for a second one for the same proposal, which is ignored."""
+
+    def fail(self, uid: int) -> None:
+        """A proposal could not be judged; a later ``tell`` still counts."""
+
+    def inject(self, dilations: dict[str, int], fitness: float) -> None:
+        """A structure that somebody else chose and judged."""
+
+    def is_open(self, uid: int) -> bool:
+        """Whether a proposal has neither a fitness nor failed."""
+
+    @property
+    def pending(self) -> list[int]:
+        """Proposals that have neither a fitness nor failed."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether everything is proposed and nothing is pending."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of the state, random generator included, as JSON content."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state, as if never interrupted."""

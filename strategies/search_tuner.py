@@ -1,0 +1,335 @@
+"""The adapter between a search algorithm and NNI: parameter ids, failures, waiting workers, resume, the end.
+
+NNI 3.0 keeps a worker only if its request is served in the end, reports results and ends of trials on two threads in
+either order, never saves a tuner's state, and ends an experiment by the number of trials only. All of that is dealt
+with here, so that the algorithms need not know.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+import traceback
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nni.tuner import Tuner
+
+from nas_space.atomic_file import write_text
+from nas_space.bad_input import BadInput
+from nas_space.trial_report import TrialReport
+from strategies.data_check import failed_check
+from strategies.nni_manager import NniManager
+from strategies.proposal import Search
+from strategies.records import Records
+
+log = logging.getLogger(__name__)
+
+STATE_FILE = "state.json"
+FAILURES_TO_STOP = 5
+"""So many failures before the first success end the experiment: the fault is not the structures'."""
+GRACE_SECONDS = 3.0
+"""How long after the end of a trial its result may still come."""
+LOOK_AGAIN_SECONDS = 5.0
+
+Send = Callable[[int, dict[str, Any]], None]
+
+
+class SearchTuner(Tuner):
+    """Runs a ``Search`` as an NNI tuner; a subclass says which one.
+
+    Every parameter set carries its proposal's number as ``_uid``; trials answer with a ``TrialReport``.
+
+    Args:
+        check_command: a command to run first, from the repository root; if it fails, its message ends the experiment
+            before a trial is started.
+        retries: how often a proposal is tried again if its trial ended without saying a result, or why there is none.
+    """
+
+    def __init__(self, check_command: str | None, retries: int) -> None:
+        super().__init__()
+        self.search: Search | None = None
+        self._retries = retries
+        self._manager = NniManager()
+        self._folder = Path(self.get_checkpoint_path())
+        self._records = Records(self._folder)
+        self._lock = threading.RLock()
+        self._send: Send | None = None
+        self._saved: dict[str, Any] | None = None
+        self._running: dict[int, int] = {}  # parameter id -> proposal; of this session only, as NNI's ids can restart
+        self._repeat: deque[int] = deque()  # proposals whose trial ended without a result
+        self._awaited: set[int] = set()  # proposals that NNI itself runs again after a resume
+        self._attempts: dict[int, int] = {}
+        self._foreign_trials: set[str] = set()  # trials that somebody added on the web page, and that are noted
+        self._waiting: deque[int] = deque()  # parameter ids of workers that could not be served yet
+        self._failures: int | None = 0  # of this session; None once a trial succeeded
+        self._looking_again = False
+        self._ending = False
+        self._refusal = failed_check(check_command)
+
+    @abstractmethod
+    def create_search(self, search_space: Any) -> Search:
+        """The search over the space that NNI hands over. Raises BadInput where the space cannot be searched."""
+
+    # Called by NNI, on its command thread.
+
+    def load_checkpoint(self) -> None:
+        """NNI resumes the experiment; ``update_search_space`` follows."""
+        path = self._folder / STATE_FILE
+        if path.exists():
+            self._saved = json.loads(path.read_text(encoding="utf-8"))
+
+    def update_search_space(self, search_space: Any) -> None:
+        """NNI hands over the space: first after the start, and again if somebody edits it on the web page."""
+        with self._lock, self._reporting_errors():
+            if self.search is not None:
+                log.warning("the search space of a running search cannot change: the new one is ignored")
+                return
+            if self._refusal is None:
+                try:
+                    self._start(self.create_search(search_space))
+                except BadInput as fault:
+                    self._refusal = str(fault)
+            self._records.write("started", resumed=self._saved is not None, refusal=self._refusal)
+
+    def generate_parameters(self, parameter_id: int, **kwargs: Any) -> Any:
+        """Not used: NNI calls ``generate_multiple_parameters``."""
+        raise NotImplementedError
+
+    def generate_multiple_parameters(
+        self, parameter_id_list: list[int], st_callback: Send | None = None, **_: Any
+    ) -> list[dict[str, Any]]:
+        """Workers are free: parameters for those that can be served now; the others are kept, and served later."""
+        with self._lock, self._reporting_errors():
+            self._send = st_callback
+            if self._refusal is not None:
+                self._end_with_error(self._refusal)
+                return []
+            self._waiting.extend(parameter_id_list)
+            served = self._serve()
+            # NNI pairs the returned list with the ids by position; workers that came before are told one by one.
+            for parameter_id, parameters in served:
+                if parameter_id not in parameter_id_list:
+                    self._tell(parameter_id, parameters)
+            return [parameters for parameter_id, parameters in served if parameter_id in parameter_id_list]
+
+    def receive_trial_result(self, _: int, parameters: Any, value: Any, **kwargs: Any) -> None:
+        """A trial reported its final result."""
+        with self._lock, self._reporting_errors():
+            self._note_report(TrialReport.from_nni(value, parameters, kwargs.get("trial_job_id")))
+            self._serve_and_send()
+
+    def import_data(self, data: list[dict[str, Any]]) -> None:
+        """After a resume: the results of all finished trials, and later of those that NNI runs again."""
+        with self._lock, self._reporting_errors():
+            if self.search is not None:
+                for entry in data:
+                    self._note_report(
+                        TrialReport.from_nni(entry.get("value"), entry.get("parameter"), entry.get("trialJobId"))
+                    )
+                self._serve_and_send()
+
+    # Called by NNI on another thread, before or after the result of the same trial.
+
+    def trial_end(self, parameter_id: int | None, success: bool, **_: Any) -> None:
+        """A trial ended: give its result a moment to come, then look whether it did."""
+        self._later(GRACE_SECONDS, lambda: self._note_end(parameter_id, success))
+
+    def _note_end(self, parameter_id: int | None, success: bool) -> None:
+        if parameter_id is None:
+            self._note_foreign_trials()
+        elif parameter_id in self._running:
+            why = "the trial ended without a result" if success else "the trial failed or was stopped"
+            self._note_failure(self._running[parameter_id], why, None, repeat=True)
+
+    # Results
+
+    def _note_report(self, report: TrialReport) -> None:
+        """Note what a trial reports."""
+        assert self.search is not None
+        if report.uid is None:
+            self._note_foreign_report(report)
+            return
+        structure = self.search.proposal(report.uid).dilations
+        if report.structure not in (None, structure):
+            raise RuntimeError(f"the trial of proposal {report.uid} reports that it trained {report.structure}")
+        if report.failure is not None:
+            self._note_failure(report.uid, report.failure, report.trial, repeat=False)
+        elif self.search.tell(report.uid, float(report.metrics["default"])):
+            self._close(report.uid)
+            self._failures = None
+            self._record_finished(report, structure)
+
+    def _record_finished(self, report: TrialReport, structure: dict[str, int]) -> None:
+        self._records.write(
+            "finished",
+            uid=report.uid,
+            trial=report.trial,
+            structure=structure,
+            metrics=report.metrics,
+            epochs=report.epochs,
+            seconds=report.seconds,
+        )
+
+    def _note_failure(self, uid: int, reason: str, trial: str | None, repeat: bool) -> None:
+        """Try a proposal again, or give it up. A trial that said why it failed would only fail again."""
+        assert self.search is not None
+        if not self.search.is_open(uid) or uid in self._repeat:
+            return
+        self._close(uid)
+        again = repeat and self._attempts.get(uid, 1) <= self._retries
+        self._records.write("failed", uid=uid, trial=trial, reason=reason, again=again)
+        if again:
+            self._repeat.append(uid)
+        else:
+            self.search.fail(uid)
+        if self._failures is not None:
+            self._failures += 1
+            if self._failures == FAILURES_TO_STOP:
+                self._refusal = f"the first {FAILURES_TO_STOP} trials failed, the last one because: {reason}"
+                self._end_with_error(self._refusal)
+
+    def _close(self, uid: int) -> None:
+        """Nobody works on this proposal any more, as far as we know."""
+        self._awaited.discard(uid)
+        self._running = {parameter_id: other for parameter_id, other in self._running.items() if other != uid}
+        if uid in self._repeat:
+            self._repeat.remove(uid)
+
+    def _note_foreign_trials(self) -> None:
+        """NNI does not hand results of trials that were added on the web page to the tuner: fetch them."""
+        for trial, value in self._manager.results_of_added_trials():
+            self._note_foreign_report(TrialReport.from_nni(value, None, trial))
+
+    def _note_foreign_report(self, report: TrialReport) -> None:
+        assert self.search is not None
+        if report.trial in self._foreign_trials:
+            return
+        self._foreign_trials.add(str(report.trial))
+        failure = report.failure or ("it does not say what it trained" if report.structure is None else None)
+        if failure is not None or report.structure is None:
+            self._records.write("failed", uid=None, trial=report.trial, reason=failure, again=False)
+        else:
+            self.search.inject(report.structure, float(report.metrics["default"]))
+            self._record_finished(report, report.structure)
+
+    # Proposals
+
+    def _start(self, search: Search) -> None:
+        if self._saved is not None:
+            search.load_state_dict(self._saved["search"])
+            self._attempts = {int(uid): attempts for uid, attempts in self._saved["attempts"].items()}
+            self._foreign_trials = set(self._saved["foreign_trials"])
+            # What ran when the experiment stopped is run again by NNI itself, but it is silent if that fails.
+            self._awaited = set(search.pending)
+        self.search = search
+
+    def _serve(self) -> list[tuple[int, dict[str, Any]]]:
+        """Proposals for waiting workers, with their parameter ids; on disk before NNI may know of them."""
+        assert self.search is not None
+        served = []
+        while self._waiting and not self._ending and self._refusal is None and (uid := self._next()) is not None:
+            parameter_id = self._waiting.popleft()
+            self._running[parameter_id] = uid
+            served.append((parameter_id, {**self.search.proposal(uid).dilations, "_uid": uid}))
+        if self.search.finished and not self._ending and self._refusal is None:
+            self._ending = True
+            self._records.write("done")
+            threading.Thread(target=self._end_experiment, daemon=True).start()
+        self._save()
+        return served
+
+    def _serve_and_send(self) -> None:
+        for parameter_id, parameters in self._serve():
+            self._tell(parameter_id, parameters)
+
+    def _tell(self, parameter_id: int, parameters: dict[str, Any]) -> None:
+        assert self._send is not None
+        self._send(parameter_id, parameters)
+
+    def _next(self) -> int | None:
+        """The proposal to try next: one to repeat, a new one, or one that NNI lost over a resume."""
+        assert self.search is not None
+        if self._repeat:
+            uid = self._repeat.popleft()
+        elif (proposal := self.search.ask()) is not None:
+            uid = proposal.uid
+            self._records.write("proposed", uid=uid, structure=proposal.dilations, **proposal.about)
+        elif self._awaited:
+            lost = self._awaited - self._manager.uids_in_progress()
+            if not lost:
+                self._look_again()
+                return None
+            uid = min(lost)
+            self._awaited.remove(uid)
+        else:
+            return None
+        self._attempts[uid] = self._attempts.get(uid, 0) + 1
+        return uid
+
+    def _look_again(self) -> None:
+        if not self._looking_again:
+            self._looking_again = True
+            self._later(LOOK_AGAIN_SECONDS, lambda: setattr(self, "_looking_again", False))
+
+    def _save(self) -> None:
+        assert self.search is not None
+        repeated = {uid: attempts for uid, attempts in self._attempts.items() if self.search.is_open(uid)}
+        state = {
+            "search": self.search.state_dict(),
+            "attempts": repeated,
+            "foreign_trials": sorted(self._foreign_trials),
+        }
+        write_text(self._folder / STATE_FILE, json.dumps(state))
+
+    # The end
+
+    def _end_experiment(self) -> None:
+        for attempt in range(20):
+            try:
+                log.info("the search is finished after %d trials", self._manager.finish())
+                return
+            except OSError as fault:
+                log.warning("NNI's manager does not answer (%s), attempt %d", fault, attempt + 1)
+                time.sleep(1)
+        self._end_with_error("the search is finished, but NNI's manager could not be told so")
+
+    def _end_with_error(self, message: str) -> None:
+        """Turn the experiment to ERROR: an exception alone would leave it RUNNING for ever."""
+        self._records.write("error", message=message)
+        if self._send is not None:
+            # The callback is a method of NNI's dispatcher, which a tuner can reach no other way.
+            self._send.__self__.report_error(message)  # type: ignore[attr-defined]
+
+    @contextmanager
+    def _reporting_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as fault:
+            log.exception("the tuner failed")
+            message = f"the tuner failed: {fault!r}\n{traceback.format_exc()}"
+            if self._send is None:
+                # NNI cannot be told before it first asks for parameters.
+                self._refusal = message
+                return
+            self._end_with_error(message)
+            raise
+
+    def _later(self, seconds: float, note: Callable[[], None]) -> None:
+        """Note something after a while, on a thread of its own, and serve whoever waits."""
+
+        def run() -> None:
+            with self._lock, self._reporting_errors():
+                if self.search is not None:
+                    note()
+                    self._serve_and_send()
+
+        timer = threading.Timer(seconds, run)
+        timer.daemon = True
+        timer.start()

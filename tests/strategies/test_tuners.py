@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nni.runtime.msg_dispatcher import MsgDispatcher
+from nni.runtime.tuner_command_channel import CommandType
+
+from nas_space.shape import MS_TCN
+from nas_space.space import COMMITTED_SPACES, SPACES_FOLDER, global_space, space_json, to_nni
+from nas_space.trial_report import TrialReport
+from strategies.records import RECORDS_FILE, read_records
+from strategies.tuners import GlobalTuner
+from tests.strategies.fake_nni import SPACE, FakeNni
+
+REPOSITORY = Path(__file__).parent.parent.parent
+
+
+@pytest.mark.usefixtures("nni")
+def test_default_search_is_the_papers() -> None:
+    search = GlobalTuner().create_search(to_nni(global_space()))
+    assert search.labels == list(MS_TCN.paths)
+    assert search.candidates == [(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)] * 40
+    assert (search.population_size, search.budget, search.mutation_rate) == (50, 50 * 100, 0.2)
+
+
+@pytest.mark.parametrize("name", sorted(COMMITTED_SPACES))
+def test_committed_spaces_are_searched(nni: FakeNni, name: str) -> None:
+    shape, candidates = COMMITTED_SPACES[name]
+    nni.workers = 3
+    tuner = GlobalTuner(num_stages=shape.num_stages, num_layers=shape.num_layers)
+    nni.start(tuner, json.loads((SPACES_FOLDER / name).read_text(encoding="utf-8")))
+    assert nni.errors == []
+    for trial in nni.trials:
+        assert list(trial.structure) == list(shape.paths)
+        assert set(trial.structure.values()) <= set(candidates)
+
+
+@pytest.mark.usefixtures("nni")
+def test_each_argument_reaches_the_search() -> None:
+    space = json.loads(space_json(MS_TCN, (1, 2)))
+    search = GlobalTuner(population_size=7, budget=11, mutation_rate=0.5, seed=1).create_search(space)
+    assert (search.population_size, search.budget, search.mutation_rate) == (7, 11, 0.5)
+    assert search.ask() == GlobalTuner(seed=1, population_size=7).create_search(space).ask()
+    assert search.ask() != GlobalTuner(seed=2, population_size=7).create_search(space).ask()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"num_layers": 4}, "the search space has no choice for layer 's1l3' of a network of 1 stages x 4 layers"),
+        ({"num_layers": 2}, "the search space names 's1l2', which is no layer of a network of 1 stages x 2 layers"),
+        ({"num_layers": 0}, "num_layers must be a whole number of at least 1, not 0"),
+        ({"population_size": 1}, "population_size must be at least 2, as a child has two parents, not 1"),
+        ({"budget": 0}, "budget must be a whole number of at least 1, not 0"),
+    ],
+)
+def test_bad_class_args_end_the_experiment(nni: FakeNni, arguments: dict[str, Any], message: str) -> None:
+    nni.start(GlobalTuner(**{"num_stages": 1, "num_layers": 3, **arguments}))
+    assert nni.errors == [message]
+    assert nni.trials == []
+
+
+def test_a_tuner_pays_for_nothing_it_does_not_use() -> None:
+    code = """
+import sys
+import strategies.genetic
+assert "nni" not in sys.modules
+import strategies.tuners
+print(*{"torch", "pytorch_lightning", "matplotlib"} & set(sys.modules))
+"""
+    imported = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert (imported.stdout.strip(), imported.stderr) == ("", "")
+
+
+class Manager:
+    """The manager's side of NNI's own dispatcher, without a connection."""
+
+    def __init__(self, tuner: GlobalTuner) -> None:
+        self.trials: list[dict[str, Any]] = []
+        self.errors: list[str] = []
+        self.dispatcher = MsgDispatcher("ws://_unittest_tuner", tuner)
+        self.dispatcher.send = self._hear
+
+    def report(self, trial: dict[str, Any], fitness: float) -> None:
+        structure = dict(trial["parameters"])
+        value = json.dumps(TrialReport(structure.pop("_uid"), "a", structure, {"default": fitness}).to_nni())
+        result = {"parameter_id": trial["parameter_id"], "trial_job_id": "a", "type": "FINAL", "value": value}
+        self.dispatcher.handle_report_metric_data(result)
+
+    def end(self, trial: dict[str, Any], event: str) -> None:
+        self.dispatcher.handle_trial_end({"trial_job_id": "a", "event": event, "hyper_params": json.dumps(trial)})
+        self.dispatcher.handle_request_trial_jobs(1)
+
+    def _hear(self, command: CommandType, data: str) -> None:
+        if command is CommandType.NewTrialJob:
+            self.trials.append(json.loads(data))
+        elif command is CommandType.Error:
+            self.errors.append(data)
+
+
+def test_nnis_own_dispatcher_runs_a_search_to_its_end(nni: FakeNni, tmp_path: Path) -> None:
+    manager = Manager(GlobalTuner(population_size=2, budget=6, num_stages=1, num_layers=3))
+    manager.dispatcher.handle_initialize(SPACE)
+    manager.dispatcher.handle_request_trial_jobs(3)
+    crashed = manager.trials[0]
+    manager.end(crashed, "FAILED")
+    # The list grows while the trials end.
+    for trial in itertools.islice(manager.trials, 1, None):
+        manager.report(trial, float(sum(trial["parameters"].values())))
+        manager.end(trial, "SUCCEEDED")
+        if len(manager.trials) == 6:
+            nni.wait()
+    assert [trial["parameters"]["_uid"] for trial in manager.trials] == [0, 1, 2, 3, 4, 5, 0]
+    assert len({trial["parameter_id"] for trial in manager.trials}) == 7
+    finished = [event for event in read_records(tmp_path / RECORDS_FILE) if event["event"] == "finished"]
+    assert [{**event["structure"], "_uid": event["uid"]} for event in finished] == [
+        trial["parameters"] for trial in manager.trials[1:]
+    ]
+    assert (nni.endings, manager.errors) == (1, [])
+
+
+@pytest.mark.usefixtures("nni")
+def test_nnis_own_dispatcher_hears_of_an_error() -> None:
+    manager = Manager(GlobalTuner())
+    manager.dispatcher.handle_initialize(SPACE)
+    manager.dispatcher.handle_request_trial_jobs(2)
+    assert manager.errors == ["the search space has no choice for layer 's1l3' of a network of 4 stages x 10 layers"]
+    assert manager.trials == []
