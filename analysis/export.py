@@ -1,0 +1,65 @@
+"""Export the best structures of a search as JSON files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from analysis.history import Evaluation, find_experiment, read_history
+from nas_space.bad_input import BadInput, run_command
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from nas_space.structure_files import DIALECTS, Dialect, write_structure
+
+
+def export(experiment: str, evaluation: Evaluation, path: Path, dialect: Dialect) -> None:
+    """Write the structure of one evaluation; the native dialect keeps where it comes from."""
+    structure = Structure.from_labels(evaluation.structure, MSTCNShape.of_labels(evaluation.structure))
+    about = {
+        "experiment": experiment,
+        "trial": evaluation.trial,
+        "proposal": evaluation.uid,
+        "metrics": evaluation.metrics,
+    }
+    write_structure(structure, path, dialect, about)
+
+
+def ranked_path(path: Path, rank: int) -> Path:
+    """Where the structure of a rank goes: ``best.json``, then ``best_2.json``, ``best_3.json``, ..."""
+    return path if rank == 1 else path.with_stem(f"{path.stem}_{rank}")
+
+
+def main() -> None:
+    """Write the best structures of a running, stopped or finished experiment, from the records of its tuner."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.export",
+        description=main.__doc__,
+        epilog="example: python -m analysis.export 3kd8xyzw --top 3 --output best.json",
+    )
+    parser.add_argument("experiment", metavar="EXPERIMENT_ID", help="as nnictl prints it")
+    parser.add_argument("--top", type=int, default=1, metavar="K", help="the K best: best.json, best_2.json, ...")
+    parser.add_argument("--dialect", choices=DIALECTS, default="native", help="(default: %(default)s)")
+    parser.add_argument("--output", type=Path, required=True, help="the JSON file of the best one")
+    arguments = parser.parse_args()
+    if arguments.top < 1:
+        raise BadInput(f"--top must be at least 1, not {arguments.top}")
+    history = read_history(find_experiment(arguments.experiment))
+    best = history.best(arguments.top)
+    state = "finished" if history.done else "not finished"
+    print(
+        f"{arguments.experiment}: {len(history.evaluations)} successful of {history.proposed} proposed structures, "
+        f"{len(history.failures)} failures, search {state}",
+        file=sys.stderr,
+    )
+    if len(best) < arguments.top:
+        print(f"warning: only {len(best)} different structures were judged", file=sys.stderr)
+    for rank, evaluation in enumerate(best, start=1):
+        path = ranked_path(arguments.output, rank)
+        export(arguments.experiment, evaluation, path, arguments.dialect)
+        values = ", ".join(f"{name} {value:.2f}" for name, value in evaluation.metrics.items())
+        print(f"{path}: trial {evaluation.trial}, {values}")
+
+
+if __name__ == "__main__":
+    run_command(main)

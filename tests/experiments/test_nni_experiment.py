@@ -1,0 +1,186 @@
+"""Real NNI experiments, started through nnictl, with trials whose metric is a known function of the structure."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from analysis.history import History, read_history
+from nas_space.shape import MSTCNShape
+from nas_space.space import global_space, to_nni
+from tests.conftest import REPOSITORY
+from tests.experiments.known_trial import known_metric
+
+SHAPE = MSTCNShape(num_stages=1, num_layers=3)
+SPACE = to_nni(global_space(SHAPE, (1, 2, 4, 8)))
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A home folder of its own, so that nothing of the user's experiments is touched; no process outlives the test."""
+    folder = tmp_path / "home"
+    (folder / "trained").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    yield folder
+    left = [process for process in psutil.process_iter() if _home_of(process) == str(folder)]
+    for process in left:
+        process.kill()
+    assert [" ".join(process.cmdline()) for process in left if process.is_running()] == []
+
+
+def _home_of(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get("HOME") if process.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.Error:
+        return None
+
+
+def write_config(home: Path, trial_options: str = "", concurrency: int = 1, **class_arguments: Any) -> Path:
+    """An experiment over a network of one stage and three layers."""
+    config = {
+        "experimentName": "test",
+        "trialCommand": f"python3 -m tests.experiments.known_trial {home / 'trained'} {trial_options}",
+        "trialCodeDirectory": str(REPOSITORY),
+        "trialConcurrency": concurrency,
+        "searchSpace": SPACE,
+        "tuner": {
+            "className": "strategies.tuners.GlobalTuner",
+            "codeDirectory": str(REPOSITORY),
+            "classArgs": {"num_stages": 1, "num_layers": 3, "population_size": 4, **class_arguments},
+        },
+        "trainingService": {"platform": "local"},
+    }
+    path = home / "experiment.yml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def launch(*arguments: str | Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "experiments.launch", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """The experiment's id, once the launch has ended well."""
+    output, errors = process.communicate(timeout=180)
+    assert process.returncode == 0, errors
+    return output.strip()
+
+
+def history_of(home: Path, experiment: str) -> History:
+    return read_history(home / "nni-experiments" / experiment / "checkpoint")
+
+
+def only_experiment(home: Path) -> str:
+    return next(
+        path.name for path in (home / "nni-experiments").iterdir() if path.is_dir() and path.name[0] not in "._"
+    )
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.1)
+    pytest.fail("it did not happen within a minute")
+
+
+def test_trials_that_die_before_asking_mix_nothing_up(home: Path) -> None:
+    config = write_config(home, "--die-before-asking 0 1 4 5 9", concurrency=2, budget=12)
+    experiment = finish(launch(config))
+    history = history_of(home, experiment)
+
+    assert history.done
+    assert len(history.failures) == 5
+    assert {failure["reason"] for failure in history.failures} == {"the trial failed or was stopped"}
+    uids = [evaluation.uid for evaluation in history.evaluations]
+    given_up = {failure["uid"] for failure in history.failures if not failure["again"]}
+    assert len(uids) == len(set(uids))
+    assert set(uids) == set(range(12)) - given_up
+    for evaluation in history.evaluations:
+        assert evaluation.metrics["default"] == known_metric(evaluation.structure)
+        assert (home / "trained" / f"{evaluation.uid}-{evaluation.trial}").exists()
+    true_best = max(known_metric(evaluation.structure) for evaluation in history.evaluations)
+
+    command = [sys.executable, "-m", "analysis.export", experiment, "--output", str(home / "best.json")]
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    exported = json.loads((home / "best.json").read_text())
+    assert known_metric(exported["dilations"]) == true_best
+    assert exported["about"]["metrics"]["default"] == true_best
+
+
+def test_a_stopped_search_goes_on_and_trains_nothing_twice(home: Path) -> None:
+    started = launch(write_config(home, "--seconds 0.5", budget=9))
+    wait_for(lambda: len(list((home / "trained").iterdir())) >= 4)
+    started.terminate()
+    _, errors = started.communicate(timeout=120)
+    experiment = only_experiment(home)
+    assert f"--resume {experiment}" in errors
+    before = history_of(home, experiment).evaluations
+    assert 3 <= len(before) < 9
+
+    assert finish(launch("--resume", experiment)) == experiment
+    history = history_of(home, experiment)
+    assert history.done
+    assert history.failures == []
+    assert history.evaluations[: len(before)] == before
+    assert {evaluation.uid for evaluation in history.evaluations} == set(range(9))
+    assert len({tuple(evaluation.structure.values()) for evaluation in history.evaluations}) == 9
+    # Only the trial that ran at the stop may have been trained again.
+    assert len(list((home / "trained").iterdir())) <= 10
+
+
+def test_missing_data_ends_the_experiment_before_any_trial(home: Path) -> None:
+    check = f"python3 -m trials.check_data {home / 'nowhere'} --files-only"
+    config = write_config(home, budget=9, check_command=check)
+
+    refused = launch(config)
+    _, errors = refused.communicate(timeout=60)
+    assert refused.returncode == 2
+    assert errors.startswith(f"error: {home / 'nowhere'}: no such data set folder")
+
+    subprocess.run(["nnictl", "create", "--config", config, "--port", "18765"], check=True, capture_output=True)
+    experiment = only_experiment(home)
+    try:
+        wait_for(lambda: _get(18765, "/check-status")["status"] == "ERROR")
+        assert _get(18765, "/trial-jobs") == []
+        assert "no such data set folder" in (home / "nni-experiments" / experiment / "log/nnimanager.log").read_text()
+        assert "no such data set folder" in str(history_of(home, experiment).error)
+    finally:
+        subprocess.run(["nnictl", "stop", experiment], check=True, capture_output=True)
+
+
+def test_a_trial_added_on_the_web_page_takes_part(home: Path) -> None:
+    started = launch(write_config(home, "--seconds 0.5", budget=6), "--port", "18766")
+    wait_for(lambda: len(list((home / "trained").iterdir())) >= 1)
+    best = {"s1l0": 8, "s1l1": 8, "s1l2": 8, "_uid": 0}
+    request = urllib.request.Request(
+        "http://127.0.0.1:18766/api/v1/nni/trial-jobs",
+        json.dumps(best).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:
+        assert response.status == 200
+    history = history_of(home, finish(started))
+    assert history.done
+    assert len({evaluation.uid for evaluation in history.evaluations} - {None}) == 6
+    (added,) = [evaluation for evaluation in history.evaluations if evaluation.uid is None]
+    assert added.structure == {"s1l0": 8, "s1l1": 8, "s1l2": 8}
+    assert history.best()[0].structure == added.structure
+
+
+def _get(port: int, path: str) -> Any:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/nni{path}", timeout=10) as response:
+        return json.load(response)
