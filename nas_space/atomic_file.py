@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -10,7 +11,13 @@ from typing import IO, Any
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Let ``write`` fill a temporary file beside ``path``, then rename it over ``path``; folders are made as needed."""
+    """Let ``write`` fill a temporary file beside ``path``, then rename it over ``path``; folders are made as needed.
+
+    Raises:
+        OSError: ``path`` cannot be written; the error names it.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder, but a file is to be written", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -19,6 +26,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as fault:
+        raise OSError(fault.errno, fault.strerror, str(path)) from fault
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -13,10 +14,15 @@ class BadInput(ValueError):
 
 
 def run_command(main: Callable[[], None]) -> NoReturn:
-    """Run ``main`` and exit: 0 done, 2 bad input, 130 interrupted; any other failure keeps its traceback."""
+    """Run ``main`` and exit: 0 done, 2 bad input, 130 interrupted; any other failure keeps its traceback.
+
+    A file or folder that the system refuses (no permission, not a folder, disk full) is told in one line, too: with
+    code 2 if another path would do, else with code 1.
+    """
     warnings.showwarning = _show_warning
     try:
         main()
+        sys.stdout.flush()
     except BadInput as fault:
         print(f"error: {fault}", file=sys.stderr)
         sys.exit(2)
@@ -25,9 +31,17 @@ def run_command(main: Callable[[], None]) -> NoReturn:
         sys.exit(130)
     except BrokenPipeError:
         # The reader of our output (head, less) has gone: nothing is left to say, and Python must not try to flush.
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as fault:
+        if fault.filename is None:
+            raise
+        print(f"error: {fault.filename}: {fault.strerror}", file=sys.stderr)
+        sys.exit(2 if isinstance(fault, _WRONG_PATH) else 1)
     sys.exit(0)
+
+
+_WRONG_PATH = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

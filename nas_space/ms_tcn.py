@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_space.layers import DilatedConv, PointwiseConv
+from nas_space.branches import Branching
+from nas_space.layers import BranchedConv, DilatedConv, PointwiseConv
 from nas_space.structure import Structure
 
 
@@ -75,3 +76,30 @@ class MSTCN(nn.Module):
         for stage in self.stages:
             logits.append(stage(F.softmax(logits[-1], dim=-1), offsets))
         return torch.stack(logits)
+
+
+def expand_network(network: MSTCN, branching: Branching, inner_activation: bool = False) -> None:
+    """Put branches around the dilation of every searchable convolution, in place."""
+    for path, dilation in network.structure.by_path().items():
+        conv = network.get_submodule(path)
+        assert isinstance(conv, DilatedConv)
+        network.set_submodule(path, BranchedConv.expand(conv, branching.expand(dilation), inner_activation))
+
+
+def collapse_network(network: MSTCN, structure: Structure) -> None:
+    """Put plain convolutions with the dilations of a structure in place of branched ones."""
+    for path, dilation in structure.by_path().items():
+        branched = network.get_submodule(path)
+        assert isinstance(branched, BranchedConv)
+        network.set_submodule(path, branched.collapse(dilation))
+    network.structure = structure
+
+
+def branch_probabilities(network: MSTCN) -> dict[str, list[float]]:
+    """What the branches of every searchable convolution have learnt, by short label."""
+    learnt = {}
+    for label, path in network.structure.shape.paths.items():
+        branched = network.get_submodule(path)
+        assert isinstance(branched, BranchedConv)
+        learnt[label] = branched.probabilities().tolist()
+    return learnt

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nni.mutable import Categorical, MutableDict
+from nni.mutable import Categorical, MutableDict, Numerical
 
 from nas_space.atomic_file import write_text
 from nas_space.bad_input import BadInput, run_command
@@ -36,9 +36,22 @@ def global_space(shape: MSTCNShape = MS_TCN, candidates: Sequence[int] = POWERS_
     return {label: choices[label] for label in shape.paths}
 
 
-def to_nni(space: Mapping[str, Categorical[int]]) -> dict[str, dict[str, Any]]:
+def local_space(shape: MSTCNShape = MS_TCN, minimum: int = 1, maximum: int = 2048) -> dict[str, Numerical]:
+    """The space of the local search: any whole dilation for each layer. NNI's web page draws it; branches search it."""
+    choices = MutableDict({label: Numerical(minimum, maximum, quantize=1, label=label) for label in shape.paths})
+    choices = choices.simplify()
+    return {label: choices[label] for label in shape.paths}
+
+
+def to_nni(space: Mapping[str, Categorical[int] | Numerical]) -> dict[str, dict[str, Any]]:
     """A space as NNI's search-space JSON: flat, numeric, one short label a layer (what its web page can draw)."""
-    return {label: choice.as_legacy_dict() for label, choice in space.items()}
+    return {label: _to_nni(choice) for label, choice in space.items()}
+
+
+def _to_nni(choice: Categorical[int] | Numerical) -> dict[str, Any]:
+    if isinstance(choice, Numerical):  # NNI 3.0 writes no legacy form of these
+        return {"_type": "quniform", "_value": [choice.low, choice.high, choice.quantize]}
+    return choice.as_legacy_dict()
 
 
 def from_nni(search_space: Any, shape: MSTCNShape) -> dict[str, tuple[int, ...]]:
@@ -81,43 +94,47 @@ def _check_candidates(what: str, candidates: Sequence[Any]) -> None:
         raise BadInput(f"{what} must be at least two, not {list(candidates)}")
 
 
-def space_json(shape: MSTCNShape, candidates: Sequence[int]) -> str:
-    """The text of a search-space file: one layer a line."""
-    lines = [
-        f"  {json.dumps(label)}: {json.dumps(choice)}"
-        for label, choice in to_nni(global_space(shape, candidates)).items()
-    ]
+def space_json(shape: MSTCNShape, candidates: Sequence[int] | None) -> str:
+    """The text of a search-space file, one layer a line: the global space, or the local one without candidates."""
+    space = local_space(shape) if candidates is None else global_space(shape, candidates)
+    lines = [f"  {json.dumps(label)}: {json.dumps(choice)}" for label, choice in to_nni(space).items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-COMMITTED_SPACES = {
+DEMO = MSTCNShape(num_stages=2, num_layers=5)
+COMMITTED_SPACES: dict[str, tuple[MSTCNShape, Sequence[int] | None]] = {
     "ms_tcn_global.json": (MS_TCN, POWERS_OF_TWO),
-    "demo_global.json": (MSTCNShape(num_stages=2, num_layers=5), tuple(2**exponent for exponent in range(8))),
+    "ms_tcn_local.json": (MS_TCN, None),
+    "demo_global.json": (DEMO, tuple(2**exponent for exponent in range(8))),
+    "demo_local.json": (DEMO, None),
 }
 """What this command writes when nothing else is asked for: name -> network and candidates."""
 
 
 def main() -> None:
-    """Write the search-space files for NNI: all committed ones, or one of your own."""
+    """Write the search-space files for NNI: all committed ones, or one of your own with --output."""
     parser = argparse.ArgumentParser(
         prog="python -m nas_space.space",
         description=main.__doc__,
         epilog="example: python -m nas_space.space --num-stages 3 --output experiments/spaces/three_stages.json",
     )
     MSTCNShape.add_arguments(parser)
-    parser.add_argument(
-        "--candidates", type=int, nargs="+", default=list(POWERS_OF_TWO), help="dilations (default: 1 2 4 ... 1024)"
-    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--candidates", type=int, nargs="+", help="dilations (default: 1 2 4 ... 1024)")
+    which.add_argument("--local", action="store_true", help="the space of a local search: any dilation")
     parser.add_argument("--output", type=Path, help="write the space of these options to this file")
     arguments = parser.parse_args()
-    if arguments.output is None:
-        for name, (shape, candidates) in COMMITTED_SPACES.items():
-            write_text(SPACES_FOLDER / name, space_json(shape, candidates))
-            print(SPACES_FOLDER / name)
-    else:
-        shape = MSTCNShape.from_arguments(arguments)
-        write_text(arguments.output, space_json(shape, arguments.candidates))
+    shape = MSTCNShape.from_arguments(arguments)
+    if arguments.output is not None:
+        candidates = None if arguments.local else arguments.candidates or POWERS_OF_TWO
+        write_text(arguments.output, space_json(shape, candidates))
         print(arguments.output)
+        return
+    if shape != MS_TCN or arguments.candidates is not None or arguments.local:
+        raise BadInput("a space of your own needs --output: the committed files are not overwritten with it")
+    for name, space in COMMITTED_SPACES.items():
+        write_text(SPACES_FOLDER / name, space_json(*space))
+        print(SPACES_FOLDER / name)
 
 
 if __name__ == "__main__":

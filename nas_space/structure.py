@@ -10,6 +10,9 @@ from typing import Any
 from nas_space.bad_input import BadInput
 from nas_space.shape import MS_TCN, MSTCNShape
 
+LARGEST_DILATION = 2**20
+"""Far beyond any video; larger numbers are mistakes, and overflow."""
+
 
 @dataclass(frozen=True)
 class Structure:
@@ -103,6 +106,9 @@ def _ordered(dilations: Mapping[str, Any], names: Iterable[str], shape: MSTCNSha
 def _dilation(layer: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise BadInput(f"the dilation of layer {layer!r} must be a whole number, not {value!r}")
-    if value < 1:
-        raise BadInput(f"the dilation of layer {layer!r} must be at least 1, not {value}")
-    return int(value)
+    dilation = int(value)
+    if dilation < 1:
+        raise BadInput(f"the dilation of layer {layer!r} must be at least 1, not {dilation}")
+    if dilation > LARGEST_DILATION:
+        raise BadInput(f"the dilation of layer {layer!r} must be at most {LARGEST_DILATION}, not {dilation}")
+    return dilation

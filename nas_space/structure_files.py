@@ -51,7 +51,7 @@ def read_structure(source: str | Path, shape: MSTCNShape = MS_TCN) -> Structure:
         return Structure.hand(shape)
     path = Path(source)
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repeats)
     except FileNotFoundError:
         raise BadInput(f"{path}: no such structure file (give a JSON file, or the name 'hand')") from None
     except OSError as fault:
@@ -80,26 +80,45 @@ def structure_to_json(
     if dialect == "mmcv":
         rates = {MMCV_PREFIX + path: [dilation] for path, dilation in structure.by_path().items()}
         return {"search": {}, "structure": rates}
-    shape = structure.shape
-    network = {"name": "ms_tcn", "stages": shape.num_stages, "layers": shape.num_layers, "kernel": shape.kernel_size}
+    network = _network(structure.shape)
     return {"format": FORMAT, "network": network, "dilations": structure.by_path(), "about": dict(about or {})}
 
 
 def _from_json(content: Any, shape: MSTCNShape) -> Structure:
     if isinstance(content, dict):
         if content.get("format") == FORMAT:
+            _check_network(content.get("network"), shape)
             return Structure.from_paths(_mapping(content, "dilations"), shape)
         if "model" in content:
             dilations = {path: _seed_dilation(path, value) for path, value in _mapping(content, "model").items()}
             return Structure.from_paths(dilations, shape)
         if "structure" in content:
             rates = _mapping(content, "structure")
+            if len({path.removeprefix(MMCV_PREFIX) for path in rates}) != len(rates):
+                raise BadInput(f"a layer comes twice, with and without {MMCV_PREFIX!r}")
             return Structure.from_paths(
                 {path.removeprefix(MMCV_PREFIX): _mmcv_dilation(path, rate) for path, rate in rates.items()}, shape
             )
     raise BadInput(
         f'not a structure: expected "format": "{FORMAT}" (ours), "model" (the seed\'s dialect) or "structure" (MMCV\'s)'
     )
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError("a name comes twice in one object")
+    return content
+
+
+def _check_network(network: Any, shape: MSTCNShape) -> None:
+    expected = _network(shape)
+    if isinstance(network, dict) and network != expected:
+        raise BadInput(f"the structure is of the network {network}, but {expected} is expected")
+
+
+def _network(shape: MSTCNShape) -> dict[str, Any]:
+    return {"name": "ms_tcn", "stages": shape.num_stages, "layers": shape.num_layers, "kernel": shape.kernel_size}
 
 
 def _mapping(content: dict[str, Any], key: str) -> dict[str, Any]:
@@ -125,7 +144,7 @@ def _mmcv_dilation(layer: str, rate: Any) -> Any:
         rate = rate[0]
     if isinstance(rate, list):
         # A temporal convolution written as a 2-D one is dilated along one axis, and by 1 or the same along the other.
-        if len(rate) == 2 and (rate[0] == rate[1] or 1 in rate):
+        if len(rate) == 2 and all(type(value) is int for value in rate) and (rate[0] == rate[1] or 1 in rate):
             return rate[1] if rate[0] == 1 else rate[0]
         if len(rate) != 1:
             raise BadInput(f"layer {layer!r} has the rate {rate!r}, but a temporal convolution has one dilation")
@@ -141,17 +160,20 @@ def main() -> None:
         epilog="example: python -m nas_space.structure_files best.json --dialect seed --output best_seed.json",
     )
     parser.add_argument("structure", help="a structure file of any dialect, or 'hand'")
-    parser.add_argument("--dialect", choices=DIALECTS, default="native", help="what --output writes")
+    parser.add_argument("--dialect", choices=DIALECTS, help="what --output writes (default: native)")
     parser.add_argument("--output", type=Path, help="write the structure to this file")
     parser.add_argument("--fps", type=float, help="frames per second as the network reads them: show seconds, too")
     MSTCNShape.add_arguments(parser)
     arguments = parser.parse_args()
     if arguments.fps is not None and not arguments.fps > 0:
         raise BadInput(f"--fps must be above 0, not {arguments.fps}")
+    if arguments.dialect is not None and arguments.output is None:
+        raise BadInput("--dialect says what --output writes: give --output, too")
     structure = read_structure(arguments.structure, MSTCNShape.from_arguments(arguments))
     if arguments.output:
-        write_structure(structure, arguments.output, arguments.dialect, {"source": Path(arguments.structure).name})
-        print(f"wrote {arguments.output} ({arguments.dialect})")
+        dialect: Dialect = arguments.dialect or "native"
+        write_structure(structure, arguments.output, dialect, {"source": Path(arguments.structure).name})
+        print(f"wrote {arguments.output} ({dialect})")
         return
     field = ReceptiveField.of(structure)
     for number, (dilations, frames) in enumerate(zip(structure.stages(), field.stages, strict=True), start=1):

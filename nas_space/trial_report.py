@@ -26,6 +26,8 @@ class TrialReport:
     epochs: list[dict[str, float]] = field(default_factory=list)
     """The metrics after each epoch."""
     seconds: float | None = None
+    probabilities: dict[str, list[float]] | None = None
+    """What the branches of each layer have learnt, by short label: of trials of the local search."""
     failure: str | None = None
     """Why there is no result."""
 
@@ -36,6 +38,7 @@ class TrialReport:
             "structure": self.structure,
             "epochs": self.epochs,
             "seconds": self.seconds,
+            "probabilities": self.probabilities,
             "failure": self.failure,
         }
         return {**self.metrics, "_uid": self.uid, "_trained": json.dumps(trained)}
@@ -49,7 +52,7 @@ class TrialReport:
         """
         own = value if isinstance(value, dict) else {"default": value}
         uid = own["_uid"] if "_uid" in own else parameters.get("_uid") if isinstance(parameters, dict) else None
-        trained = json.loads(own["_trained"]) if "_trained" in own else {}
+        trained = _json_object(own.get("_trained"))
         fitness, failure = own.get("default"), trained.get("failure")
         if failure is None and not _is_finite(fitness):
             failure = f"the reported result is no finite number: {fitness!r}"
@@ -57,12 +60,24 @@ class TrialReport:
             uid=uid,
             trial=trained.get("trial") or trial,
             structure=trained.get("structure"),
-            metrics={} if failure else {name: number for name, number in own.items() if not name.startswith("_")},
+            metrics={name: number for name, number in own.items() if name[0] != "_" and _is_finite(number)}
+            if failure is None
+            else {},
             epochs=trained.get("epochs") or [],
             seconds=trained.get("seconds"),
+            probabilities=trained.get("probabilities"),
             failure=failure,
         )
 
 
+def _json_object(text: Any) -> dict[str, Any]:
+    """The object that a text holds; an empty one for anything else, as a trial command may say anything."""
+    try:
+        content = json.loads(text)
+    except (TypeError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf

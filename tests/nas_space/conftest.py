@@ -1,4 +1,4 @@
-"""Small tensors are fastest on one thread; and a noisy machine is no fault, so that laws are checked without deadlines."""
+"""Small tensors are fastest on one thread; and a noisy machine is no fault: laws are checked without deadlines."""
 
 import torch
 from hypothesis import settings

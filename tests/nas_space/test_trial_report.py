@@ -48,6 +48,7 @@ def test_nni_sees_flat_metrics() -> None:
         "structure": {"s1l0": 8},
         "epochs": [{"acc": 40.0}],
         "seconds": 2.5,
+        "probabilities": None,
         "failure": None,
     }
 
