@@ -1,18 +1,26 @@
-"""What a trial receives from NNI: its own parameters, which NNI 3.0 does not guarantee by itself."""
+"""What a trial receives from NNI (its own parameters, which NNI 3.0 does not guarantee by itself), and reports."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import nni
 import nni.trial
 
 from nas_space.bad_input import BadInput
+from nas_space.trial_report import TrialReport
+from trials.training import NonFiniteLoss
+
+LABEL = re.compile(r"s\d+l\d+")
 
 TIME_LIMIT = 60.0
 POLL_SECONDS = 0.2
@@ -67,3 +75,43 @@ def _own_record() -> dict[str, Any] | None:
         if time.monotonic() > last_chance:
             raise TimeoutError(f"NNI's manager does not tell the parameters of this trial: {url}")
         time.sleep(POLL_SECONDS)
+
+
+@dataclass
+class NniTrial:
+    """This trial, as NNI and the tuner know it."""
+
+    parameters: dict[str, Any]
+    added_by_hand: bool
+    started: float
+
+    @classmethod
+    def receive(cls) -> NniTrial:
+        """Receive the parameters of this trial; see ``own_parameters``."""
+        started = time.monotonic()
+        return cls(*own_parameters(), started)
+
+    def dilations(self) -> dict[str, Any]:
+        """The parameters that are dilations, by short label."""
+        return {name: value for name, value in self.parameters.items() if LABEL.fullmatch(name)}
+
+    def report_epoch(self, metrics: dict[str, float]) -> None:
+        """Show the metrics of an epoch on NNI's page, and to its assessor."""
+        nni.report_intermediate_result(metrics)
+
+    def report(self, **outcome: Any) -> None:
+        """Tell the tuner the outcome: see ``TrialReport`` for the fields."""
+        seconds = round(time.monotonic() - self.started, 3)
+        uid = None if self.added_by_hand else self.parameters.get("_uid")
+        trial = os.environ["NNI_TRIAL_JOB_ID"]
+        nni.report_final_result(TrialReport(uid, trial, self.dilations(), seconds=seconds, **outcome).to_nni())
+
+    @contextmanager
+    def reporting_failures(self) -> Iterator[None]:
+        """Whatever goes wrong inside is told to the tuner before it is raised."""
+        try:
+            yield
+        except Exception as fault:
+            expected = isinstance(fault, BadInput | NonFiniteLoss)
+            self.report(failure=str(fault) if expected else f"{type(fault).__name__}: {fault}")
+            raise

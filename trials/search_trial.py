@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import time
 import warnings
-from typing import Any
 
-import nni
 import torch
 
 from nas_space.bad_input import BadInput, run_command
 from nas_space.ms_tcn import MSTCN
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
-from nas_space.trial_report import TrialReport
 from trials.data_arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
 from trials.metrics import METRICS, objective_value
-from trials.nni_channel import own_parameters
-from trials.training import NonFiniteLoss, Training, find_device, score_network
+from trials.nni_channel import NniTrial
+from trials.training import Training, find_device, score_network
 from trials.training_arguments import add_training_arguments, training_settings
 
 SEARCH_EPOCHS = 5
 """Epochs of a trial in the paper's global search (Gao et al., CVPR 2021, section 4)."""
 
 
-def train_and_report(arguments: argparse.Namespace, structure: Structure) -> list[dict[str, float]]:
+def train_and_report(arguments: argparse.Namespace, structure: Structure, trial: NniTrial) -> list[dict[str, float]]:
     """Train one structure and report to NNI after each epoch; returns what was reported, epoch by epoch."""
     settings = training_settings(arguments)
     device = find_device(arguments.device)
@@ -50,7 +45,7 @@ def train_and_report(arguments: argparse.Namespace, structure: Structure) -> lis
         loss = training.run_epoch(task.dataset, train_videos)
         metrics = score_network(network, task.dataset, judged, task.background, device)
         epochs.append({"default": objective_value(metrics, arguments.objective), **metrics})
-        nni.report_intermediate_result(epochs[-1])
+        trial.report_epoch(epochs[-1])
         print(f"epoch {training.epoch}/{settings.epochs}: loss {loss:.4f}, {epochs[-1]}", file=sys.stderr, flush=True)
     return epochs
 
@@ -84,24 +79,12 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> None:
     """Run one trial. Whatever goes wrong is reported to the tuner with its reason before the process fails."""
-    started = time.monotonic()
     arguments = parse_arguments()
-    parameters, added_by_hand = own_parameters()
-    uid = None if added_by_hand else parameters.get("_uid")
-    labels = {name: value for name, value in parameters.items() if not name.startswith("_")}
-
-    def report(**outcome: Any) -> None:
-        seconds = round(time.monotonic() - started, 3)
-        trial = os.environ["NNI_TRIAL_JOB_ID"]
-        nni.report_final_result(TrialReport(uid, trial, labels, seconds=seconds, **outcome).to_nni())
-
-    try:
-        structure = Structure.from_labels(labels, MSTCNShape.from_arguments(arguments))
-        epochs = train_and_report(arguments, structure)
-    except (BadInput, NonFiniteLoss, torch.OutOfMemoryError) as fault:
-        report(failure=str(fault))
-        raise
-    report(metrics=epochs[-1], epochs=epochs)
+    trial = NniTrial.receive()
+    with trial.reporting_failures():
+        structure = Structure.from_labels(trial.dilations(), MSTCNShape.from_arguments(arguments))
+        epochs = train_and_report(arguments, structure, trial)
+        trial.report(metrics=epochs[-1], epochs=epochs)
 
 
 if __name__ == "__main__":

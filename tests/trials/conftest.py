@@ -1,0 +1,145 @@
+"""Fixtures of the trial tests: commands run in this process, a snapshot of a folder, and one tiny trained network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import settings
+
+from nas_space.bad_input import run_command
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from tests.conftest import REPOSITORY, write_dataset
+from trials import train
+
+# A busy machine is no fault of the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
+
+torch.set_num_threads(1)  # tiny networks: more threads only wait for each other
+
+TINY = ("--num-stages", "2", "--num-layers", "3", "--batch-size", "2", "--device", "cpu")
+"""Options of the smallest network that still has a later stage."""
+
+TINY_STRUCTURE = Structure.hand(MSTCNShape(num_stages=2, num_layers=3))
+
+Command = Callable[..., None]
+"""``command(main, "--option", value)``: run a command's ``main`` with these words as its command line."""
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run the ``main`` of a command in this process."""
+
+    def run(main: Callable[[], None], *words: object) -> None:
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, words)])
+        main()
+
+    return run
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Exit = Callable[..., Outcome]
+"""``exit_of(main, "--option", value)``: as ``command``, but to the exit code, as a shell sees it."""
+
+
+@pytest.fixture
+def exit_of(command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Exit:
+    """Run the ``main`` of a command in this process up to its exit."""
+
+    def run(main: Callable[[], None], *words: object) -> Outcome:
+        monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # put back afterwards
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exited:
+            command(lambda: run_command(main), *words)
+        assert isinstance(exited.value.code, int)
+        return Outcome(exited.value.code, *capsys.readouterr())
+
+    return run
+
+
+def shell(module: str, *words: object) -> Outcome:
+    """Run a command in a process of its own, as a user does: only where the process itself is the matter."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, words)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Every file below a folder with a digest of its content, and every folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
+        for path in folder.rglob("*")
+    }
+
+
+def equal_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    """Whether two state dicts are equal bit for bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+class Boom:
+    """A trap: pickled, it makes a folder when it is loaded."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.mkdir, (self.folder,)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A data set ``small`` in its root, and the output of one training on its split 1."""
+
+    data_root: Path
+    output: Path
+
+    @property
+    def dataset(self) -> Path:
+        return self.data_root / "small"
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.output / "model.pt"
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        return json.loads((self.output / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """One training of a few epochs: every second frame is read, and ``class_0`` is background."""
+    root = tmp_path_factory.mktemp("trained")
+    write_dataset(root / "data" / "small", train=12, test=4)
+    options = ("--data-root", str(root / "data"), "--dataset", "small", "--split", "1")
+    reading = ("--sample-rate", "2", "--background", "class_0")
+    words = (*options, *reading, *TINY, "--structure", "hand", "--epochs", "5", "--output", str(root / "out"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["train", *words])
+        train.main()
+    return Trained(root / "data", root / "out")

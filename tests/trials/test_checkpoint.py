@@ -1,0 +1,154 @@
+"""Checkpoints come back as they were, run no code, and are refused in one line where they are none."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nas_space.bad_input import BadInput
+from nas_space.ms_tcn import MSTCN
+from nas_space.structure import Structure
+from tests.trials.conftest import TINY_STRUCTURE, Boom, equal_weights
+from trials.checkpoint import Checkpoint, load_checkpoint, load_torch, save_checkpoint, save_torch, versions
+
+CHANNELS, DIM, CLASSES = 8, 5, ["cut", "peel", "mix"]
+
+
+@pytest.fixture
+def checkpoint() -> Checkpoint:
+    torch.manual_seed(1)
+    structure = Structure((3, 1, 4, 1, 5, 9), TINY_STRUCTURE.shape)
+    return Checkpoint(
+        weights=MSTCN(structure, DIM, len(CLASSES), CHANNELS).state_dict(),
+        dilations=structure.by_path(),
+        shape=asdict(structure.shape),
+        channels=CHANNELS,
+        feature_dim=DIM,
+        classes=CLASSES,
+        dataset="mine",
+        sample_rate=2,
+        background=["mix"],
+        settings={"epochs": 3, "learning_rate": 0.1, "decay_epochs": [50], "precision": "float32"},
+        versions=versions(),
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.pt"
+
+
+def refused(path: Path) -> str:
+    """Why a file is refused: one line that begins with the file."""
+    with pytest.raises(BadInput) as refusal:
+        load_checkpoint(path)
+    message = str(refusal.value)
+    assert message.startswith(f"{path}: ")
+    assert "\n" not in message
+    return message.removeprefix(f"{path}: ")
+
+
+def test_round_trip(checkpoint: Checkpoint, path: Path) -> None:
+    save_checkpoint(path, checkpoint)
+    loaded = load_checkpoint(path)
+    assert equal_weights(loaded.weights, checkpoint.weights)
+    ours, theirs = vars(checkpoint), vars(loaded)
+    assert {**theirs, "weights": None} == {**ours, "weights": None}
+
+
+def test_network_has_structure_and_weights(checkpoint: Checkpoint, path: Path) -> None:
+    save_checkpoint(path, checkpoint)
+    network = load_checkpoint(path).network()
+    assert network.structure.dilations == (3, 1, 4, 1, 5, 9)
+    assert equal_weights(network.state_dict(), checkpoint.weights)
+    original = MSTCN(checkpoint.structure(), DIM, len(CLASSES), CHANNELS)
+    original.load_state_dict(checkpoint.weights)
+    features = torch.randn(20, DIM)
+    assert torch.equal(network.eval()(features, (0, 20)), original.eval()(features, (0, 20)))
+
+
+def test_versions_are_plain_text() -> None:
+    assert versions() == {"python": versions()["python"], "torch": torch.__version__, "numpy": np.__version__}
+    assert {type(version) for version in versions().values()} == {str}
+
+
+@pytest.mark.parametrize("dump", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content))])
+def test_code_in_a_file_is_not_executed(dump: Callable[[object, Path], object], path: Path, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    dump({"format": Boom(made)}, path)
+    assert refused(path).startswith("not a checkpoint, or damaged")
+    assert not made.exists()
+
+
+def test_missing_file_is_refused(path: Path) -> None:
+    assert refused(path) == "no such checkpoint"
+
+
+@pytest.mark.parametrize("content", [b"", b"model", b"PK\x03\x04 zip", bytes(range(256))])
+def test_foreign_files_are_refused(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    assert refused(path).startswith("not a checkpoint, or damaged")
+
+
+@pytest.mark.parametrize("kept", [0.001, 0.5, 0.99])
+def test_truncated_files_are_refused(checkpoint: Checkpoint, path: Path, kept: float) -> None:
+    save_checkpoint(path, checkpoint)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content))])
+    assert refused(path).startswith("not a checkpoint, or damaged")
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"format": "other"}, {"format": "global2local-checkpoint"}, [1], torch.zeros(3)], ids=str
+)
+def test_other_torch_files_are_refused(path: Path, content: Any) -> None:
+    torch.save(content, path)
+    assert refused(path).startswith("not a checkpoint of this project")
+
+
+def test_a_bare_state_dict_is_refused(checkpoint: Checkpoint, path: Path) -> None:
+    save_torch(path, checkpoint.weights)
+    assert refused(path) == "not a checkpoint of this project (train one with python -m trials.train)"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("classes", ["cut", "peel"], "conv_out"),
+        ("feature_dim", DIM + 1, "stage1.conv_1x1"),
+        ("channels", CHANNELS + 1, "size mismatch"),
+        ("channels", "8", ""),
+        ("weights", {}, "Missing key"),
+        ("weights", 7, "state_dict"),
+        ("dilations", {}, "has no dilation"),
+        ("dilations", {**TINY_STRUCTURE.by_path(), "stage9": 1}, "unknown layer 'stage9'"),
+        ("shape", {"num_stages": 3, "num_layers": 3}, "has no dilation"),
+        ("shape", {"stages": 2}, "stages"),
+        ("shape", None, ""),
+    ],
+    ids=str,
+)
+def test_weights_that_do_not_fit_are_refused(
+    checkpoint: Checkpoint, path: Path, field: str, value: object, told: str
+) -> None:
+    setattr(checkpoint, field, value)
+    save_checkpoint(path, checkpoint)
+    message = refused(path)
+    assert message.startswith("the weights do not fit the network: ")
+    assert told in message
+
+
+def test_load_torch_returns_what_save_torch_wrote(path: Path) -> None:
+    content = {"epoch": 3, "history": [{"loss": 0.5}], "best": None, "state": {"weight": torch.arange(4)}}
+    save_torch(path, content)
+    loaded = load_torch(path)
+    assert torch.equal(loaded.pop("state")["weight"], content.pop("state")["weight"])  # type: ignore[index]
+    assert loaded == content
+    assert [file.name for file in path.parent.iterdir()] == ["model.pt"]

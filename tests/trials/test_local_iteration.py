@@ -1,0 +1,246 @@
+"""One iteration of the local search: what it carries over from the one before, what begins anew, what it refuses."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nas_space.bad_input import BadInput
+from nas_space.branches import Branching
+from nas_space.layers import BranchedConv
+from nas_space.ms_tcn import MSTCN, branch_probabilities, expand_network
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from tests.conftest import write_dataset
+from tests.trials.conftest import tree
+from trials.checkpoint import load_torch
+from trials.data_arguments import Task
+from trials.dataset import Dataset
+from trials.local_iteration import LocalSearch, iteration_path
+from trials.metrics import METRICS
+from trials.training import Training, TrainingSettings
+
+SHAPE = MSTCNShape(num_stages=2, num_layers=2)
+STRUCTURE = Structure((1, 2, 4, 8), SHAPE)
+# Two layers get another number of branches: 1 -> 1 2 becomes 3 -> 1 3 5, and 8 -> 4 8 12 becomes 32 -> 16 32.
+MOVED = Structure((3, 2, 5, 32), SHAPE)
+BRANCHING = Branching(rate=0.5, maximum=32)
+SETTINGS = TrainingSettings(epochs=2, batch_size=2, learning_rate=0.01, decay_epochs=(), seed=3)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> LocalSearch:
+    dataset = Dataset(write_dataset(tmp_path / "data" / "small", train=6, test=2))
+    train, _ = dataset.split(1)
+    return LocalSearch(Task("small", dataset, ()), train[:4], train[4:], SETTINGS, BRANCHING, channels=8)
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two contents of checkpoints are equal bit for bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    return one == other
+
+
+class Beginnings:
+    """The state of every training before its first epoch."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.states: list[dict[str, Any]] = []
+        seen: set[int] = set()
+        run_epoch = Training.run_epoch
+
+        def watched(training: Training, *arguments: Any) -> float:
+            if id(training.network) not in seen:
+                seen.add(id(training.network))
+                names = [name for name, _ in training.network.named_parameters()]
+                self.states.append(by_name(training.state_dict(), names))
+            return run_epoch(training, *arguments)
+
+        monkeypatch.setattr(Training, "run_epoch", watched)
+
+
+def by_name(state: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """A training's state with Adam's by the names of the parameters, and none of a later one's doing."""
+    moments = {names[index]: moment for index, moment in state["optimiser"]["state"].items()}
+    copied = {
+        name: {key: value.clone() for key, value in content.items()}
+        for name, content in {"network": state["network"], **moments}.items()
+    }
+    return {
+        "network": copied.pop("network"),
+        "moments": copied,
+        "random": [state["shuffling"].clone(), state["dropout"].clone()],
+        "epoch": state["epoch"],
+        "rate": state["optimiser"]["param_groups"][0]["lr"],
+    }
+
+
+def saved(folder: Path, iteration: int) -> dict[str, Any]:
+    state = load_torch(iteration_path(folder, iteration))["training"]
+    return by_name(state, state["parameters"])
+
+
+def without_branch_weights(content: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if not name.endswith(".branch_weights")}
+
+
+# What an iteration gives
+
+
+def test_validation_metrics_after_each_epoch_and_probabilities_by_label(search: LocalSearch, tmp_path: Path) -> None:
+    epochs: list[dict[str, float]] = []
+    learnt = search.train(STRUCTURE, 0, tmp_path / "chain", CPU, epochs.append)
+    assert [tuple(row) for row in epochs] == [METRICS] * 2
+    assert {label: len(shares) for label, shares in learnt.items()} == {"s1l0": 2, "s1l1": 3, "s2l0": 3, "s2l1": 3}
+    assert [sum(shares) for shares in learnt.values()] == pytest.approx([1] * 4)
+    content = load_torch(iteration_path(tmp_path / "chain", 0))
+    assert (content["structure"], content["probabilities"]) == (STRUCTURE.by_path(), learnt)
+
+
+def test_run_twice_an_iteration_gives_the_same_numbers(search: LocalSearch, tmp_path: Path) -> None:
+    folder = tmp_path / "chain"
+    first = search.train(STRUCTURE, 0, folder, CPU)
+    again = search.train(STRUCTURE, 0, folder, CPU)
+    assert first == again
+    contents = []
+    for _ in range(2):
+        torch.rand(5)  # whatever else draws between
+        search.train(MOVED, 1, folder, CPU)
+        contents.append(load_torch(iteration_path(folder, 1)))
+    assert equal(*contents)
+
+
+def test_the_seed_decides_the_numbers(search: LocalSearch, tmp_path: Path) -> None:
+    other = replace(search, settings=replace(SETTINGS, seed=4))
+    assert search.train(STRUCTURE, 0, tmp_path / "a", CPU) != other.train(STRUCTURE, 0, tmp_path / "b", CPU)
+
+
+def test_the_data_are_only_read(search: LocalSearch, tmp_path: Path) -> None:
+    before = tree(tmp_path / "data")
+    search.train(STRUCTURE, 0, tmp_path / "chain", CPU)
+    assert tree(tmp_path / "data") == before
+
+
+# What the next one begins with
+
+
+def test_all_but_the_branch_weights_carries_over(
+    search: LocalSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "chain"
+    search.train(STRUCTURE, 0, folder, CPU)
+    beginnings = Beginnings(monkeypatch)
+    search.train(MOVED, 1, folder, CPU)
+    [begun], left = beginnings.states, saved(folder, 0)
+    assert equal(without_branch_weights(begun["network"]), without_branch_weights(left["network"]))
+    assert equal(begun["moments"], without_branch_weights(left["moments"]))
+    assert all(map(torch.equal, begun["random"], left["random"]))
+    # Two epochs of two steps each, and Adam counts them on.
+    assert (begun["epoch"], {int(moment["step"]) for moment in begun["moments"].values()}) == (2, {4})
+    assert {int(moment["step"]) for moment in saved(folder, 1)["moments"].values()} == {4, 8}
+
+
+def test_branch_weights_and_their_moments_begin_anew(
+    search: LocalSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "chain"
+    search.train(STRUCTURE, 0, folder, CPU)
+    beginnings = Beginnings(monkeypatch)
+    search.train(MOVED, 1, folder, CPU)
+    [begun] = beginnings.states
+    branch_weights = [value for name, value in begun["network"].items() if name.endswith(".branch_weights")]
+    assert [value.tolist() for value in branch_weights] == [pytest.approx([0.01] * size) for size in (3, 3, 3, 2)]
+    assert not any(name.endswith(".branch_weights") for name in begun["moments"])
+    assert any(name.endswith(".branch_weights") for name in saved(folder, 0)["moments"])
+
+
+def test_learning_rate_decays_within_an_iteration_and_begins_anew(
+    search: LocalSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decaying = replace(search, settings=replace(SETTINGS, decay_epochs=(1,)))
+    decaying.train(STRUCTURE, 0, tmp_path, CPU)
+    assert saved(tmp_path, 0)["rate"] == pytest.approx(0.001)
+    beginnings = Beginnings(monkeypatch)
+    decaying.train(STRUCTURE, 1, tmp_path, CPU)
+    assert beginnings.states[0]["rate"] == 0.01
+    assert saved(tmp_path, 1)["rate"] == pytest.approx(0.001)
+
+
+def test_two_iterations_equal_one_training_whose_branch_weights_are_reset(search: LocalSearch, tmp_path: Path) -> None:
+    """The same without checkpoints: one network and one optimiser, whose branch weights begin anew half-way."""
+    learnt = [search.train(STRUCTURE, iteration, tmp_path / "chain", CPU) for iteration in range(2)]
+    torch.manual_seed(SETTINGS.seed)
+    network = MSTCN(STRUCTURE, feature_dim=6, classes=3, channels=8)
+    expand_network(network, BRANCHING)
+    training = Training(network, SETTINGS, CPU)
+    expected = []
+    for _ in range(2):
+        for conv in (module for module in network.modules() if isinstance(module, BranchedConv)):
+            conv.branch_weights.data.fill_(0.01)
+            training.optimiser.state.pop(conv.branch_weights, None)
+        for _ in range(SETTINGS.epochs):
+            training.run_epoch(search.task.dataset, search.train_videos)
+        expected.append(branch_probabilities(network))
+    assert learnt == expected
+
+
+# Refusals
+
+
+def test_the_iteration_before_must_have_left_its_checkpoint(search: LocalSearch, tmp_path: Path) -> None:
+    search.train(STRUCTURE, 0, tmp_path, CPU)
+    with pytest.raises(BadInput) as refusal:
+        search.train(STRUCTURE, 2, tmp_path, CPU)
+    assert str(refusal.value) == f"{tmp_path}/iteration_1.pt: no such checkpoint"
+
+
+def test_a_damaged_checkpoint_is_refused(search: LocalSearch, tmp_path: Path) -> None:
+    search.train(STRUCTURE, 0, tmp_path, CPU)
+    path = iteration_path(tmp_path, 0)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(BadInput, match=r"iteration_0\.pt: not a checkpoint, or damaged"):
+        search.train(STRUCTURE, 1, tmp_path, CPU)
+
+
+@pytest.mark.parametrize(("classes", "dim"), [(4, 6), (3, 7)], ids=["classes", "feature dimension"])
+def test_a_checkpoint_of_another_data_set_is_refused(
+    search: LocalSearch, classes: int, dim: int, tmp_path: Path
+) -> None:
+    search.train(STRUCTURE, 0, tmp_path / "chain", CPU)
+    dataset = Dataset(write_dataset(tmp_path / "other", train=6, test=2, classes=classes, dim=dim))
+    with pytest.raises(BadInput) as refusal:
+        replace(search, task=Task("other", dataset, ())).train(STRUCTURE, 1, tmp_path / "chain", CPU)
+    path = iteration_path(tmp_path / "chain", 0)
+    assert str(refusal.value) == f"{path}: of another data set (classes or feature dimension differ)"
+
+
+@pytest.mark.parametrize(
+    "other", [MSTCNShape(3, 2), MSTCNShape(1, 2), MSTCNShape(2, 3), MSTCNShape(2, 2, kernel_size=5)], ids=str
+)
+def test_a_checkpoint_of_another_network_is_refused(search: LocalSearch, other: MSTCNShape, tmp_path: Path) -> None:
+    search.train(STRUCTURE, 0, tmp_path, CPU)
+    with pytest.raises(BadInput, match=r"iteration_0\.pt: "):
+        search.train(Structure.hand(other), 1, tmp_path, CPU)
+
+
+def test_a_dilation_beyond_the_bounds_is_refused_before_the_data_are_read(search: LocalSearch, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="layer s2l1: dilation 33 lies outside the bounds 1 to 32"):
+        search.train(Structure((1, 2, 4, 33), SHAPE), 0, tmp_path / "chain", CPU)
+    assert not (tmp_path / "chain").exists()
+
+
+def test_a_search_needs_validation_videos(search: LocalSearch) -> None:
+    folder = search.task.dataset.folder
+    options = {"dataset": "small", "data_root": folder.parent, "sample_rate": None, "background": None}
+    arguments = argparse.Namespace(**options, validation_fraction=0)
+    with pytest.raises(BadInput, match="--validation-fraction must be above 0"):
+        LocalSearch.from_arguments(arguments, 1, BRANCHING)

@@ -1,0 +1,260 @@
+"""The local search without NNI: what it writes, that a killed one goes on, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas_space.branches import Branching, next_structure
+from nas_space.structure import Structure
+from nas_space.structure_files import read_structure, write_structure
+from tests.conftest import write_dataset
+from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, tree
+from trials import local_search
+from trials.checkpoint import versions
+from trials.local_search import main
+from trials.metrics import METRICS
+from trials.training import Training
+
+ITERATIONS = 3
+STEPS = 3
+"""Of an iteration: one epoch of six videos in batches of two."""
+BRANCHING = Branching(rate=0.5, maximum=32)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Eight videos to train and validate on; two are held out."""
+    return write_dataset(tmp_path / "data" / "small", train=8, test=2)
+
+
+@pytest.fixture
+def words(folder: Path, tmp_path: Path) -> list[object]:
+    data = ("--data-root", folder.parent, "--dataset", "small", "--split", 1)
+    schedule = ("--epochs", 1, "--iterations", ITERATIONS, "--learning-rate", 0.05)
+    branches = ("--expand-rate", 0.5, "--max-dilation", 32)
+    return [*data, *TINY, *schedule, *branches, "--structure", "hand", "--output", tmp_path / "out"]
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def local(output: Path) -> dict[str, Any]:
+    return json.loads((output / "local.json").read_text())
+
+
+class Kill(BaseException):
+    """The end of the process: nothing catches it."""
+
+
+def kill_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the process end after so many steps."""
+    step, left = Training.step, iter(range(steps))
+
+    def counted(training: Training, videos: Any) -> float:
+        if next(left, None) is None:
+            raise Kill
+        return step(training, videos)
+
+    monkeypatch.setattr(Training, "step", counted)
+
+
+# What it writes
+
+
+def test_every_iteration_is_written(words: list[object], output: Path, exit_of: Exit) -> None:
+    outcome = exit_of(main, *words)
+    assert (outcome.code, outcome.out) == (0, f"{output / 'best.json'}\n")
+    rows = local(output)["iterations"]
+    structure = TINY_STRUCTURE
+    for row in rows:
+        assert row["structure"] == structure.by_label()
+        assert [tuple(epoch) for epoch in row["epochs"]] == [METRICS]
+        structure = next_structure(structure, BRANCHING, row["probabilities"])
+        assert row["next"] == structure.by_label()
+    assert len(rows) == ITERATIONS
+    assert structure != TINY_STRUCTURE
+    assert read_structure(output / "best.json", TINY_STRUCTURE.shape) == structure
+    assert json.loads((output / "best.json").read_text())["about"] == {"metrics": rows[-1]["epochs"][-1]}
+    checkpoints = {f"iteration_{iteration}.pt" for iteration in range(ITERATIONS)}
+    assert {path.name for path in output.iterdir()} == {"best.json", "local.json"} | checkpoints
+
+
+def test_the_settings_that_it_used_are_written(words: list[object], output: Path, command: Command) -> None:
+    command(main, *words, "--iterations", 1, "--seed", 5, "--inner-activation", "--decay-epochs")
+    search = local(output)["search"]
+    assert (search["dataset"], search["split"], search["start"]) == ("small", 1, TINY_STRUCTURE.by_label())
+    assert (search["branching"], search["inner_activation"]) == (BRANCHING.describe(), True)
+    assert [search["settings"][name] for name in ("epochs", "seed", "decay_epochs")] == [1, 5, []]
+    assert len(search["train_videos"]) == 6
+    assert len(search["validation_videos"]) == 2
+    assert local(output)["versions"] == versions()
+
+
+def test_the_inner_activation_changes_the_search(words: list[object], output: Path, command: Command) -> None:
+    command(main, *words, "--iterations", 1)
+    command(main, *words, "--iterations", 1, "--inner-activation", "--output", output / "inner")
+    one, other = (local(folder)["iterations"][0]["probabilities"] for folder in (output, output / "inner"))
+    assert one != other
+
+
+def test_the_data_are_only_read(words: list[object], folder: Path, command: Command) -> None:
+    before = tree(folder)
+    command(main, *words, "--iterations", 1)
+    assert tree(folder) == before
+
+
+def test_the_test_videos_need_not_exist(words: list[object], folder: Path, command: Command, output: Path) -> None:
+    for video in (folder / "splits" / "test.split1.bundle").read_text().split():
+        (folder / "groundTruth" / video).unlink()
+    command(main, *words, "--iterations", 1)
+    assert (output / "best.json").exists()
+
+
+# Killed, and started again
+
+
+@pytest.mark.parametrize("steps", [0, STEPS - 1, STEPS, STEPS + 1, 3 * STEPS - 1])
+def test_resumed_after_a_kill_equals_uninterrupted(
+    words: list[object], output: Path, steps: int, exit_of: Exit, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(main, *words, "--output", output / "straight")
+    with monkeypatch.context() as patch:
+        kill_after(steps, patch)
+        with pytest.raises(Kill):
+            command(main, *words, "--output", output / "killed")
+    outcome = exit_of(main, *words, "--output", output / "killed")
+    assert ("resumed after iteration" in outcome.err) == (steps >= STEPS)
+    assert tree(output / "killed") == tree(output / "straight")
+
+
+def test_killed_between_its_two_files_it_goes_on(
+    words: list[object], output: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(main, *words, "--output", output / "straight")
+
+    def kill(*_: object) -> None:
+        raise Kill
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local_search, "next_structure", kill)  # the checkpoint is written, local.json is not
+        with pytest.raises(Kill):
+            command(main, *words, "--output", output / "killed")
+    command(main, *words, "--output", output / "killed")
+    assert tree(output / "killed") == tree(output / "straight")
+
+
+def test_done_it_trains_nothing_again_and_more_iterations_go_on(
+    words: list[object], output: Path, exit_of: Exit, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(main, *words, "--output", output / "straight")
+    command(main, *words, "--iterations", 1)
+    first = tree(output)
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "step", lambda *_: pytest.fail("trained again"))
+        assert exit_of(main, *words, "--iterations", 1).out == f"{output / 'best.json'}\n"
+    assert tree(output) == first
+    command(main, *words)
+    assert local(output) == local(output / "straight")
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--seed", 1),
+        ("--epochs", 2),
+        ("--learning-rate", 0.5),
+        ("--expand-rate", 0.4),
+        ("--branches", 5),
+        ("--max-dilation", 64),
+        ("--inner-activation",),
+        ("--validation-seed", 1),
+        ("--split", 2),
+        ("--num-layers", 2),
+        pytest.param(("--sample-rate", 2)),
+        pytest.param(("--background", "class_0")),
+    ],
+    ids=str,
+)
+def test_other_settings_in_the_same_output_are_refused(
+    tmp_path: Path, output: Path, options: tuple[object, ...], exit_of: Exit
+) -> None:
+    folder = write_dataset(tmp_path / "data" / "small", train=8, test=2, splits=2)
+    data = ("--data-root", folder.parent, "--dataset", "small", "--split", 1)
+    words = [*data, *TINY, "--epochs", 1, "--iterations", 1, "--structure", "hand", "--output", output]
+    exit_of(main, *words)
+    before = tree(output)
+    outcome = exit_of(main, *words, *options)
+    message = f"error: {output}: holds a local search with other settings; choose another --output\n"
+    assert (outcome.code, outcome.out, outcome.err) == (2, "", message)
+    assert tree(output) == before
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", "null", '{"search": {}}'])
+def test_a_damaged_history_is_refused(words: list[object], output: Path, content: str, exit_of: Exit) -> None:
+    output.mkdir()
+    (output / "local.json").write_text(content)
+    outcome = exit_of(main, *words)
+    message = f"error: {output / 'local.json'}: damaged; choose another --output\n"
+    assert (outcome.code, outcome.err) == (2, message)
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (("--iterations", 0), "--iterations must be at least 1, not 0"),
+        (("--branches", 1), "the number of branches must be a whole number of at least 2, not 1"),
+        (("--expand-rate", 1), "the expand rate must be at least 0 and below 1, not 1.0"),
+        (("--max-dilation", 1), "dilations of 1 to 1 leave no room for two branches"),
+        (("--max-dilation", 3), "layer s1l2: dilation 4 lies outside the bounds 1 to 3"),
+        (("--min-dilation", 2), "layer s1l0: dilation 1 lies outside the bounds 2 to 32"),
+        (("--structure", "nowhere.json"), "nowhere.json: no such structure file"),
+        (("--split", "all"), "--split must be the number of a split, not 'all'"),
+        (("--split", 7), "no such split"),
+        (("--dataset", "nowhere"), "no such data set folder"),
+        (("--validation-fraction", 0), "--validation-fraction must be above 0"),
+        (("--epochs", 0), "epochs (0)"),
+        (("--device", "cuda:99"), "device 'cuda:99' is not there"),
+    ],
+    ids=str,
+)
+def test_bad_options_are_refused_in_one_line(
+    words: list[object], options: tuple[object, ...], fault: str, output: Path, exit_of: Exit
+) -> None:
+    outcome = exit_of(main, *words, *options)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: ")
+    assert fault in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert not output.exists()
+
+
+@pytest.mark.parametrize("dialect", ["native", "seed", "mmcv"])
+def test_a_structure_of_another_network_is_refused(
+    words: list[object], output: Path, dialect: Any, exit_of: Exit, tmp_path: Path
+) -> None:
+    path = tmp_path / "start.json"
+    write_structure(Structure.hand(), path, dialect)
+    outcome = exit_of(main, *words, "--structure", path)
+    assert outcome.code == 2
+    assert outcome.err.startswith(f"error: {path}: ")
+    assert outcome.err.count("\n") == 1
+    assert not output.exists()
+
+
+def test_another_data_set_under_the_same_name_is_refused(
+    words: list[object], tmp_path: Path, output: Path, exit_of: Exit
+) -> None:
+    exit_of(main, *words, "--iterations", 1)
+    write_dataset(tmp_path / "elsewhere" / "small", train=8, test=2, classes=4)
+    outcome = exit_of(main, *words, "--data-root", tmp_path / "elsewhere")
+    assert outcome.code == 2
+    assert f"{output}/iteration_0.pt: of another data set (classes or feature dimension differ)" in outcome.err

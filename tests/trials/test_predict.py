@@ -1,0 +1,158 @@
+"""The predict command: label files in the format and length of the true ones, with or without a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nas_space.bad_input import BadInput
+from tests.conftest import write_dataset
+from tests.trials.conftest import Command, Exit, Trained, shell, tree
+from trials.checkpoint import load_checkpoint
+from trials.predict import main
+
+TEST_VIDEOS = ("p06-1", "p06-2", "p07-1", "p07-2")
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "predictions"
+
+
+def frames(trained: Trained, video: str) -> int:
+    return np.load(trained.dataset / "features" / f"{video}.npy").shape[1]
+
+
+def copy(trained: Trained, folder: Path, videos: tuple[str, ...] = TEST_VIDEOS) -> Path:
+    folder.mkdir()
+    for video in videos:
+        (folder / f"{video}.npy").write_bytes((trained.dataset / "features" / f"{video}.npy").read_bytes())
+    return folder
+
+
+def test_label_files_are_as_the_true_ones(trained: Trained, output: Path, exit_of: Exit) -> None:
+    before = tree(trained.data_root)
+    words = ("--checkpoint", trained.checkpoint, "--data-root", trained.data_root, "--split", 1, "--output", output)
+    outcome = exit_of(main, *words)
+    assert (outcome.code, outcome.out) == (0, f"4 videos: {output}\n")
+    assert sorted(path.name for path in output.iterdir()) == [f"{video}.txt" for video in TEST_VIDEOS]
+    assert {frames(trained, video) % 2 for video in TEST_VIDEOS} == {0, 1}  # both ends of every second frame
+    for video in TEST_VIDEOS:
+        text = (output / f"{video}.txt").read_text()
+        assert text.endswith("\n")
+        assert len(text.splitlines()) == frames(trained, video)
+        assert set(text.split()) <= {"class_0", "class_1", "class_2"}
+    assert tree(trained.data_root) == before
+
+
+def test_every_frame_has_its_most_probable_class(trained: Trained, output: Path, command: Command) -> None:
+    words = ("--checkpoint", trained.checkpoint, "--data-root", trained.data_root, "--split", 1, "--output", output)
+    command(main, *words, "--scores")
+    network = load_checkpoint(trained.checkpoint).network().eval()
+    for video in TEST_VIDEOS:
+        features = np.load(trained.dataset / "features" / f"{video}.npy")
+        sampled = torch.from_numpy(features[:, ::2].T.copy())
+        with torch.no_grad():
+            expected = network(sampled, (0, len(sampled)))[-1].softmax(dim=1).numpy()
+        scores = np.load(output / f"{video}.npy")
+        assert scores.shape == (3, features.shape[1])
+        assert scores.dtype == np.float32
+        assert scores.sum(axis=0) == pytest.approx(1)
+        for frame in range(features.shape[1]):
+            assert scores[:, frame] == pytest.approx(expected[frame // 2])
+        names = (output / f"{video}.txt").read_text().split()
+        assert names == [f"class_{index}" for index in scores.argmax(axis=0)]
+
+
+def test_features_without_labels_and_splits(trained: Trained, output: Path, tmp_path: Path, command: Command) -> None:
+    copied = copy(trained, tmp_path / "features")
+    command(main, "--checkpoint", trained.checkpoint, "--features", copied, "--output", output)
+    split = tmp_path / "split"
+    words = ("--checkpoint", trained.checkpoint, "--data-root", trained.data_root, "--split", 1, "--output", split)
+    command(main, *words)
+    assert tree(output) == tree(split)
+    assert len(tree(output)) == 4
+
+
+def test_dataset_of_another_name(
+    trained: Trained, output: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").symlink_to(trained.dataset)
+    monkeypatch.setenv("G2L_DATA_ROOT", str(tmp_path))
+    command(main, "--checkpoint", trained.checkpoint, "--dataset", "other", "--split", 1, "--output", output)
+    assert len(tree(output)) == 4
+
+
+def test_video_shorter_than_the_receptive_field(
+    trained: Trained, output: Path, tmp_path: Path, command: Command
+) -> None:
+    (tmp_path / "features").mkdir()
+    for number in (1, 2, 3):
+        np.save(tmp_path / "features" / f"{number}.npy", np.ones((6, number), np.float32))
+    command(main, "--checkpoint", trained.checkpoint, "--features", tmp_path / "features", "--output", output)
+    assert [len((output / f"{number}.txt").read_text().split()) for number in (1, 2, 3)] == [1, 2, 3]
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize("options", [(), ("--split", 1, "--features", "x")], ids=["neither", "both"])
+def test_split_or_features(options: tuple[object, ...], trained: Trained, output: Path, command: Command) -> None:
+    with pytest.raises(BadInput, match="give either --split K"):
+        command(main, "--checkpoint", trained.checkpoint, "--output", output, *options)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_other_classes_are_refused(
+    trained: Trained, output: Path, tmp_path: Path, command: Command, classes: int
+) -> None:
+    write_dataset(tmp_path / "other", classes=classes)
+    words = ("--checkpoint", trained.checkpoint, "--data-root", tmp_path, "--dataset", "other", "--output", output)
+    with pytest.raises(BadInput, match=f"trained on 3 classes of small, which are not the {classes} classes of"):
+        command(main, *words, "--split", 1)
+    assert not output.exists()
+
+
+def test_other_feature_dimension_is_refused(trained: Trained, output: Path, tmp_path: Path, command: Command) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((7, 40)))
+    with pytest.raises(BadInput, match=r"x\.npy: 7 channels, but 6 are expected"):
+        command(main, "--checkpoint", trained.checkpoint, "--features", tmp_path, "--output", output)
+
+
+def test_nan_is_refused(trained: Trained, output: Path, tmp_path: Path, command: Command) -> None:
+    np.save(tmp_path / "x.npy", np.full((6, 40), np.nan))
+    with pytest.raises(BadInput, match=r"x\.npy: NaN or infinity"):
+        command(main, "--checkpoint", trained.checkpoint, "--features", tmp_path, "--output", output)
+
+
+@pytest.mark.parametrize("folder", ["", "nowhere"])
+def test_no_features_are_refused(trained: Trained, output: Path, tmp_path: Path, command: Command, folder: str) -> None:
+    with pytest.raises(BadInput, match="no feature files"):
+        command(main, "--checkpoint", trained.checkpoint, "--features", tmp_path / folder, "--output", output)
+
+
+def test_features_are_not_overwritten(trained: Trained, tmp_path: Path, command: Command) -> None:
+    copied = copy(trained, tmp_path / "features")
+    before = tree(copied)
+    with pytest.raises(BadInput, match="--output"):
+        command(main, "--checkpoint", trained.checkpoint, "--features", copied, "--output", copied, "--scores")
+    assert tree(copied) == before
+
+
+def test_labels_are_not_overwritten(trained: Trained, command: Command) -> None:
+    before = tree(trained.data_root)
+    words = ("--checkpoint", trained.checkpoint, "--data-root", trained.data_root, "--split", 1)
+    with pytest.raises(BadInput, match="--output"):
+        command(main, *words, "--output", trained.dataset / "groundTruth")
+    assert tree(trained.data_root) == before
+
+
+def test_a_shell_sees_one_line_and_no_traceback(output: Path, tmp_path: Path) -> None:
+    torch.save({"weights": 1}, tmp_path / "model.pt")
+    outcome = shell("trials.predict", "--checkpoint", tmp_path / "model.pt", "--split", 1, "--output", output)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"error: {tmp_path / 'model.pt'}: not a checkpoint of this project")
+    assert outcome.err.count("\n") == 1

@@ -1,0 +1,299 @@
+"""One trial of a search: what it reports to NNI, and which videos it looks at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nni
+import numpy as np
+import pytest
+import torch
+
+from nas_space.bad_input import BadInput
+from nas_space.trial_report import TrialReport
+from tests.conftest import write_dataset
+from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, shell, tree
+from trials import search_trial, train, training
+from trials.dataset import Dataset
+from trials.metrics import METRICS
+from trials.search_trial import main
+from trials.training import NonFiniteLoss, Training
+
+EPOCHS = 3
+LABELS = TINY_STRUCTURE.by_label()
+
+
+class Trial:
+    """A trial without NNI: its parameters, and what it reported."""
+
+    def __init__(self) -> None:
+        self.parameters: dict[str, Any] = {**LABELS, "_uid": 42}
+        self.added_by_hand = False
+        self.intermediate: list[dict[str, float]] = []
+        self.final: list[dict[str, Any]] = []
+
+    @property
+    def report(self) -> TrialReport:
+        """The one final report, as the tuner reads it."""
+        (result,) = self.final
+        return TrialReport.from_nni(json.loads(json.dumps(result)), None, None)
+
+
+@pytest.fixture
+def trial(monkeypatch: pytest.MonkeyPatch) -> Trial:
+    trial = Trial()
+    monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
+    monkeypatch.setattr("trials.nni_channel.own_parameters", lambda: (trial.parameters, trial.added_by_hand))
+    monkeypatch.setattr(nni, "report_intermediate_result", trial.intermediate.append)
+    monkeypatch.setattr(nni, "report_final_result", trial.final.append)
+    return trial
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Eight videos of four persons to train and validate on, four to test on."""
+    return write_dataset(tmp_path / "data" / "small", train=8, test=4)
+
+
+@pytest.fixture
+def words(folder: Path) -> list[object]:
+    data = ("--data-root", folder.parent, "--dataset", "small", "--split", 1)
+    return [*data, *TINY, "--epochs", EPOCHS, "--learning-rate", 0.005]
+
+
+def bundle(folder: Path, part: str) -> set[str]:
+    return {line.removesuffix(".txt") for line in (folder / "splits" / f"{part}.split1.bundle").read_text().split()}
+
+
+# What is reported.
+
+
+def test_reports_after_every_epoch_and_at_the_end(trial: Trial, words: list[object], command: Command) -> None:
+    command(main, *words)
+    assert [list(row) for row in trial.intermediate] == [["default", *METRICS]] * EPOCHS
+    (final,) = trial.final
+    assert list(final) == ["default", *METRICS, "_uid", "_trained"]
+    assert {name: final[name] for name in trial.intermediate[-1]} == trial.intermediate[-1]
+    assert all(type(value) is float for row in trial.intermediate for value in row.values())
+
+
+def test_tuner_learns_what_was_trained(trial: Trial, words: list[object], command: Command) -> None:
+    command(main, *words)
+    report = trial.report
+    assert (report.uid, report.trial, report.structure, report.failure) == (42, "Ab3dE", LABELS, None)
+    assert report.metrics == report.epochs[-1]
+    assert report.epochs == trial.intermediate
+    assert report.seconds is not None
+    assert 0 < report.seconds < 60
+
+
+@pytest.mark.parametrize("objective", [*METRICS, "mean"])
+def test_default_is_the_objective(trial: Trial, words: list[object], objective: str, command: Command) -> None:
+    command(main, *words, "--objective", objective, "--epochs", 1)
+    (row,) = trial.intermediate
+    expected = np.mean([row[name] for name in METRICS]) if objective == "mean" else row[objective]
+    assert row["default"] == expected
+
+
+def test_objective_without_a_word_is_f1_at_10(trial: Trial, words: list[object], command: Command) -> None:
+    command(main, *words, "--epochs", 1)
+    assert trial.intermediate[0]["default"] == trial.intermediate[0]["f1@10"]
+
+
+def test_a_trial_added_by_hand_has_no_uid(trial: Trial, words: list[object], command: Command) -> None:
+    trial.added_by_hand = True
+    command(main, *words, "--epochs", 1)
+    assert trial.report.uid is None
+    assert trial.report.structure == LABELS
+
+
+def test_the_seed_decides_the_numbers(trial: Trial, words: list[object], command: Command) -> None:
+    for seed in (1, 1, 2):
+        command(main, *words, "--seed", seed)
+    one, same, other = (trial.intermediate[start : start + EPOCHS] for start in range(0, 3 * EPOCHS, EPOCHS))
+    assert one == same
+    assert one != other
+
+
+def test_equals_the_validation_scores_of_the_train_command(
+    trial: Trial, words: list[object], tmp_path: Path, command: Command
+) -> None:
+    validation = ("--validation-fraction", 0.25, "--validation-seed", 3, "--sample-rate", 2, "--background", "class_1")
+    command(main, *words, *validation)
+    command(train.main, *words, *validation, "--structure", "hand", "--output", tmp_path / "out")
+    history = json.loads((tmp_path / "out" / "metrics.json").read_text())["history"]
+    assert [{name: row[name] for name in METRICS} for row in history] == [
+        {name: row[name] for name in METRICS} for row in trial.intermediate
+    ]
+
+
+# Which videos it looks at.
+
+
+class Seen:
+    """The videos that are trained on, scored, and loaded at all."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.trained: set[str] = set()
+        self.scored: set[str] = set()
+        step, score = Training.step, training.score_network
+
+        def watched_step(training: Training, videos: Any) -> float:
+            self.trained |= {video.name for video in videos}
+            return step(training, videos)
+
+        def watched_score(network: Any, dataset: Dataset, videos: Any, *others: Any) -> dict[str, float]:
+            self.scored |= set(videos)
+            return score(network, dataset, videos, *others)
+
+        monkeypatch.setattr(Training, "step", watched_step)
+        monkeypatch.setattr(search_trial, "score_network", watched_score)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    return Seen(monkeypatch)
+
+
+def test_judged_on_training_videos_that_it_never_trains_on(
+    trial: Trial, folder: Path, words: list[object], seen: Seen, command: Command
+) -> None:
+    command(main, *words)
+    assert seen.trained | seen.scored == bundle(folder, "train")
+    assert not seen.trained & seen.scored
+    assert len(seen.scored) == 2  # a quarter of 8
+    assert len(trial.final) == 1
+
+
+def test_the_test_videos_need_not_exist(trial: Trial, folder: Path, words: list[object], command: Command) -> None:
+    for video in bundle(folder, "test"):
+        (folder / "features" / f"{video}.npy").unlink()
+        (folder / "groundTruth" / f"{video}.txt").unlink()
+    command(main, *words)
+    assert trial.report.failure is None
+
+
+def test_groups_stay_together(trial: Trial, words: list[object], seen: Seen, command: Command) -> None:
+    command(main, *words, "--group", r"p(\d+)-", "--validation-fraction", 0.4, "--epochs", 1)
+    assert trial.report.failure is None
+    assert len(seen.scored) == 4
+    assert not {video[:3] for video in seen.scored} & {video[:3] for video in seen.trained}
+
+
+def test_select_on_test_warns_and_uses_the_test_videos(
+    trial: Trial, folder: Path, words: list[object], seen: Seen, command: Command
+) -> None:
+    with pytest.warns(UserWarning, match="structures are chosen on the TEST videos"):
+        command(main, *words, "--select-on", "test")
+    assert (seen.trained, seen.scored) == (bundle(folder, "train"), bundle(folder, "test"))
+    assert trial.report.failure is None
+
+
+def test_data_is_not_touched(trial: Trial, folder: Path, words: list[object], command: Command) -> None:
+    before = tree(folder)
+    command(main, *words, "--epochs", 1)
+    assert tree(folder) == before
+    assert trial.final
+
+
+# Failures are reported, and fail.
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"s2l2": 0}, "the dilation of layer 's2l2' must be at least 1, not 0"),
+        ({"s1l0": 1.5}, "the dilation of layer 's1l0' must be a whole number, not 1.5"),
+        ({"s9l0": 1}, "unknown layer 's9l0'"),
+        ({"s1l1": None}, "the dilation of layer 's1l1' must be a whole number"),
+    ],
+    ids=str,
+)
+def test_bad_structure_is_reported(
+    trial: Trial, words: list[object], change: dict[str, Any], reason: str, exit_of: Exit
+) -> None:
+    trial.parameters |= change
+    outcome = exit_of(main, *words)
+    assert outcome.code == 2
+    assert reason in outcome.err
+    report = trial.report
+    assert report.failure is not None
+    assert reason in report.failure
+    assert (report.uid, report.structure, report.metrics) == (42, {**LABELS, **change}, {})
+    assert trial.intermediate == []
+
+
+def test_missing_layer_is_reported(trial: Trial, words: list[object], command: Command) -> None:
+    del trial.parameters["s1l2"]
+    with pytest.raises(BadInput, match="layer 's1l2' has no dilation"):
+        command(main, *words)
+    assert "layer 's1l2' has no dilation" in str(trial.report.failure)
+
+
+def spoil(folder: Path) -> None:
+    for path in (folder / "features").iterdir():
+        features = np.load(path)
+        features[0, 0] = np.nan
+        np.save(path, features)
+
+
+def test_nan_features_are_reported(trial: Trial, folder: Path, words: list[object], exit_of: Exit) -> None:
+    spoil(folder)
+    outcome = exit_of(main, *words)
+    assert outcome.code == 2
+    assert str(trial.report.failure).endswith(".npy: NaN or infinity (channel 0, frame 0)")
+    assert str(trial.report.failure) in outcome.err
+
+
+def test_exploding_training_is_reported(trial: Trial, words: list[object], command: Command) -> None:
+    with pytest.raises(NonFiniteLoss):
+        command(main, *words, "--learning-rate", 1e30)
+    assert "the loss is" in str(trial.report.failure)
+
+
+@pytest.mark.parametrize("fault", [torch.OutOfMemoryError, RuntimeError, KeyError])
+def test_whatever_goes_wrong_is_reported(
+    trial: Trial, words: list[object], fault: type[Exception], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Callable[..., float]:
+        raise fault("the machine is on fire")
+
+    monkeypatch.setattr(Training, "step", fail)
+    with pytest.raises(fault):
+        command(main, *words)
+    assert "the machine is on fire" in str(trial.report.failure)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--split", 7), "no such split"),
+        (("--dataset", "nowhere"), "no such data set folder"),
+        (("--group", "x(\\d)"), "does not match video"),
+        (("--background", "nothing"), "background class 'nothing'"),
+        (("--device", "cuda:99"), "is not there"),
+    ],
+    ids=str,
+)
+def test_bad_options_are_reported(
+    trial: Trial, words: list[object], options: tuple[object, ...], reason: str, command: Command
+) -> None:
+    with pytest.raises(BadInput, match=reason):
+        command(main, *words, *options)
+    assert reason in str(trial.report.failure)
+
+
+def test_a_search_needs_validation_videos(trial: Trial, words: list[object], command: Command) -> None:
+    with pytest.raises(BadInput, match="--validation-fraction must be above 0"):
+        command(main, *words, "--validation-fraction", 0)
+    assert trial.intermediate == []
+
+
+def test_without_nni_a_shell_sees_one_line(words: list[object]) -> None:
+    outcome = shell("trials.search_trial", *words)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: NNI starts this command")
+    assert outcome.err.count("\n") == 1

@@ -1,0 +1,57 @@
+"""What NNI starts for every final training: one structure, one split, one seed, the full schedule."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from nas_space.bad_input import BadInput, run_command
+from nas_space.shape import MSTCNShape
+from nas_space.structure_files import read_structure
+from trials.data_arguments import Task, add_dataset_arguments
+from trials.final_training import FinalTraining
+from trials.metrics import METRICS, objective_value
+from trials.nni_channel import NniTrial
+from trials.training import find_device
+from trials.training_arguments import add_training_arguments, training_settings
+
+
+def main() -> None:
+    """Train what the parameters ``structure``, ``split`` and ``seed`` name; report the test metrics at the end only."""
+    parser = argparse.ArgumentParser(
+        prog="python -m trials.final_trial",
+        description=main.__doc__,
+        epilog="example (in a YAML file): trialCommand: python3 -m trials.final_trial --dataset gtea --output runs/f",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="results go to OUTPUT/STRUCTURE/splitK/seedS")
+    parser.add_argument("--objective", choices=(*METRICS, "mean"), default="mean", help="what NNI's page shows")
+    MSTCNShape.add_arguments(parser)
+    add_dataset_arguments(parser)
+    add_training_arguments(parser)
+    arguments = parser.parse_args()
+    trial = NniTrial.receive()
+    with trial.reporting_failures():
+        name, split, seed = _parameters(trial.parameters)
+        # A search finds one structure per split: runs/NAME/split{split}/global.json names them all.
+        source = name.replace("{split}", str(split))
+        structure = read_structure(source, MSTCNShape.from_arguments(arguments))
+        task = Task.from_arguments(arguments)
+        train_videos, test_videos = task.dataset.split(split)
+        settings = replace(training_settings(arguments), seed=seed)
+        training = FinalTraining(task, split, structure, settings, train_videos, (), test_videos, "last")
+        output = arguments.output / Path(name).stem / f"split{split}" / f"seed{seed}"
+        test = training.run(output, find_device(arguments.device))["test"]
+        trial.report(metrics={"default": objective_value(test, arguments.objective), **test})
+
+
+def _parameters(parameters: dict[str, Any]) -> tuple[str, int, int]:
+    name, split, seed = (parameters.get(key) for key in ("structure", "split", "seed"))
+    if not isinstance(name, str) or type(split) is not int or type(seed) is not int:
+        raise BadInput(f"a final training needs the parameters structure, split and seed, not {parameters}")
+    return name, split, seed
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,140 @@
+"""One iteration of the local search: train a network with branches around its dilations, on from the one before."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nas_space.bad_input import BadInput
+from nas_space.branches import Branching
+from nas_space.ms_tcn import MSTCN, branch_probabilities, expand_network
+from nas_space.structure import Structure
+from trials.checkpoint import load_torch, save_torch
+from trials.data_arguments import Task, held_out
+from trials.metrics import METRICS
+from trials.training import NonFiniteLoss, Training, TrainingSettings, score_network
+from trials.training_arguments import training_settings
+
+EPOCHS_PER_ITERATION = 3
+"""Epochs between two estimates (Gao et al., CVPR 2021, section 4)."""
+BRANCH_WEIGHTS = "branch_weights"
+
+
+@dataclass(frozen=True)
+class LocalSearch:
+    """What an iteration needs besides its structure: data, network, schedule."""
+
+    task: Task
+    train_videos: tuple[str, ...]
+    validation_videos: tuple[str, ...]
+    settings: TrainingSettings
+    """``epochs`` is the number of epochs of one iteration."""
+    branching: Branching
+    inner_activation: bool = False
+    channels: int = 64
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace, split: int, branching: Branching) -> LocalSearch:
+        """The local search that the options name."""
+        task = Task.from_arguments(arguments)
+        train_videos, _ = task.dataset.split(split)
+        kept, held = held_out(arguments, train_videos)
+        if not held:
+            raise BadInput("a search needs validation videos: --validation-fraction must be above 0")
+        return cls(task, kept, held, training_settings(arguments), branching, arguments.inner_activation)
+
+    def train(
+        self,
+        structure: Structure,
+        iteration: int,
+        folder: Path,
+        device: torch.device,
+        after_epoch: Callable[[dict[str, float]], object] = lambda _: None,
+    ) -> dict[str, list[float]]:
+        """Train one iteration (counted from 0) of the chain whose checkpoints are in ``folder``.
+
+        It begins with the weights, optimiser state and random state that the iteration before left, and leaves its own;
+        only the branch weights begin anew, with their optimiser state. Run again, it gives the same numbers on a CPU.
+
+        ``after_epoch`` is given the validation metrics. Returns the branch probabilities by short label.
+
+        Raises:
+            BadInput: the checkpoint of the iteration before is missing, or of another network or data set.
+        """
+        self.branching.check(structure)
+        dataset = self.task.dataset
+        torch.manual_seed(self.settings.seed)
+        feature_dim = dataset.feature_dim(self.train_videos[0])
+        network = MSTCN(structure, feature_dim, len(dataset.classes), self.channels)
+        expand_network(network, self.branching, self.inner_activation)
+        training = Training(network, self.settings, device)
+        if iteration > 0:
+            path = iteration_path(folder, iteration - 1)
+            before = load_torch(path)
+            if before.get("classes") != list(dataset.classes) or before.get("feature_dim") != feature_dim:
+                raise BadInput(f"{path}: of another data set (classes or feature dimension differ)")
+            if _weight_shapes(before["training"]["network"]) != _weight_shapes(network.state_dict()):
+                raise BadInput(f"{path}: of another network (its layers differ)")
+            carry_over(before["training"], training)
+        for _ in range(self.settings.epochs):
+            training.run_epoch(dataset, self.train_videos)
+            after_epoch(score_network(network, dataset, self.validation_videos, self.task.background, device))
+        probabilities = branch_probabilities(network)
+        if not all(math.isfinite(p) for learnt in probabilities.values() for p in learnt):
+            raise NonFiniteLoss("the branch weights are no finite numbers any more: lower the learning rate")
+        # The names of the parameters say which optimiser state is whose in a network with other branches.
+        save_torch(
+            iteration_path(folder, iteration),
+            {
+                "training": {**training.state_dict(), "parameters": [name for name, _ in network.named_parameters()]},
+                "classes": list(dataset.classes),
+                "feature_dim": feature_dim,
+                "structure": structure.by_path(),
+                "probabilities": probabilities,
+            },
+        )
+        return probabilities
+
+
+def add_local_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of a local search besides data, branches and training."""
+    parser.add_argument(
+        "--objective",
+        choices=(*METRICS, "mean"),
+        default="f1@10",
+        help="what is shown and compared (mean: of all five)",
+    )
+    parser.add_argument(
+        "--inner-activation", action="store_true", help="a ReLU in each branch, as the published code has it"
+    )
+
+
+def iteration_path(folder: Path, iteration: int) -> Path:
+    """Where an iteration leaves its checkpoint."""
+    return folder / f"iteration_{iteration}.pt"
+
+
+def _weight_shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in weights.items() if not name.endswith(BRANCH_WEIGHTS)}
+
+
+def carry_over(state: dict[str, Any], training: Training) -> None:
+    """Go on from a saved training in a network with other branches, whose weights and optimiser state begin anew."""
+    fresh = training.state_dict()
+    names = [name for name, _ in training.network.named_parameters()]
+    kept = {name: index for index, name in enumerate(state["parameters"]) if not name.endswith(BRANCH_WEIGHTS)}
+    moments = state["optimiser"]["state"]
+    optimiser = {
+        "state": {index: moments[kept[name]] for index, name in enumerate(names) if name in kept},
+        "param_groups": fresh["optimiser"]["param_groups"],
+    }
+    weights = {name: value for name, value in state["network"].items() if not name.endswith(BRANCH_WEIGHTS)}
+    training.load_state_dict(
+        {**state, "network": {**fresh["network"], **weights}, "optimiser": optimiser, "schedule": fresh["schedule"]}
+    )
