@@ -7,20 +7,23 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 log = logging.getLogger(__name__)
 
-TIME_LIMIT = 8.0
-"""Seconds: NNI gives up on a tuner that is not there after 10."""
+TIME_LIMIT = 6.0
+"""Seconds: NNI gives up on a tuner that is not there after 10, of which 2 or more go into starting it."""
 
 
-def failed_check(command: str | None) -> str | None:
+def failed_check(command: Any) -> str | None:
     """Run a command from the repository root; what it had to say if it failed, None if it did not.
 
     The command is not given to a shell. ``python3`` means the Python that runs the tuner.
     """
     if command is None:
         return None
+    if not isinstance(command, str):
+        return f"the check command must be one text, not {command!r}"
     try:
         words = shlex.split(command)
     except ValueError as fault:

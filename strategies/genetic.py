@@ -30,7 +30,8 @@ def roulette(fitness: Sequence[float], random: np.random.Generator) -> int:
     wheel = np.cumsum(np.maximum(fitness, 0.0))
     if wheel[-1] == 0:
         return int(random.integers(len(fitness)))
-    return int(np.searchsorted(wheel, random.random() * wheel[-1], side="right"))
+    # Rounding may carry the largest numbers just beyond the wheel.
+    return min(int(np.searchsorted(wheel, random.random() * wheel[-1], side="right")), len(fitness) - 1)
 
 
 def crossover(first: Genes, second: Genes, random: np.random.Generator) -> Genes:
@@ -151,6 +152,10 @@ class GeneticSearch:
             self._foreign.add(uid)
             self._fitness[uid] = fitness
             self._enter(uid)
+
+    def news(self) -> list[dict[str, Any]]:
+        """Nothing: all there is to record are proposals and results."""
+        return []
 
     def is_open(self, uid: int) -> bool:
         """Whether a proposal has neither a fitness nor failed."""

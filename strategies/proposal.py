@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 
@@ -15,11 +15,16 @@ class Proposal:
     dilations: dict[str, int]
     """By short label, as trials receive them."""
     about: dict[str, Any]
-    """Where it comes from (generation, parents), for the records."""
+    """Where it comes from (generation and parents, or chain and iteration), for the records."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    """What trials are told besides."""
 
 
 class Search(Protocol):
-    """A search algorithm: pure bookkeeping that knows neither NNI nor torch. All of its state can be saved."""
+    """A search algorithm: pure bookkeeping that knows neither NNI nor torch. All of its state can be saved.
+
+    Each has a ``tell`` of its own besides, as they learn from different things; a late one counts after ``fail``.
+    """
 
     def ask(self) -> Proposal | None:
         """The next structure to try; None where there is none, for now or for good (see ``finished``)."""
@@ -27,21 +32,18 @@ class Search(Protocol):
     def proposal(self, uid: int) -> Proposal:
         """A proposal that was handed out before."""
 
-    def tell(self, uid: int, fitness: float) -> bool:
-        """The fitness of a proposal. False for a second one for the same proposal, which is ignored."""
-
     def fail(self, uid: int) -> None:
-        """A proposal could not be judged; a later ``tell`` still counts."""
+        """A proposal could not be judged."""
 
-    def inject(self, dilations: dict[str, int], fitness: float) -> None:
-        """A structure that somebody else chose and judged."""
+    def news(self) -> list[dict[str, Any]]:
+        """Events of the search itself since the last call, for the records."""
 
     def is_open(self, uid: int) -> bool:
-        """Whether a proposal has neither a fitness nor failed."""
+        """Whether a proposal was neither judged nor failed."""
 
     @property
     def pending(self) -> list[int]:
-        """Proposals that have neither a fitness nor failed."""
+        """Proposals that were neither judged nor failed."""
 
     @property
     def finished(self) -> bool:

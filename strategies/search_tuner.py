@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 import traceback
 from abc import abstractmethod
 from collections import deque
@@ -24,7 +23,9 @@ from nni.tuner import Tuner
 from nas_space.atomic_file import write_text
 from nas_space.bad_input import BadInput
 from nas_space.trial_report import TrialReport
+from strategies.assignments import Assignments
 from strategies.data_check import failed_check
+from strategies.experiment_end import ExperimentEnd, Send
 from strategies.nni_manager import NniManager
 from strategies.proposal import Search
 from strategies.records import Records
@@ -38,8 +39,6 @@ GRACE_SECONDS = 3.0
 """How long after the end of a trial its result may still come."""
 LOOK_AGAIN_SECONDS = 5.0
 
-Send = Callable[[int, dict[str, Any]], None]
-
 
 class SearchTuner(Tuner):
     """Runs a ``Search`` as an NNI tuner; a subclass says which one.
@@ -52,6 +51,9 @@ class SearchTuner(Tuner):
         retries: how often a proposal is tried again if its trial ended without saying a result, or why there is none.
     """
 
+    repeats_stated_failures = False
+    """Whether a trial that said why it failed is tried again, as one that ended without a word."""
+
     def __init__(self, check_command: str | None, retries: int) -> None:
         super().__init__()
         self.search: Search | None = None
@@ -62,28 +64,36 @@ class SearchTuner(Tuner):
         self._lock = threading.RLock()
         self._send: Send | None = None
         self._saved: dict[str, Any] | None = None
-        self._running: dict[int, int] = {}  # parameter id -> proposal; of this session only, as NNI's ids can restart
-        self._repeat: deque[int] = deque()  # proposals whose trial ended without a result
-        self._awaited: set[int] = set()  # proposals that NNI itself runs again after a resume
-        self._attempts: dict[int, int] = {}
+        self._assignments = Assignments()
         self._foreign_trials: set[str] = set()  # trials that somebody added on the web page, and that are noted
+        self._failed_trials: set[str] = set()  # trials that said why they failed: NNI reports them again on a resume
         self._waiting: deque[int] = deque()  # parameter ids of workers that could not be served yet
         self._failures: int | None = 0  # of this session; None once a trial succeeded
         self._looking_again = False
-        self._ending = False
+        self._end = ExperimentEnd(self._manager, self._records)
         self._refusal = failed_check(check_command)
+        if type(retries) is not int or retries < 0:
+            self._refusal = f"retries must be a whole number of at least 0, not {retries!r}"
 
     @abstractmethod
     def create_search(self, search_space: Any) -> Search:
         """The search over the space that NNI hands over. Raises BadInput where the space cannot be searched."""
+
+    @abstractmethod
+    def tell(self, search: Any, report: TrialReport) -> bool:
+        """Let the search learn from a trial; False if it knows the proposal's outcome already."""
+
+    def inject(self, search: Any, report: TrialReport) -> None:
+        """Let the search learn from a trial that somebody added on NNI's web page, if it can."""
 
     # Called by NNI, on its command thread.
 
     def load_checkpoint(self) -> None:
         """NNI resumes the experiment; ``update_search_space`` follows."""
         path = self._folder / STATE_FILE
-        if path.exists():
-            self._saved = json.loads(path.read_text(encoding="utf-8"))
+        with self._reporting_errors():
+            if path.exists():
+                self._saved = json.loads(path.read_text(encoding="utf-8"))
 
     def update_search_space(self, search_space: Any) -> None:
         """NNI hands over the space: first after the start, and again if somebody edits it on the web page."""
@@ -109,7 +119,7 @@ class SearchTuner(Tuner):
         with self._lock, self._reporting_errors():
             self._send = st_callback
             if self._refusal is not None:
-                self._end_with_error(self._refusal)
+                self._end.fail(self._refusal, self._send)
                 return []
             self._waiting.extend(parameter_id_list)
             served = self._serve()
@@ -144,9 +154,9 @@ class SearchTuner(Tuner):
     def _note_end(self, parameter_id: int | None, success: bool) -> None:
         if parameter_id is None:
             self._note_foreign_trials()
-        elif parameter_id in self._running:
+        elif parameter_id in self._assignments.running:
             why = "the trial ended without a result" if success else "the trial failed or was stopped"
-            self._note_failure(self._running[parameter_id], why, None, repeat=True)
+            self._note_failure(self._assignments.running[parameter_id], why, None, repeat=True)
 
     # Results
 
@@ -160,9 +170,12 @@ class SearchTuner(Tuner):
         if report.structure not in (None, structure):
             raise RuntimeError(f"the trial of proposal {report.uid} reports that it trained {report.structure}")
         if report.failure is not None:
-            self._note_failure(report.uid, report.failure, report.trial, repeat=False)
-        elif self.search.tell(report.uid, float(report.metrics["default"])):
-            self._close(report.uid)
+            if report.trial in self._failed_trials:
+                return
+            self._failed_trials.add(str(report.trial))
+            self._note_failure(report.uid, report.failure, report.trial, repeat=self.repeats_stated_failures)
+        elif self.tell(self.search, report):
+            self._assignments.judged(report.uid)
             self._failures = None
             self._record_finished(report, structure)
 
@@ -175,36 +188,34 @@ class SearchTuner(Tuner):
             metrics=report.metrics,
             epochs=report.epochs,
             seconds=report.seconds,
+            **({} if report.probabilities is None else {"probabilities": report.probabilities}),
         )
 
     def _note_failure(self, uid: int, reason: str, trial: str | None, repeat: bool) -> None:
-        """Try a proposal again, or give it up. A trial that said why it failed would only fail again."""
+        """Try a proposal again, or give it up."""
         assert self.search is not None
-        if not self.search.is_open(uid) or uid in self._repeat:
+        if not self.search.is_open(uid) or uid in self._assignments.repeat:
             return
-        self._close(uid)
-        again = repeat and self._attempts.get(uid, 1) <= self._retries
+        again = self._assignments.try_again(uid, self._retries if repeat else 0)
         self._records.write("failed", uid=uid, trial=trial, reason=reason, again=again)
-        if again:
-            self._repeat.append(uid)
-        else:
+        if not again:
+            self._assignments.judged(uid)
             self.search.fail(uid)
         if self._failures is not None:
             self._failures += 1
             if self._failures == FAILURES_TO_STOP:
                 self._refusal = f"the first {FAILURES_TO_STOP} trials failed, the last one because: {reason}"
-                self._end_with_error(self._refusal)
-
-    def _close(self, uid: int) -> None:
-        """Nobody works on this proposal any more, as far as we know."""
-        self._awaited.discard(uid)
-        self._running = {parameter_id: other for parameter_id, other in self._running.items() if other != uid}
-        if uid in self._repeat:
-            self._repeat.remove(uid)
+                self._end.fail(self._refusal, self._send)
 
     def _note_foreign_trials(self) -> None:
         """NNI does not hand results of trials that were added on the web page to the tuner: fetch them."""
-        for trial, value in self._manager.results_of_added_trials():
+        try:
+            results = self._manager.results_of_added_trials()
+        except OSError as fault:
+            log.warning("NNI's manager does not answer (%s): asked again later", fault)
+            self._later(LOOK_AGAIN_SECONDS, self._note_foreign_trials)
+            return
+        for trial, value in results:
             self._note_foreign_report(TrialReport.from_nni(value, None, trial))
 
     def _note_foreign_report(self, report: TrialReport) -> None:
@@ -216,7 +227,7 @@ class SearchTuner(Tuner):
         if failure is not None or report.structure is None:
             self._records.write("failed", uid=None, trial=report.trial, reason=failure, again=False)
         else:
-            self.search.inject(report.structure, float(report.metrics["default"]))
+            self.inject(self.search, report)
             self._record_finished(report, report.structure)
 
     # Proposals
@@ -224,24 +235,26 @@ class SearchTuner(Tuner):
     def _start(self, search: Search) -> None:
         if self._saved is not None:
             search.load_state_dict(self._saved["search"])
-            self._attempts = {int(uid): attempts for uid, attempts in self._saved["attempts"].items()}
+            self._assignments.attempts = {int(uid): attempts for uid, attempts in self._saved["attempts"].items()}
             self._foreign_trials = set(self._saved["foreign_trials"])
-            # What ran when the experiment stopped is run again by NNI itself, but it is silent if that fails.
-            self._awaited = set(search.pending)
+            self._failed_trials = set(self._saved["failed_trials"])
+            self._failures = None if self._saved["succeeded"] else 0
+            self._assignments.awaited = set(search.pending)
         self.search = search
 
     def _serve(self) -> list[tuple[int, dict[str, Any]]]:
         """Proposals for waiting workers, with their parameter ids; on disk before NNI may know of them."""
         assert self.search is not None
         served = []
-        while self._waiting and not self._ending and self._refusal is None and (uid := self._next()) is not None:
+        while self._waiting and not self._end.begun and self._refusal is None and (uid := self._next()) is not None:
             parameter_id = self._waiting.popleft()
-            self._running[parameter_id] = uid
-            served.append((parameter_id, {**self.search.proposal(uid).dilations, "_uid": uid}))
-        if self.search.finished and not self._ending and self._refusal is None:
-            self._ending = True
-            self._records.write("done")
-            threading.Thread(target=self._end_experiment, daemon=True).start()
+            self._assignments.begin(parameter_id, uid)
+            proposal = self.search.proposal(uid)
+            served.append((parameter_id, {**proposal.dilations, **proposal.extra, "_uid": uid}))
+        for news in self.search.news():
+            self._records.write(**news)
+        if self.search.finished and not self._end.begun and self._refusal is None:
+            self._end.finish(self._send)
         self._save()
         return served
 
@@ -256,22 +269,27 @@ class SearchTuner(Tuner):
     def _next(self) -> int | None:
         """The proposal to try next: one to repeat, a new one, or one that NNI lost over a resume."""
         assert self.search is not None
-        if self._repeat:
-            uid = self._repeat.popleft()
-        elif (proposal := self.search.ask()) is not None:
-            uid = proposal.uid
-            self._records.write("proposed", uid=uid, structure=proposal.dilations, **proposal.about)
-        elif self._awaited:
-            lost = self._awaited - self._manager.uids_in_progress()
-            if not lost:
-                self._look_again()
-                return None
-            uid = min(lost)
-            self._awaited.remove(uid)
-        else:
+        if self._assignments.repeat:
+            return self._assignments.repeat.popleft()
+        proposal = self.search.ask()
+        if proposal is not None:
+            self._records.write("proposed", uid=proposal.uid, structure=proposal.dilations, **proposal.about)
+            return proposal.uid
+        if not self._assignments.awaited:
             return None
-        self._attempts[uid] = self._attempts.get(uid, 0) + 1
-        return uid
+        lost = self._assignments.awaited - self._uids_in_progress()
+        if not lost:
+            self._look_again()
+            return None
+        self._assignments.awaited.remove(min(lost))
+        return min(lost)
+
+    def _uids_in_progress(self) -> set[int]:
+        try:
+            return self._manager.uids_in_progress()
+        except OSError as fault:
+            log.warning("NNI's manager does not answer (%s): nothing is taken for lost", fault)
+            return self._assignments.awaited
 
     def _look_again(self) -> None:
         if not self._looking_again:
@@ -280,32 +298,16 @@ class SearchTuner(Tuner):
 
     def _save(self) -> None:
         assert self.search is not None
-        repeated = {uid: attempts for uid, attempts in self._attempts.items() if self.search.is_open(uid)}
         state = {
             "search": self.search.state_dict(),
-            "attempts": repeated,
+            "attempts": self._assignments.attempts,
             "foreign_trials": sorted(self._foreign_trials),
+            "failed_trials": sorted(self._failed_trials),
+            "succeeded": self._failures is None,
         }
         write_text(self._folder / STATE_FILE, json.dumps(state))
 
-    # The end
-
-    def _end_experiment(self) -> None:
-        for attempt in range(20):
-            try:
-                log.info("the search is finished after %d trials", self._manager.finish())
-                return
-            except OSError as fault:
-                log.warning("NNI's manager does not answer (%s), attempt %d", fault, attempt + 1)
-                time.sleep(1)
-        self._end_with_error("the search is finished, but NNI's manager could not be told so")
-
-    def _end_with_error(self, message: str) -> None:
-        """Turn the experiment to ERROR: an exception alone would leave it RUNNING for ever."""
-        self._records.write("error", message=message)
-        if self._send is not None:
-            # The callback is a method of NNI's dispatcher, which a tuner can reach no other way.
-            self._send.__self__.report_error(message)  # type: ignore[attr-defined]
+    # Errors and delays
 
     @contextmanager
     def _reporting_errors(self) -> Iterator[None]:
@@ -318,7 +320,7 @@ class SearchTuner(Tuner):
                 # NNI cannot be told before it first asks for parameters.
                 self._refusal = message
                 return
-            self._end_with_error(message)
+            self._end.fail(message, self._send)
             raise
 
     def _later(self, seconds: float, note: Callable[[], None]) -> None:

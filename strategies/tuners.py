@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
 from typing import Any
 
+from nas_space.bad_input import BadInput
+from nas_space.branches import Branching
 from nas_space.shape import MSTCNShape
 from nas_space.space import from_nni
+from nas_space.structure_files import read_structure
+from nas_space.trial_report import TrialReport
+from strategies.expectation import ExpectationSearch
 from strategies.genetic import GeneticSearch
 from strategies.search_tuner import SearchTuner
+
+ROOT = Path(__file__).parent.parent
 
 
 class GlobalTuner(SearchTuner):
@@ -37,3 +47,77 @@ class GlobalTuner(SearchTuner):
     def create_search(self, search_space: Any) -> GeneticSearch:
         """The genetic search over the candidates that the search space names."""
         return GeneticSearch(from_nni(search_space, MSTCNShape(*self._size)), *self._arguments)
+
+    def tell(self, search: GeneticSearch, report: TrialReport) -> bool:
+        """The search learns the fitness of a proposal."""
+        assert report.uid is not None
+        return search.tell(report.uid, report.metrics["default"])
+
+    def inject(self, search: GeneticSearch, report: TrialReport) -> None:
+        """A structure that somebody added on the web page takes part."""
+        assert report.structure is not None
+        search.inject(report.structure, report.metrics["default"])
+
+
+class LocalTuner(SearchTuner):
+    """The expectation-guided local search as an NNI tuner: one chain for each start structure, split and seed.
+
+    Args:
+        starts: structure files, from the repository root, or ``hand``.
+        splits, seeds: of the chains.
+        iterations: of a chain, see ``ExpectationSearch``.
+        branches, expand_rate, min_dilation, max_dilation: see ``Branching``.
+        num_stages, num_layers: the network.
+        check_command, retries: see ``SearchTuner``.
+    """
+
+    # An iteration that failed is repeated from the checkpoint of the one before, whatever it says.
+    repeats_stated_failures = True
+
+    def __init__(
+        self,
+        starts: list[str],
+        splits: list[int],
+        seeds: list[int],
+        iterations: int = 10,
+        branches: int = Branching.count,
+        expand_rate: float = Branching.rate,
+        min_dilation: int = Branching.minimum,
+        max_dilation: int = Branching.maximum,
+        num_stages: int = MSTCNShape.num_stages,
+        num_layers: int = MSTCNShape.num_layers,
+        check_command: str | None = None,
+        retries: int = 1,
+    ) -> None:
+        super().__init__(check_command, retries)
+        self._chains = (starts, splits, seeds)
+        self._iterations = iterations
+        self._branching = (branches, expand_rate, min_dilation, max_dilation)
+        self._size = (num_stages, num_layers)
+
+    def create_search(self, search_space: Any) -> ExpectationSearch:
+        """The chains. The search space is only for NNI's web page: it must name the layers of the network."""
+        shape = MSTCNShape(*self._size)
+        if not isinstance(search_space, dict) or set(search_space) != set(shape.paths):
+            raise BadInput("the search space must name the layers of the network (experiments/spaces/*_local.json)")
+        names, splits, seeds = self._chains
+        _check_list("starts", names, "file names", lambda value: isinstance(value, str))
+        _check_list("splits", splits, "numbers of splits", lambda value: type(value) is int and value >= 1)
+        _check_list("seeds", seeds, "whole numbers of at least 0", lambda value: type(value) is int and value >= 0)
+        starts = [
+            (read_structure(start if start == "hand" else ROOT / start, shape), {"split": split, "seed": seed})
+            for start, split, seed in product(*self._chains)
+        ]
+        return ExpectationSearch(starts, Branching(*self._branching), self._iterations)
+
+    def tell(self, search: ExpectationSearch, report: TrialReport) -> bool:
+        """The chain of the iteration moves to the expectation of what its branches have learnt."""
+        assert report.uid is not None
+        if report.probabilities is None:
+            raise RuntimeError(f"the trial of proposal {report.uid} reports no branch probabilities")
+        return search.tell(report.uid, report.probabilities)
+
+
+def _check_list(name: str, values: Any, what: str, fits: Callable[[Any], bool]) -> None:
+    if not isinstance(values, list) or not values or not all(map(fits, values)):
+        raise BadInput(f"{name} must be a list of {what}, at least one, not {values!r}")

@@ -4,7 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
-from itertools import product
+from itertools import permutations, product
 from typing import Any
 from unittest.mock import Mock
 
@@ -246,19 +246,22 @@ def test_unmutated_children_have_their_parents_genes(seed: int) -> None:
         assert all(gene in (mother[label], father[label]) for label, gene in child.dilations.items())
 
 
-def test_fitter_structures_have_more_children() -> None:
-    mothers: Counter[int] = Counter()
-    for seed in range(600):
+def test_both_parents_are_drawn_by_fitness() -> None:
+    fitness = (1.0, 2.0, 7.0)
+
+    def parents(seed: int) -> tuple[int, ...]:
         search = GeneticSearch(SPACE, 3, 4, seed=seed)
-        for fitness in (1.0, 2.0, 7.0):
-            proposal = search.ask()
-            assert proposal is not None
-            search.tell(proposal.uid, fitness)
-        child = search.ask()
-        assert child is not None
-        mothers[child.about["parents"][0]] += 1
-    # Shares of 0.1, 0.2, 0.7; one standard deviation is at most 0.019.
-    assert shares(mothers.elements()) == {uid: pytest.approx(p, abs=0.07) for uid, p in enumerate((0.1, 0.2, 0.7))}
+        values = iter(fitness)
+        play(search, lambda _: next(values), 3)
+        [child] = play(search, lambda _: 0.0, 1)
+        return tuple(child.about["parents"])
+
+    # The mother from all three, the father from the other two; one standard deviation of a share is at most 0.013.
+    expected = {
+        (mother, father): pytest.approx(fitness[mother] / 10 * fitness[father] / (10 - fitness[mother]), abs=0.04)
+        for mother, father in permutations(range(3), 2)
+    }
+    assert shares(parents(seed) for seed in range(1500)) == expected
 
 
 def test_a_structure_comes_even_if_nothing_was_told() -> None:
@@ -307,6 +310,7 @@ def test_late_fitness_of_a_failed_proposal_counts() -> None:
         search.fail(uid)
     assert search.tell(0, 1.0)
     assert search.tell(1, 2.0)
+    assert search.state_dict()["failed"] == []
     child = search.ask()
     assert child is not None
     assert set(child.about["parents"]) == {0, 1}

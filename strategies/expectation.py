@@ -1,0 +1,172 @@
+"""The local search: dilations move to their expectation over learnt branches (Gao et al., CVPR 2021, section 3.3).
+
+A chain starts from one structure and goes through its iterations one after another; several chains go side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from nas_space.bad_input import BadInput
+from nas_space.branches import Branching, next_structure
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from strategies.proposal import Proposal
+
+
+@dataclass
+class Chain:
+    """One chain: where it is, and whether it has ended."""
+
+    dilations: list[int]
+    """In the order of the labels; of the iteration that is next, or the chain's result once it has ended."""
+    variant: dict[str, int]
+    """What the chain's trials are told besides, such as ``{"seed": 1}``."""
+    iteration: int = 0
+    """Iterations that are done."""
+    pending: int | None = None
+    """The proposal that is being trained."""
+    ended: str | None = None
+    """Why the chain has ended."""
+
+
+@dataclass
+class _Step:
+    chain: int
+    iteration: int
+    dilations: list[int]
+
+
+@dataclass
+class ExpectationSearch:
+    """Expectation-guided local search; see ``strategies.proposal.Search`` for the protocol.
+
+    Args:
+        starts: the start structure of each chain, and what its trials are told besides.
+        branching: how branches are put around a dilation.
+        iterations: how many times the dilations of a chain move.
+
+    Raises:
+        BadInput: no chains, no iterations, or a start with a dilation beyond the bounds.
+    """
+
+    starts: Sequence[tuple[Structure, Mapping[str, int]]]
+    branching: Branching
+    iterations: int = 10
+    chains: list[Chain] = field(init=False)
+    _steps: list[_Step] = field(init=False, default_factory=list)
+    _shape: MSTCNShape = field(init=False)
+    _unreported: set[int] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        if type(self.iterations) is not int or self.iterations < 1:
+            raise BadInput(f"iterations must be a whole number of at least 1, not {self.iterations!r}")
+        if not self.starts:
+            raise BadInput("a local search needs at least one start structure")
+        for structure, _ in self.starts:
+            self.branching.check(structure)
+        self._shape = self.starts[0][0].shape
+        self.chains = [Chain(list(structure.dilations), dict(variant)) for structure, variant in self.starts]
+
+    def ask(self) -> Proposal | None:
+        """The next iteration of the chain that has come least far and is not at work; None if there is none."""
+        free = [index for index, chain in enumerate(self.chains) if chain.pending is None and chain.ended is None]
+        if not free:
+            return None
+        index = min(free, key=lambda index: self.chains[index].iteration)
+        chain = self.chains[index]
+        self._steps.append(_Step(index, chain.iteration, list(chain.dilations)))
+        chain.pending = len(self._steps) - 1
+        return self.proposal(chain.pending)
+
+    def proposal(self, uid: int) -> Proposal:
+        """A proposal that was handed out before. Raises ValueError where there is none of that number."""
+        if type(uid) is not int or not 0 <= uid < len(self._steps):
+            raise ValueError(f"there is no proposal {uid!r}")
+        step = self._steps[uid]
+        place = {"chain": step.chain, "iteration": step.iteration, **self.chains[step.chain].variant}
+        dilations = Structure(tuple(step.dilations), self._shape).by_label()
+        return Proposal(uid, dilations, place, {**place, "_branching": self.branching.to_text()})
+
+    def tell(self, uid: int, probabilities: Mapping[str, Sequence[float]]) -> bool:
+        """The branch probabilities that an iteration has learnt, by label: its chain moves. False for a second time."""
+        step = self._steps[uid]
+        chain = self.chains[step.chain]
+        if chain.iteration != step.iteration:
+            return False
+        before = Structure(tuple(step.dilations), self._shape)
+        chain.dilations = list(next_structure(before, self.branching, probabilities).dilations)
+        chain.iteration += 1
+        chain.pending, chain.ended = None, None
+        self._unreported.discard(step.chain)
+        if chain.iteration == self.iterations:
+            self._end(step.chain, "done")
+        return True
+
+    def fail(self, uid: int) -> None:
+        """An iteration could not be trained: its chain ends with what it has."""
+        step = self._steps[uid]
+        chain = self.chains[step.chain]
+        if chain.pending == uid:
+            chain.pending = None
+            self._end(step.chain, f"iteration {step.iteration} failed")
+
+    def news(self) -> list[dict[str, Any]]:
+        """Chains that have ended since the last call, with the structures that they ended with."""
+        ended = sorted(self._unreported)
+        self._unreported.clear()
+        return [
+            {
+                "event": "chain_ended",
+                "chain": index,
+                "why": self.chains[index].ended,
+                "iterations": self.chains[index].iteration,
+                "structure": Structure(tuple(self.chains[index].dilations), self._shape).by_label(),
+            }
+            for index in ended
+        ]
+
+    def _describe(self) -> dict[str, Any]:
+        starts = [[structure.by_label(), dict(variant)] for structure, variant in self.starts]
+        return {"branching": self.branching.describe(), "iterations": self.iterations, "starts": starts}
+
+    def _end(self, index: int, why: str) -> None:
+        self.chains[index].ended = why
+        self._unreported.add(index)
+
+    def is_open(self, uid: int) -> bool:
+        """Whether an iteration is neither done nor failed."""
+        return self.chains[self._steps[uid].chain].pending == uid
+
+    @property
+    def pending(self) -> list[int]:
+        """Iterations that are neither done nor failed, in order."""
+        return sorted(chain.pending for chain in self.chains if chain.pending is not None)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all chains have ended."""
+        return all(chain.ended is not None for chain in self.chains)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All of the state as JSON content; nothing in this search is random."""
+        return {
+            "search": self._describe(),
+            "chains": [asdict(chain) for chain in self.chains],
+            "steps": [asdict(step) for step in self._steps],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state, as if never interrupted.
+
+        Raises:
+            BadInput: the state is of a search with other branches or other chains.
+        """
+        if state["search"] != self._describe():
+            raise BadInput("the saved local search has other branches, iterations or chains: start a new experiment")
+        self.chains = [Chain(**chain) for chain in state["chains"]]
+        self._steps = [_Step(**step) for step in state["steps"]]
+        # A kill may have come between the end of a chain and its record.
+        self._unreported = {index for index, chain in enumerate(self.chains) if chain.ended is not None}

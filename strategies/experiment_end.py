@@ -1,0 +1,57 @@
+"""How a tuner ends its experiment, which NNI 3.0 foresees neither for a finished search nor for a failed tuner."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from http.client import HTTPException
+from typing import Any
+
+from strategies.nni_manager import NniManager
+from strategies.records import Records
+
+log = logging.getLogger(__name__)
+
+Send = Callable[[int, dict[str, Any]], None]
+"""NNI's callback that hands parameters to a worker: (parameter id, parameters)."""
+
+
+class ExperimentEnd:
+    """Ends an experiment, once: well, by its number of trials, or with an error."""
+
+    def __init__(self, manager: NniManager, records: Records) -> None:
+        self._manager = manager
+        self._records = records
+        self._reported: str | None = None
+        self.begun = False
+        """Whether the search is finished, and NNI is being told so."""
+
+    def finish(self, send: Send | None) -> None:
+        """The search is finished: NNI ends the experiment once its number of trials is reached, so that is set."""
+        self.begun = True
+        self._records.write("done")
+        threading.Thread(target=self._limit_trials, args=[send], daemon=True).start()
+
+    def fail(self, message: str, send: Send | None) -> None:
+        """Turn the experiment to ERROR: an exception alone would leave it RUNNING for ever.
+
+        ``send`` is None before NNI first asks for parameters; it must be told again then.
+        """
+        if message != self._reported:
+            self._records.write("error", message=message)
+            self._reported = message
+        if send is not None:
+            # The callback is a method of NNI's dispatcher, which a tuner can reach no other way.
+            send.__self__.report_error(message)  # type: ignore[attr-defined]
+
+    def _limit_trials(self, send: Send | None) -> None:
+        for attempt in range(1, 21):
+            try:
+                log.info("the search is finished after %d trials", self._manager.finish())
+                return
+            except (OSError, ValueError, HTTPException) as fault:
+                log.warning("NNI's manager does not answer (%s), attempt %d", fault, attempt)
+                time.sleep(1)
+        self.fail("the search is finished, but NNI's manager could not be told so", send)

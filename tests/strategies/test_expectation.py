@@ -1,0 +1,277 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas_space.bad_input import BadInput
+from nas_space.branches import Branching
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from strategies.expectation import ExpectationSearch
+from strategies.proposal import Proposal
+
+law = settings(deadline=None, max_examples=80)
+
+SHAPE = MSTCNShape(num_stages=1, num_layers=2)
+BRANCHING = Branching(count=3, rate=0.5, maximum=32)
+
+
+def search(chains: int = 1, iterations: int = 3, branching: Branching = BRANCHING) -> ExpectationSearch:
+    """Chains from 4, 8 that differ in their seed."""
+    starts = [(Structure((4, 8), SHAPE), {"seed": seed}) for seed in range(chains)]
+    return ExpectationSearch(starts, branching, iterations)
+
+
+def asked(searching: ExpectationSearch) -> Proposal:
+    proposal = searching.ask()
+    assert proposal is not None
+    return proposal
+
+
+def learnt(proposal: Proposal, branch: int) -> dict[str, list[float]]:
+    """All probability on one branch of each layer: the lowest is 0, the highest -1."""
+    sizes = {label: len(BRANCHING.expand(dilation)) for label, dilation in proposal.dilations.items()}
+    return {label: [float(index == branch % size) for index in range(size)] for label, size in sizes.items()}
+
+
+def place(proposal: Proposal) -> tuple[int, int]:
+    return proposal.about["chain"], proposal.about["iteration"]
+
+
+# One chain
+
+
+def test_a_proposal_says_all_that_its_trial_needs() -> None:
+    assert search(2).ask() == Proposal(
+        uid=0,
+        dilations={"s1l0": 4, "s1l1": 8},
+        about={"chain": 0, "iteration": 0, "seed": 0},
+        extra={"chain": 0, "iteration": 0, "seed": 0, "_branching": BRANCHING.to_text()},
+    )
+
+
+def test_a_chain_by_hand() -> None:
+    chain = search(iterations=3)
+    # Expand 4 -> 2 4 6 and 8 -> 4 8 12; estimate 1 + 1 + 1.5 = 3.5, towards 4; 1.2 + 2.4 + 4.8 = 8.4.
+    assert chain.tell(asked(chain).uid, {"s1l0": [0.5, 0.25, 0.25], "s1l1": [0.3, 0.3, 0.4]})
+    assert chain.chains[0].dilations == [4, 8]
+    # The same again; estimate 6 and 4.
+    assert chain.tell(asked(chain).uid, {"s1l0": [0, 0, 1], "s1l1": [1, 0, 0]})
+    assert chain.chains[0].dilations == [6, 4]
+    # Expand 6 -> 3 6 9 and 4 -> 2 4 6; estimate 0.9 + 1.8 + 3.6 = 6.3; 0.4 + 0.8 + 3.6 = 4.8.
+    assert chain.tell(asked(chain).uid, {"s1l0": [0.3, 0.3, 0.4], "s1l1": [0.2, 0.2, 0.6]})
+    assert chain.chains[0].dilations == [6, 5]
+    assert (chain.chains[0].ended, chain.finished, chain.ask()) == ("done", True, None)
+
+
+def test_iterations_of_a_chain_follow_one_another() -> None:
+    chain = search(iterations=3)
+    for iteration in range(3):
+        proposal = asked(chain)
+        assert (place(proposal), chain.ask(), chain.pending) == ((0, iteration), None, [proposal.uid])
+        assert chain.is_open(proposal.uid)
+        assert not chain.finished
+        chain.tell(proposal.uid, learnt(proposal, -1))
+        assert not chain.is_open(proposal.uid)
+    assert (chain.ask(), chain.pending, chain.finished) == (None, [], True)
+
+
+# Chains side by side
+
+
+def test_chains_go_side_by_side() -> None:
+    chains = search(chains=3)
+    proposals = [asked(chains) for _ in range(3)]
+    assert [place(proposal) for proposal in proposals] == [(0, 0), (1, 0), (2, 0)]
+    assert [proposal.about["seed"] for proposal in proposals] == [0, 1, 2]
+    assert (chains.ask(), chains.pending) == (None, [0, 1, 2])
+
+
+def test_the_chain_that_has_come_least_far_goes_first() -> None:
+    chains = search(chains=3)
+    first, second, third = (asked(chains) for _ in range(3))
+    chains.tell(first.uid, learnt(first, 0))
+    ahead = asked(chains)
+    chains.tell(ahead.uid, learnt(ahead, 0))
+    chains.tell(third.uid, learnt(third, 0))
+    # Chain 0 has done two iterations, chain 2 one, and chain 1 is at work.
+    assert [place(asked(chains)) for _ in range(2)] == [(2, 1), (0, 2)]
+    chains.tell(second.uid, learnt(second, 0))
+    assert place(asked(chains)) == (1, 1)
+
+
+def test_chains_do_not_touch_one_another() -> None:
+    chains = search(chains=2)
+    first = asked(chains)
+    chains.tell(first.uid, learnt(first, -1))
+    assert [chain.dilations for chain in chains.chains] == [[6, 12], [4, 8]]
+
+
+@law
+@given(st.integers(1, 4), st.integers(1, 4), st.data())
+def test_every_chain_goes_through_all_its_iterations_once(chains: int, iterations: int, data: st.DataObject) -> None:
+    searching, working, done = search(chains, iterations), [], []
+    while not searching.finished:
+        if (proposal := searching.ask()) is not None:
+            working.append(proposal)
+        if working and (proposal is None or data.draw(st.booleans())):
+            finished = working.pop(data.draw(st.integers(0, len(working) - 1)))
+            assert searching.tell(finished.uid, learnt(finished, data.draw(st.integers(0, 2))))
+            done.append(finished)
+        assert len({place(proposal)[0] for proposal in working}) == len(working)
+    assert sorted(map(place, done)) == [(chain, step) for chain in range(chains) for step in range(iterations)]
+    assert sorted(proposal.uid for proposal in done) == list(range(chains * iterations))
+    assert all(searching.proposal(proposal.uid) == proposal for proposal in done)
+
+
+# Failures
+
+
+def test_a_failed_chain_ends_with_what_it_has_and_says_so() -> None:
+    chains = search(chains=2)
+    first = asked(chains)
+    chains.tell(first.uid, learnt(first, -1))
+    other, failing = asked(chains), asked(chains)
+    assert (place(other), place(failing)) == ((1, 0), (0, 1))
+    chains.fail(failing.uid)
+    assert (chains.chains[0].dilations, chains.chains[0].ended) == ([6, 12], "iteration 1 failed")
+    assert (chains.ask(), chains.pending, chains.finished) == (None, [other.uid], False)
+    chains.fail(other.uid)
+    assert (chains.chains[1].dilations, chains.chains[1].ended, chains.finished) == ([4, 8], "iteration 0 failed", True)
+
+
+def test_a_late_result_counts_after_a_failure() -> None:
+    chain = search()
+    proposal = asked(chain)
+    chain.fail(proposal.uid)
+    assert chain.tell(proposal.uid, learnt(proposal, -1))
+    assert (chain.chains[0].dilations, chain.chains[0].ended, chain.finished) == ([6, 12], None, False)
+    assert place(asked(chain)) == (0, 1)
+
+
+def test_a_second_result_is_ignored() -> None:
+    chain = search()
+    proposal = asked(chain)
+    assert chain.tell(proposal.uid, learnt(proposal, -1))
+    following = asked(chain)
+    before = chain.state_dict()
+    assert not chain.tell(proposal.uid, learnt(proposal, 0))
+    chain.fail(proposal.uid)
+    assert chain.state_dict() == before
+    assert chain.pending == [following.uid]
+
+
+@pytest.mark.parametrize("uid", [1, -1, True, None, "0"])
+def test_no_such_proposal(uid: Any) -> None:
+    chain = search()
+    asked(chain)
+    with pytest.raises(ValueError, match=f"there is no proposal {uid!r}"):
+        chain.proposal(uid)
+
+
+def test_each_end_is_news_once() -> None:
+    chains = search(chains=2, iterations=1)
+    done, failing = asked(chains), asked(chains)
+    assert chains.news() == []
+    chains.tell(done.uid, learnt(done, -1))
+    news = {"event": "chain_ended", "chain": 0, "why": "done", "iterations": 1, "structure": {"s1l0": 6, "s1l1": 12}}
+    assert (chains.news(), chains.news()) == ([news], [])
+    chains.fail(failing.uid)
+    told = {"chain": 1, "why": "iteration 0 failed", "iterations": 0, "structure": {"s1l0": 4, "s1l1": 8}}
+    assert (chains.news(), chains.news()) == ([{"event": "chain_ended", **told}], [])
+
+
+def test_an_end_that_was_taken_back_is_no_news() -> None:
+    chain = search()
+    proposal = asked(chain)
+    chain.fail(proposal.uid)
+    chain.tell(proposal.uid, learnt(proposal, -1))
+    assert chain.news() == []
+
+
+# State
+
+
+class Player:
+    """Workers that ask, tell and fail as they are told, on a search that may be put on disk and resumed."""
+
+    def __init__(self, interrupted: bool) -> None:
+        self.search = search(chains=3)
+        self.interrupted = interrupted
+        self.seen: list[Any] = []
+
+    def do(self, deed: str, choice: int) -> None:
+        pending = self.search.pending
+        if deed == "ask":
+            self.seen.append(self.search.ask())
+        elif pending and deed == "tell":
+            proposal = self.search.proposal(pending[choice % len(pending)])
+            self.seen.append(self.search.tell(proposal.uid, learnt(proposal, choice)))
+        elif pending and deed == "fail":
+            self.search.fail(pending[choice % len(pending)])
+        self.seen.append((self.search.pending, self.search.finished))
+        if self.interrupted:
+            state = json.loads(json.dumps(self.search.state_dict()))
+            self.search = search(chains=3)
+            self.search.load_state_dict(state)
+
+
+@law
+@given(st.lists(st.tuples(st.sampled_from(["ask", "ask", "tell", "tell", "fail"]), st.integers(0, 5)), max_size=25))
+def test_resumed_at_every_point_equals_uninterrupted(deeds: list[tuple[str, int]]) -> None:
+    players = [Player(interrupted) for interrupted in (False, True)]
+    for player in players:
+        for deed in deeds:
+            player.do(*deed)
+    assert players[0].seen == players[1].seen
+    assert players[0].search == players[1].search
+
+
+@pytest.mark.parametrize(
+    "other",
+    [search(chains=3), search(2, branching=Branching(5, 0.5, 1, 32)), search(2, branching=Branching(3, 0.4, 1, 32))],
+    ids=["chains", "branches", "rate"],
+)
+def test_the_state_of_another_search_is_refused(other: ExpectationSearch) -> None:
+    with pytest.raises(
+        BadInput, match="the saved local search has other branches, iterations or chains: start a new experiment"
+    ):
+        search(chains=2).load_state_dict(other.state_dict())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        search(iterations=4),
+        ExpectationSearch([(Structure((4, 9), SHAPE), {"seed": 0})], BRANCHING, 3),
+        ExpectationSearch([(Structure((4, 8), SHAPE), {"seed": 1})], BRANCHING, 3),
+        ExpectationSearch([(Structure((4,), MSTCNShape(1, 1)), {"seed": 0})], BRANCHING, 3),
+    ],
+    ids=["iterations", "start", "seed", "network"],
+)
+def test_the_state_of_other_chains_is_refused(other: ExpectationSearch) -> None:
+    with pytest.raises(BadInput, match="start a new experiment"):
+        search().load_state_dict(other.state_dict())
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("starts", "iterations", "message"),
+    [
+        ([(4, 8)], 0, "iterations must be a whole number of at least 1, not 0"),
+        ([(4, 8)], 2.0, "iterations must be a whole number of at least 1, not 2.0"),
+        ([], 1, "a local search needs at least one start structure"),
+        ([(4, 8), (4, 33)], 1, "layer s1l1: dilation 33 lies outside the bounds 1 to 32"),
+    ],
+    ids=str,
+)
+def test_bad_searches_are_refused_in_one_line(starts: list[tuple[int, int]], iterations: Any, message: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        ExpectationSearch([(Structure(start, SHAPE), {}) for start in starts], BRANCHING, iterations)
+    assert str(refusal.value) == message
