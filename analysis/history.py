@@ -5,7 +5,7 @@ NNI's own database can pair trials and parameters wrongly, so it is only asked w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,8 @@ class Evaluation:
     """``default`` is what the search maximised."""
     epochs: list[dict[str, float]]
     seconds: float | None
-    generation: int | None
+    about: dict[str, Any]
+    """Where the proposal comes from: generation and parents, or chain and iteration."""
     time: float
     """When it was recorded, in seconds since 1970."""
 
@@ -40,6 +41,8 @@ class History:
     evaluations: list[Evaluation] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
     """``failed`` events: uid, trial, reason, again (whether it was tried again)."""
+    chains: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """``chain_ended`` events of a local search, by chain."""
     proposed: int = 0
     done: bool = False
     error: str | None = None
@@ -48,16 +51,27 @@ class History:
     def best(self, count: int = 1) -> list[Evaluation]:
         """The best evaluations by ``default``, the best first; of equals, the earlier. Each structure comes once.
 
+        Once a chain of a local search has ended, the chains' results count instead: the structure that each ended with,
+        by the metrics of its last iteration.
+
         Raises:
             BadInput: no trial succeeded.
         """
-        if not self.evaluations:
+        candidates = self.chain_results() or self.evaluations
+        if not candidates:
             reason = self.error or (self.failures[-1]["reason"] if self.failures else "none has finished yet")
             raise BadInput(f"{self.folder.parent.name}: no successful trial: {reason}")
         different: dict[tuple[tuple[str, int], ...], Evaluation] = {}
-        for evaluation in sorted(self.evaluations, key=lambda evaluation: -evaluation.metrics["default"]):
+        for evaluation in sorted(candidates, key=lambda evaluation: -evaluation.metrics["default"]):
             different.setdefault(tuple(sorted(evaluation.structure.items())), evaluation)
         return list(different.values())[:count]
+
+    def chain_results(self) -> list[Evaluation]:
+        """The last evaluation of each ended chain, with the structure that the chain ended with."""
+        last = {evaluation.about.get("chain"): evaluation for evaluation in self.evaluations}
+        return [
+            replace(last[chain], structure=event["structure"]) for chain, event in self.chains.items() if chain in last
+        ]
 
 
 def read_history(folder: Path) -> History:
@@ -71,12 +85,12 @@ def read_history(folder: Path) -> History:
         raise BadInput(f"{path}: no records: no search of ours has started there")
     history = History(folder)
     judged: set[int] = set()
-    generations: dict[int | None, int | None] = {}
+    origins: dict[int | None, dict[str, Any]] = {}
     for event in read_records(path):
         kind = event["event"]
         if kind == "proposed":
-            history.proposed += event["uid"] not in generations
-            generations[event["uid"]] = event.get("generation")
+            history.proposed += event["uid"] not in origins
+            origins[event["uid"]] = {name: event[name] for name in event.keys() - {"event", "uid", "structure", "time"}}
         elif kind == "finished":
             names = ("uid", "trial", "structure", "metrics", "epochs", "seconds", "time")
             known = {name: event[name] for name in names}
@@ -84,7 +98,9 @@ def read_history(folder: Path) -> History:
                 continue  # written again after a kill between the record and the tuner's state
             if event["uid"] is not None:
                 judged.add(event["uid"])
-            history.evaluations.append(Evaluation(**known, generation=generations.get(event["uid"])))
+            history.evaluations.append(Evaluation(**known, about=origins.get(event["uid"], {})))
+        elif kind == "chain_ended":
+            history.chains[event["chain"]] = event
         elif kind == "failed":
             history.failures.append(event)
         elif kind == "done":

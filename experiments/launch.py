@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import signal
@@ -40,13 +41,23 @@ class Experiment:
 
     def status(self) -> str:
         """What NNI's manager says of itself: RUNNING, DONE, ERROR, ...; GONE if its process has ended."""
-        url = f"http://127.0.0.1:{self.port}/api/v1/nni/check-status"
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(url, timeout=10) as response:
-                return str(yaml.safe_load(response.read())["status"])
-        except OSError:
+            return str(self._ask("/check-status")["status"])
+        except (OSError, ValueError):
             return "BUSY" if psutil.pid_exists(self.manager) else "GONE"
+
+    def ended_trials(self) -> int:
+        """How many trials have ended, well or not."""
+        try:
+            return sum(job["status"] not in ("WAITING", "RUNNING", "UNKNOWN") for job in self._ask("/trial-jobs"))
+        except (OSError, ValueError):
+            return 0
+
+    def _ask(self, path: str) -> Any:
+        # The manager is on this machine: a proxy of the environment must not come between.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://127.0.0.1:{self.port}/api/v1/nni{path}", timeout=10) as response:
+            return json.load(response)
 
     def history(self) -> History | None:
         """The records of its tuner, as far as they go; None before it has any."""
@@ -77,39 +88,34 @@ def start(action: list[str], port: int) -> Experiment:
     return Experiment(found[1], port, Experiments().get_all_experiments()[found[1]]["pid"])
 
 
-def watch(experiment: Experiment, budget: int | None) -> None:
+def watch(experiment: Experiment, total: int | None) -> None:
     """Show the progress of an experiment until it ends; if that is an error, exit with its message and code 1."""
-    with tqdm(total=budget, unit="trial", disable=None) as progress:
-        shown = None
+    with tqdm(total=total, unit="trial", disable=None) as progress:
         while (status := experiment.status()) not in ("DONE", "ERROR", "STOPPED", "GONE"):
-            history = experiment.history()
-            if history is not None and history.evaluations:
-                ended = len(history.evaluations) + sum(not failure["again"] for failure in history.failures)
-                line = f"{ended} trials, best {history.best()[0].metrics['default']:.2f}"
-                progress.update(ended - progress.n)
-                progress.set_postfix_str(line)
-                if progress.disable and line != shown:
-                    print(line, file=sys.stderr, flush=True)
-                shown = line
+            ended = experiment.ended_trials()
+            if ended > progress.n:
+                progress.n = ended
+                history = experiment.history()
+                best = f", best {history.best()[0].metrics['default']:.2f}" if history and history.evaluations else ""
+                progress.set_postfix_str(f"{ended} ended{best}")
+                if progress.disable:
+                    print(f"{ended} trials ended{best}", file=sys.stderr, flush=True)
             time.sleep(POLL_SECONDS)
-    history = experiment.history()
     if status != "DONE":
+        history = experiment.history()
         reason = history.error if history is not None and history.error else f"see 'nnictl log stderr {experiment.id}'"
         sys.exit(f"error: experiment {experiment.id} ended with {status}: {reason}")
 
 
 @contextlib.contextmanager
-def stopped_at_the_end(experiment: Experiment) -> Iterator[None]:
+def stopped_at_the_end(experiment: Experiment, go_on: str) -> Iterator[None]:
     """Stop the experiment when the block ends, however it ends; a stop that somebody asked for says how to go on."""
     # A kill must stop what we started, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
-        print(
-            f"\nstopping experiment {experiment.id}; go on with: python -m experiments.launch --resume {experiment.id}",
-            file=sys.stderr,
-        )
+        print(f"\nstopping experiment {experiment.id}; to go on: {go_on}", file=sys.stderr)
         raise
     finally:
         experiment.stop()
@@ -171,10 +177,11 @@ def main() -> None:
     arguments = parser.parse_args()
     if (arguments.config is None) == (arguments.resume is None):
         raise BadInput("give either the YAML file of an experiment, or --resume EXPERIMENT_ID")
-    budget = None
+    total = None
     if arguments.config is not None:
-        tuner = class_arguments(read_config(arguments.config))
-        budget = tuner.get("budget")
+        config = read_config(arguments.config)
+        tuner = class_arguments(config)
+        total = tuner.get("budget") or config.get("maxTrialNumber")
         fault = failed_check(tuner.get("check_command"))
         if fault is not None:
             raise BadInput(fault.removeprefix("error: "))
@@ -184,8 +191,8 @@ def main() -> None:
     port = arguments.port or free_port()
     experiment = start(action, port)
     print(f"experiment {experiment.id}: http://127.0.0.1:{port} (this machine only)", file=sys.stderr)
-    with stopped_at_the_end(experiment):
-        watch(experiment, budget)
+    with stopped_at_the_end(experiment, f"python -m experiments.launch --resume {experiment.id}"):
+        watch(experiment, total)
     print(experiment.id)
 
 

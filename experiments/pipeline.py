@@ -1,0 +1,161 @@
+"""Global2Local as one command: global search, local search, final training, table; each an NNI experiment."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from analysis.export import export
+from analysis.final import aggregate, final_table, read_runs
+from analysis.history import find_experiment, read_history
+from experiments.launch import Experiment, free_port, start, stopped_at_the_end, watch
+from experiments.plan import PHASES, Step, make_plan
+from nas_space.atomic_file import write_json, write_text
+from nas_space.bad_input import BadInput, run_command
+from strategies.data_check import failed_check
+from trials.data_arguments import split_number
+from trials.dataset import find_dataset
+
+
+class Run:
+    """A run's folder: what was asked for, and how far it is (pipeline.json)."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
+        self._path = folder / "pipeline.json"
+        self._state: dict[str, Any] = {"settings": settings, "steps": {}}
+        if self._path.exists():
+            try:
+                self._state = json.loads(self._path.read_text(encoding="utf-8"))
+                same = self._state["settings"] == settings and isinstance(self._state["steps"], dict)
+            except (ValueError, KeyError, TypeError):
+                raise BadInput(f"{self._path}: damaged; choose another --name") from None
+            if not same:
+                raise BadInput(f"{folder}: was started with {self._state['settings']}; choose another --name")
+
+    def step(self, name: str) -> dict[str, Any]:
+        """What is known of a step: its experiment, whether it is done, what it cost."""
+        return dict(self._state["steps"].get(name, {}))
+
+    def note(self, name: str, **content: Any) -> None:
+        """Note something of a step, on disk at once."""
+        self._state["steps"][name] = {**self.step(name), **content}
+        write_json(self._path, self._state)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run, so that a second pipeline of the same name is refused. The system lets go after any kill."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / ".lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BadInput(f"{self.folder}: another pipeline is at work there; choose another --name") from None
+            yield
+
+
+def do_step(run: Run, step: Step) -> None:
+    """Run a step to its end, or go on with it; a step that is done is not done again."""
+    known = run.step(step.name)
+    if known.get("done"):
+        print(f"{step.name}: done already (experiment {known.get('experiment')})", file=sys.stderr)
+        return
+    fault = failed_check(step.check_command)
+    if fault is not None:
+        raise BadInput(fault.removeprefix("error: "))
+    if "experiment" in known:
+        # A pipeline that was killed leaves its experiment behind, which must not run twice.
+        left = Experiment(**known["experiment"])
+        if left.status() != "GONE":
+            left.stop()
+        action = ["resume", left.id]
+    else:
+        config = run.folder / f"{step.name}.yml"
+        write_text(config, yaml.safe_dump(step.config, sort_keys=False, width=100))
+        action = ["create", "--config", str(config)]
+    experiment = start(action, free_port())
+    run.note(step.name, experiment=asdict(experiment))
+    print(f"{step.name}: experiment {experiment.id}, http://127.0.0.1:{experiment.port}", file=sys.stderr)
+    with stopped_at_the_end(experiment, f"start the same command again (it has --name {run.folder.name})"):
+        watch(experiment, step.trials)
+    if step.result is not None:
+        history = read_history(find_experiment(experiment.id))
+        export(experiment.id, history.best()[0], step.result, "native")
+        seconds = sum(evaluation.seconds or 0.0 for evaluation in history.evaluations)
+        epochs = sum(len(evaluation.epochs) for evaluation in history.evaluations)
+        cost = {"trials": len(history.evaluations), "epochs": epochs, "hours": round(seconds / 3600, 4)}
+        run.note(step.name, cost=cost, failures=len(history.failures))
+    run.note(step.name, done=True)
+
+
+def summary(run: Run, steps: list[Step]) -> str:
+    """The table of the final trainings, and what the searches cost."""
+    text = ""
+    if steps[-1].phase == "final":
+        rows = aggregate(read_runs(run.folder / "final"))
+        write_json(run.folder / "summary.json", rows)
+        text += f"Test videos, mean ± standard deviation over splits and seeds:\n\n{final_table(rows)}\n\n"
+    text += f"{'search':<20}{'trials':>8}{'epochs':>8}{'device hours':>14}\n"
+    for step in steps:
+        cost = run.step(step.name).get("cost")
+        if cost is not None:
+            text += f"{step.name:<20}{cost['trials']:>8}{cost['epochs']:>8}{cost['hours']:>14.3f}\n"
+    return text
+
+
+def main() -> None:
+    """Search globally, then locally, then train what was found: killed at any moment, the same command goes on."""
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.pipeline",
+        description=main.__doc__,
+        epilog="example: python -m experiments.pipeline --dataset 50salads --split all",
+    )
+    parser.add_argument("--dataset", required=True, metavar="NAME", help="folder of the data set in the data root")
+    parser.add_argument("--template", metavar="NAME", help="use experiments/NAME_*.yml (default: the data set's name)")
+    parser.add_argument("--split", default="1", help="number of a split, or 'all' (default: %(default)s)")
+    parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
+    parser.add_argument("--phases", default=",".join(PHASES), help="which of %(default)s")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of final trainings (default: 0 1 2)")
+    parser.add_argument("--name", help="the run's folder below runs/ (default: the data set's name)")
+    parser.add_argument("--dry-run", action="store_true", help="only show the steps and the number of trainings")
+    arguments = parser.parse_args()
+    phases = [phase for phase in PHASES if phase in arguments.phases.split(",")]
+    if set(arguments.phases.split(",")) - set(PHASES):
+        raise BadInput(f"--phases must be some of {','.join(PHASES)}, not {arguments.phases!r}")
+    name = arguments.name or arguments.dataset
+    if Path(name).name != name or name.startswith("."):
+        raise BadInput(f"--name must be a plain folder name, not {name!r}")
+    if arguments.data_root is not None:
+        # Trials and checks inherit it.
+        os.environ["G2L_DATA_ROOT"] = str(arguments.data_root.resolve())
+    dataset = find_dataset(arguments.dataset)
+    splits = dataset.splits() if arguments.split == "all" else [split_number(arguments.split)]
+    folder = Path("runs").resolve() / name
+    template = arguments.template or arguments.dataset
+    steps = make_plan(folder, arguments.dataset, template, splits, phases, arguments.seeds)
+    if arguments.dry_run:
+        for step in steps:
+            print(f"{step.name:<20}{step.trials:>7} trainings")
+        return
+    settings = {"dataset": arguments.dataset, "template": template, "splits": splits, "seeds": arguments.seeds}
+    run = Run(folder, {**settings, "phases": phases})
+    with run.locked():
+        for step in steps:
+            do_step(run, step)
+    text = summary(run, steps)
+    write_text(folder / "summary.txt", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    run_command(main)
