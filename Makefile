@@ -1,0 +1,38 @@
+# make demo and make test do all the set-up themselves, on a machine with Python 3.11 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := runs/demo
+
+.PHONY: help demo test lint clean
+
+help:
+	@echo "make demo   set up, make the demo data, search globally and locally, train, score"
+	@echo "make test   set up, check the style, run all tests"
+	@echo "make lint   ruff and mypy only"
+	@echo "make clean  remove .venv and $(DEMO)"
+
+.venv/installed: requirements.txt requirements-dev.txt constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
+	touch $@
+
+demo: .venv/installed
+	$(BIN)/python -m experiments.demo_data --output $(DEMO)/data/demo
+	$(BIN)/python -m trials.check_data $(DEMO)/data/demo
+	$(BIN)/python -m experiments.pipeline --dataset demo --data-root $(DEMO)/data --seeds 0 1
+	$(BIN)/python -m trials.predict --checkpoint $(DEMO)/final/local/split1/seed0/model.pt \
+		--data-root $(DEMO)/data --split 1 --output $(DEMO)/predictions
+	$(BIN)/python -m trials.evaluate --ground-truth $(DEMO)/data/demo/groundTruth \
+		--predictions $(DEMO)/predictions --per-class
+	@echo "everything is in $(DEMO); the table: $(DEMO)/summary.txt"
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf .venv $(DEMO)
