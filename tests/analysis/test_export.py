@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from analysis import export
+from nas_space.bad_input import BadInput
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from nas_space.structure_files import DIALECTS, read_structure
+from tests.analysis.records import write_global_records
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An experiment of three proposals, the second one the best."""
+    folder = write_global_records(tmp_path / "Ab3dE" / "checkpoint", [10.0, 30.0, 20.0])
+    monkeypatch.setattr(export, "find_experiment", lambda _: folder)
+    return "Ab3dE"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["export", *map(str, words)])
+    export.main()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_best_structure_is_exported_in_each_dialect(
+    experiment: str, dialect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "best.json"
+    run(monkeypatch, experiment, "--dialect", dialect, "--output", path)
+    assert read_structure(path, MSTCNShape(1, 2)) == Structure((2, 1), MSTCNShape(1, 2))
+    output = capsys.readouterr()
+    assert output.out == f"{path}: trial trial1, default 30.00\n"
+    assert "3 successful of 3 proposed structures" in output.err
+
+
+def test_the_file_says_where_the_structure_comes_from(
+    experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, experiment, "--output", tmp_path / "best.json")
+    about = json.loads((tmp_path / "best.json").read_text())["about"]
+    assert about == {"experiment": "Ab3dE", "trial": "trial1", "proposal": 1, "metrics": {"default": 30.0}}
+
+
+def test_the_top_structures_are_numbered_by_rank(
+    experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, experiment, "--top", 4, "--output", tmp_path / "best.json")
+    shape = MSTCNShape(1, 2)
+    names = ("best.json", "best_2.json", "best_3.json")
+    assert [read_structure(tmp_path / name, shape).dilations[0] for name in names] == [2, 4, 1]
+    assert not (tmp_path / "best_4.json").exists()
+    assert "only 3 different structures" in capsys.readouterr().err
+
+
+def test_an_unknown_experiment_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nni.tools.nnictl.config_utils.Experiments.get_all_experiments", lambda _: {})
+    with pytest.raises(BadInput, match="unknown experiment 'nowhere'"):
+        run(monkeypatch, "nowhere", "--output", tmp_path / "best.json")

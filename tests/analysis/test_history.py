@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analysis.history import read_history
+from nas_space.bad_input import BadInput
+from strategies.records import Records
+from tests.analysis.records import write_global_records
+
+
+def test_a_search_is_read_as_it_was_recorded(tmp_path: Path) -> None:
+    history = read_history(write_global_records(tmp_path / "checkpoint", [10.0, 30.0, 20.0]))
+    assert (history.proposed, history.done, history.error, history.failures) == (3, True, None, [])
+    assert [evaluation.metrics["default"] for evaluation in history.evaluations] == [10.0, 30.0, 20.0]
+    assert [evaluation.about["generation"] for evaluation in history.evaluations] == [0, 0, 1]
+
+
+def test_the_best_come_first_and_each_structure_once(tmp_path: Path) -> None:
+    folder = write_global_records(tmp_path / "checkpoint", [10.0, 30.0, 30.0, 20.0])
+    again = {"trial": "again", "metrics": {"default": 25.0}, "epochs": [], "seconds": 3.0}
+    Records(folder).write("finished", uid=None, structure={"s1l0": 2, "s1l1": 1}, **again)
+    assert [evaluation.trial for evaluation in read_history(folder).best(9)] == ["trial1", "trial2", "trial3", "trial0"]
+
+
+def test_a_result_that_was_recorded_twice_counts_once(tmp_path: Path) -> None:
+    folder = write_global_records(tmp_path / "checkpoint", [10.0])
+    again = {"trial": "trial0", "metrics": {"default": 99.0}, "epochs": [], "seconds": 3.0}
+    Records(folder).write("finished", uid=0, structure={"s1l0": 1, "s1l1": 1}, **again)
+    (evaluation,) = read_history(folder).evaluations
+    assert evaluation.metrics == {"default": 10.0}
+
+
+def test_a_chain_stands_for_the_structure_that_it_ended_with(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    records = Records(folder)
+    for uid, (chain, value) in enumerate([(0, 50.0), (1, 60.0), (0, 70.0), (1, 65.0)]):
+        structure = {"s1l0": 8 + uid}
+        records.write("proposed", uid=uid, structure=structure, chain=chain, iteration=uid // 2)
+        result = {"trial": f"trial{uid}", "metrics": {"default": value}, "epochs": [], "seconds": 3.0}
+        records.write("finished", uid=uid, structure=structure, **result)
+    assert read_history(folder).best()[0].structure == {"s1l0": 10}
+
+    records.write("chain_ended", chain=1, why="done", iterations=2, structure={"s1l0": 5})
+    assert [(e.structure, e.metrics["default"]) for e in read_history(folder).best(9)] == [({"s1l0": 5}, 65.0)]
+    records.write("chain_ended", chain=0, why="done", iterations=2, structure={"s1l0": 4})
+    assert [e.structure for e in read_history(folder).best(9)] == [{"s1l0": 4}, {"s1l0": 5}]
+
+
+def test_a_search_without_success_says_why(tmp_path: Path) -> None:
+    folder = write_global_records(tmp_path / "checkpoint", [], done=False)
+    with pytest.raises(BadInput, match="no successful trial: none has finished yet"):
+        read_history(folder).best()
+    Records(folder).write("failed", uid=0, trial="trial0", reason="no such feature file", again=False)
+    with pytest.raises(BadInput, match="no successful trial: no such feature file"):
+        read_history(folder).best()
+    Records(folder).write("error", message="the first 5 trials failed")
+    with pytest.raises(BadInput, match="no successful trial: the first 5 trials failed"):
+        read_history(folder).best()
+
+
+def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no records"):
+        read_history(tmp_path)

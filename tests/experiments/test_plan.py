@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yaml
+
+from experiments.launch import class_arguments
+from experiments.plan import FOLDER, Phase, make_plan, with_options
+from nas_space.bad_input import BadInput
+
+TEMPLATES = ("demo", "50salads_mid_svm", "50salads", "gtea", "breakfast")
+
+
+def test_options_are_replaced_where_they_are() -> None:
+    command = "python3 -m trials.search_trial --dataset gtea --split 1 --epochs 5"
+    replaced = with_options(command, {"--split": "3", "--dataset": "my data", "--output": "x"})
+    assert replaced == "python3 -m trials.search_trial --dataset 'my data' --split 3 --epochs 5"
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_every_data_set_has_a_plan(template: str, tmp_path: Path) -> None:
+    steps = make_plan(tmp_path, template, template, [1], get_args(Phase), [0])
+    assert [step.name for step in steps] == ["global_split1", "local_split1", "final"]
+    assert all(Path(step.config["trialCodeDirectory"]) == FOLDER.parent for step in steps)
+    assert all(f"--dataset {template}" in step.config["trialCommand"] for step in steps)
+    assert all(f"--dataset {template}" in str(step.check_command) for step in steps[:2])
+
+
+def test_steps_hand_their_structures_on(tmp_path: Path) -> None:
+    steps = make_plan(tmp_path, "mine", "demo", [2, 3], ["global", "local", "final"], [0, 1])
+    names = [step.name for step in steps]
+    assert names == ["global_split2", "local_split2", "global_split3", "local_split3", "final"]
+    _, local, _, _, final = steps
+    assert (
+        class_arguments(local.config)["starts"] == [str(tmp_path / "split2" / "global.json")] == [str(steps[0].result)]
+    )
+    assert class_arguments(local.config)["splits"] == [2]
+    assert "--dataset mine --split 2" in str(local.check_command)
+    structures = final.config["searchSpace"]["structure"]["_value"]
+    assert structures == ["hand", f"{tmp_path}/split{{split}}/global.json", f"{tmp_path}/split{{split}}/local.json"]
+    assert structures[2].replace("{split}", "2") == str(local.result)
+    # 3 structures x 2 splits x 2 seeds
+    assert final.config["maxTrialNumber"] == final.trials == 12
+
+
+def test_the_cost_is_known_before(tmp_path: Path) -> None:
+    steps = make_plan(tmp_path, "breakfast", "breakfast", [1], ["global", "local"], [0])
+    assert [step.trials for step in steps] == [5000, 10]
+
+
+def test_unknown_templates_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"nowhere_global\.yml: cannot be read"):
+        make_plan(tmp_path, "nowhere", "nowhere", [1], ["global"], [0])
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yml")), ids=lambda path: path.name)
+def test_no_configuration_asks_for_gpus(path: Path) -> None:
+    config = yaml.safe_load(path.read_text())
+    assert config["trainingService"] == {"platform": "local"}
+    assert (FOLDER / config["trialCodeDirectory"]).resolve() == FOLDER.parent
+    if "searchSpaceFile" in config:
+        assert (FOLDER / config["searchSpaceFile"]).is_file()

@@ -1,0 +1,73 @@
+"""The trial of a final training, with NNI played by the test."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import nni
+import pytest
+
+from nas_space.bad_input import BadInput
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from nas_space.structure_files import write_structure
+from trials import final_trial
+
+
+class Trial:
+    """Parameters to hand out, and what was reported."""
+
+    def __init__(self) -> None:
+        self.parameters: dict[str, Any] = {"structure": "hand", "split": 1, "seed": 3}
+        self.final: list[dict[str, Any]] = []
+
+
+@pytest.fixture
+def trial(monkeypatch: pytest.MonkeyPatch) -> Trial:
+    trial = Trial()
+    monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
+    monkeypatch.setattr("trials.nni_channel.own_parameters", lambda: (trial.parameters, False))
+    monkeypatch.setattr(nni, "report_final_result", trial.final.append)
+    return trial
+
+
+def run(monkeypatch: pytest.MonkeyPatch, dataset: Path, output: Path) -> None:
+    size = ["--num-stages", "2", "--num-layers", "2", "--epochs", "1", "--device", "cpu"]
+    data = ["--data-root", str(dataset.parent), "--dataset", dataset.name]
+    monkeypatch.setattr(sys, "argv", ["final_trial", *data, *size, "--output", str(output)])
+    final_trial.main()
+
+
+def test_the_test_metrics_are_reported_once_at_the_end(
+    trial: Trial, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, small_dataset, tmp_path / "final")
+    written = json.loads((tmp_path / "final" / "hand" / "split1" / "seed3" / "metrics.json").read_text())
+    assert written["run"]["settings"]["seed"] == 3
+    (reported,) = trial.final
+    assert {name: reported[name] for name in written["test"]} == written["test"]
+    assert reported["default"] == pytest.approx(sum(written["test"].values()) / 5)
+
+
+def test_the_name_of_a_structure_may_hold_the_split(
+    trial: Trial, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = MSTCNShape(2, 2)
+    write_structure(Structure((3, 5, 7, 9), shape), tmp_path / "split1" / "global.json")
+    trial.parameters["structure"] = str(tmp_path / "split{split}" / "global.json")
+    run(monkeypatch, small_dataset, tmp_path / "final")
+    written = json.loads((tmp_path / "final" / "global" / "split1" / "seed3" / "metrics.json").read_text())
+    assert list(written["run"]["structure"].values()) == [3, 5, 7, 9]
+
+
+def test_other_parameters_are_refused_with_a_reason(
+    trial: Trial, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial.parameters["split"] = "1"
+    with pytest.raises(BadInput, match="needs the parameters structure, split and seed"):
+        run(monkeypatch, small_dataset, tmp_path / "final")
+    (reported,) = trial.final
+    assert "needs the parameters" in json.loads(reported["_trained"])["failure"]
