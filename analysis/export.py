@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Any
 
 from analysis.history import Evaluation, find_experiment, read_history
 from nas_space.bad_input import BadInput, run_command
@@ -16,12 +17,14 @@ from nas_space.structure_files import DIALECTS, Dialect, write_structure
 def export(experiment: str, evaluation: Evaluation, path: Path, dialect: Dialect) -> None:
     """Write the structure of one evaluation; the native dialect keeps where it comes from."""
     structure = Structure.from_labels(evaluation.structure, MSTCNShape.of_labels(evaluation.structure))
-    about = {
+    about: dict[str, Any] = {
         "experiment": experiment,
         "trial": evaluation.trial,
         "proposal": evaluation.uid,
         "metrics": evaluation.metrics,
     }
+    if "chain" in evaluation.about:
+        about["metrics_of"] = "the last iteration of the chain, before its dilations moved for the last time"
     write_structure(structure, path, dialect, about)
 
 
@@ -40,7 +43,7 @@ def main() -> None:
     parser.add_argument("experiment", metavar="EXPERIMENT_ID", help="as nnictl prints it")
     parser.add_argument("--top", type=int, default=1, metavar="K", help="the K best: best.json, best_2.json, ...")
     parser.add_argument("--dialect", choices=DIALECTS, default="native", help="(default: %(default)s)")
-    parser.add_argument("--output", type=Path, required=True, help="the JSON file of the best one")
+    parser.add_argument("--output", type=Path, help="the JSON file of the best one (default: only show the best)")
     arguments = parser.parse_args()
     if arguments.top < 1:
         raise BadInput(f"--top must be at least 1, not {arguments.top}")
@@ -55,10 +58,12 @@ def main() -> None:
     if len(best) < arguments.top:
         print(f"warning: only {len(best)} different structures were judged", file=sys.stderr)
     for rank, evaluation in enumerate(best, start=1):
-        path = ranked_path(arguments.output, rank)
-        export(arguments.experiment, evaluation, path, arguments.dialect)
-        values = ", ".join(f"{name} {value:.2f}" for name, value in evaluation.metrics.items())
-        print(f"{path}: trial {evaluation.trial}, {values}")
+        name = f"rank {rank}"
+        if arguments.output is not None:
+            name = str(ranked_path(arguments.output, rank))
+            export(arguments.experiment, evaluation, Path(name), arguments.dialect)
+        values = ", ".join(f"{metric} {value:.2f}" for metric, value in evaluation.metrics.items())
+        print(f"{name}: trial {evaluation.trial}, {values}")
 
 
 if __name__ == "__main__":

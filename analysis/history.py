@@ -103,6 +103,8 @@ def read_history(folder: Path) -> History:
             history.chains[event["chain"]] = event
         elif kind == "failed":
             history.failures.append(event)
+        elif kind == "started":
+            history.done, history.error = False, None
         elif kind == "done":
             history.done = True
         elif kind == "error":

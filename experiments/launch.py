@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from strategies.data_check import failed_check
 
 LISTEN_LOCALLY = Path(__file__).with_name("listen_locally.js")
 POLL_SECONDS = 2.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass
@@ -46,12 +47,17 @@ class Experiment:
         except (OSError, ValueError):
             return "BUSY" if psutil.pid_exists(self.manager) else "GONE"
 
-    def ended_trials(self) -> int:
-        """How many trials have ended, well or not."""
+    def ended_trials(self) -> tuple[int, int]:
+        """How many trials have ended, and how many of them well."""
         try:
-            return sum(job["status"] not in ("WAITING", "RUNNING", "UNKNOWN") for job in self._ask("/trial-jobs"))
+            states = [job["status"] for job in self._ask("/trial-jobs")]
         except (OSError, ValueError):
-            return 0
+            return 0, 0
+        return sum(state not in ("WAITING", "RUNNING", "UNKNOWN") for state in states), states.count("SUCCEEDED")
+
+    def trials_folder(self) -> Path:
+        """Where the trials print to: TRIAL/trial.stderr."""
+        return find_experiment(self.id).parent / "environments" / "local-env" / "trials"
 
     def _ask(self, path: str) -> Any:
         # The manager is on this machine: a proxy of the environment must not come between.
@@ -69,8 +75,12 @@ class Experiment:
     def stop(self) -> None:
         """Stop manager, tuner and trials, and wait until the manager's process has ended."""
         _nnictl("stop", self.id)
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):
+        try:
             psutil.Process(self.manager).wait(timeout=60)
+        except psutil.NoSuchProcess:
+            pass
+        except psutil.TimeoutExpired:
+            print(f"warning: NNI's manager (process {self.manager}) of {self.id} still runs", file=sys.stderr)
 
 
 def start(action: list[str], port: int) -> Experiment:
@@ -82,7 +92,10 @@ def start(action: list[str], port: int) -> Experiment:
     output = _nnictl(*action, "--port", str(port))
     found = re.search(r"Experiment ID:\s*(\w+)", output)
     if found is None:
-        raise BadInput(f"nnictl {' '.join(action)} did not start an experiment:\n{output.strip()}")
+        errors = [line for line in output.splitlines() if "ERROR" in line or "Error" in line]
+        raise BadInput(
+            f"nnictl {' '.join(action)} did not start an experiment: {' '.join(errors[-1:]) or output.strip()}"
+        )
     from nni.tools.nnictl.config_utils import Experiments
 
     return Experiment(found[1], port, Experiments().get_all_experiments()[found[1]]["pid"])
@@ -91,8 +104,9 @@ def start(action: list[str], port: int) -> Experiment:
 def watch(experiment: Experiment, total: int | None) -> None:
     """Show the progress of an experiment until it ends; if that is an error, exit with its message and code 1."""
     with tqdm(total=total, unit="trial", disable=None) as progress:
+        succeeded = 0
         while (status := experiment.status()) not in ("DONE", "ERROR", "STOPPED", "GONE"):
-            ended = experiment.ended_trials()
+            ended, succeeded = experiment.ended_trials()
             if ended > progress.n:
                 progress.n = ended
                 history = experiment.history()
@@ -101,24 +115,55 @@ def watch(experiment: Experiment, total: int | None) -> None:
                 if progress.disable:
                     print(f"{ended} trials ended{best}", file=sys.stderr, flush=True)
             time.sleep(POLL_SECONDS)
+        succeeded = max(succeeded, experiment.ended_trials()[1])
     if status != "DONE":
         history = experiment.history()
         reason = history.error if history is not None and history.error else f"see 'nnictl log stderr {experiment.id}'"
         sys.exit(f"error: experiment {experiment.id} ended with {status}: {reason}")
+    if not succeeded:
+        sys.exit(f"error: no trial of experiment {experiment.id} succeeded: see {experiment.trials_folder()}")
 
 
 @contextlib.contextmanager
-def stopped_at_the_end(experiment: Experiment, go_on: str) -> Iterator[None]:
-    """Stop the experiment when the block ends, however it ends; a stop that somebody asked for says how to go on."""
-    # A kill must stop what we started, as Ctrl-C does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+def running(
+    action: list[str], port: int, go_on: str, started: Callable[[Experiment], object] = lambda _: None
+) -> Iterator[Experiment]:
+    """Start an experiment, and stop it when the block ends, however it ends.
+
+    Args:
+        action, port: see ``start``.
+        go_on: how to go on after a stop; ``{id}`` stands for the id of the experiment.
+        started: called with the experiment as soon as it runs. Ctrl-C and kills are held back until then, so that no
+            experiment is left behind that nobody knows of.
+    """
+    held: list[int] = []
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda number, _: held.append(number))
     try:
-        yield
+        experiment = start(action, port)
+        started(experiment)
+    finally:
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.default_int_handler)
+    try:
+        if held:
+            raise KeyboardInterrupt
+        yield experiment
     except KeyboardInterrupt:
-        print(f"\nstopping experiment {experiment.id}; to go on: {go_on}", file=sys.stderr)
+        print(f"\nstopping experiment {experiment.id}; to go on: {go_on.format(id=experiment.id)}", file=sys.stderr)
         raise
     finally:
         experiment.stop()
+
+
+def require_check(command: Any) -> None:
+    """Run the check that an experiment's tuner would run. Raises BadInput with its last line, the others are shown."""
+    fault = failed_check(command)
+    if fault is not None:
+        *details, summary = fault.splitlines()
+        for line in details:
+            print(line, file=sys.stderr)
+        raise BadInput(summary.removeprefix("error: "))
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -158,8 +203,15 @@ def _nnictl(*arguments: str) -> str:
         "NODE_OPTIONS": f'{os.environ.get("NODE_OPTIONS", "")} --require "{LISTEN_LOCALLY}"'.strip(),
     }
     command = [str(folder / "nnictl"), *arguments]
+    # In a session of its own, Ctrl-C on the terminal reaches us, who stop the experiment, and not nnictl.
     done = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
     )
     return re.sub(r"\x1b\[\d*m", "", done.stdout + done.stderr)
 
@@ -182,16 +234,15 @@ def main() -> None:
         config = read_config(arguments.config)
         tuner = class_arguments(config)
         total = tuner.get("budget") or config.get("maxTrialNumber")
-        fault = failed_check(tuner.get("check_command"))
-        if fault is not None:
-            raise BadInput(fault.removeprefix("error: "))
+        require_check(tuner.get("check_command"))
         action = ["create", "--config", str(arguments.config)]
     else:
+        find_experiment(arguments.resume)
         action = ["resume", arguments.resume]
     port = arguments.port or free_port()
-    experiment = start(action, port)
-    print(f"experiment {experiment.id}: http://127.0.0.1:{port} (this machine only)", file=sys.stderr)
-    with stopped_at_the_end(experiment, f"python -m experiments.launch --resume {experiment.id}"):
+    go_on = "python -m experiments.launch --resume {id}"
+    with running(action, port, go_on) as experiment:
+        print(f"experiment {experiment.id}: http://127.0.0.1:{port} (this machine only)", file=sys.stderr)
         watch(experiment, total)
     print(experiment.id)
 

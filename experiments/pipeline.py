@@ -18,11 +18,10 @@ import yaml
 from analysis.export import export
 from analysis.final import aggregate, final_table, read_runs
 from analysis.history import find_experiment, read_history
-from experiments.launch import Experiment, free_port, start, stopped_at_the_end, watch
+from experiments.launch import Experiment, free_port, require_check, running, watch
 from experiments.plan import PHASES, Step, make_plan
 from nas_space.atomic_file import write_json, write_text
 from nas_space.bad_input import BadInput, run_command
-from strategies.data_check import failed_check
 from trials.data_arguments import split_number
 from trials.dataset import find_dataset
 
@@ -52,6 +51,11 @@ class Run:
         self._state["steps"][name] = {**self.step(name), **content}
         write_json(self._path, self._state)
 
+    def forget(self, name: str) -> None:
+        """Let a step begin anew."""
+        self._state["steps"].pop(name)
+        write_json(self._path, self._state)
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the run, so that a second pipeline of the same name is refused. The system lets go after any kill."""
@@ -70,23 +74,25 @@ def do_step(run: Run, step: Step) -> None:
     if known.get("done"):
         print(f"{step.name}: done already (experiment {known.get('experiment')})", file=sys.stderr)
         return
-    fault = failed_check(step.check_command)
-    if fault is not None:
-        raise BadInput(fault.removeprefix("error: "))
+    require_check(step.check_command)
+    config, text = run.folder / f"{step.name}.yml", yaml.safe_dump(step.config, sort_keys=False, width=100)
     if "experiment" in known:
         # A pipeline that was killed leaves its experiment behind, which must not run twice.
         left = Experiment(**known["experiment"])
         if left.status() != "GONE":
             left.stop()
+        if not config.exists() or config.read_text(encoding="utf-8") != text:
+            raise BadInput(f"{config}: the step has begun with other settings than now; choose another --name")
         action = ["resume", left.id]
     else:
-        config = run.folder / f"{step.name}.yml"
-        write_text(config, yaml.safe_dump(step.config, sort_keys=False, width=100))
+        write_text(config, text)
         action = ["create", "--config", str(config)]
-    experiment = start(action, free_port())
-    run.note(step.name, experiment=asdict(experiment))
-    print(f"{step.name}: experiment {experiment.id}, http://127.0.0.1:{experiment.port}", file=sys.stderr)
-    with stopped_at_the_end(experiment, f"start the same command again (it has --name {run.folder.name})"):
+
+    def note(experiment: Experiment) -> None:
+        run.note(step.name, experiment=asdict(experiment))
+        print(f"{step.name}: experiment {experiment.id}, http://127.0.0.1:{experiment.port}", file=sys.stderr)
+
+    with running(action, free_port(), "start the same command again", note) as experiment:
         watch(experiment, step.trials)
     if step.result is not None:
         history = read_history(find_experiment(experiment.id))
@@ -95,6 +101,17 @@ def do_step(run: Run, step: Step) -> None:
         epochs = sum(len(evaluation.epochs) for evaluation in history.evaluations)
         cost = {"trials": len(history.evaluations), "epochs": epochs, "hours": round(seconds / 3600, 4)}
         run.note(step.name, cost=cost, failures=len(history.failures))
+        for chain in history.chains.values():
+            if chain["why"] != "done":
+                print(f"warning: {step.name}, chain {chain['chain']} ended early: {chain['why']}", file=sys.stderr)
+    else:
+        trained = len(list((run.folder / "final").glob("*/split*/seed*/metrics.json")))
+        if trained < step.trials:
+            run.forget(step.name)
+            sys.exit(
+                f"error: {step.trials - trained} of {step.trials} final trainings failed: "
+                f"see {experiment.trials_folder()}; the same command tries them again"
+            )
     run.note(step.name, done=True)
 
 
@@ -142,6 +159,10 @@ def main() -> None:
     splits = dataset.splits() if arguments.split == "all" else [split_number(arguments.split)]
     folder = Path("runs").resolve() / name
     template = arguments.template or arguments.dataset
+    for split in splits:
+        dataset.split(split)
+    if min(arguments.seeds) < 0 or len(set(arguments.seeds)) != len(arguments.seeds):
+        raise BadInput(f"--seeds must be different whole numbers of at least 0, not {arguments.seeds}")
     steps = make_plan(folder, arguments.dataset, template, splits, phases, arguments.seeds)
     if arguments.dry_run:
         for step in steps:

@@ -49,6 +49,9 @@ def make_plan(
     Raises:
         BadInput: a YAML file is missing or damaged.
     """
+    if not (FOLDER / f"{template}_global.yml").exists():
+        known = ", ".join(sorted(path.name.removesuffix("_global.yml") for path in FOLDER.glob("*_global.yml")))
+        raise BadInput(f"no experiments/{template}_global.yml: copy one for your data, or give --template ({known})")
     steps = []
     for split in splits:
         folder = run / f"split{split}"
@@ -64,13 +67,15 @@ def make_plan(
 
 def _global(config: dict[str, Any], dataset: str, split: int, folder: Path) -> Step:
     name = f"global_split{split}"
-    config = _adapted(config, f"{dataset} {name}", {"--dataset": dataset, "--split": str(split)})
+    options = {"--dataset": dataset, "--split": str(split)}
+    config = _adapted(config, f"{dataset} {name}", options, options)
     return Step(name, "global", config, folder / "global.json", class_arguments(config)["budget"])
 
 
 def _local(config: dict[str, Any], dataset: str, split: int, folder: Path) -> Step:
     name = f"local_split{split}"
-    config = _adapted(config, f"{dataset} {name}", {"--dataset": dataset, "--split": str(split)})
+    options = {"--dataset": dataset, "--split": str(split)}
+    config = _adapted(config, f"{dataset} {name}", {"--dataset": dataset}, options)
     arguments = class_arguments(config)
     arguments |= {"starts": [str(folder / "global.json")], "splits": [split]}
     trials = len(arguments["seeds"]) * arguments["iterations"]
@@ -80,7 +85,7 @@ def _local(config: dict[str, Any], dataset: str, split: int, folder: Path) -> St
 def _final(
     config: dict[str, Any], dataset: str, splits: Sequence[int], found: Sequence[str], seeds: Sequence[int], run: Path
 ) -> Step:
-    config = _adapted(config, f"{dataset} final", {"--dataset": dataset, "--output": str(run / "final")})
+    config = _adapted(config, f"{dataset} final", {"--dataset": dataset, "--output": str(run / "final")}, {})
     structures = ["hand", *(str(run / "split{split}" / f"{phase}.json") for phase in found)]
     values = {"structure": structures, "split": list(splits), "seed": list(seeds)}
     config["searchSpace"] = {name: {"_type": "choice", "_value": chosen} for name, chosen in values.items()}
@@ -88,7 +93,9 @@ def _final(
     return Step("final", "final", config, None, config["maxTrialNumber"])
 
 
-def _adapted(config: dict[str, Any], name: str, options: dict[str, str]) -> dict[str, Any]:
+def _adapted(
+    config: dict[str, Any], name: str, options: dict[str, str], check_options: dict[str, str]
+) -> dict[str, Any]:
     """A configuration with another name, other options of its commands, and paths that hold from any folder."""
     config["experimentName"] = name
     config["trialCommand"] = with_options(config["trialCommand"], options)
@@ -101,21 +108,26 @@ def _adapted(config: dict[str, Any], name: str, options: dict[str, str]) -> dict
             holder[key] = str((FOLDER / holder[key]).resolve())
     arguments = class_arguments(config)
     if "check_command" in arguments:
-        arguments["check_command"] = with_options(arguments["check_command"], options)
+        arguments["check_command"] = with_options(arguments["check_command"], check_options)
     return config
 
 
 def with_options(command: str, options: dict[str, str]) -> str:
-    """A command with other values of those of the options that it has.
+    """A command with other values of some of its options.
 
     Raises:
-        BadInput: the command cannot be taken apart.
+        BadInput: the command cannot be taken apart, or lacks one of the options.
     """
     try:
         words = shlex.split(command)
     except ValueError as fault:
         raise BadInput(f"the command {command!r} cannot be read: {fault}") from None
     for option, value in options.items():
-        if option in words[:-1]:
+        joined = [index for index, word in enumerate(words) if word.startswith(option + "=")]
+        if joined:
+            words[joined[0]] = f"{option}={value}"
+        elif option in words[:-1]:
             words[words.index(option) + 1] = value
+        else:
+            raise BadInput(f"the command {command!r} needs the option {option}")
     return shlex.join(words)

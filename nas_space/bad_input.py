@@ -13,11 +13,15 @@ class BadInput(ValueError):
     """What a user gave us cannot be used. The message names the file or option, the fault, and what to do."""
 
 
+class KnownFailure(RuntimeError):
+    """Something failed for a reason that the message tells in full: no traceback would help."""
+
+
 def run_command(main: Callable[[], None]) -> NoReturn:
     """Run ``main`` and exit: 0 done, 2 bad input, 130 interrupted; any other failure keeps its traceback.
 
-    A file or folder that the system refuses (no permission, not a folder, disk full) is told in one line, too: with
-    code 2 if another path would do, else with code 1.
+    A ``KnownFailure`` is told in one line, with code 1. A file or folder that the system refuses (no permission, not a
+    folder, disk full) is told in one line, too: with code 2 if another path would do, else with code 1.
     """
     warnings.showwarning = _show_warning
     try:
@@ -26,6 +30,9 @@ def run_command(main: Callable[[], None]) -> NoReturn:
     except BadInput as fault:
         print(f"error: {fault}", file=sys.stderr)
         sys.exit(2)
+    except KnownFailure as fault:
+        print(f"error: {fault}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)

@@ -114,7 +114,8 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _check_network(network: Any, shape: MSTCNShape) -> None:
     expected = _network(shape)
     if isinstance(network, dict) and network != expected:
-        raise BadInput(f"the structure is of the network {network}, but {expected} is expected")
+        size = f"--num-stages {network.get('stages')} --num-layers {network.get('layers')}"
+        raise BadInput(f"the structure is of another network ({network}): give its size, {size}")
 
 
 def _network(shape: MSTCNShape) -> dict[str, Any]:
@@ -178,6 +179,7 @@ def main() -> None:
     field = ReceptiveField.of(structure)
     for number, (dilations, frames) in enumerate(zip(structure.stages(), field.stages, strict=True), start=1):
         print(f"stage {number}: dilations {' '.join(map(str, dilations))}; sees {_extent(frames, arguments.fps)}")
+        print(f"         its layers see {' '.join(map(str, field.layers[number - 1]))} frames")
     print(f"the network sees {_extent(field.network, arguments.fps)}")
 
 

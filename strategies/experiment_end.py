@@ -6,10 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from http.client import HTTPException
 from typing import Any
 
-from strategies.nni_manager import NniManager
+from strategies.nni_manager import NO_ANSWER, NniManager
 from strategies.records import Records
 
 log = logging.getLogger(__name__)
@@ -51,7 +50,7 @@ class ExperimentEnd:
             try:
                 log.info("the search is finished after %d trials", self._manager.finish())
                 return
-            except (OSError, ValueError, HTTPException) as fault:
+            except NO_ANSWER as fault:
                 log.warning("NNI's manager does not answer (%s), attempt %d", fault, attempt)
                 time.sleep(1)
         self.fail("the search is finished, but NNI's manager could not be told so", send)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import urllib.request
+from http.client import HTTPException
 from typing import Any
+
+NO_ANSWER = (OSError, ValueError, HTTPException)
+"""What asking the manager raises while it is busy, gone, or cut short."""
 
 
 class NniManager:

@@ -26,7 +26,7 @@ from nas_space.trial_report import TrialReport
 from strategies.assignments import Assignments
 from strategies.data_check import failed_check
 from strategies.experiment_end import ExperimentEnd, Send
-from strategies.nni_manager import NniManager
+from strategies.nni_manager import NO_ANSWER, NniManager
 from strategies.proposal import Search
 from strategies.records import Records
 
@@ -204,14 +204,16 @@ class SearchTuner(Tuner):
         if self._failures is not None:
             self._failures += 1
             if self._failures == FAILURES_TO_STOP:
-                self._refusal = f"the first {FAILURES_TO_STOP} trials failed, the last one because: {reason}"
+                printed = self._folder.parent / "environments" / "local-env" / "trials" / "*" / "trial.stderr"
+                summary = f"the first {FAILURES_TO_STOP} trials failed, the last one because"
+                self._refusal = f"{summary}: {reason} (they print to {printed})"
                 self._end.fail(self._refusal, self._send)
 
     def _note_foreign_trials(self) -> None:
         """NNI does not hand results of trials that were added on the web page to the tuner: fetch them."""
         try:
             results = self._manager.results_of_added_trials()
-        except OSError as fault:
+        except NO_ANSWER as fault:
             log.warning("NNI's manager does not answer (%s): asked again later", fault)
             self._later(LOOK_AGAIN_SECONDS, self._note_foreign_trials)
             return
@@ -287,7 +289,7 @@ class SearchTuner(Tuner):
     def _uids_in_progress(self) -> set[int]:
         try:
             return self._manager.uids_in_progress()
-        except OSError as fault:
+        except NO_ANSWER as fault:
             log.warning("NNI's manager does not answer (%s): nothing is taken for lost", fault)
             return self._assignments.awaited
 

@@ -8,8 +8,9 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from trials.data_arguments import add_holdout_arguments, split_number
 from trials.dataset import Dataset, background_classes, common_frames, cut_warning, find_dataset, open_features, sample
 from trials.holdout import hold_out
 from trials.known_datasets import defaults_of
+from trials.label_files import read_labels, read_lines
 from trials.metrics import Segments
 
 Result = TypeVar("Result")
@@ -65,9 +67,10 @@ class DataCheck:
         """Check mapping and bundles, and that every video has its two files; read no features."""
         self.attempt(lambda: self.dataset.classes)
         for number in splits:
-            found = self.attempt(partial(self.dataset.split, number))
+            found = self.attempt(partial(self.dataset.bundles, number))
             if found is not None:
                 self.splits[number] = found
+                self.attempt(partial(self.dataset.split, number))
         for video in self.videos():
             for path, what in (
                 (self.dataset.feature_path(video), "feature"),
@@ -86,10 +89,21 @@ class DataCheck:
                 path = self.dataset.feature_path(video)
                 self.faults.append(f"{path}: {dim} channels, but most files have {usual[0][0]}")
 
+    @cached_property
+    def class_ids(self) -> dict[str, int]:
+        """Class ids by name; of a faulty mapping by the names that it does have, enough to check the label files."""
+        with suppress(BadInput):
+            return self.dataset.class_ids
+        with suppress(BadInput):
+            lines = read_lines(self.dataset.folder / "mapping.txt")
+            names = dict.fromkeys(line.partition(" ")[2].strip() for line in lines)
+            return {name: identifier for identifier, name in enumerate(names)}
+        return {}
+
     def _check_video(self, video: str) -> None:
         dataset, path, labels = self.dataset, self.dataset.feature_path(video), None
-        if dataset.label_path(video).is_file() and self.attempt(lambda: dataset.classes) is not None:
-            labels = self.attempt(lambda: dataset.labels(video))
+        if dataset.label_path(video).is_file() and self.class_ids:
+            labels = self.attempt(lambda: read_labels(dataset.label_path(video), self.class_ids))
         features = self.attempt(lambda: open_features(path)) if path.is_file() else None
         if features is None:
             return
@@ -103,9 +117,9 @@ class DataCheck:
         if features.shape[1] != len(labels):
             self.cuts.append(abs(features.shape[1] - len(labels)))
         self.frames[video] = len(labels[: frames : dataset.sample_rate])
-        self.segments[video] = len(Segments.of(labels[:frames], {dataset.class_ids[name] for name in self.background}))
-        shares = np.bincount(labels[:frames], minlength=len(dataset.classes))
-        self.class_frames.update(dict(zip(dataset.classes, map(int, shares), strict=True)))
+        self.segments[video] = len(Segments.of(labels[:frames], {self.class_ids[name] for name in self.background}))
+        shares = np.bincount(labels[:frames], minlength=len(self.class_ids))
+        self.class_frames.update({name: int(shares[index]) for name, index in self.class_ids.items()})
 
     def summary(self) -> dict[str, Any]:
         """The statistics as JSON content."""
@@ -139,7 +153,7 @@ def print_summary(content: dict[str, Any]) -> None:
     """The statistics as a table."""
     dims = "/".join(map(str, content["feature_dimensions"]))
     print(
-        f"{content['videos']} videos, {content['frames']} frames (every {content['sample_rate']}. is read), "
+        f"{content['videos']} videos, {content['frames']} frames (one of {content['sample_rate']} is read), "
         f"{len(content['classes'])} classes, feature dimension {dims}, "
         f"{content['segments_per_video']} segments a video without background"
     )
@@ -171,7 +185,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if (arguments.folder is None) == (arguments.dataset is None):
         raise BadInput("give either the folder of a data set, or its name with --dataset")
-    folder = arguments.folder.resolve() if arguments.folder is not None else None
+    folder = arguments.folder.absolute() if arguments.folder is not None else None
     name = folder.name if folder is not None else arguments.dataset
     dataset = find_dataset(name, folder.parent if folder is not None else arguments.data_root, arguments.sample_rate)
 
@@ -183,7 +197,9 @@ def main() -> None:
         check.attempt(partial(hold_out, train, arguments.validation_fraction, arguments.validation_seed, group))
     if not arguments.files_only:
         check.check_videos()
-        if arguments.json:
+        if not check.frames and not arguments.json:
+            print("no video is in order")
+        elif arguments.json:
             print(json.dumps(check.summary(), indent=2))
         else:
             print_summary(check.summary())

@@ -21,7 +21,7 @@ FORMAT = "global2local-checkpoint"
 
 def versions() -> dict[str, str]:
     """The versions that a result may depend on."""
-    return {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+    return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
 
 
 @dataclass
@@ -73,7 +73,8 @@ def load_torch(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise BadInput(f"{path}: no such checkpoint") from None
     except Exception as fault:  # torch raises UnpicklingError, RuntimeError, EOFError, ... for damaged files
-        raise BadInput(f"{path}: not a checkpoint, or damaged ({type(fault).__name__})") from None
+        reason = (str(fault).splitlines() or [""])[0]
+        raise BadInput(f"{path}: not a checkpoint, or damaged ({type(fault).__name__}: {reason[:200]})") from None
     if not isinstance(content, dict):
         raise BadInput(f"{path}: not a checkpoint of this project")
     return content
@@ -98,5 +99,5 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         checkpoint.network()
     except (BadInput, RuntimeError, TypeError, ValueError, AttributeError) as fault:
-        raise BadInput(f"{path}: the weights do not fit the network: {str(fault).splitlines()[0]}") from None
+        raise BadInput(f"{path}: the weights do not fit the network: {str(fault).splitlines()[-1].strip()}") from None
     return checkpoint

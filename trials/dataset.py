@@ -80,19 +80,28 @@ class Dataset:
             raise BadInput(f"{folder}: no train.splitK.bundle there")
         return numbers
 
+    def bundles(self, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What the two lists of one split name, as they are.
+
+        Raises:
+            BadInput: a bundle is missing or damaged.
+        """
+        train, test = (self.folder / "splits" / f"{part}.split{number}.bundle" for part in ("train", "test"))
+        if not train.exists():
+            raise BadInput(f"{train}: no such split; {self.folder.name} has {', '.join(map(str, self.splits()))}")
+        return read_bundle(train), read_bundle(test)
+
     def split(self, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names of the training and of the test videos of one split.
 
         Raises:
             BadInput: a bundle is missing or damaged, or a video is in both.
         """
-        train, test = (self.folder / "splits" / f"{part}.split{number}.bundle" for part in ("train", "test"))
-        if not train.exists():
-            raise BadInput(f"{train}: no such split; {self.folder.name} has {', '.join(map(str, self.splits()))}")
-        train_videos, test_videos = read_bundle(train), read_bundle(test)
+        train_videos, test_videos = self.bundles(number)
         both = set(train_videos) & set(test_videos)
         if both:
-            raise BadInput(f"{test}: video {min(both)!r} is in the training list, too ({train.name})")
+            test = self.folder / "splits" / f"test.split{number}.bundle"
+            raise BadInput(f"{test}: video {min(both)!r} is in the training list, too (train.split{number}.bundle)")
         return train_videos, test_videos
 
     def feature_path(self, video: str) -> Path:
@@ -106,6 +115,15 @@ class Dataset:
     def feature_dim(self, video: str) -> int:
         """Channels of the features, as the header of one video's file says."""
         return int(open_features(self.feature_path(video)).shape[0])
+
+    def feature_frames(self, video: str) -> int:
+        """Frames of the features of a video, at the rate of the files, as the header of the file says."""
+        return int(open_features(self.feature_path(video)).shape[1])
+
+    def features(self, video: str) -> Features:
+        """(frames, channels): all features of a video, every sample_rate-th frame."""
+        path = self.feature_path(video)
+        return sample(open_features(path), self.sample_rate, path)
 
     def labels(self, video: str) -> Labels:
         """(full_frames,): the labels of a video at the rate of the files."""
@@ -171,9 +189,7 @@ def open_features(path: Path, feature_dim: int | None = None) -> npt.NDArray[np.
     except OSError as fault:
         raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
     except Exception as fault:  # numpy raises ValueError, EOFError, SyntaxError, ... for damaged headers
-        raise BadInput(
-            f"{path}: not a numpy array file: {str(fault).splitlines()[0] if str(fault) else fault!r}"
-        ) from None
+        raise BadInput(f"{path}: not a numpy array file, or damaged ({type(fault).__name__})") from None
     if not isinstance(features, np.ndarray):
         raise BadInput(f"{path}: an archive, not one numpy array")
     if features.ndim != 2:
@@ -189,9 +205,11 @@ def open_features(path: Path, feature_dim: int | None = None) -> npt.NDArray[np.
 
 def sample(features: npt.NDArray[np.number], sample_rate: int, path: Path) -> Features:
     """(channels, frames) -> (frames, channels): every ``sample_rate``-th frame, as float32, checked to be finite."""
-    sampled = np.ascontiguousarray(features[:, ::sample_rate].T, dtype=np.float32)
-    # The sum is finite if all are (unless it overflows): one pass without an array of flags.
-    if not np.isfinite(sampled.sum(dtype=np.float64)) and not np.isfinite(sampled).all():
+    with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32, and infinities that cancel: see below
+        sampled = np.array(features[:, ::sample_rate].T, dtype=np.float32, order="C")
+        # The sum is finite if all are (unless it overflows): one pass without an array of flags.
+        suspicious = not np.isfinite(sampled.sum(dtype=np.float64))
+    if suspicious and not np.isfinite(sampled).all():
         frame, channel = np.argwhere(~np.isfinite(sampled))[0]
         raise BadInput(f"{path}: NaN or infinity (channel {channel}, frame {frame * sample_rate})")
     return sampled

@@ -49,7 +49,7 @@ def score_folders(
     """Scores of label files, and the class names by id.
 
     Args:
-        background: class names to leave out of edit and F1; None: ``background``, if a true label file names it.
+        background: class names to leave out of edit and F1; None: ``background``, if a label file names it.
 
     Raises:
         BadInput: a file is missing or empty, or the lengths of two files differ by more than ``length_tolerance``.
@@ -59,7 +59,7 @@ def score_folders(
     true_names = {name for lines in true_lines for name in lines}
     classes = sorted(true_names | {name for lines in predicted_lines for name in lines})
     ids = {name: identifier for identifier, name in enumerate(classes)}
-    names = ["background"] if background is None and "background" in true_names else background or []
+    names = ["background"] if background is None and "background" in classes else background or []
     for name in names:
         if name not in ids:
             raise BadInput(f"background class {name!r} is in none of the label files")

@@ -18,9 +18,10 @@ from tqdm import tqdm
 from nas_space.atomic_file import write_json, write_text
 from nas_space.bad_input import BadInput
 from nas_space.ms_tcn import MSTCN
-from nas_space.structure import Structure
+from nas_space.structure import ReceptiveField, Structure
 from trials.checkpoint import Checkpoint, load_torch, save_checkpoint, save_torch, versions
 from trials.data_arguments import Task
+from trials.known_datasets import defaults_of
 from trials.metrics import METRICS, objective_value
 from trials.training import Training, TrainingSettings, score_network
 
@@ -49,7 +50,7 @@ class FinalTraining:
             "sample_rate": self.task.dataset.sample_rate,
             "background": list(self.task.background),
             "structure": self.structure.by_path(),
-            "settings": {**asdict(self.settings), "decay_epochs": list(self.settings.decay_epochs)},
+            "settings": self.settings.describe(),
             "channels": self.channels,
             "keep": self.keep,
             "train_videos": list(self.train_videos),
@@ -75,6 +76,7 @@ class FinalTraining:
         torch.manual_seed(self.settings.seed)
         network = MSTCN(self.structure, feature_dim, len(dataset.classes), self.channels)
         training = Training(network, self.settings, device)
+        output.mkdir(parents=True, exist_ok=True)
         history: list[dict[str, Any]] = []
         best: dict[str, Any] | None = None
         unfinished = output / "training.pt"
@@ -88,7 +90,11 @@ class FinalTraining:
 
         steps = -(-len(self.train_videos) // self.settings.batch_size)
         with tqdm(
-            total=self.settings.epochs * steps, initial=training.epoch * steps, unit="step", disable=None
+            total=self.settings.epochs * steps,
+            initial=training.epoch * steps,
+            unit="step",
+            desc=f"seed {self.settings.seed}",
+            disable=None,
         ) as progress:
             while training.epoch < self.settings.epochs:
                 started = time.monotonic()
@@ -120,6 +126,7 @@ class FinalTraining:
             "seconds": round(sum(row["seconds"] for row in history), 3),
             "device": str(device),
             "versions": versions(),
+            "receptive_field": self._receptive_field(),
             "run": description,
             "history": history,
         }
@@ -128,6 +135,14 @@ class FinalTraining:
         write_json(output / "metrics.json", result)
         unfinished.unlink(missing_ok=True)
         return result
+
+    def _receptive_field(self) -> dict[str, Any]:
+        """In frames as the network reads them; in seconds, too, where the data set's frame rate is known."""
+        field = ReceptiveField.of(self.structure)
+        rate = defaults_of(self.task.name).frames_per_second
+        seconds = None if rate is None else round(field.network * self.task.dataset.sample_rate / rate, 2)
+        layers = [list(stage) for stage in field.layers]
+        return {"layers": layers, "stages": list(field.stages), "network": field.network, "network_seconds": seconds}
 
     def _checkpoint(self, network: MSTCN, feature_dim: int) -> Checkpoint:
         return Checkpoint(
@@ -140,7 +155,7 @@ class FinalTraining:
             dataset=self.task.name,
             sample_rate=self.task.dataset.sample_rate,
             background=list(self.task.background),
-            settings={**asdict(self.settings), "decay_epochs": list(self.settings.decay_epochs)},
+            settings=self.settings.describe(),
             versions=versions(),
         )
 

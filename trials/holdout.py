@@ -27,6 +27,8 @@ def hold_out(
     """
     if not 0 < fraction < 1:
         raise BadInput(f"the validation fraction must lie between 0 and 1, not {fraction}")
+    if seed < 0:
+        raise BadInput(f"the validation seed must be at least 0, not {seed}")
     groups: dict[str, list[str]] = {}
     for video in videos:
         groups.setdefault(_group_of(video, group), []).append(video)

@@ -64,7 +64,9 @@ def read_labels(path: Path, ids: Mapping[str, int]) -> Labels:
         return np.fromiter(map(ids.__getitem__, lines), dtype=np.int64, count=len(lines))
     except KeyError as fault:
         name = fault.args[0]
-        raise BadInput(f"{path}, line {lines.index(name) + 1}: label {name!r} is not in the mapping") from None
+        others = sorted(set(lines) - set(ids) - {name})
+        also = f", nor {', '.join(map(repr, others))}" if others else ""
+        raise BadInput(f"{path}, line {lines.index(name) + 1}: label {name!r} is not in the mapping{also}") from None
 
 
 def write_labels(labels: Labels, classes: Sequence[str]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +103,7 @@ def _describe(search: LocalSearch, start: Structure, arguments: argparse.Namespa
         "background": list(search.task.background),
         "split": split_number(arguments.split),
         "start": start.by_label(),
-        "settings": {**asdict(search.settings), "decay_epochs": list(search.settings.decay_epochs)},
+        "settings": search.settings.describe(),
         "branching": search.branching.describe(),
         "inner_activation": search.inner_activation,
         "train_videos": list(search.train_videos),

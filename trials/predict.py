@@ -51,7 +51,12 @@ def main() -> None:
         _check_classes(arguments.checkpoint, checkpoint, dataset)
         _, videos = dataset.split(split_number(arguments.split))
         paths = [dataset.feature_path(video) for video in videos]
+    output, data = arguments.output.resolve(), (arguments.features or dataset.folder).resolve()
+    if output == data or (arguments.features is None and output.is_relative_to(data)):
+        raise BadInput(f"{arguments.output}: lies in the data, which is only read; choose another --output")
 
+    for path in paths:
+        open_features(path, checkpoint.feature_dim)
     network = checkpoint.network().to(device)
     for path in tqdm(paths, unit="video", disable=None):
         features = open_features(path, checkpoint.feature_dim)

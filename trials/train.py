@@ -54,6 +54,8 @@ def main() -> None:
     else:
         rows = {}
         for split in task.dataset.splits():
+            task.dataset.split(split)
+        for split in task.dataset.splits():
             print(f"split {split}", file=sys.stderr)
             rows[f"split {split}"] = train(split, arguments.output / f"split{split}")["test"]
         rows["mean"] = {name: mean(row[name] for row in rows.values()) for name in METRICS}

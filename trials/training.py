@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nas_space.bad_input import BadInput
+from nas_space.bad_input import BadInput, KnownFailure
 from trials.batches import Batch
-from trials.dataset import Dataset, Features, Video
+from trials.dataset import Dataset, Features, Video, common_frames
 from trials.label_files import Labels
 from trials.loss import SMOOTHING_WEIGHT, SmoothingAverage, segmentation_loss
 from trials.metrics import Scores
@@ -21,7 +21,7 @@ from trials.metrics import Scores
 Precision = Literal["float32", "bf16"]
 
 
-class NonFiniteLoss(RuntimeError):
+class NonFiniteLoss(KnownFailure):
     """The loss became NaN or infinite: the training is worthless from here on."""
 
 
@@ -46,8 +46,16 @@ class TrainingSettings:
             raise BadInput(f"the learning rate must be above 0, not {self.learning_rate}")
         if not 0 <= self.smoothing_weight < float("inf"):
             raise BadInput(f"the smoothing weight must be at least 0, not {self.smoothing_weight}")
+        if any(epoch < 1 for epoch in self.decay_epochs):
+            raise BadInput(f"the decay epochs must be at least 1, not {min(self.decay_epochs)}")
         if self.seed < 0:
             raise BadInput(f"the seed must be at least 0, not {self.seed}")
+        if self.seed >= 2**64:
+            raise BadInput(f"the seed must be below 2^64, not {self.seed}")
+
+    def describe(self) -> dict[str, Any]:
+        """The settings as JSON content."""
+        return {**asdict(self), "decay_epochs": list(self.decay_epochs)}
 
 
 def find_device(name: str) -> torch.device:
@@ -58,12 +66,12 @@ def find_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+    match = re.fullmatch(r"cpu|cuda(?::(\d+))?", name, re.ASCII)
+    if match is None:
         raise BadInput(f"unknown device {name!r}: expected auto, cpu, cuda or cuda:N")
-    device = torch.device(name)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+    if name != "cpu" and int(match[1] or 0) >= torch.cuda.device_count():
         raise BadInput(f"device {name!r} is not there: PyTorch sees {torch.cuda.device_count()} CUDA device(s)")
-    return device
+    return torch.device(name)
 
 
 class Training:
@@ -172,7 +180,9 @@ def score_network(
     """Metrics of a network on labelled videos, at the full frame rate."""
     scores = Scores(len(dataset.classes), frozenset(dataset.class_ids[name] for name in background))
     for name in videos:
-        video = dataset.load(name)
-        predicted = predict(network, video.features, device).argmax(dim=-1).numpy()
-        scores.add(repeat_frames(predicted, dataset.sample_rate, len(video.full_labels)), video.full_labels)
+        features, true = dataset.features(name), dataset.labels(name)
+        predicted = predict(network, features, device).argmax(dim=-1).numpy()
+        # As many frames as there are features for are predicted, and only then cut, as predict and evaluate do.
+        frames = common_frames(dataset.feature_path(name), dataset.feature_frames(name), len(true))
+        scores.add(repeat_frames(predicted, dataset.sample_rate, frames), true[:frames])
     return scores.metrics()

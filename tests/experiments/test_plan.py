@@ -14,9 +14,14 @@ TEMPLATES = ("demo", "50salads_mid_svm", "50salads", "gtea", "breakfast")
 
 
 def test_options_are_replaced_where_they_are() -> None:
-    command = "python3 -m trials.search_trial --dataset gtea --split 1 --epochs 5"
-    replaced = with_options(command, {"--split": "3", "--dataset": "my data", "--output": "x"})
-    assert replaced == "python3 -m trials.search_trial --dataset 'my data' --split 3 --epochs 5"
+    command = "python3 -m trials.search_trial --dataset gtea --split 1 --epochs=5"
+    replaced = with_options(command, {"--split": "3", "--dataset": "my data", "--epochs": "7"})
+    assert replaced == "python3 -m trials.search_trial --dataset 'my data' --split 3 --epochs=7"
+
+
+def test_an_option_that_is_missing_is_named() -> None:
+    with pytest.raises(BadInput, match="needs the option --split"):
+        with_options("python3 -m trials.search_trial --dataset gtea", {"--split": "3"})
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -51,7 +56,7 @@ def test_the_cost_is_known_before(tmp_path: Path) -> None:
 
 
 def test_unknown_templates_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"nowhere_global\.yml: cannot be read"):
+    with pytest.raises(BadInput, match=r"no experiments/nowhere_global\.yml: copy one"):
         make_plan(tmp_path, "nowhere", "nowhere", [1], ["global"], [0])
 
 

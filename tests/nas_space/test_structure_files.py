@@ -192,9 +192,13 @@ def test_the_command_shows_dilations_and_what_they_see(tmp_path: Path) -> None:
     path.write_text(json.dumps(mmcv([4])))
     done = command(path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == (
-        "stage 1: dilations 4; sees 9 frames\nstage 2: dilations 16; sees 33 frames\nthe network sees 41 frames\n"
-    )
+    assert done.stdout.splitlines() == [
+        "stage 1: dilations 4; sees 9 frames",
+        "         its layers see 9 frames",
+        "stage 2: dilations 16; sees 33 frames",
+        "         its layers see 33 frames",
+        "the network sees 41 frames",
+    ]
     assert "\nthe network sees 41 frames (2.7 s)\n" in command(path, "--fps", "15").stdout
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -13,8 +14,10 @@ import nni.trial
 import pytest
 
 from nas_space.bad_input import BadInput
+from nas_space.trial_report import TrialReport
 from trials import nni_channel
-from trials.nni_channel import own_parameters
+from trials.nni_channel import NniTrial, own_parameters
+from trials.training import NonFiniteLoss
 
 HANDED = {"parameter_id": 1, "parameters": {"s1l0": 4, "_uid": 1}}
 OWN = {"parameter_id": 2, "parameter_source": "algorithm", "parameters": {"s1l0": 8, "_uid": 2}}
@@ -152,3 +155,71 @@ def test_without_nni(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NNI_TRIAL_JOB_ID", raising=False)
     with pytest.raises(BadInput, match=r"NNI starts this command .* use python -m trials\.train"):
         own_parameters()
+
+
+# Reports.
+
+
+@pytest.fixture
+def reports(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the trial ``Ab3dE`` tells NNI at its end."""
+    reports: list[Any] = []
+    monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
+    monkeypatch.setattr(nni, "report_final_result", reports.append)
+    return reports
+
+
+def read(report: dict[str, Any]) -> TrialReport:
+    """A report as the tuner reads it."""
+    return TrialReport.from_nni(json.loads(json.dumps(report)), None, None)
+
+
+def trial(*, added_by_hand: bool = False) -> NniTrial:
+    return NniTrial({"s1l0": 8, "s2l10": 4, "_uid": 2, "other": 1}, added_by_hand, time.monotonic() - 100)
+
+
+def test_only_labels_are_dilations() -> None:
+    assert trial().dilations() == {"s1l0": 8, "s2l10": 4}
+
+
+@pytest.mark.parametrize(("added_by_hand", "uid"), [(False, 2), (True, None)])
+def test_report_names_the_trial_and_what_it_trained(reports: list[Any], added_by_hand: bool, uid: int | None) -> None:
+    trial(added_by_hand=added_by_hand).report(metrics={"default": 50.0, "acc": 60.0}, epochs=[{"acc": 60.0}])
+    (report,) = map(read, reports)
+    assert (report.uid, report.trial, report.structure) == (uid, "Ab3dE", {"s1l0": 8, "s2l10": 4})
+    assert (report.metrics, report.epochs) == ({"default": 50.0, "acc": 60.0}, [{"acc": 60.0}])
+    assert report.failure is None
+    assert report.seconds == pytest.approx(100, abs=20)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (BadInput("x.npy: NaN"), "x.npy: NaN"),
+        (NonFiniteLoss("the loss is nan"), "the loss is nan"),
+        (RuntimeError("on fire"), "RuntimeError: on fire"),
+        (KeyError("s1l0"), "KeyError: 's1l0'"),
+    ],
+    ids=repr,
+)
+def test_failures_are_reported_and_raised(reports: list[Any], fault: Exception, told: str) -> None:
+    with pytest.raises(type(fault)) as raised, trial().reporting_failures():
+        raise fault
+    assert raised.value is fault
+    (report,) = map(read, reports)
+    assert (report.failure, report.metrics, report.uid) == (told, {}, 2)
+
+
+def test_success_and_interruption_are_no_failures(reports: list[Any]) -> None:
+    with trial().reporting_failures():
+        pass
+    with pytest.raises(KeyboardInterrupt), trial().reporting_failures():
+        raise KeyboardInterrupt
+    assert reports == []
+
+
+def test_trial_begins_with_its_parameters(manager: Manager) -> None:
+    received = NniTrial.receive()
+    assert (received.parameters, received.added_by_hand) == (OWN["parameters"], False)
+    assert received.started <= time.monotonic()
+    assert len(manager.asked) == 1
