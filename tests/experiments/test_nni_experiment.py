@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 
@@ -24,27 +22,6 @@ from tests.experiments.known_trial import known_metric
 
 SHAPE = MSTCNShape(num_stages=1, num_layers=3)
 SPACE = to_nni(global_space(SHAPE, (1, 2, 4, 8)))
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A home folder of its own, so that nothing of the user's experiments is touched; no process outlives the test."""
-    folder = tmp_path / "home"
-    (folder / "trained").mkdir(parents=True)
-    monkeypatch.setenv("HOME", str(folder))
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    yield folder
-    left = [process for process in psutil.process_iter() if _home_of(process) == str(folder)]
-    for process in left:
-        process.kill()
-    assert [" ".join(process.cmdline()) for process in left if process.is_running()] == []
-
-
-def _home_of(process: psutil.Process) -> str | None:
-    try:
-        return process.environ().get("HOME") if process.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.Error:
-        return None
 
 
 def write_config(home: Path, trial_options: str = "", concurrency: int = 1, **class_arguments: Any) -> Path:

@@ -1,0 +1,155 @@
+"""The pipeline's memory: what is done, what goes on, what is refused. NNI is played by the test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments import pipeline
+from experiments.launch import Experiment
+from experiments.pipeline import Run, do_step
+from experiments.plan import Step
+from nas_space.bad_input import BadInput
+from nas_space.shape import MSTCNShape
+from nas_space.structure_files import read_structure
+from tests.analysis.records import write_global_records
+
+SETTINGS = {"dataset": "demo", "splits": [1]}
+
+
+class Nni:
+    """Starts experiments that end at once, or are interrupted."""
+
+    def __init__(self, records: Path) -> None:
+        self.records = records
+        self.actions: list[list[str]] = []
+        self.interrupts = False
+
+    @contextmanager
+    def running(
+        self, action: list[str], port: int, _: str, started: Callable[[Experiment], object]
+    ) -> Iterator[Experiment]:
+        self.actions.append(action)
+        experiment = Experiment("Ab3dE", port, manager=0)
+        started(experiment)
+        if self.interrupts:
+            raise KeyboardInterrupt
+        yield experiment
+
+
+@pytest.fixture
+def nni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nni:
+    nni = Nni(write_global_records(tmp_path / "Ab3dE" / "checkpoint", [10.0, 30.0]))
+    monkeypatch.setattr(pipeline, "running", nni.running)
+    monkeypatch.setattr(pipeline, "watch", lambda *_: None)
+    monkeypatch.setattr(pipeline, "find_experiment", lambda _: nni.records)
+    monkeypatch.setattr(Experiment, "status", lambda _: "GONE")
+    monkeypatch.setattr(Experiment, "trials_folder", lambda _: Path("trials"))
+    return nni
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "runs" / "mine"
+
+
+def global_step(folder: Path, budget: int = 2) -> Step:
+    return Step("global_split1", "global", {"tuner": {"classArgs": {"budget": budget}}}, folder / "global.json", budget)
+
+
+def final_step(trials: int) -> Step:
+    return Step("final", "final", {"tuner": {"name": "GridSearch"}}, None, trials)
+
+
+def test_a_search_leaves_its_best_structure_and_its_cost(nni: Nni, folder: Path) -> None:
+    do_step(Run(folder, SETTINGS), global_step(folder))
+    assert read_structure(folder / "global.json", MSTCNShape(1, 2)).dilations == (2, 1)
+    assert nni.actions == [["create", "--config", str(folder / "global_split1.yml")]]
+    known = Run(folder, SETTINGS).step("global_split1")
+    # Two trials of 3 seconds each.
+    assert known["cost"] == {"trials": 2, "epochs": 0, "hours": round(6 / 3600, 4)}
+    assert known["done"]
+
+
+def test_what_is_done_is_not_done_again(nni: Nni, folder: Path) -> None:
+    for _ in range(2):
+        do_step(Run(folder, SETTINGS), global_step(folder))
+    assert len(nni.actions) == 1
+
+
+def test_an_interrupted_step_is_resumed(nni: Nni, folder: Path) -> None:
+    nni.interrupts = True
+    with pytest.raises(KeyboardInterrupt):
+        do_step(Run(folder, SETTINGS), global_step(folder))
+    nni.interrupts = False
+    do_step(Run(folder, SETTINGS), global_step(folder))
+    assert nni.actions[1] == ["resume", "Ab3dE"]
+
+
+def test_an_experiment_that_a_kill_left_behind_is_stopped_first(
+    nni: Nni, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped: list[str] = []
+    monkeypatch.setattr(Experiment, "status", lambda _: "RUNNING")
+    monkeypatch.setattr(Experiment, "stop", lambda experiment: stopped.append(experiment.id))
+    nni.interrupts = True
+    with pytest.raises(KeyboardInterrupt):
+        do_step(Run(folder, SETTINGS), global_step(folder))
+    nni.interrupts = False
+    do_step(Run(folder, SETTINGS), global_step(folder))
+    assert stopped == ["Ab3dE"]
+
+
+def test_a_step_that_began_with_other_settings_is_refused(nni: Nni, folder: Path) -> None:
+    nni.interrupts = True
+    with pytest.raises(KeyboardInterrupt):
+        do_step(Run(folder, SETTINGS), global_step(folder, budget=2))
+    with pytest.raises(BadInput, match="begun with other settings"):
+        do_step(Run(folder, SETTINGS), global_step(folder, budget=9))
+
+
+def test_final_trainings_that_failed_are_told_and_tried_again(nni: Nni, folder: Path) -> None:
+    done = folder / "final" / "hand" / "split1" / "seed0" / "metrics.json"
+    done.parent.mkdir(parents=True)
+    done.write_text("{}")
+    with pytest.raises(SystemExit, match="1 of 2 final trainings failed"):
+        do_step(Run(folder, SETTINGS), final_step(2))
+    (folder / "final" / "hand" / "split1" / "seed1").mkdir()
+    (folder / "final" / "hand" / "split1" / "seed1" / "metrics.json").write_text("{}")
+    do_step(Run(folder, SETTINGS), final_step(2))
+    assert [action[0] for action in nni.actions] == ["create", "create"]
+    assert Run(folder, SETTINGS).step("final")["done"]
+
+
+def test_a_failing_check_stops_before_nni(nni: Nni, folder: Path) -> None:
+    config: dict[str, Any] = {"tuner": {"classArgs": {"check_command": "python3 -m trials.check_data nowhere"}}}
+    with pytest.raises(BadInput, match="nowhere: no such data set folder"):
+        do_step(Run(folder, SETTINGS), Step("global_split1", "global", config, folder / "global.json", 2))
+    assert nni.actions == []
+
+
+def test_a_run_of_other_settings_is_refused(folder: Path) -> None:
+    Run(folder, SETTINGS).note("global_split1", done=True)
+    with pytest.raises(BadInput, match="choose another --name"):
+        Run(folder, {**SETTINGS, "splits": [2]})
+
+
+def test_a_damaged_state_is_refused(folder: Path) -> None:
+    Run(folder, SETTINGS).note("global_split1", done=True)
+    for text in ("", "[]", json.dumps({"settings": SETTINGS, "steps": []})):
+        (folder / "pipeline.json").write_text(text)
+        with pytest.raises(BadInput):
+            Run(folder, SETTINGS)
+
+
+def test_a_second_pipeline_of_the_same_name_is_refused(folder: Path) -> None:
+    run = Run(folder, SETTINGS)
+    with run.locked(), pytest.raises(BadInput, match="another pipeline is at work"), Run(folder, SETTINGS).locked():
+        pass
+    with run.locked():
+        pass

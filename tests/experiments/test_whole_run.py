@@ -1,0 +1,91 @@
+"""Global search, local search and final training of a tiny network through real NNI experiments."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from analysis.history import read_history
+from nas_space.branches import Branching, next_structure
+from nas_space.shape import MSTCNShape
+from nas_space.space import global_space, to_nni
+from nas_space.structure import Structure
+from nas_space.structure_files import read_structure
+from tests.conftest import REPOSITORY, write_dataset
+
+SHAPE = MSTCNShape(num_stages=1, num_layers=2)
+DATA = "--dataset tiny --num-stages 1 --num-layers 2 --device cpu --threads 1 --batch-size 2"
+CHECK = "python3 -m trials.check_data --dataset tiny --split 1 --files-only"
+RUN = """
+import sys
+from pathlib import Path
+from experiments import pipeline, plan
+plan.FOLDER = Path(sys.argv.pop(1))
+pipeline.main()
+"""
+
+
+def write_configs(folder: Path) -> None:
+    """The three YAML files of the tiny data set."""
+    common = {"trialCodeDirectory": str(REPOSITORY), "trialConcurrency": 2, "trainingService": {"platform": "local"}}
+    size = {"num_stages": 1, "num_layers": 2, "check_command": CHECK}
+
+    def write(phase: str, command: str, tuner: dict[str, Any], **content: Any) -> None:
+        command = f"python3 -m trials.{command} {DATA}"
+        text = yaml.safe_dump({**common, "trialCommand": command, "tuner": tuner, **content})
+        (folder / f"tiny_{phase}.yml").write_text(text)
+
+    def ours(name: str, **arguments: Any) -> dict[str, Any]:
+        arguments |= size
+        return {"className": f"strategies.tuners.{name}", "codeDirectory": str(REPOSITORY), "classArgs": arguments}
+
+    space = to_nni(global_space(SHAPE, (1, 2, 4)))
+    write(
+        "global",
+        "search_trial --split 1 --epochs 1",
+        ours("GlobalTuner", population_size=2, budget=3),
+        searchSpace=space,
+    )
+    local = ours("LocalTuner", starts=[], splits=[], seeds=[0], iterations=2, expand_rate=0.5)
+    write("local", "local_trial --epochs 1 --learning-rate 0.01", local, searchSpace=space)
+    write("final", "final_trial --output runs --epochs 1", {"name": "GridSearch"})
+
+
+def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(home: Path, tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data" / "tiny", train=6, test=2)
+    write_configs(home)
+    environment = {**os.environ, "G2L_DATA_ROOT": str(tmp_path / "data"), "PYTHONPATH": str(REPOSITORY)}
+    command = [sys.executable, "-c", RUN, str(home), "--dataset", "tiny", "--seeds", "0", "--name", "mine"]
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    first = run()
+    assert first.returncode == 0, first.stderr
+    folder = tmp_path / "runs" / "mine"
+    assert set(json.loads((folder / "summary.json").read_text())) == {"hand", "global", "local"}
+    assert [line.split()[:2] for line in first.stdout.splitlines() if "_split1" in line] == [
+        ["global_split1", "3"],
+        ["local_split1", "2"],
+    ]
+
+    # The chain started from the best of the global search, and each iteration from where the one before had moved to.
+    state = json.loads((folder / "pipeline.json").read_text())["steps"]
+    experiment = state["local_split1"]["experiment"]["id"]
+    history = read_history(home / "nni-experiments" / experiment / "checkpoint")
+    structure = read_structure(folder / "split1" / "global.json", SHAPE)
+    events = [json.loads(line) for line in (history.folder / "records.jsonl").read_text().splitlines()]
+    for event in (event for event in events if event["event"] == "finished"):
+        assert Structure.from_labels(event["structure"], SHAPE) == structure
+        structure = next_structure(structure, Branching(rate=0.5), event["probabilities"])
+    assert read_structure(folder / "split1" / "local.json", SHAPE) == structure
+
+    again = run()
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert again.stderr.count("done already") == 3
