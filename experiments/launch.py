@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import re
 import signal
@@ -12,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +22,7 @@ from tqdm import tqdm
 
 from analysis.history import History, find_experiment, read_history
 from nas_space.bad_input import BadInput, run_command
+from nas_space.local_http import NO_ANSWER, get_json
 from strategies.data_check import failed_check
 
 LISTEN_LOCALLY = Path(__file__).with_name("listen_locally.js")
@@ -44,14 +43,14 @@ class Experiment:
         """What NNI's manager says of itself: RUNNING, DONE, ERROR, ...; GONE if its process has ended."""
         try:
             return str(self._ask("/check-status")["status"])
-        except (OSError, ValueError):
+        except NO_ANSWER:
             return "BUSY" if psutil.pid_exists(self.manager) else "GONE"
 
     def ended_trials(self) -> tuple[int, int]:
         """How many trials have ended, and how many of them well."""
         try:
             states = [job["status"] for job in self._ask("/trial-jobs")]
-        except (OSError, ValueError):
+        except NO_ANSWER:
             return 0, 0
         return sum(state not in ("WAITING", "RUNNING", "UNKNOWN") for state in states), states.count("SUCCEEDED")
 
@@ -60,10 +59,7 @@ class Experiment:
         return find_experiment(self.id).parent / "environments" / "local-env" / "trials"
 
     def _ask(self, path: str) -> Any:
-        # The manager is on this machine: a proxy of the environment must not come between.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(f"http://127.0.0.1:{self.port}/api/v1/nni{path}", timeout=10) as response:
-            return json.load(response)
+        return get_json(f"http://127.0.0.1:{self.port}/api/v1/nni{path}")
 
     def history(self) -> History | None:
         """The records of its tuner, as far as they go; None before it has any."""

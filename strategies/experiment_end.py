@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from strategies.nni_manager import NO_ANSWER, NniManager
+from nas_space.local_http import NO_ANSWER
+from strategies.nni_manager import NniManager
 from strategies.records import Records
 
 log = logging.getLogger(__name__)

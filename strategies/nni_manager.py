@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import urllib.request
-from http.client import HTTPException
 from typing import Any
 
-NO_ANSWER = (OSError, ValueError, HTTPException)
-"""What asking the manager raises while it is busy, gone, or cut short."""
+from nas_space.local_http import TIME_LIMIT, get_json, open_locally
 
 
 class NniManager:
@@ -18,8 +16,6 @@ class NniManager:
     def __init__(self, command_channel: str | None = None) -> None:
         channel = command_channel or os.environ["NNI_TUNER_COMMAND_CHANNEL"]
         self._url = channel.replace("ws://", "http://", 1).removesuffix("/tuner") + "/api/v1/nni"
-        # The manager is on this machine: a proxy of the environment must not come between.
-        self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
     def trial_jobs(self) -> list[dict[str, Any]]:
         """All trials of the experiment, as NNI lists them."""
@@ -54,10 +50,9 @@ class NniManager:
             {"Content-Type": "application/json"},
             method="PUT",
         )
-        with self._open(request, timeout=10) as response:
+        with open_locally(request, timeout=TIME_LIMIT) as response:
             response.read()
         return submitted
 
     def _get(self, path: str) -> Any:
-        with self._open(self._url + path, timeout=10) as response:
-            return json.load(response)
+        return get_json(self._url + path)

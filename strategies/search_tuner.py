@@ -22,11 +22,12 @@ from nni.tuner import Tuner
 
 from nas_space.atomic_file import write_text
 from nas_space.bad_input import BadInput
+from nas_space.local_http import NO_ANSWER
 from nas_space.trial_report import TrialReport
 from strategies.assignments import Assignments
 from strategies.data_check import failed_check
 from strategies.experiment_end import ExperimentEnd, Send
-from strategies.nni_manager import NO_ANSWER, NniManager
+from strategies.nni_manager import NniManager
 from strategies.proposal import Search
 from strategies.records import Records
 

@@ -7,7 +7,6 @@ import os
 import re
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import nni
 import nni.trial
 
 from nas_space.bad_input import BadInput
+from nas_space.local_http import NO_ANSWER, get_json
 from nas_space.trial_report import TrialReport
 from trials.training import NonFiniteLoss
 
@@ -57,20 +57,17 @@ def _own_record() -> dict[str, Any] | None:
     if not channel.startswith("http") or "/env/" not in channel:
         return None
     url = f"{channel.split('/env/')[0]}/api/v1/nni/trial-jobs/{os.environ['NNI_TRIAL_JOB_ID']}"
-    # The manager is on this machine: a proxy of the environment must not come between.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     last_chance = time.monotonic() + TIME_LIMIT
     while True:
         try:
-            with opener.open(url, timeout=10) as response:
-                # The manager writes the record a moment after it starts the trial.
-                job = json.loads(response.read() or b"{}")
-            if job.get("hyperParameters"):
+            job = get_json(url)
+            # The manager writes the record a moment after it starts the trial.
+            if job and job.get("hyperParameters"):
                 return json.loads(job["hyperParameters"][0])
         except urllib.error.HTTPError as fault:
             if fault.code == 404:
                 return None  # the channel is the trial keeper of a remote machine
-        except (OSError, ValueError):
+        except NO_ANSWER:
             pass
         if time.monotonic() > last_chance:
             raise TimeoutError(f"NNI's manager does not tell the parameters of this trial: {url}")
