@@ -72,7 +72,7 @@ def do_step(run: Run, step: Step) -> None:
     """Run a step to its end, or go on with it; a step that is done is not done again."""
     known = run.step(step.name)
     if known.get("done"):
-        print(f"{step.name}: done already (experiment {known.get('experiment')})", file=sys.stderr)
+        print(f"{step.name}: done already (experiment {known['experiment']['id']})", file=sys.stderr)
         return
     require_check(step.check_command)
     config, text = run.folder / f"{step.name}.yml", yaml.safe_dump(step.config, sort_keys=False, width=100)

@@ -116,15 +116,6 @@ class Dataset:
         """Channels of the features, as the header of one video's file says."""
         return int(open_features(self.feature_path(video)).shape[0])
 
-    def feature_frames(self, video: str) -> int:
-        """Frames of the features of a video, at the rate of the files, as the header of the file says."""
-        return int(open_features(self.feature_path(video)).shape[1])
-
-    def features(self, video: str) -> Features:
-        """(frames, channels): all features of a video, every sample_rate-th frame."""
-        path = self.feature_path(video)
-        return sample(open_features(path), self.sample_rate, path)
-
     def labels(self, video: str) -> Labels:
         """(full_frames,): the labels of a video at the rate of the files."""
         return read_labels(self.label_path(video), self.class_ids)

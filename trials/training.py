@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nas_space.bad_input import BadInput, KnownFailure
 from trials.batches import Batch
-from trials.dataset import Dataset, Features, Video, common_frames
+from trials.dataset import Dataset, Features, Video, common_frames, open_features, sample
 from trials.label_files import Labels
 from trials.loss import SMOOTHING_WEIGHT, SmoothingAverage, segmentation_loss
 from trials.metrics import Scores
@@ -180,9 +180,10 @@ def score_network(
     """Metrics of a network on labelled videos, at the full frame rate."""
     scores = Scores(len(dataset.classes), frozenset(dataset.class_ids[name] for name in background))
     for name in videos:
-        features, true = dataset.features(name), dataset.labels(name)
-        predicted = predict(network, features, device).argmax(dim=-1).numpy()
+        path, true = dataset.feature_path(name), dataset.labels(name)
+        features = open_features(path)
+        predicted = predict(network, sample(features, dataset.sample_rate, path), device).argmax(dim=-1).numpy()
         # As many frames as there are features for are predicted, and only then cut, as predict and evaluate do.
-        frames = common_frames(dataset.feature_path(name), dataset.feature_frames(name), len(true))
+        frames = common_frames(path, features.shape[1], len(true))
         scores.add(repeat_frames(predicted, dataset.sample_rate, frames), true[:frames])
     return scores.metrics()
