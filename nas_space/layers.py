@@ -1,13 +1,20 @@
-"""Convolutions over packed frames: the videos of a batch lie one after another, without padding and without a mask."""
+"""Convolutions over packed frames: the videos of a batch lie one after another, without padding and without a mask.
+
+The convolutions alone are plain PyTorch: few operators whatever the batch, for any device and precision, and the
+reference of the tests. ``DilatedResidualLayer`` picks the form that is fast where it runs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from nas_space.packed_residual import BranchedResidual, PlainResidual, draw_keep
 
 
 class PointwiseConv(nn.Conv1d):
@@ -36,12 +43,14 @@ class DilatedConv(nn.Conv1d):
 
     def convolve(self, frames: Tensor, offsets: Sequence[int], dilation: int) -> Tensor:
         """Convolve with the weights of this layer, at any dilation."""
+        videos, longest = len(offsets) - 1, max(end - start for start, end in pairwise(offsets))
+        rows = torch.cat([torch.arange(end - start) + n * longest for n, (start, end) in enumerate(pairwise(offsets))])
+        rows = rows.to(frames.device)
+        padded = frames.new_zeros(videos * longest, self.in_channels).index_copy(0, rows, frames)
+        padded = padded.view(videos, longest, self.in_channels).transpose(1, 2)
         padding = dilation * (self.kernel_size[0] - 1) // 2
-        videos = [
-            F.conv1d(frames[start:end].t().unsqueeze(0), self.weight, self.bias, padding=padding, dilation=dilation)
-            for start, end in pairwise(offsets)
-        ]
-        return torch.cat([video.squeeze(0).t() for video in videos])
+        result = F.conv1d(padded, self.weight, self.bias, padding=padding, dilation=dilation)
+        return result.transpose(1, 2).flatten(0, 1).index_select(0, rows)
 
 
 INITIAL_BRANCH_WEIGHT = 0.01
@@ -92,3 +101,41 @@ class BranchedConv(DilatedConv):
         if self.inner_activation:
             outputs = outputs.relu()
         return torch.einsum("b,bfc->fc", self.probabilities(), outputs)
+
+
+Form = Literal["auto", "packed", "padded"]
+"""How a residual layer is computed; ``auto`` is ``packed`` on a CPU in its own precision, and ``padded`` elsewhere."""
+
+
+class DilatedResidualLayer(nn.Module):
+    """Dilated convolution -> ReLU -> 1x1 convolution -> dropout -> add the input (Abu Farha and Gall, CVPR 2019, 3.1).
+
+    Two forms compute the same: ``packed`` does many small operations on views, which is fast on a CPU; ``padded`` does
+    few large ones on the batch padded to its longest video, as suits a GPU, and is the one for autocast and for second
+    derivatives. Dropout draws other elements in each.
+    """
+
+    def __init__(self, channels: int, kernel_size: int, dilation: int, dropout: float, form: Form = "auto") -> None:
+        super().__init__()
+        self.conv_dilated = DilatedConv(channels, channels, kernel_size, dilation)
+        self.conv_1x1 = PointwiseConv(channels, channels)
+        self.dropout = nn.Dropout(dropout)
+        self.form = form
+
+    def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
+        """``(frames, channels)`` -> ``(frames, channels)``."""
+        on_cpu = frames.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        if self.form == "packed" or (self.form == "auto" and on_cpu):
+            return self._packed(frames, offsets)
+        hidden = F.relu(self.conv_dilated(frames, offsets))
+        return frames + self.dropout(self.conv_1x1(hidden))
+
+    def _packed(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
+        conv, pointwise = self.conv_dilated, self.conv_1x1
+        keep = draw_keep(frames, self.dropout.p) if self.training and self.dropout.p > 0 else None
+        rest = (pointwise.weight, pointwise.bias)
+        last = (offsets, keep, 1 / (1 - self.dropout.p) if self.dropout.p < 1 else 0.0)
+        if isinstance(conv, BranchedConv):
+            branches = (conv.probabilities(), *rest, conv.branches, conv.inner_activation)
+            return BranchedResidual.apply(frames, conv.weight, conv.bias, *branches, *last)
+        return PlainResidual.apply(frames, conv.weight, conv.bias, *rest, conv.dilation[0], *last)

@@ -12,35 +12,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.branches import Branching
-from nas_space.layers import BranchedConv, DilatedConv, PointwiseConv
+from nas_space.layers import BranchedConv, DilatedConv, DilatedResidualLayer, Form, PointwiseConv
 from nas_space.structure import Structure
-
-
-class DilatedResidualLayer(nn.Module):
-    """Dilated convolution -> ReLU -> 1x1 convolution -> dropout -> add the input (section 3.1, equations 1 and 2)."""
-
-    def __init__(self, channels: int, kernel_size: int, dilation: int, dropout: float) -> None:
-        super().__init__()
-        self.conv_dilated = DilatedConv(channels, channels, kernel_size, dilation)
-        self.conv_1x1 = PointwiseConv(channels, channels)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
-        """``(frames, channels)`` -> ``(frames, channels)``."""
-        hidden = F.relu(self.conv_dilated(frames, offsets))
-        return frames + self.dropout(self.conv_1x1(hidden))
 
 
 class Stage(nn.Module):
     """One stage: 1x1 convolution to the channels of the layers, the dilated layers, 1x1 convolution to the classes."""
 
     def __init__(
-        self, in_channels: int, channels: int, classes: int, kernel_size: int, dilations: Sequence[int], dropout: float
+        self,
+        in_channels: int,
+        channels: int,
+        classes: int,
+        kernel_size: int,
+        dilations: Sequence[int],
+        dropout: float,
+        form: Form,
     ) -> None:
         super().__init__()
         self.conv_1x1 = PointwiseConv(in_channels, channels)
         self.layers = nn.ModuleList(
-            DilatedResidualLayer(channels, kernel_size, dilation, dropout) for dilation in dilations
+            DilatedResidualLayer(channels, kernel_size, dilation, dropout, form) for dilation in dilations
         )
         self.conv_out = PointwiseConv(channels, classes)
 
@@ -56,15 +48,21 @@ class MSTCN(nn.Module):
     """The network: stage 1 reads features, each later stage the softmax of the stage before (section 3.2)."""
 
     def __init__(
-        self, structure: Structure, feature_dim: int, classes: int, channels: int = 64, dropout: float = 0.5
+        self,
+        structure: Structure,
+        feature_dim: int,
+        classes: int,
+        channels: int = 64,
+        dropout: float = 0.5,
+        form: Form = "auto",
     ) -> None:
         super().__init__()
         kernel_size = structure.shape.kernel_size
         first, *later = structure.stages()
         self.structure = structure
-        self.stage1 = Stage(feature_dim, channels, classes, kernel_size, first, dropout)
+        self.stage1 = Stage(feature_dim, channels, classes, kernel_size, first, dropout, form)
         self.stages = nn.ModuleList(
-            Stage(classes, channels, classes, kernel_size, dilations, dropout) for dilations in later
+            Stage(classes, channels, classes, kernel_size, dilations, dropout, form) for dilations in later
         )
 
     def forward(self, features: Tensor, offsets: Sequence[int]) -> Tensor:

@@ -88,7 +88,7 @@ class Training:
         self.settings = settings
         self.device = device
         self.epoch = 0
-        self.optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+        self.optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
         self.schedule = torch.optim.lr_scheduler.MultiStepLR(self.optimiser, list(settings.decay_epochs), gamma=0.1)
         self.shuffling = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)

@@ -1,0 +1,173 @@
+"""The residual layer in both its forms, against the definition written out video by video."""
+
+from __future__ import annotations
+
+import copy
+from itertools import accumulate, pairwise
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from nas_space.layers import BranchedConv, DilatedResidualLayer, Form
+from nas_space.packed_residual import draw_keep, shifted_rows
+
+CHANNELS = 4
+FORMS: tuple[Form, ...] = ("packed", "padded")
+LENGTHS = st.lists(st.integers(1, 15), min_size=1, max_size=4)
+
+
+def residual_layer(
+    form: Form, dilations: tuple[int, ...], kernel_size: int = 3, activate: bool = False, dropout: float = 0.0
+) -> DilatedResidualLayer:
+    """A layer of double precision, with branches where there is more than one dilation."""
+    torch.manual_seed(0)
+    layer = DilatedResidualLayer(CHANNELS, kernel_size, dilations[0], dropout, form)
+    if len(dilations) > 1:
+        layer.conv_dilated = BranchedConv.expand(layer.conv_dilated, dilations, activate)
+        with torch.no_grad():
+            layer.conv_dilated.branch_weights.copy_(torch.randn(len(dilations)))
+    return layer.double()
+
+
+def by_definition(layer: DilatedResidualLayer, video: Tensor, dilations: tuple[int, ...], activate: bool) -> Tensor:
+    """One video ``(frames, channels)`` alone, with nothing but F.conv1d."""
+    conv = layer.conv_dilated
+    total = torch.zeros_like(video.t()[None])
+    shares = torch.ones(1, dtype=video.dtype)
+    if isinstance(conv, BranchedConv):
+        shares = conv.branch_weights.abs() / conv.branch_weights.abs().sum()
+    for share, dilation in zip(shares, dilations, strict=True):
+        padding = dilation * (conv.kernel_size[0] // 2)
+        branch = F.conv1d(video.t()[None], conv.weight, conv.bias, padding=padding, dilation=dilation)
+        total = total + share * (branch.relu() if activate else branch)
+    change = F.conv1d(total.relu(), layer.conv_1x1.weight, layer.conv_1x1.bias)
+    return video + change[0].t()
+
+
+@settings(max_examples=40)
+@given(
+    form=st.sampled_from(FORMS),
+    dilations=st.lists(st.integers(1, 20), min_size=1, max_size=11, unique=True).map(tuple),
+    kernel_size=st.sampled_from([3, 5, 7]),
+    activate=st.booleans(),
+    lengths=LENGTHS,
+)
+def test_output_and_gradients_equal_the_definition(
+    form: Form, dilations: tuple[int, ...], kernel_size: int, activate: bool, lengths: list[int]
+) -> None:
+    activate = activate and len(dilations) > 1
+    layer = residual_layer(form, dilations, kernel_size, activate)
+    frames = torch.randn(sum(lengths), CHANNELS, dtype=torch.float64, requires_grad=True)
+    offsets = [0, *accumulate(lengths)]
+    result = layer(frames, offsets)
+    expected = torch.cat(
+        [by_definition(layer, frames[start:end], dilations, activate) for start, end in pairwise(offsets)]
+    )
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-10)
+    slope = torch.randn_like(expected)
+    variables = [frames, *layer.parameters()]
+    ours, theirs = (torch.autograd.grad((output * slope).sum(), variables) for output in (result, expected))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dropout", [0.5, 0.2])
+@pytest.mark.parametrize("dilations", [(2,), (1, 2, 3)])
+def test_dropout_keeps_some_of_the_change_and_scales_it(dropout: float, dilations: tuple[int, ...]) -> None:
+    layer = residual_layer("packed", dilations, dropout=dropout)
+    frames = torch.randn(300, CHANNELS, dtype=torch.float64, requires_grad=True)
+    layer.eval()
+    change = layer(frames, [0, 300]) - frames
+    layer.train()
+    dropped = layer(frames, [0, 300]) - frames
+    kept = dropped != 0
+    torch.testing.assert_close(dropped[kept], change[kept] / (1 - dropout))
+    assert kept.double().mean().item() == pytest.approx(1 - dropout, abs=0.06)  # 4 deviations of 1,200 elements
+    # The same elements are kept on the way back.
+    slope = torch.randn_like(frames)
+    (ours,) = torch.autograd.grad((dropped * slope).sum(), frames, retain_graph=True)
+    expected = change * kept / (1 - dropout)
+    (theirs,) = torch.autograd.grad((expected * slope).sum(), frames)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_dropout_of_everything_leaves_the_input(form: Form) -> None:
+    frames = torch.randn(9, CHANNELS, dtype=torch.float64)
+    assert torch.equal(residual_layer(form, (2,), dropout=1.0)(frames, [0, 9]), frames)
+
+
+def test_dropped_bits_are_fair_and_independent_of_their_place() -> None:
+    torch.manual_seed(0)
+    keep = draw_keep(torch.empty(100_000, 64), 0.5).double()
+    assert set(keep.unique().tolist()) == {0.0, 1.0}
+    # Of 6.4 million bits in all 0.5 +- 0.0008, of 100,000 of each channel 0.5 +- 0.0064 (four standard deviations).
+    assert keep.mean().item() == pytest.approx(0.5, abs=0.0008)
+    assert (keep.mean(dim=0) - 0.5).abs().max().item() < 0.0064
+    between = torch.corrcoef(keep.t()) - torch.eye(64, dtype=torch.float64)
+    assert between.abs().max().item() < 0.02
+
+
+def test_the_dropped_bits_are_those_of_the_generators_words() -> None:
+    torch.manual_seed(0)
+    (word,) = torch.empty(1, dtype=torch.int64).random_(-(2**63), None).tolist()
+    bits = [int(bit) for octet in word.to_bytes(8, "little", signed=True) for bit in f"{octet:08b}"]
+    torch.manual_seed(0)
+    assert draw_keep(torch.empty(3, 5), 0.5).flatten().tolist() == bits[:15]
+
+
+@pytest.mark.parametrize(
+    ("shift", "expected"),
+    [
+        (0, [(range(0, 4), range(0, 4)), (range(4, 5), range(4, 5)), (range(5, 8), range(5, 8))]),
+        (2, [(range(0, 2), range(2, 4)), (range(5, 6), range(7, 8))]),
+        (-2, [(range(2, 4), range(0, 2)), (range(7, 8), range(5, 6))]),
+        (4, []),
+    ],
+)
+def test_shifted_rows_by_hand(shift: int, expected: list[tuple[range, range]]) -> None:
+    found = [tuple(range(*part.indices(8)) for part in pair) for pair in shifted_rows([0, 4, 5, 8], shift)]
+    assert found == expected
+
+
+@pytest.mark.parametrize("dilations", [(2,), (1, 2, 3)])
+def test_second_derivatives_work_padded_and_are_refused_packed(dilations: tuple[int, ...]) -> None:
+    frames = torch.randn(9, CHANNELS, dtype=torch.float64, requires_grad=True)
+
+    def second(form: Form) -> Tensor:
+        result = residual_layer(form, dilations)(frames, [0, 9])
+        (slope,) = torch.autograd.grad(result.square().sum(), frames, create_graph=True)
+        slope.square().sum().backward()
+        assert frames.grad is not None
+        return frames.grad
+
+    assert second("padded").isfinite().all()
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        second("packed")
+
+
+@pytest.mark.parametrize("dilations", [(2,), (1, 2, 3)])
+def test_a_deep_copy_computes_the_same_and_learns_on_its_own(dilations: tuple[int, ...]) -> None:
+    layer = residual_layer("packed", dilations)
+    copied = copy.deepcopy(layer)
+    frames = torch.randn(9, CHANNELS, dtype=torch.float64)
+    assert torch.equal(layer(frames, [0, 9]), copied(frames, [0, 9]))
+    copied(frames, [0, 9]).sum().backward()
+    assert all(parameter.grad is None for parameter in layer.parameters())
+    assert all(parameter.grad is not None for parameter in copied.parameters())
+
+
+def test_the_packed_form_is_chosen_on_a_cpu() -> None:
+    layer = residual_layer("auto", (2,), dropout=0.5)
+    frames = torch.randn(9, CHANNELS, dtype=torch.float64)
+    torch.manual_seed(1)
+    chosen = layer(frames, [0, 9])
+    layer.form = "packed"
+    torch.manual_seed(1)
+    assert torch.equal(chosen, layer(frames, [0, 9]))
+    layer.form = "padded"
+    torch.manual_seed(1)
+    assert not torch.equal(chosen, layer(frames, [0, 9]))
