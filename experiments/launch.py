@@ -4,104 +4,43 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import re
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 from tqdm import tqdm
 
-from analysis.history import History, find_experiment, read_history
-from nas_space.bad_input import BadInput, run_command
-from nas_space.local_http import NO_ANSWER, get_json
+from experiments.nni_experiment import Experiment, start
+from nas_space.bad_input import BadInput, KnownFailure, run_command
 from strategies.data_check import failed_check
 
-LISTEN_LOCALLY = Path(__file__).with_name("listen_locally.js")
 POLL_SECONDS = 2.0
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclass
-class Experiment:
-    """An NNI experiment of ours on this machine."""
-
-    id: str
-    port: int
-    manager: int
-    """Process id of NNI's manager."""
-
-    def status(self) -> str:
-        """What NNI's manager says of itself: RUNNING, DONE, ERROR, ...; GONE if its process has ended."""
-        try:
-            return str(self._ask("/check-status")["status"])
-        except NO_ANSWER:
-            return "BUSY" if psutil.pid_exists(self.manager) else "GONE"
-
-    def ended_trials(self) -> tuple[int, int]:
-        """How many trials have ended, and how many of them well."""
-        try:
-            states = [job["status"] for job in self._ask("/trial-jobs")]
-        except NO_ANSWER:
-            return 0, 0
-        return sum(state not in ("WAITING", "RUNNING", "UNKNOWN") for state in states), states.count("SUCCEEDED")
-
-    def trials_folder(self) -> Path:
-        """Where the trials print to: TRIAL/trial.stderr."""
-        return find_experiment(self.id).parent / "environments" / "local-env" / "trials"
-
-    def _ask(self, path: str) -> Any:
-        return get_json(f"http://127.0.0.1:{self.port}/api/v1/nni{path}")
-
-    def history(self) -> History | None:
-        """The records of its tuner, as far as they go; None before it has any."""
-        try:
-            return read_history(find_experiment(self.id))
-        except BadInput:
-            return None
-
-    def stop(self) -> None:
-        """Stop manager, tuner and trials, and wait until the manager's process has ended."""
-        _nnictl("stop", self.id)
-        try:
-            psutil.Process(self.manager).wait(timeout=60)
-        except psutil.NoSuchProcess:
-            pass
-        except psutil.TimeoutExpired:
-            print(f"warning: NNI's manager (process {self.manager}) of {self.id} still runs", file=sys.stderr)
-
-
-def start(action: list[str], port: int) -> Experiment:
-    """Let nnictl start an experiment: ``action`` is ``create --config FILE`` or ``resume ID``.
-
-    Raises:
-        BadInput: nnictl refuses; the message is its own.
-    """
-    output = _nnictl(*action, "--port", str(port))
-    found = re.search(r"Experiment ID:\s*(\w+)", output)
-    if found is None:
-        errors = [line for line in output.splitlines() if "ERROR" in line or "Error" in line]
-        raise BadInput(
-            f"nnictl {' '.join(action)} did not start an experiment: {' '.join(errors[-1:]) or output.strip()}"
-        )
-    from nni.tools.nnictl.config_utils import Experiments
-
-    return Experiment(found[1], port, Experiments().get_all_experiments()[found[1]]["pid"])
+class Killed(KnownFailure):
+    """NNI's manager or the tuner has ended in the middle of an experiment, which can be resumed."""
 
 
 def watch(experiment: Experiment, total: int | None) -> None:
-    """Show the progress of an experiment until it ends; if that is an error, exit with its message and code 1."""
+    """Show the progress of an experiment until it ends.
+
+    Raises:
+        KnownFailure: it ended with an error, or without one successful trial.
+        Killed: its manager or its tuner has gone; NNI does not notice that its tuner has, and would wait for ever.
+    """
     with tqdm(total=total, unit="trial", disable=None) as progress:
-        succeeded = 0
+        succeeded, seen, missing = 0, False, 0
         while (status := experiment.status()) not in ("DONE", "ERROR", "STOPPED", "GONE"):
+            present = experiment.has_tuner()
+            seen, missing = seen or present, 0 if present else missing + 1
+            if seen and missing == 2:  # not one: it may have ended with the experiment, a moment after the status
+                raise Killed(f"the tuner of experiment {experiment.id} was killed (is there enough memory?)")
             ended, succeeded = experiment.ended_trials()
             if ended > progress.n:
                 progress.n = ended
@@ -114,10 +53,13 @@ def watch(experiment: Experiment, total: int | None) -> None:
         succeeded = max(succeeded, experiment.ended_trials()[1])
     if status != "DONE":
         history = experiment.history()
-        reason = history.error if history is not None and history.error else f"see 'nnictl log stderr {experiment.id}'"
-        sys.exit(f"error: experiment {experiment.id} ended with {status}: {reason}")
+        if history is not None and history.error:
+            raise KnownFailure(f"experiment {experiment.id} ended with {status}: {history.error}")
+        if status == "GONE":
+            raise Killed(f"NNI's manager of experiment {experiment.id} was killed (is there enough memory?)")
+        raise KnownFailure(f"experiment {experiment.id} ended with {status}: see 'nnictl log stderr {experiment.id}'")
     if not succeeded:
-        sys.exit(f"error: no trial of experiment {experiment.id} succeeded: see {experiment.trials_folder()}")
+        raise KnownFailure(f"no trial of experiment {experiment.id} succeeded: see {experiment.trials_folder()}")
 
 
 @contextlib.contextmanager
@@ -145,7 +87,7 @@ def running(
         if held:
             raise KeyboardInterrupt
         yield experiment
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Killed):
         print(f"\nstopping experiment {experiment.id}; to go on: {go_on.format(id=experiment.id)}", file=sys.stderr)
         raise
     finally:
@@ -189,29 +131,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _nnictl(*arguments: str) -> str:
-    """Run nnictl of this Python with a web server that listens on this machine only; returns what it printed."""
-    folder = Path(sys.executable).parent
-    environment = {
-        **os.environ,
-        # The trials' python3 must be this one.
-        "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
-        "NODE_OPTIONS": f'{os.environ.get("NODE_OPTIONS", "")} --require "{LISTEN_LOCALLY}"'.strip(),
-    }
-    command = [str(folder / "nnictl"), *arguments]
-    # In a session of its own, Ctrl-C on the terminal reaches us, who stop the experiment, and not nnictl.
-    done = subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        start_new_session=True,
-    )
-    return re.sub(r"\x1b\[\d*m", "", done.stdout + done.stderr)
-
-
 def main() -> None:
     """Start an experiment through nnictl, bound to this machine; watch it to its end, and print its id."""
     parser = argparse.ArgumentParser(
@@ -233,7 +152,10 @@ def main() -> None:
         require_check(tuner.get("check_command"))
         action = ["create", "--config", str(arguments.config)]
     else:
-        find_experiment(arguments.resume)
+        experiment = Experiment.of_id(arguments.resume)
+        if experiment.is_managed():
+            raise BadInput(f"experiment {experiment.id} is still running; 'nnictl stop {experiment.id}' ends it")
+        experiment.stop()
         action = ["resume", arguments.resume]
     port = arguments.port or free_port()
     go_on = "python -m experiments.launch --resume {id}"

@@ -6,7 +6,9 @@ import argparse
 import fcntl
 import json
 import os
+import secrets
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -18,12 +20,16 @@ import yaml
 from analysis.export import export
 from analysis.final import aggregate, final_table, read_runs
 from analysis.history import find_experiment, read_history
-from experiments.launch import Experiment, free_port, require_check, running, watch
+from experiments.launch import free_port, require_check, running, watch
+from experiments.nni_experiment import Experiment
 from experiments.plan import PHASES, Step, make_plan
 from nas_space.atomic_file import write_json, write_text
-from nas_space.bad_input import BadInput, run_command
+from nas_space.bad_input import BadInput, KnownFailure, run_command
 from trials.data_arguments import split_number
 from trials.dataset import find_dataset
+
+START_SECONDS = 20
+"""How long nnictl may take until NNI knows an experiment."""
 
 
 class Run:
@@ -75,18 +81,20 @@ def do_step(run: Run, step: Step) -> None:
         print(f"{step.name}: done already (experiment {known['experiment']['id']})", file=sys.stderr)
         return
     require_check(step.check_command)
-    config, text = run.folder / f"{step.name}.yml", yaml.safe_dump(step.config, sort_keys=False, width=100)
-    if "experiment" in known:
-        # A pipeline that was killed leaves its experiment behind, which must not run twice.
-        left = Experiment(**known["experiment"])
-        if left.status() != "GONE":
-            left.stop()
-        if not config.exists() or config.read_text(encoding="utf-8") != text:
-            raise BadInput(f"{config}: the step has begun with other settings than now; choose another --name")
-        action = ["resume", left.id]
-    else:
-        write_text(config, text)
+    config = run.folder / f"{step.name}.yml"
+    left = begun_experiment(known)
+    if left is None:
+        # The mark is on disk before NNI knows of the experiment, so that a kill in between loses nothing.
+        mark = secrets.token_hex(4)
+        run.note(step.name, mark=mark, begun=time.time())
+        write_text(config, _to_yaml(step, mark))
         action = ["create", "--config", str(config)]
+    else:
+        if not config.exists() or config.read_text(encoding="utf-8") != _to_yaml(step, known["mark"]):
+            raise BadInput(f"{config}: the step has begun with other settings than now; choose another --name")
+        # A pipeline that was killed leaves its experiment behind, which must not run twice.
+        left.stop()
+        action = ["resume", left.id]
 
     def note(experiment: Experiment) -> None:
         run.note(step.name, experiment=asdict(experiment))
@@ -108,11 +116,29 @@ def do_step(run: Run, step: Step) -> None:
         trained = len(list((run.folder / "final").glob("*/split*/seed*/metrics.json")))
         if trained < step.trials:
             run.forget(step.name)
-            sys.exit(
-                f"error: {step.trials - trained} of {step.trials} final trainings failed: "
+            raise KnownFailure(
+                f"{step.trials - trained} of {step.trials} final trainings failed: "
                 f"see {experiment.trials_folder()}; the same command tries them again"
             )
     run.note(step.name, done=True)
+
+
+def begun_experiment(known: dict[str, Any]) -> Experiment | None:
+    """The experiment of a step that has begun, from what is known of the step; None if it has not."""
+    if "experiment" in known:
+        return Experiment(**known["experiment"])
+    if "mark" not in known:
+        return None
+    # Killed while nnictl started it, which goes on by itself and takes some seconds.
+    while (found := Experiment.marked(known["mark"])) is None and time.time() - known["begun"] < START_SECONDS:
+        time.sleep(1)
+    return found
+
+
+def _to_yaml(step: Step, mark: str) -> str:
+    """The YAML file of a step's experiment, whose name tells it from all others of this user."""
+    config = {**step.config, "experimentName": f"{step.config['experimentName']} ({mark})"}
+    return yaml.safe_dump(config, sort_keys=False, width=100)
 
 
 def summary(run: Run, steps: list[Step]) -> str:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from experiments import pipeline
-from experiments.launch import Experiment
+from experiments.nni_experiment import Experiment
 from experiments.pipeline import Run, do_step
 from experiments.plan import Step
-from nas_space.bad_input import BadInput
+from nas_space.bad_input import BadInput, KnownFailure
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
 from tests.analysis.records import write_global_records
@@ -28,7 +29,12 @@ class Nni:
     def __init__(self, records: Path) -> None:
         self.records = records
         self.actions: list[list[str]] = []
+        self.stopped: list[str] = []
+        self.experiments: dict[str, Experiment] = {}
+        """Known to NNI, by the mark in their names."""
         self.interrupts = False
+        self.dies_first = False
+        """Whether the pipeline is killed before it hears of the experiment."""
 
     @contextmanager
     def running(
@@ -36,6 +42,11 @@ class Nni:
     ) -> Iterator[Experiment]:
         self.actions.append(action)
         experiment = Experiment("Ab3dE", port, manager=0)
+        if action[0] == "create":
+            name = yaml.safe_load(Path(action[-1]).read_text())["experimentName"]
+            self.experiments[name.split("(")[1].rstrip(")")] = experiment
+        if self.dies_first:
+            raise KeyboardInterrupt
         started(experiment)
         if self.interrupts:
             raise KeyboardInterrupt
@@ -48,7 +59,9 @@ def nni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nni:
     monkeypatch.setattr(pipeline, "running", nni.running)
     monkeypatch.setattr(pipeline, "watch", lambda *_: None)
     monkeypatch.setattr(pipeline, "find_experiment", lambda _: nni.records)
-    monkeypatch.setattr(Experiment, "status", lambda _: "GONE")
+    monkeypatch.setattr(Experiment, "stop", lambda experiment: nni.stopped.append(experiment.id))
+    monkeypatch.setattr(Experiment, "marked", lambda mark: nni.experiments.get(mark))
+    monkeypatch.setattr(pipeline, "START_SECONDS", 0)
     monkeypatch.setattr(Experiment, "trials_folder", lambda _: Path("trials"))
     return nni
 
@@ -59,11 +72,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def global_step(folder: Path, budget: int = 2) -> Step:
-    return Step("global_split1", "global", {"tuner": {"classArgs": {"budget": budget}}}, folder / "global.json", budget)
+    config = {"experimentName": "tiny global", "tuner": {"classArgs": {"budget": budget}}}
+    return Step("global_split1", "global", config, folder / "global.json", budget)
 
 
 def final_step(trials: int) -> Step:
-    return Step("final", "final", {"tuner": {"name": "GridSearch"}}, None, trials)
+    return Step("final", "final", {"experimentName": "tiny final", "tuner": {"name": "GridSearch"}}, None, trials)
 
 
 def test_a_search_leaves_its_best_structure_and_its_cost(nni: Nni, folder: Path) -> None:
@@ -91,18 +105,32 @@ def test_an_interrupted_step_is_resumed(nni: Nni, folder: Path) -> None:
     assert nni.actions[1] == ["resume", "Ab3dE"]
 
 
-def test_an_experiment_that_a_kill_left_behind_is_stopped_first(
-    nni: Nni, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stopped: list[str] = []
-    monkeypatch.setattr(Experiment, "status", lambda _: "RUNNING")
-    monkeypatch.setattr(Experiment, "stop", lambda experiment: stopped.append(experiment.id))
+def test_what_a_kill_left_behind_is_stopped_first(nni: Nni, folder: Path) -> None:
     nni.interrupts = True
     with pytest.raises(KeyboardInterrupt):
         do_step(Run(folder, SETTINGS), global_step(folder))
     nni.interrupts = False
     do_step(Run(folder, SETTINGS), global_step(folder))
-    assert stopped == ["Ab3dE"]
+    assert nni.stopped == ["Ab3dE"]
+
+
+def test_an_experiment_that_started_while_the_pipeline_was_killed_is_found_again(nni: Nni, folder: Path) -> None:
+    nni.dies_first = True
+    with pytest.raises(KeyboardInterrupt):
+        do_step(Run(folder, SETTINGS), global_step(folder))
+    nni.dies_first = False
+    do_step(Run(folder, SETTINGS), global_step(folder))
+    assert nni.actions[1] == ["resume", "Ab3dE"]
+
+
+def test_a_step_whose_experiment_nnictl_refused_begins_anew(nni: Nni, folder: Path) -> None:
+    nni.dies_first = True
+    with pytest.raises(KeyboardInterrupt):
+        do_step(Run(folder, SETTINGS), global_step(folder))
+    nni.dies_first = False
+    nni.experiments.clear()
+    do_step(Run(folder, SETTINGS), global_step(folder))
+    assert [action[0] for action in nni.actions] == ["create", "create"]
 
 
 def test_a_step_that_began_with_other_settings_is_refused(nni: Nni, folder: Path) -> None:
@@ -117,7 +145,7 @@ def test_final_trainings_that_failed_are_told_and_tried_again(nni: Nni, folder: 
     done = folder / "final" / "hand" / "split1" / "seed0" / "metrics.json"
     done.parent.mkdir(parents=True)
     done.write_text("{}")
-    with pytest.raises(SystemExit, match="1 of 2 final trainings failed"):
+    with pytest.raises(KnownFailure, match="1 of 2 final trainings failed"):
         do_step(Run(folder, SETTINGS), final_step(2))
     (folder / "final" / "hand" / "split1" / "seed1").mkdir()
     (folder / "final" / "hand" / "split1" / "seed1" / "metrics.json").write_text("{}")

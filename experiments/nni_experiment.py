@@ -1,0 +1,167 @@
+"""An NNI experiment of ours on this machine: its state, its processes, and the nnictl that starts and stops it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from analysis.history import History, find_experiment, read_history
+from nas_space.bad_input import BadInput
+from nas_space.local_http import NO_ANSWER, get_json
+
+LISTEN_LOCALLY = Path(__file__).with_name("listen_locally.js")
+
+
+@dataclass
+class Experiment:
+    """An NNI experiment of ours on this machine."""
+
+    id: str
+    port: int
+    manager: int
+    """Process id of NNI's manager."""
+
+    @classmethod
+    def marked(cls, mark: str) -> Experiment | None:
+        """The experiment with that mark in its name, running or not; None if this user has none."""
+        for known in _registered().values():
+            if mark in known["experimentName"]:
+                return cls._registered(known)
+        return None
+
+    @classmethod
+    def of_id(cls, id: str) -> Experiment:
+        """The experiment of that id, running or not. Raises BadInput where this user has none."""
+        find_experiment(id)
+        return cls._registered(_registered()[id])
+
+    @classmethod
+    def _registered(cls, known: dict[str, Any]) -> Experiment:
+        # NNI forgets port and process of an experiment that was stopped.
+        return cls(known["id"], known["port"] or 0, known["pid"] or 0)
+
+    def status(self) -> str:
+        """What NNI's manager says of itself: RUNNING, DONE, ERROR, ...; GONE if its process has ended."""
+        try:
+            return str(self._ask("/check-status")["status"])
+        except NO_ANSWER:
+            return "BUSY" if self.is_managed() else "GONE"
+
+    def ended_trials(self) -> tuple[int, int]:
+        """How many trials have ended, and how many of them well."""
+        try:
+            states = [job["status"] for job in self._ask("/trial-jobs")]
+        except NO_ANSWER:
+            return 0, 0
+        return sum(state not in ("WAITING", "RUNNING", "UNKNOWN") for state in states), states.count("SUCCEEDED")
+
+    def trials_folder(self) -> Path:
+        """Where the trials print to: TRIAL/trial.stderr."""
+        return find_experiment(self.id).parent / "environments" / "local-env" / "trials"
+
+    def history(self) -> History | None:
+        """The records of its tuner, as far as they go; None before it has any."""
+        try:
+            return read_history(find_experiment(self.id))
+        except BadInput:
+            return None
+
+    def has_tuner(self) -> bool:
+        """Whether a process of the tuner lives; NNI itself does not notice its death."""
+        return any("NNI_TUNER_COMMAND_CHANNEL" in environment for environment in self._processes().values())
+
+    def stop(self) -> None:
+        """Stop manager, tuner and trials, and wait until they have ended.
+
+        A manager that is killed leaves its tuner and its trials behind: they would meet those of a resume.
+        """
+        if self.is_managed():
+            nnictl("stop", self.id)
+            try:
+                psutil.Process(self.manager).wait(timeout=60)
+            except psutil.NoSuchProcess:
+                pass
+            except psutil.TimeoutExpired:
+                print(f"warning: NNI's manager (process {self.manager}) of {self.id} still runs", file=sys.stderr)
+                return
+        _, orphans = psutil.wait_procs(list(self._processes()), timeout=5)
+        for orphan in orphans:
+            orphan.kill()
+        psutil.wait_procs(orphans, timeout=10)
+        if orphans:
+            print(f"{self.id}: ended {len(orphans)} processes that NNI had left behind", file=sys.stderr)
+
+    def is_managed(self) -> bool:
+        """Whether NNI's manager of this experiment lives."""
+        try:
+            return self.id in psutil.Process(self.manager).cmdline()
+        except psutil.Error:
+            return False
+
+    def _processes(self) -> dict[psutil.Process, dict[str, str]]:
+        """The processes of tuner and trials, known by the environment that NNI gives them, with that environment."""
+        found = {}
+        for process in psutil.process_iter():
+            try:
+                environment = process.environ()
+            except psutil.Error:  # of another user, or it has just ended
+                continue
+            tuner_of = Path(environment.get("NNI_CHECKPOINT_DIRECTORY", "")).parent.name
+            if self.id in (environment.get("NNI_EXP_ID"), tuner_of):
+                found[process] = environment
+        return found
+
+    def _ask(self, path: str) -> Any:
+        return get_json(f"http://127.0.0.1:{self.port}/api/v1/nni{path}")
+
+
+def start(action: list[str], port: int) -> Experiment:
+    """Let nnictl start an experiment: ``action`` is ``create --config FILE`` or ``resume ID``.
+
+    Raises:
+        BadInput: nnictl refuses; the message is its own.
+    """
+    output = nnictl(*action, "--port", str(port))
+    found = re.search(r"Experiment ID:\s*(\w+)", output)
+    if found is None:
+        errors = [line for line in output.splitlines() if "ERROR" in line or "Error" in line]
+        raise BadInput(
+            f"nnictl {' '.join(action)} did not start an experiment: {' '.join(errors[-1:]) or output.strip()}"
+        )
+    return Experiment.of_id(found[1])
+
+
+def _registered() -> dict[str, Any]:
+    from nni.tools.nnictl.config_utils import Experiments
+
+    return Experiments().get_all_experiments()
+
+
+def nnictl(*arguments: str) -> str:
+    """Run nnictl of this Python with a web server that listens on this machine only; returns what it printed."""
+    folder = Path(sys.executable).parent
+    environment = {
+        **os.environ,
+        # The trials' python3 must be this one.
+        "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
+        "NODE_OPTIONS": f'{os.environ.get("NODE_OPTIONS", "")} --require "{LISTEN_LOCALLY}"'.strip(),
+    }
+    command = [str(folder / "nnictl"), *arguments]
+    # In a session of its own, Ctrl-C on the terminal reaches us, who stop the experiment, and not nnictl.
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    return re.sub(r"\x1b\[\d*m", "", done.stdout + done.stderr)

@@ -1,0 +1,145 @@
+"""A local search whose trial, tuner and manager are killed and which is stopped, against the same one undisturbed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+
+from analysis.history import read_history
+from nas_space.shape import MSTCNShape
+from nas_space.space import local_space, to_nni
+from tests.conftest import REPOSITORY, write_dataset
+from tests.experiments.test_nni_experiment import finish, history_of, launch, only_experiment, wait_for
+
+SEEDS = (0, 1)
+ITERATIONS = 5
+DATA = "--dataset tiny --num-stages 1 --num-layers 2 --device cpu --threads 1 --batch-size 1 --epochs 3"
+TRAINING = f"{DATA} --learning-rate 0.02"
+RATE = 0.5
+
+
+@pytest.fixture
+def data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    write_dataset(tmp_path / "data" / "tiny", train=8, test=2, frames=(300, 400))
+    monkeypatch.setenv("G2L_DATA_ROOT", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def write_config(home: Path) -> Path:
+    """Two chains on two workers."""
+    chains = {"starts": ["hand"], "splits": [1], "seeds": list(SEEDS), "iterations": ITERATIONS}
+    arguments = {**chains, "expand_rate": RATE, "num_stages": 1, "num_layers": 2, "retries": 3}
+    config = {
+        "experimentName": "drills",
+        "trialCommand": f"python3 -m trials.local_trial {TRAINING}",
+        "trialCodeDirectory": str(REPOSITORY),
+        "trialConcurrency": 2,
+        "searchSpace": to_nni(local_space(MSTCNShape(1, 2))),
+        "tuner": {
+            "className": "strategies.tuners.LocalTuner",
+            "codeDirectory": str(REPOSITORY),
+            "classArgs": arguments,
+        },
+        "trainingService": {"platform": "local"},
+    }
+    path = home / "drills.yml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def processes(home: Path, belongs: Callable[[list[str]], bool]) -> list[psutil.Process]:
+    """Processes of the test's home folder with a command line of that kind."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("HOME") == str(home) and belongs(process.cmdline()):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def kill(home: Path, belongs: Callable[[list[str]], bool]) -> None:
+    """Kill one process of that kind as soon as there is one."""
+    wait_for(lambda: bool(processes(home, belongs)))
+    processes(home, belongs)[0].kill()
+
+
+def is_trial(command: list[str]) -> bool:
+    return "trials.local_trial" in command and "python" in command[0]
+
+
+def is_tuner(command: list[str]) -> bool:
+    return "--exp_params" in command and "python" in command[0]
+
+
+def is_manager(command: list[str]) -> bool:
+    return "--experiments-directory" in command
+
+
+def undisturbed(seed: int, output: Path) -> list[dict[str, Any]]:
+    """The iterations of the same chain in one process, without NNI."""
+    words = f"--split 1 --structure hand --seed {seed} --iterations {ITERATIONS} --expand-rate {RATE} {TRAINING}"
+    command = [sys.executable, "-m", "trials.local_search", *words.split(), "--output", str(output)]
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    return json.loads((output / "local.json").read_text())["iterations"]
+
+
+@pytest.mark.usefixtures("data_root")
+def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path) -> None:
+    def wait_for_iterations(count: int) -> None:
+        pattern = "nni-experiments/*/checkpoint/records.jsonl"
+        wait_for(lambda: any(len(read_history(path.parent).evaluations) >= count for path in home.glob(pattern)))
+
+    # A trial is killed in training: it is repeated, and the experiment goes on.
+    started = launch(write_config(home))
+    wait_for_iterations(1)
+    kill(home, is_trial)
+    wait_for_iterations(2)
+    experiment = only_experiment(home)
+
+    # The tuner is killed: NNI does not notice, but launch does.
+    kill(home, is_tuner)
+    _, errors = started.communicate(timeout=60)
+    assert started.returncode == 1
+    assert f"error: the tuner of experiment {experiment} was killed" in errors
+    assert f"--resume {experiment}" in errors
+    assert processes(home, lambda _: True) == []
+
+    # The manager is killed: its tuner and its trials do not stay behind.
+    started = launch("--resume", experiment)
+    wait_for_iterations(4)
+    wait_for(lambda: bool(processes(home, is_trial)))
+    kill(home, is_manager)
+    _, errors = started.communicate(timeout=60)
+    assert started.returncode == 1
+    assert f"error: NNI's manager of experiment {experiment} was killed" in errors
+    assert processes(home, lambda _: True) == []
+
+    # All of it is stopped in the middle of an iteration.
+    started = launch("--resume", experiment)
+    wait_for_iterations(6)
+    wait_for(lambda: bool(processes(home, is_trial)))
+    started.terminate()
+    started.communicate(timeout=60)
+
+    assert finish(launch("--resume", experiment)) == experiment
+    history = history_of(home, experiment)
+    assert history.done
+    assert {chain["why"] for chain in history.chains.values()} == {"done"}
+    assert len(history.evaluations) == len(SEEDS) * ITERATIONS
+    assert any(set(chain["structure"].values()) != {1, 2} for chain in history.chains.values())
+    for chain, seed in enumerate(SEEDS):
+        expected = undisturbed(seed, tmp_path / f"seed{seed}")
+        trained = [evaluation for evaluation in history.evaluations if evaluation.about["chain"] == chain]
+        assert [evaluation.structure for evaluation in trained] == [row["structure"] for row in expected]
+        assert [evaluation.metrics["acc"] for evaluation in trained] == [row["epochs"][-1]["acc"] for row in expected]
+        assert history.chains[chain]["structure"] == expected[-1]["next"]
