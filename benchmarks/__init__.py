@@ -1,0 +1,1 @@
+"""Speed, memory and what a search rests on, measured: each file is a command."""
