@@ -12,8 +12,13 @@ from typing import Any
 from nas_space.bad_input import BadInput, run_command
 from trials.metrics import METRICS
 
-Runs = dict[str, dict[tuple[int, int], dict[str, float]]]
-"""Test metrics by structure, then by split and seed."""
+COLUMNS = (*METRICS, "mean")
+"""``mean`` is that of the five metrics."""
+
+Cells = dict[tuple[int, int], dict[str, float]]
+"""Test metrics by split and seed."""
+Runs = dict[str, Cells]
+"""Test metrics by structure, then by split and seed; ``hand`` comes first."""
 
 
 def read_runs(folder: Path) -> Runs:
@@ -27,37 +32,63 @@ def read_runs(folder: Path) -> Runs:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             place = content["run"]["split"], content["run"]["settings"]["seed"]
-            runs[path.parts[-4]][place] = {name: float(content["test"][name]) for name in METRICS}
+            metrics = {name: float(content["test"][name]) for name in METRICS}
+            runs[path.parts[-4]][place] = {**metrics, "mean": mean(metrics.values())}
         except (ValueError, KeyError, TypeError):
             raise BadInput(f"{path}: damaged, or not of a final training") from None
     if not runs:
         raise BadInput(f"{folder}: no finished trainings (*/split*/seed*/metrics.json)")
-    return dict(runs)
+    return dict(sorted(runs.items(), key=lambda item: item[0] != "hand"))
 
 
 def aggregate(runs: Runs) -> dict[str, dict[str, Any]]:
     """For each structure the number of trainings, and mean and sample standard deviation of each metric over them."""
     rows: dict[str, dict[str, Any]] = {}
     for structure, cells in runs.items():
-        values = {name: [cell[name] for cell in cells.values()] for name in METRICS}
-        values["mean"] = [mean(cell[name] for name in METRICS) for cell in cells.values()]
         rows[structure] = {"trainings": len(cells)}
-        for name, column in values.items():
-            rows[structure][name] = {"mean": mean(column), "std": stdev(column) if len(column) > 1 else None}
+        for name in COLUMNS:
+            column = [cell[name] for cell in cells.values()]
+            rows[structure][name] = {"mean": mean(column), "std": _deviation(column)}
+        if structure != "hand" and (samples := _differences(cells, runs.get("hand", {}))):
+            deviation = _deviation(samples)
+            error = None if deviation is None else deviation / len(samples) ** 0.5
+            rows[structure]["better_than_hand"] = {"mean": mean(samples), "standard_error": error}
     return rows
 
 
+def _differences(cells: Cells, hand: Cells) -> list[float]:
+    """How much better than ``hand`` a structure is, on the mean of the five metrics: a sample for each split.
+
+    Trainings are paired by split and seed, and averaged over the seeds: those of one split share their test videos and,
+    after a search, their structure, so they are no independent samples. With one split only, each seed is a sample.
+    """
+    by_split: dict[int, list[float]] = defaultdict(list)
+    for place in sorted(cells.keys() & hand.keys()):
+        by_split[place[0]].append(cells[place]["mean"] - hand[place]["mean"])
+    if len(by_split) == 1:
+        return next(iter(by_split.values()))
+    return [mean(samples) for samples in by_split.values()]
+
+
+def _deviation(values: list[float]) -> float | None:
+    return stdev(values) if len(values) > 1 else None
+
+
 def final_table(rows: dict[str, dict[str, Any]]) -> str:
-    """Mean and standard deviation as text, one structure a line; ``mean`` is that of the five metrics."""
-    columns = (*METRICS, "mean")
+    """Mean and standard deviation as text, one structure a line, then how far each is from ``hand``."""
     width = max(len(name) for name in rows)
-    lines = [" " * width + f"{'n':>4}" + "".join(f"{name:>13}" for name in columns)]
+    lines = [" " * width + f"{'n':>4}" + "".join(f"{name:>13}" for name in COLUMNS)]
     for name, row in rows.items():
         cells = []
-        for column in columns:
+        for column in COLUMNS:
             spread = "" if row[column]["std"] is None else f" ±{row[column]['std']:4.1f}"
             cells.append(f"{row[column]['mean']:.1f}{spread}")
         lines.append(f"{name:<{width}}{row['trainings']:>4}" + "".join(f"{cell:>13}" for cell in cells))
+    for name, row in rows.items():
+        if "better_than_hand" in row:
+            better = row["better_than_hand"]
+            error = "" if better["standard_error"] is None else f" ± {better['standard_error']:.1f} (standard error)"
+            lines.append(f"{name} - hand, in the mean of the five metrics: {better['mean']:+.1f}{error}")
     return "\n".join(lines)
 
 

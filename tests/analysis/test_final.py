@@ -28,9 +28,30 @@ def test_means_and_deviations_are_over_splits_and_seeds(tmp_path: Path) -> None:
     assert rows["hand"]["edit"] == {"mean": 53.0, "std": 2.0}
     assert rows["hand"]["mean"] == {"mean": 54.0, "std": 2.0}
     assert rows["global"]["acc"] == {"mean": 60.0, "std": None}
-    _, of_global, of_hand = final_table(rows).splitlines()
-    assert of_hand.split()[:4] == ["hand", "3", "52.0", "±"] or "52.0 ± 2.0" in of_hand
+    _, of_hand, of_global, difference = final_table(rows).splitlines()
+    assert of_hand.split()[:4] == ["hand", "3", "52.0", "±"]
     assert of_global.split() == ["global", "1", "60.0", "61.0", "62.0", "63.0", "64.0", "62.0"]
+    assert difference == "global - hand, in the mean of the five metrics: +10.0"
+
+
+def test_differences_to_hand_are_paired_and_samples_are_splits(tmp_path: Path) -> None:
+    for split, seed, hand, found in ((1, 0, 50.0, 53.0), (1, 1, 52.0, 53.0), (2, 0, 70.0, 76.0)):
+        write_run(tmp_path, "hand", split, seed, hand)
+        write_run(tmp_path, "global", split, seed, found)
+    write_run(tmp_path, "global", 2, 1, 99.0)  # no training of hand to be paired with
+    # Split 1: (3 + 1) / 2 = 2; split 2: 6. Their mean is 4, its standard error sqrt(8) / sqrt(2) = 2.
+    rows = aggregate(read_runs(tmp_path))
+    assert rows["global"]["better_than_hand"] == {"mean": 4.0, "standard_error": pytest.approx(2.0)}
+    assert "better_than_hand" not in rows["hand"]
+    assert final_table(rows).splitlines()[-1].endswith("+4.0 ± 2.0 (standard error)")
+
+
+def test_with_one_split_its_seeds_are_the_samples(tmp_path: Path) -> None:
+    for seed, found in ((0, 53.0), (1, 51.0)):
+        write_run(tmp_path, "hand", 1, seed, 50.0)
+        write_run(tmp_path, "global", 1, seed, found)
+    rows = aggregate(read_runs(tmp_path))
+    assert rows["global"]["better_than_hand"] == {"mean": 2.0, "standard_error": pytest.approx(1.0)}
 
 
 def test_a_folder_without_trainings_is_refused(tmp_path: Path) -> None:
