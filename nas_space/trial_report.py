@@ -5,7 +5,6 @@ NNI can pair a result with the parameters of another trial, so a trial says itse
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +31,11 @@ class TrialReport:
     """Why there is no result."""
 
     def to_nni(self) -> dict[str, Any]:
-        """As a final result for NNI: the metrics, flat, and the rest as text, which NNI's page does not try to draw."""
+        """As a final result for NNI: the metrics, flat, and the rest as one object.
+
+        NNI's page draws an axis for each entry of a final result: a text would cover all others with its values, an
+        object is one short label.
+        """
         trained = {
             "trial": self.trial,
             "structure": self.structure,
@@ -41,7 +44,7 @@ class TrialReport:
             "probabilities": self.probabilities,
             "failure": self.failure,
         }
-        return {**self.metrics, "_uid": self.uid, "_trained": json.dumps(trained)}
+        return {**self.metrics, "_uid": self.uid, "_trained": trained}
 
     @classmethod
     def from_nni(cls, value: Any, parameters: Any, trial: str | None) -> TrialReport:
@@ -52,7 +55,8 @@ class TrialReport:
         """
         own = value if isinstance(value, dict) else {"default": value}
         uid = own["_uid"] if "_uid" in own else parameters.get("_uid") if isinstance(parameters, dict) else None
-        trained = _json_object(own.get("_trained"))
+        # A trial command of the user's own may say anything.
+        trained = own["_trained"] if isinstance(own.get("_trained"), dict) else {}
         fitness, failure = own.get("default"), trained.get("failure")
         if failure is None and not _is_finite(fitness):
             failure = f"the reported result is no finite number: {fitness!r}"
@@ -68,15 +72,6 @@ class TrialReport:
             probabilities=trained.get("probabilities"),
             failure=failure,
         )
-
-
-def _json_object(text: Any) -> dict[str, Any]:
-    """The object that a text holds; an empty one for anything else, as a trial command may say anything."""
-    try:
-        content = json.loads(text)
-    except (TypeError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _is_finite(value: Any) -> bool:

@@ -41,7 +41,7 @@ def test_a_report_survives_nni_whatever_nni_pairs_it_with(report: TrialReport) -
 def test_nni_sees_flat_metrics() -> None:
     report = TrialReport(3, "Ab1Cd", {"s1l0": 8}, {"default": 50.5, "acc": 61.0}, [{"acc": 40.0}], seconds=2.5)
     message = report.to_nni()
-    trained = json.loads(message.pop("_trained"))
+    trained = message.pop("_trained")
     assert message == {"default": 50.5, "acc": 61.0, "_uid": 3}
     assert trained == {
         "trial": "Ab1Cd",

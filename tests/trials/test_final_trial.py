@@ -70,4 +70,4 @@ def test_other_parameters_are_refused_with_a_reason(
     with pytest.raises(BadInput, match="needs the parameters structure, split and seed"):
         run(monkeypatch, small_dataset, tmp_path / "final")
     (reported,) = trial.final
-    assert "needs the parameters" in json.loads(reported["_trained"])["failure"]
+    assert "needs the parameters" in reported["_trained"]["failure"]

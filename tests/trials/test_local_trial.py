@@ -107,7 +107,7 @@ def test_seed_and_split_are_the_chains_not_the_command_lines(
     for seed, split, option in ((5, 1, 7), (5, 1, 8), (6, 1, 7), (5, 2, 7)):
         trial.parameters |= {"seed": seed, "split": split}
         command(main, *words, "--seed", option)
-    one, same, *others = (json.loads(final["_trained"])["probabilities"] for final in trial.final)
+    one, same, *others = (final["_trained"]["probabilities"] for final in trial.final)
     assert one == same
     assert one not in others
 
