@@ -71,6 +71,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "runs" / "mine"
 
 
+def interrupted(nni: Nni, step: Step, run: Run) -> None:
+    """Run a step that is interrupted as soon as its experiment is known."""
+    nni.interrupts = True
+    with pytest.raises(KeyboardInterrupt):
+        do_step(run, step)
+    nni.interrupts = False
+
+
 def global_step(folder: Path, budget: int = 2) -> Step:
     config = {"experimentName": "tiny global", "tuner": {"classArgs": {"budget": budget}}}
     return Step("global_split1", "global", config, folder / "global.json", budget)
@@ -97,19 +105,13 @@ def test_what_is_done_is_not_done_again(nni: Nni, folder: Path) -> None:
 
 
 def test_an_interrupted_step_is_resumed(nni: Nni, folder: Path) -> None:
-    nni.interrupts = True
-    with pytest.raises(KeyboardInterrupt):
-        do_step(Run(folder, SETTINGS), global_step(folder))
-    nni.interrupts = False
+    interrupted(nni, global_step(folder), Run(folder, SETTINGS))
     do_step(Run(folder, SETTINGS), global_step(folder))
     assert nni.actions[1] == ["resume", "Ab3dE"]
 
 
 def test_what_a_kill_left_behind_is_stopped_first(nni: Nni, folder: Path) -> None:
-    nni.interrupts = True
-    with pytest.raises(KeyboardInterrupt):
-        do_step(Run(folder, SETTINGS), global_step(folder))
-    nni.interrupts = False
+    interrupted(nni, global_step(folder), Run(folder, SETTINGS))
     do_step(Run(folder, SETTINGS), global_step(folder))
     assert nni.stopped == ["Ab3dE"]
 
@@ -134,9 +136,7 @@ def test_a_step_whose_experiment_nnictl_refused_begins_anew(nni: Nni, folder: Pa
 
 
 def test_a_step_that_began_with_other_settings_is_refused(nni: Nni, folder: Path) -> None:
-    nni.interrupts = True
-    with pytest.raises(KeyboardInterrupt):
-        do_step(Run(folder, SETTINGS), global_step(folder, budget=2))
+    interrupted(nni, global_step(folder, budget=2), Run(folder, SETTINGS))
     with pytest.raises(BadInput, match="begun with other settings"):
         do_step(Run(folder, SETTINGS), global_step(folder, budget=9))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nni
 import pytest
 import torch
 from hypothesis import settings
@@ -19,6 +20,7 @@ from hypothesis import settings
 from nas_space.bad_input import run_command
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
+from nas_space.trial_report import TrialReport
 from tests.conftest import REPOSITORY, write_dataset
 from trials import train
 
@@ -109,6 +111,33 @@ class Boom:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Path.mkdir, (self.folder,)
+
+
+class Trial:
+    """A trial without NNI: its parameters, and what it reported."""
+
+    def __init__(self) -> None:
+        self.parameters: dict[str, Any] = {**TINY_STRUCTURE.by_label(), "_uid": 42}
+        self.added_by_hand = False
+        self.intermediate: list[dict[str, float]] = []
+        self.final: list[dict[str, Any]] = []
+
+    @property
+    def report(self) -> TrialReport:
+        """The one final report, as the tuner reads it."""
+        (result,) = self.final
+        return TrialReport.from_nni(json.loads(json.dumps(result)), None, None)
+
+
+@pytest.fixture
+def trial(monkeypatch: pytest.MonkeyPatch) -> Trial:
+    """The trial that the commands of a test are, as NNI would start them."""
+    trial = Trial()
+    monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
+    monkeypatch.setattr("trials.nni_channel.own_parameters", lambda: (trial.parameters, trial.added_by_hand))
+    monkeypatch.setattr(nni, "report_intermediate_result", trial.intermediate.append)
+    monkeypatch.setattr(nni, "report_final_result", trial.final.append)
+    return trial
 
 
 @dataclass(frozen=True)

@@ -5,32 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
-import nni
 import pytest
 
 from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
+from tests.trials.conftest import Trial
 from trials import final_trial
 
 
-class Trial:
-    """Parameters to hand out, and what was reported."""
-
-    def __init__(self) -> None:
-        self.parameters: dict[str, Any] = {"structure": "hand", "split": 1, "seed": 3}
-        self.final: list[dict[str, Any]] = []
-
-
 @pytest.fixture
-def trial(monkeypatch: pytest.MonkeyPatch) -> Trial:
-    trial = Trial()
-    monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
-    monkeypatch.setattr("trials.nni_channel.own_parameters", lambda: (trial.parameters, False))
-    monkeypatch.setattr(nni, "report_final_result", trial.final.append)
+def trial(trial: Trial) -> Trial:
+    """The trial of one final training."""
+    trial.parameters = {"structure": "hand", "split": 1, "seed": 3}
     return trial
 
 

@@ -6,20 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-import nni
 import pytest
 
 from nas_space.bad_input import BadInput
 from nas_space.branches import Branching
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
-from nas_space.trial_report import TrialReport
 from strategies.expectation import ExpectationSearch
 from strategies.tuners import LocalTuner
 from tests.conftest import write_dataset
 from tests.strategies.fake_nni import FakeNni
 from tests.strategies.fake_nni import Trial as NniTrial
-from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit
+from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial
 from trials import local_search
 from trials.local_trial import chain_folder, main
 from trials.metrics import METRICS
@@ -30,30 +28,11 @@ BRANCHING = Branching(rate=0.5, maximum=32)
 EPOCHS = 1
 
 
-class Trial:
-    """A trial without NNI: its parameters, and what it reported."""
-
-    def __init__(self) -> None:
-        place = {"chain": 2, "iteration": 0, "split": 1, "seed": 5}
-        self.parameters: dict[str, Any] = {**LABELS, **place, "_branching": BRANCHING.to_text(), "_uid": 42}
-        self.added_by_hand = False
-        self.intermediate: list[dict[str, float]] = []
-        self.final: list[dict[str, Any]] = []
-
-    @property
-    def report(self) -> TrialReport:
-        """The one final report, as the tuner reads it."""
-        (result,) = self.final
-        return TrialReport.from_nni(json.loads(json.dumps(result)), None, None)
-
-
 @pytest.fixture
-def trial(monkeypatch: pytest.MonkeyPatch) -> Trial:
-    trial = Trial()
-    monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
-    monkeypatch.setattr("trials.nni_channel.own_parameters", lambda: (trial.parameters, trial.added_by_hand))
-    monkeypatch.setattr(nni, "report_intermediate_result", trial.intermediate.append)
-    monkeypatch.setattr(nni, "report_final_result", trial.final.append)
+def trial(trial: Trial) -> Trial:
+    """The trial of a chain's first iteration."""
+    place = {"chain": 2, "iteration": 0, "split": 1, "seed": 5}
+    trial.parameters |= {**place, "_branching": BRANCHING.to_text()}
     return trial
 
 

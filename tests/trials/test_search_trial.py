@@ -7,15 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nni
 import numpy as np
 import pytest
 import torch
 
 from nas_space.bad_input import BadInput
-from nas_space.trial_report import TrialReport
 from tests.conftest import write_dataset
-from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, shell, tree
+from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial, shell, tree
 from trials import search_trial, train, training
 from trials.dataset import Dataset
 from trials.metrics import METRICS
@@ -24,32 +22,6 @@ from trials.training import NonFiniteLoss, Training
 
 EPOCHS = 3
 LABELS = TINY_STRUCTURE.by_label()
-
-
-class Trial:
-    """A trial without NNI: its parameters, and what it reported."""
-
-    def __init__(self) -> None:
-        self.parameters: dict[str, Any] = {**LABELS, "_uid": 42}
-        self.added_by_hand = False
-        self.intermediate: list[dict[str, float]] = []
-        self.final: list[dict[str, Any]] = []
-
-    @property
-    def report(self) -> TrialReport:
-        """The one final report, as the tuner reads it."""
-        (result,) = self.final
-        return TrialReport.from_nni(json.loads(json.dumps(result)), None, None)
-
-
-@pytest.fixture
-def trial(monkeypatch: pytest.MonkeyPatch) -> Trial:
-    trial = Trial()
-    monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
-    monkeypatch.setattr("trials.nni_channel.own_parameters", lambda: (trial.parameters, trial.added_by_hand))
-    monkeypatch.setattr(nni, "report_intermediate_result", trial.intermediate.append)
-    monkeypatch.setattr(nni, "report_final_result", trial.final.append)
-    return trial
 
 
 @pytest.fixture
