@@ -31,7 +31,7 @@ def main() -> None:
     add_dataset_arguments(parser)
     add_training_arguments(parser)
     arguments = parser.parse_args()
-    trial = NniTrial.receive()
+    trial = NniTrial.receive(arguments)
     with trial.reporting_failures():
         name, split, seed = _parameters(trial.parameters)
         # A search finds one structure per split: runs/NAME/split{split}/global.json names them all.

@@ -39,7 +39,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Run one iteration. Whatever goes wrong is reported to the tuner with its reason before the process fails."""
     arguments = parse_arguments()
-    trial = NniTrial.receive()
+    trial = NniTrial.receive(arguments)
     with trial.reporting_failures():
         if trial.added_by_hand:
             raise BadInput("an iteration of a chain cannot be added by hand: it goes on from the one before")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -53,10 +54,10 @@ def own_parameters() -> tuple[dict[str, Any], bool]:
 
 def _own_record() -> dict[str, Any] | None:
     """The manager's record of this trial; None on a remote machine."""
-    channel = os.environ.get("NNI_TRIAL_COMMAND_CHANNEL", "")
-    if not channel.startswith("http") or "/env/" not in channel:
+    manager = _manager_url()
+    if manager is None:
         return None
-    url = f"{channel.split('/env/')[0]}/api/v1/nni/trial-jobs/{os.environ['NNI_TRIAL_JOB_ID']}"
+    url = f"{manager}/trial-jobs/{os.environ['NNI_TRIAL_JOB_ID']}"
     last_chance = time.monotonic() + TIME_LIMIT
     while True:
         try:
@@ -74,6 +75,26 @@ def _own_record() -> dict[str, Any] | None:
         time.sleep(POLL_SECONDS)
 
 
+def _manager_url() -> str | None:
+    """Where NNI's manager answers; None where it cannot be reached from here."""
+    channel = os.environ.get("NNI_TRIAL_COMMAND_CHANNEL", "")
+    if not channel.startswith("http") or "/env/" not in channel:
+        return None
+    return f"{channel.split('/env/')[0]}/api/v1/nni"
+
+
+def share_of_cores() -> int | None:
+    """How many cores there are for each of the trials side by side, at least 1; None where NNI does not tell.
+
+    Two trials of one thread are faster than one of two by a third or more, and threads that share a core by far slower.
+    """
+    try:
+        concurrency = get_json(f"{_manager_url()}/experiment")["params"]["trialConcurrency"]
+        return max(1, len(os.sched_getaffinity(0)) // concurrency)
+    except (*NO_ANSWER, KeyError, TypeError):
+        return None
+
+
 @dataclass
 class NniTrial:
     """This trial, as NNI and the tuner know it."""
@@ -83,9 +104,11 @@ class NniTrial:
     started: float
 
     @classmethod
-    def receive(cls) -> NniTrial:
-        """Receive the parameters of this trial; see ``own_parameters``."""
+    def receive(cls, arguments: argparse.Namespace) -> NniTrial:
+        """Receive the parameters of this trial (``own_parameters``), and its share of the cores as ``--threads``."""
         started = time.monotonic()
+        if arguments.threads is None:
+            arguments.threads = share_of_cores()
         return cls(*own_parameters(), started)
 
     def dilations(self) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Run one trial. Whatever goes wrong is reported to the tuner with its reason before the process fails."""
     arguments = parse_arguments()
-    trial = NniTrial.receive()
+    trial = NniTrial.receive(arguments)
     with trial.reporting_failures():
         structure = Structure.from_labels(trial.dilations(), MSTCNShape.from_arguments(arguments))
         epochs = train_and_report(arguments, structure, trial)

@@ -37,7 +37,12 @@ def add_training_arguments(parser: argparse.ArgumentParser, epochs: int = Traini
     group.add_argument("--seed", type=int, default=defaults.seed, help="(default: %(default)s)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     group.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="bf16 needs CUDA")
-    group.add_argument("--threads", type=int, metavar="N", help="threads of PyTorch (default: PyTorch's choice)")
+    group.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads of PyTorch (default: its own choice, or the trial's share of the cores)",
+    )
 
 
 def training_settings(arguments: argparse.Namespace) -> TrainingSettings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from argparse import Namespace
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from nas_space.bad_input import BadInput
 from nas_space.trial_report import TrialReport
 from trials import nni_channel
-from trials.nni_channel import NniTrial, own_parameters
+from trials.nni_channel import NniTrial, own_parameters, share_of_cores
 from trials.training import NonFiniteLoss
 
 HANDED = {"parameter_id": 1, "parameters": {"s1l0": 4, "_uid": 1}}
@@ -219,7 +220,37 @@ def test_success_and_interruption_are_no_failures(reports: list[Any]) -> None:
 
 
 def test_trial_begins_with_its_parameters(manager: Manager) -> None:
-    received = NniTrial.receive()
+    received = NniTrial.receive(Namespace(threads=1))
     assert (received.parameters, received.added_by_hand) == (OWN["parameters"], False)
     assert received.started <= time.monotonic()
     assert len(manager.asked) == 1
+
+
+# Cores
+
+
+@pytest.mark.parametrize(
+    ("cores", "concurrency", "threads"), [(8, 2, 4), (8, 3, 2), (2, 2, 1), (2, 5, 1), (1, 1, 1)], ids=str
+)
+def test_each_trial_takes_its_share_of_the_cores(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, cores: int, concurrency: int, threads: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    manager.answers = [(200, json.dumps({"params": {"trialConcurrency": concurrency}})), (200, RECORD)]
+    arguments = Namespace(threads=None)
+    NniTrial.receive(arguments)
+    assert arguments.threads == threads
+    assert manager.asked[0] == "/api/v1/nni/experiment"
+
+
+def test_a_chosen_number_of_threads_stands(manager: Manager) -> None:
+    arguments = Namespace(threads=7)
+    NniTrial.receive(arguments)
+    assert arguments.threads == 7
+    assert manager.asked == ["/api/v1/nni/trial-jobs/Ab3dE"]
+
+
+@pytest.mark.parametrize("answer", [(404, "no such page"), (200, ""), (200, "{}"), (500, "not yet")], ids=str)
+def test_threads_are_left_alone_where_nni_does_not_tell(manager: Manager, answer: tuple[int, str]) -> None:
+    manager.answers = [answer]
+    assert share_of_cores() is None
