@@ -13,6 +13,7 @@ from nas_space.shape import MSTCNShape
 from nas_space.space import from_nni
 from nas_space.structure_files import read_structure
 from nas_space.trial_report import TrialReport
+from strategies.early_stop import EarlyStop
 from strategies.expectation import ExpectationSearch
 from strategies.genetic import GeneticSearch
 from strategies.search_tuner import SearchTuner
@@ -25,6 +26,7 @@ class GlobalTuner(SearchTuner):
 
     Args:
         population_size, budget, mutation_rate, seed: of the search, see ``GeneticSearch``.
+        stop_epoch: after so many epochs a trial below the median of the others stops; None: none does.
         num_stages, num_layers: the network whose layers the search space names.
         check_command, retries: see ``SearchTuner``.
     """
@@ -35,6 +37,7 @@ class GlobalTuner(SearchTuner):
         budget: int = 5000,
         mutation_rate: float = 0.2,
         seed: int = 0,
+        stop_epoch: int | None = None,
         num_stages: int = MSTCNShape.num_stages,
         num_layers: int = MSTCNShape.num_layers,
         check_command: str | None = None,
@@ -42,16 +45,24 @@ class GlobalTuner(SearchTuner):
     ) -> None:
         super().__init__(check_command, retries)
         self._arguments = (population_size, budget, mutation_rate, seed)
+        self._stop_epoch = stop_epoch
         self._size = (num_stages, num_layers)
 
     def create_search(self, search_space: Any) -> GeneticSearch:
         """The genetic search over the candidates that the search space names."""
+        # After a resume NNI reports all finished trials again, so that nothing of it needs to be saved.
+        self._early_stop = EarlyStop(self._stop_epoch)
         return GeneticSearch(from_nni(search_space, MSTCNShape(*self._size)), *self._arguments)
 
     def tell(self, search: GeneticSearch, report: TrialReport) -> bool:
         """The search learns the fitness of a proposal."""
         assert report.uid is not None
+        self._early_stop.note(report.uid, report.epochs)
         return search.tell(report.uid, report.metrics["default"])
+
+    def hints(self) -> dict[str, Any]:
+        """What the trial must reach to be finished."""
+        return self._early_stop.hints()
 
     def inject(self, search: GeneticSearch, report: TrialReport) -> None:
         """A structure that somebody added on the web page takes part."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -50,7 +51,14 @@ def train_and_report(arguments: argparse.Namespace, structure: Structure, trial:
         epochs.append({"default": objective_value(metrics, arguments.objective), **metrics})
         trial.report_epoch(epochs[-1])
         print(f"epoch {training.epoch}/{settings.epochs}: loss {loss:.4f}, {epochs[-1]}", file=sys.stderr, flush=True)
+        if training.epoch == trial.parameters.get("_stop_epoch") and _is_below(trial.parameters["_stop_below"], epochs):
+            print(f"stopped: below {trial.parameters['_stop_below']}, the median of the others", file=sys.stderr)
+            break
     return epochs
+
+
+def _is_below(needed: float, epochs: Sequence[Mapping[str, float]]) -> bool:
+    return max(epoch["default"] for epoch in epochs) < needed
 
 
 def parse_arguments() -> argparse.Namespace:
