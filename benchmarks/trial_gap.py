@@ -1,0 +1,63 @@
+"""How long a worker of NNI is idle between the end of one trial and the start of the next one."""
+
+from __future__ import annotations
+
+import argparse
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from statistics import quantiles
+
+from analysis.history import find_experiment
+from nas_space.bad_input import BadInput, run_command
+
+Event = tuple[float, str]
+"""(seconds, state): a trial that begins (RUNNING), or one that has ended well (SUCCEEDED)."""
+
+
+def gaps(events: Sequence[Event]) -> list[float]:
+    """Seconds from each end to the next start, in order: the one that waits longest is served first.
+
+    The trials that are submitted before any has ended are no answer to an end, and the ends after the last start have
+    none.
+    """
+    waiting: list[float] = []
+    found = []
+    for time, state in sorted(events):
+        if state == "SUCCEEDED":
+            waiting.append(time)
+        elif waiting:
+            found.append(time - waiting.pop(0))
+    return found
+
+
+def read_events(database: Path) -> list[Event]:
+    """Starts and ends of an experiment's trials, from NNI's database."""
+    if not database.exists():
+        raise BadInput(f"{database}: no such database of NNI")
+    query = "select timestamp, event from TrialJobEvent where event in ('RUNNING', 'SUCCEEDED')"
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        return [(milliseconds / 1000, state) for milliseconds, state in connection.execute(query)]
+
+
+def main() -> None:
+    """Print how long workers were idle between two trials of an experiment in which no trial failed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.trial_gap",
+        description=main.__doc__,
+        epilog="example: python -m benchmarks.trial_gap tn6rj5h3",
+    )
+    parser.add_argument("experiment", metavar="EXPERIMENT_ID", help="as nnictl prints it")
+    arguments = parser.parse_args()
+    found = gaps(read_events(find_experiment(arguments.experiment).parent / "db" / "nni.sqlite"))
+    if len(found) < 2:
+        raise BadInput(f"{arguments.experiment}: fewer than two trials followed another one")
+    lower, median, upper = quantiles(found, n=4)
+    print(
+        f"{len(found)} gaps: median {median:.2f} s, quartiles {lower:.2f} and {upper:.2f} s, longest {max(found):.2f} s"
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)
