@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,18 +14,24 @@ from nas_space.bad_input import BadInput
 Labels = npt.NDArray[np.int64]
 """(frames,) class ids."""
 
+RUN = re.compile(r"(.*\n)\1*+")
+"""A line and its repetitions."""
+
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file without surrounding white space; blank lines at the end do not count."""
+    return [line.strip() for line in _read_text(path).splitlines()]
+
+
+def _read_text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig").rstrip()
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file") from None
     except OSError as fault:
         raise BadInput(f"{path}: cannot be read: {fault.strerror}") from None
     except UnicodeDecodeError:
         raise BadInput(f"{path}: not a text file (UTF-8)") from None
-    return [line.strip() for line in text.rstrip().splitlines()]
 
 
 def read_mapping(path: Path) -> tuple[str, ...]:
@@ -54,19 +61,24 @@ def read_mapping(path: Path) -> tuple[str, ...]:
 def read_labels(path: Path, ids: Mapping[str, int]) -> Labels:
     """Class ids ``(frames,)`` of a label file, one class name a line.
 
+    It is read run by run of equal lines, not frame by frame.
+
     Raises:
         BadInput: the file is missing or empty, or names a class that ``ids`` does not have.
     """
-    lines = read_lines(path)
-    if not lines:
+    text = _read_text(path)
+    if not text:
         raise BadInput(f"{path}: empty label file")
-    try:
-        return np.fromiter(map(ids.__getitem__, lines), dtype=np.int64, count=len(lines))
-    except KeyError as fault:
-        name = fault.args[0]
-        others = sorted(set(lines) - set(ids) - {name})
-        also = f", nor {', '.join(map(repr, others))}" if others else ""
-        raise BadInput(f"{path}, line {lines.index(name) + 1}: label {name!r} is not in the mapping{also}") from None
+    runs = list(RUN.finditer(text + "\n"))
+    names = [run[1].strip() for run in runs]
+    for run, name in zip(runs, names, strict=True):
+        if name not in ids:
+            line = text.count("\n", 0, run.start()) + 1
+            others = sorted(set(names) - set(ids) - {name})
+            also = f", nor {', '.join(map(repr, others))}" if others else ""
+            raise BadInput(f"{path}, line {line}: label {name!r} is not in the mapping{also}")
+    frames = [(run.end() - run.start()) // len(run[1]) for run in runs]
+    return np.array([ids[name] for name in names], dtype=np.int64).repeat(frames)
 
 
 def write_labels(labels: Labels, classes: Sequence[str]) -> str:

@@ -51,6 +51,24 @@ def test_labels_survive_a_file(tmp_path_factory: pytest.TempPathFactory, labels:
     assert read_labels(path, IDS).tolist() == labels
 
 
+@given(st.lists(st.sampled_from(["a", "aa", "a a", "b"]), min_size=1))
+def test_runs_are_the_lines(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    path = tmp_path_factory.getbasetemp() / "runs.txt"
+    path.write_text("\n".join(names))
+    assert read_labels(path, {"a": 3, "aa": 2, "a a": 1, "b": 0}).tolist() == [
+        {"a": 3, "aa": 2, "a a": 1, "b": 0}[name] for name in names
+    ]
+
+
+def test_long_label_files(file: Path) -> None:
+    file.write_text("cut\n" * 50000 + "peel\n" * 70000 + "mix\n" * 3)
+    with pytest.raises(BadInput, match="line 120001: label 'mix'"):
+        read_labels(file, IDS)
+    labels = read_labels(file, {**IDS, "mix": 2})
+    assert np.bincount(labels).tolist() == [50000, 70000, 3]
+    assert (np.diff(labels) >= 0).all()
+
+
 def test_labels_are_int64(file: Path) -> None:
     file.write_text("peel\n")
     assert read_labels(file, IDS).dtype == np.int64
