@@ -16,6 +16,7 @@ help:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
 	touch $@
 
+demo: export G2L_CACHE := $(CURDIR)/$(DEMO)/cache
 demo: .venv/installed
 	$(BIN)/python -m experiments.demo_data --output $(DEMO)/data/demo
 	$(BIN)/python -m trials.check_data $(DEMO)/data/demo

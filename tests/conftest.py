@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,15 @@ def real_data() -> Path:
     if not (folder / "metrics_fixture.npz").exists():
         pytest.skip(f"no real data: set G2L_TEST_DATA to its folder (looked in {folder})")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The feature cache of all tests, so that none writes into the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("G2L_CACHE", str(folder))
+        yield folder
 
 
 def write_dataset(

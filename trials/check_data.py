@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from nas_space.bad_input import BadInput, run_command
 from trials.data_arguments import add_holdout_arguments, split_number
-from trials.dataset import Dataset, background_classes, common_frames, cut_warning, find_dataset, open_features, sample
+from trials.dataset import Dataset, background_classes, common_frames, cut_warning, find_dataset
+from trials.feature_files import open_features, sample
 from trials.holdout import hold_out
 from trials.known_datasets import defaults_of
 from trials.label_files import read_labels, read_lines

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nas_space.bad_input import BadInput
 from trials.dataset import Dataset, background_classes, find_dataset
+from trials.feature_cache import default_cache_folder
 from trials.holdout import hold_out
 from trials.known_datasets import defaults_of
 
@@ -22,6 +23,20 @@ def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--background", nargs="*", metavar="CLASS", help="classes that edit and F1 leave out (default: the data set's)"
     )
+    group.add_argument(
+        "--feature-dtype",
+        choices=("float32", "float16"),
+        default="float32",
+        help="float16: features are rounded, and packed in half the space (default: %(default)s)",
+    )
+    caching = group.add_mutually_exclusive_group()
+    caching.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="folder of the packed features, shared by all trials (default: $G2L_CACHE, else ~/.cache/global2local)",
+    )
+    caching.add_argument("--no-cache", action="store_true", help="read the feature files in every epoch instead")
 
 
 def add_holdout_arguments(parser: argparse.ArgumentParser, fraction: float) -> None:
@@ -53,7 +68,11 @@ class Task:
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Task:
         """The task that the options name."""
-        dataset = find_dataset(arguments.dataset, arguments.data_root, arguments.sample_rate)
+        dataset = replace(
+            find_dataset(arguments.dataset, arguments.data_root, arguments.sample_rate),
+            feature_dtype=arguments.feature_dtype,
+            cache_folder=None if arguments.no_cache else arguments.cache or default_cache_folder(),
+        )
         background = background_classes(arguments.dataset, dataset.classes, arguments.background)
         return cls(arguments.dataset, dataset, background)
 

@@ -14,6 +14,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,11 +23,10 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_space.bad_input import BadInput
+from trials.feature_cache import FeatureCache
+from trials.feature_files import FeatureFiles, Features, FeatureType, open_features
 from trials.known_datasets import defaults_of
 from trials.label_files import Labels, read_bundle, read_labels, read_mapping
-
-Features = npt.NDArray[np.float32]
-"""(frames, channels)."""
 
 
 def length_tolerance(frames: int) -> int:
@@ -53,6 +53,10 @@ class Dataset:
 
     folder: Path
     sample_rate: int = 1
+    feature_dtype: FeatureType = "float32"
+    """What the features are rounded to."""
+    cache_folder: Path | None = None
+    """Where the features are packed, to be read faster; None: their files are read. The numbers are the same."""
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
@@ -69,6 +73,21 @@ class Dataset:
     def class_ids(self) -> dict[str, int]:
         """Class ids by name."""
         return {name: identifier for identifier, name in enumerate(self.classes)}
+
+    @cached_property
+    def files(self) -> FeatureFiles:
+        """The feature files."""
+        return FeatureFiles(self.folder / "features", self.sample_rate, self.feature_dtype)
+
+    @cached_property
+    def cache(self) -> FeatureCache | None:
+        """The packed features, where they are wanted."""
+        return FeatureCache(self.files, self.cache_folder, self.videos) if self.cache_folder is not None else None
+
+    @cached_property
+    def _labels(self) -> dict[str, npt.NDArray[np.unsignedinteger]]:
+        """(full_frames,) of each video whose labels were read, in as few bytes as the number of classes allows."""
+        return {}
 
     def splits(self) -> list[int]:
         """The numbers of the splits that the data set has, in order."""
@@ -104,9 +123,19 @@ class Dataset:
             raise BadInput(f"{test}: video {min(both)!r} is in the training list, too (train.split{number}.bundle)")
         return train_videos, test_videos
 
+    def videos(self) -> list[str]:
+        """Every video that the lists of any split name; lists that cannot be read name none."""
+        names: dict[str, None] = {}
+        with suppress(BadInput):
+            for number in self.splits():
+                with suppress(BadInput):
+                    train, test = self.bundles(number)
+                    names |= dict.fromkeys(train + test)
+        return list(names)
+
     def feature_path(self, video: str) -> Path:
         """Where the features of a video lie."""
-        return self.folder / "features" / f"{video}.npy"
+        return self.files.path(video)
 
     def label_path(self, video: str) -> Path:
         """Where the labels of a video lie."""
@@ -116,28 +145,41 @@ class Dataset:
         """Channels of the features, as the header of one video's file says."""
         return int(open_features(self.feature_path(video)).shape[0])
 
-    def labels(self, video: str) -> Labels:
-        """(full_frames,): the labels of a video at the rate of the files."""
-        return read_labels(self.label_path(video), self.class_ids)
+    def features(self, video: str) -> tuple[Features, int]:
+        """(frames, channels): every ``sample_rate``-th frame of a video; and the number of frames of its file.
 
-    def load(self, video: str, feature_dim: int | None = None) -> Video:
+        Raises:
+            BadInput: the file is missing or damaged.
+        """
+        packed, full_frames = (self.cache or self.files).read(video)
+        return np.asarray(packed, dtype=np.float32), full_frames
+
+    def labels(self, video: str) -> Labels:
+        """(full_frames,): the labels of a video at the rate of the files, which are read once."""
+        if video not in self._labels:
+            labels = read_labels(self.label_path(video), self.class_ids)
+            self._labels[video] = labels.astype(np.min_scalar_type(len(self.classes)))
+        return self._labels[video].astype(np.int64)
+
+    def load(self, video: str) -> Video:
         """Read one video; features and labels are cut to the shorter of the two.
 
         Raises:
-            BadInput: a file is missing or damaged, has other channels than ``feature_dim``, or the lengths differ by
-                more than ``length_tolerance``.
+            BadInput: a file is missing or damaged, or the lengths differ by more than ``length_tolerance``.
         """
-        path = self.feature_path(video)
-        features, labels = open_features(path, feature_dim), self.labels(video)
-        frames = common_frames(path, features.shape[1], len(labels))
-        sampled = sample(features[:, :frames], self.sample_rate, path)
-        return Video(video, sampled, labels[: frames : self.sample_rate], labels[:frames])
+        features, full_frames = self.features(video)
+        labels = self.labels(video)
+        frames = common_frames(self.feature_path(video), full_frames, len(labels))
+        sampled = labels[: frames : self.sample_rate]
+        return Video(video, features[: len(sampled)], sampled, labels[:frames])
 
     def check(self, videos: Sequence[str], feature_dim: int | None = None) -> None:
-        """Check all but the values of the features, and warn once where features and labels differ in length.
+        """Check videos before they are loaded, and warn once where features and labels differ in length.
+
+        The values of the features are checked when they are packed, or else when they are loaded.
 
         Raises:
-            BadInput: as ``load``.
+            BadInput: as ``load``, or a feature file has other channels than ``feature_dim``.
         """
         cuts = []
         for video in videos:
@@ -148,6 +190,8 @@ class Dataset:
                 cuts.append(abs(frames - labels))
         if cuts:
             warnings.warn(cut_warning(len(cuts), len(videos), max(cuts)), stacklevel=2)
+        if self.cache is not None:
+            self.cache.open(videos)
 
 
 def common_frames(path: Path, frames: int, labels: int) -> int:
@@ -169,41 +213,6 @@ def cut_warning(cut: int, videos: int, most: int) -> str:
     return (
         f"{cut} of {videos} videos have features and labels of different length (by up to {most}): cut to the shorter"
     )
-
-
-def open_features(path: Path, feature_dim: int | None = None) -> npt.NDArray[np.number]:
-    """(channels, frames): a feature file as numpy maps it, its header checked and its content not read yet."""
-    try:
-        features = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such feature file") from None
-    except OSError as fault:
-        raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
-    except Exception as fault:  # numpy raises ValueError, EOFError, SyntaxError, ... for damaged headers
-        raise BadInput(f"{path}: not a numpy array file, or damaged ({type(fault).__name__})") from None
-    if not isinstance(features, np.ndarray):
-        raise BadInput(f"{path}: an archive, not one numpy array")
-    if features.ndim != 2:
-        raise BadInput(f"{path}: {features.ndim} axes, but features are (channels, frames)")
-    if features.dtype.kind not in "fiu":
-        raise BadInput(f"{path}: values of type {features.dtype}, but features are real numbers")
-    if 0 in features.shape:
-        raise BadInput(f"{path}: no frames or no channels: shape {features.shape}")
-    if feature_dim is not None and features.shape[0] != feature_dim:
-        raise BadInput(f"{path}: {features.shape[0]} channels, but {feature_dim} are expected")
-    return features
-
-
-def sample(features: npt.NDArray[np.number], sample_rate: int, path: Path) -> Features:
-    """(channels, frames) -> (frames, channels): every ``sample_rate``-th frame, as float32, checked to be finite."""
-    with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32, and infinities that cancel: see below
-        sampled = np.array(features[:, ::sample_rate].T, dtype=np.float32, order="C")
-        # The sum is finite if all are (unless it overflows): one pass without an array of flags.
-        suspicious = not np.isfinite(sampled.sum(dtype=np.float64))
-    if suspicious and not np.isfinite(sampled).all():
-        frame, channel = np.argwhere(~np.isfinite(sampled))[0]
-        raise BadInput(f"{path}: NaN or infinity (channel {channel}, frame {frame * sample_rate})")
-    return sampled
 
 
 def find_dataset(name: str, data_root: Path | None = None, sample_rate: int | None = None) -> Dataset:

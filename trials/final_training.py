@@ -48,6 +48,7 @@ class FinalTraining:
             "dataset": self.task.name,
             "split": self.split,
             "sample_rate": self.task.dataset.sample_rate,
+            "feature_dtype": self.task.dataset.feature_dtype,
             "background": list(self.task.background),
             "structure": self.structure.by_path(),
             "settings": self.settings.describe(),
@@ -71,11 +72,10 @@ class FinalTraining:
             return finished
         dataset = self.task.dataset
         feature_dim = dataset.feature_dim(self.train_videos[0])
-        dataset.check(self.train_videos + self.validation_videos + self.test_videos, feature_dim)
-
         torch.manual_seed(self.settings.seed)
         network = MSTCN(self.structure, feature_dim, len(dataset.classes), self.channels)
         training = Training(network, self.settings, device)
+        dataset.check(self.train_videos + self.validation_videos + self.test_videos, feature_dim)
         output.mkdir(parents=True, exist_ok=True)
         history: list[dict[str, Any]] = []
         best: dict[str, Any] | None = None

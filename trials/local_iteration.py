@@ -71,10 +71,10 @@ class LocalSearch:
         dataset = self.task.dataset
         torch.manual_seed(self.settings.seed)
         feature_dim = dataset.feature_dim(self.train_videos[0])
-        dataset.check(self.train_videos + self.validation_videos, feature_dim)
         network = MSTCN(structure, feature_dim, len(dataset.classes), self.channels)
         expand_network(network, self.branching, self.inner_activation)
         training = Training(network, self.settings, device)
+        dataset.check(self.train_videos + self.validation_videos, feature_dim)
         if iteration > 0:
             path = iteration_path(folder, iteration - 1)
             before = load_torch(path)

@@ -100,6 +100,7 @@ def _describe(search: LocalSearch, start: Structure, arguments: argparse.Namespa
     return {
         "dataset": search.task.name,
         "sample_rate": search.task.dataset.sample_rate,
+        "feature_dtype": search.task.dataset.feature_dtype,
         "background": list(search.task.background),
         "split": split_number(arguments.split),
         "start": start.by_label(),

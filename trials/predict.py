@@ -13,7 +13,8 @@ from nas_space.atomic_file import write_atomically, write_text
 from nas_space.bad_input import BadInput, run_command
 from trials.checkpoint import Checkpoint, load_checkpoint
 from trials.data_arguments import split_number
-from trials.dataset import Dataset, find_dataset, open_features, sample
+from trials.dataset import Dataset, find_dataset
+from trials.feature_files import open_features, sample
 from trials.label_files import write_labels
 from trials.training import find_device, predict, repeat_frames
 

@@ -40,10 +40,10 @@ def train_and_report(arguments: argparse.Namespace, structure: Structure, trial:
         train_videos, judged = held_out(arguments, train_videos)
     torch.manual_seed(settings.seed)
     feature_dim = task.dataset.feature_dim(train_videos[0])
-    task.dataset.check(train_videos + judged, feature_dim)
-    print(f"seed {settings.seed}", file=sys.stderr)
     network = MSTCN(structure, feature_dim, len(task.dataset.classes))
     training = Training(network, settings, device)
+    task.dataset.check(train_videos + judged, feature_dim)
+    print(f"seed {settings.seed}", file=sys.stderr)
     epochs = []
     while training.epoch < settings.epochs:
         loss = training.run_epoch(task.dataset, train_videos)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from nas_space.bad_input import BadInput, KnownFailure
 from trials.batches import Batch
-from trials.dataset import Dataset, Features, Video, common_frames, open_features, sample
+from trials.dataset import Dataset, Video, common_frames
+from trials.feature_files import Features
 from trials.label_files import Labels
 from trials.loss import SMOOTHING_WEIGHT, SmoothingAverage, segmentation_loss
 from trials.metrics import Scores
@@ -161,7 +162,8 @@ class Training:
 def predict(network: nn.Module, features: Features, device: torch.device) -> Tensor:
     """Class probabilities ``(frames, classes)`` of the last stage for one video's features ``(frames, channels)``."""
     network.eval()
-    logits = network(torch.from_numpy(features).to(device), (0, len(features)))
+    writable = np.require(features, requirements="W")  # PyTorch has no read-only tensors
+    logits = network(torch.from_numpy(writable).to(device), (0, len(features)))
     return logits[-1].softmax(dim=-1).cpu()
 
 
@@ -180,10 +182,10 @@ def score_network(
     """Metrics of a network on labelled videos, at the full frame rate."""
     scores = Scores(len(dataset.classes), frozenset(dataset.class_ids[name] for name in background))
     for name in videos:
-        path, true = dataset.feature_path(name), dataset.labels(name)
-        features = open_features(path)
-        predicted = predict(network, sample(features, dataset.sample_rate, path), device).argmax(dim=-1).numpy()
+        true = dataset.labels(name)
+        features, full_frames = dataset.features(name)
+        predicted = predict(network, features, device).argmax(dim=-1).numpy()
         # As many frames as there are features for are predicted, and only then cut, as predict and evaluate do.
-        frames = common_frames(path, features.shape[1], len(true))
+        frames = common_frames(dataset.feature_path(name), full_frames, len(true))
         scores.add(repeat_frames(predicted, dataset.sample_rate, frames), true[:frames])
     return scores.metrics()

@@ -6,7 +6,7 @@ from typing import IO
 
 import pytest
 
-from nas_space.atomic_file import write_atomically, write_json, write_text
+from nas_space.atomic_file import remove_leftovers, write_atomically, write_json, write_text
 
 
 def test_new_content_replaces_the_old_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -76,3 +76,12 @@ def test_json_has_no_nan(tmp_path: Path, number: float) -> None:
         write_json(path, {"loss": [1.0, number]})
     assert json.loads(path.read_text()) == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
+    kept = [tmp_path / name for name in ("a[1]", ".a[1].tmp", ".a1.7.tmp", ".b.7.tmp")]
+    left = [tmp_path / ".a[1].7.tmp", tmp_path / ".a[1].123.tmp"]
+    for path in kept + left:
+        path.touch()
+    remove_leftovers(tmp_path / "a[1]")
+    assert set(tmp_path.iterdir()) == set(kept)

@@ -34,6 +34,16 @@ def test_task_as_chosen(small_dataset: Path) -> None:
     assert (task.dataset.sample_rate, task.background) == (3, ("class_2", "class_0"))
 
 
+def test_features_are_cached_unless_told_otherwise(small_dataset: Path, cache_folder: Path) -> None:
+    data = ("--dataset", "small", "--data-root", small_dataset.parent)
+    for words, folder in (((), cache_folder), (("--cache", "mine"), Path("mine")), (("--no-cache",), None)):
+        assert Task.from_arguments(parsed(*data, *words)).dataset.cache_folder == folder
+    assert Task.from_arguments(parsed(*data)).dataset.feature_dtype == "float32"
+    assert Task.from_arguments(parsed(*data, "--feature-dtype", "float16")).dataset.feature_dtype == "float16"
+    with pytest.raises(SystemExit):
+        parsed(*data, "--cache", "mine", "--no-cache")
+
+
 def test_known_datasets_bring_their_defaults(tmp_path: Path) -> None:
     write_dataset(tmp_path / "50salads")
     task = Task.from_arguments(parsed("--dataset", "50salads", "--data-root", tmp_path))

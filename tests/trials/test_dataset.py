@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nas_space.bad_input import BadInput
 from tests.conftest import write_dataset
-from tests.trials.conftest import Boom
-from trials.dataset import Dataset, background_classes, find_dataset, length_tolerance, open_features, sample
+from trials.dataset import Dataset, background_classes, find_dataset, length_tolerance
 from trials.known_datasets import KNOWN_DATASETS, defaults_of
-from trials.training import repeat_frames
 
 DIM = 3
 
@@ -36,14 +31,6 @@ def folder(tmp_path: Path) -> Path:
     """A data set with a mapping and no videos yet."""
     (tmp_path / "mapping.txt").write_text("0 class_0\n1 class_1\n2 class_2\n")
     return tmp_path
-
-
-def feature_file(folder: Path, content: object = None) -> Path:
-    """The feature file of the video ``x``, with this array in it."""
-    path = folder / "x.npy"
-    if content is not None:
-        np.save(path, np.asarray(content))
-    return path
 
 
 # Videos.
@@ -65,12 +52,6 @@ def test_every_second_frame(folder: Path, frames: int, kept: list[int]) -> None:
     assert video.features[:, 0].tolist() == kept
     assert video.labels.tolist() == [frame % 3 for frame in kept]
     assert video.full_labels.tolist() == [frame % 3 for frame in range(frames)]
-
-
-@given(frames=st.integers(1, 40), rate=st.integers(1, 5))
-def test_sampled_frames_repeat_to_full_length(frames: int, rate: int) -> None:
-    sampled = sample(np.arange(frames)[None], rate, Path("x"))[:, 0].astype(int)
-    assert repeat_frames(sampled, rate, frames).tolist() == [frame - frame % rate for frame in range(frames)]
 
 
 @pytest.mark.parametrize(("frames", "labels"), [(20, 24), (24, 20)])
@@ -111,21 +92,31 @@ def test_check_is_silent_where_lengths_agree(small_dataset: Path) -> None:
 
 @pytest.mark.parametrize("check", [Dataset.load, lambda dataset, video: dataset.check([video])])
 def test_load_and_check_refuse_the_same(folder: Path, check: Callable[[Dataset, str], Any]) -> None:
-    dataset = Dataset(folder)
     with pytest.raises(BadInput, match=r"x\.npy: no such feature file"):
-        check(dataset, "x")
+        check(Dataset(folder), "x")
     write_video(folder, "x", 30, 47)
     with pytest.raises(BadInput, match="30 frames, but its video has 47 labels"):
-        check(dataset, "x")
-    dataset.label_path("x").write_text("class_0\nclass_9\n")
+        check(Dataset(folder), "x")
+    labels = folder / "groundTruth" / "x.txt"
+    labels.write_text("class_0\nclass_9\n")
     with pytest.raises(BadInput, match=r"x\.txt, line 2: label 'class_9'"):
-        check(dataset, "x")
-    dataset.label_path("x").write_text("")
+        check(Dataset(folder), "x")
+    labels.write_text("")
     with pytest.raises(BadInput, match=r"x\.txt: empty label file"):
-        check(dataset, "x")
-    dataset.label_path("x").unlink()
+        check(Dataset(folder), "x")
+    labels.unlink()
     with pytest.raises(BadInput, match=r"x\.txt: no such file"):
-        check(dataset, "x")
+        check(Dataset(folder), "x")
+
+
+def test_labels_are_read_once(folder: Path) -> None:
+    write_video(folder, "x", 5, 5)
+    dataset = Dataset(folder)
+    before = dataset.labels("x")
+    dataset.label_path("x").unlink()
+    before[:] = 9  # whatever a caller does with them
+    assert dataset.labels("x").tolist() == [0, 1, 2, 0, 1]
+    assert dataset.labels("x").dtype == np.int64
 
 
 def test_real_data_as_its_readme_says(real_data: Path) -> None:
@@ -134,118 +125,6 @@ def test_real_data_as_its_readme_says(real_data: Path) -> None:
     assert (len(train), len(test), len(dataset.classes), dataset.splits()) == (40, 10, 18, [1, 2, 3, 4, 5])
     assert dataset.feature_dim(train[0]) == 18
     assert sum(len(dataset.load(video).labels) for video in train + test) == 16596
-
-
-# Feature files.
-
-
-@pytest.mark.parametrize(
-    ("content", "fault"),
-    [
-        (np.zeros(5), "1 axes, but features are (channels, frames)"),
-        (np.zeros((2, 3, 4)), "3 axes"),
-        (np.float32(1), "0 axes"),
-        (np.zeros((2, 3), complex), "values of type complex128, but features are real numbers"),
-        (np.zeros((2, 3), bool), "values of type bool"),
-        (np.full((2, 3), "text"), "values of type <U4"),
-        (np.zeros((0, 3)), "no frames or no channels: shape (0, 3)"),
-        (np.zeros((3, 0)), "no frames or no channels: shape (3, 0)"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_arrays_that_are_no_features_are_refused(folder: Path, content: object, fault: str) -> None:
-    path = feature_file(folder, content)
-    with pytest.raises(BadInput, match=f"^{re.escape(f'{path}: {fault}')}"):
-        open_features(path)
-
-
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "uint8", "int64", ">f4"])
-def test_real_numbers_are_read_as_float32(folder: Path, dtype: str) -> None:
-    path = feature_file(folder, np.array([[1, 2], [3, 4]], dtype))
-    sampled = sample(open_features(path), 1, path)
-    assert sampled.dtype == np.float32
-    assert sampled.tolist() == [[1, 3], [2, 4]]
-
-
-def test_fortran_order_is_read_the_same(folder: Path) -> None:
-    path = feature_file(folder, np.asfortranarray(np.array([[1, 2, 3], [4, 5, 6]], np.float32)))
-    sampled = sample(open_features(path), 1, path)
-    assert sampled.tolist() == [[1, 4], [2, 5], [3, 6]]
-    assert sampled.flags.writeable  # PyTorch warns of others
-
-
-@pytest.mark.parametrize("kept", [0, 3, 40, 128, 200, -1])
-def test_truncated_feature_file_is_refused(folder: Path, kept: int) -> None:
-    path = feature_file(folder, np.zeros((4, 50)))
-    path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(BadInput, match=f"^{path}: not a numpy array file"):
-        open_features(path)
-
-
-def test_text_as_features_is_refused(folder: Path) -> None:
-    path = feature_file(folder)
-    path.write_text("1 2 3\n")
-    with pytest.raises(BadInput, match=f"^{path}: not a numpy array file"):
-        open_features(path)
-
-
-@pytest.mark.parametrize("as_array", [True, False], ids=["object array", "bare pickle"])
-def test_pickled_features_are_refused_and_not_executed(folder: Path, as_array: bool) -> None:
-    path, made = feature_file(folder), folder / "made"
-    if as_array:
-        np.save(path, np.array([[Boom(made)]], dtype=object), allow_pickle=True)
-    else:
-        path.write_bytes(pickle.dumps(Boom(made)))
-    with pytest.raises(BadInput, match=f"^{path}: not a numpy array file"):
-        open_features(path)
-    assert not made.exists()
-    np.load(path, allow_pickle=True)
-    assert made.exists()  # the trap works
-
-
-def test_archive_as_features_is_refused(folder: Path) -> None:
-    np.savez(folder / "x.npz", features=np.zeros((2, 3)))
-    path = (folder / "x.npz").rename(folder / "x.npy")
-    with pytest.raises(BadInput, match=f"^{path}: an archive, not one numpy array$"):
-        open_features(path)
-
-
-def test_folder_as_features_is_refused(folder: Path) -> None:
-    (folder / "x.npy").mkdir()
-    with pytest.raises(BadInput, match=r"x\.npy: cannot be read"):
-        open_features(folder / "x.npy")
-
-
-def test_other_channels_are_refused(folder: Path) -> None:
-    path = feature_file(folder, np.zeros((5, 9)))
-    assert open_features(path, 5).shape == (5, 9)
-    with pytest.raises(BadInput, match=f"^{path}: 5 channels, but 6 are expected$"):
-        open_features(path, 6)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_non_finite_values_are_refused_with_their_place(folder: Path, value: float) -> None:
-    features = np.zeros((3, 9))
-    features[2, 6] = value
-    path = feature_file(folder, features)
-    for rate in (1, 2, 3):
-        with pytest.raises(BadInput, match=re.escape(f"{path}: NaN or infinity (channel 2, frame 6)")):
-            sample(open_features(path), rate, path)
-
-
-def test_infinities_that_cancel_are_found(folder: Path) -> None:
-    with pytest.raises(BadInput, match="NaN or infinity"):
-        sample(np.array([[np.inf, -np.inf, 1.0]]), 1, folder)
-
-
-def test_values_beyond_float32_are_refused(folder: Path) -> None:
-    with pytest.raises(BadInput, match=r"infinity \(channel 0, frame 1\)"):
-        sample(np.array([[1.0, 1e300]]), 1, folder)
-
-
-def test_huge_finite_values_are_fine(folder: Path) -> None:
-    largest = np.finfo(np.float32).max
-    assert sample(np.full((2, 3), largest), 1, folder).max() == largest
 
 
 # Splits.

@@ -241,6 +241,7 @@ def test_a_dilation_beyond_the_bounds_is_refused_before_the_data_are_read(search
 def test_a_search_needs_validation_videos(search: LocalSearch) -> None:
     folder = search.task.dataset.folder
     options = {"dataset": "small", "data_root": folder.parent, "sample_rate": None, "background": None}
-    arguments = argparse.Namespace(**options, validation_fraction=0)
+    reading = {"feature_dtype": "float32", "cache": None, "no_cache": True}
+    arguments = argparse.Namespace(**options, **reading, validation_fraction=0)
     with pytest.raises(BadInput, match="--validation-fraction must be above 0"):
         LocalSearch.from_arguments(arguments, 1, BRANCHING)

@@ -69,7 +69,9 @@ def test_table_shows_the_test_metrics(words: list[object], output: Path, exit_of
     heading, row = outcome.out.splitlines()
     assert tuple(heading.split()) == METRICS
     assert row.split() == ["split", "1", *(f"{metrics(output)['test'][name]:.1f}" for name in METRICS)]
-    assert outcome.err.startswith("epoch 1/1: loss ")
+    packed, epoch = outcome.err.splitlines()
+    assert packed.startswith("feature cache: 6 videos, ")
+    assert epoch.startswith("epoch 1/1: loss ")
 
 
 def test_options_reach_the_training(words: list[object], output: Path, command: Command) -> None:
