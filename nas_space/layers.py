@@ -14,7 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_space.packed_residual import BranchedResidual, PlainResidual, draw_keep
+from nas_space.packed_branches import ActivatedBranchedResidual, BranchedResidual
+from nas_space.packed_residual import PlainResidual, draw_keep
 
 
 class PointwiseConv(nn.Conv1d):
@@ -36,6 +37,9 @@ class DilatedConv(nn.Conv1d):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, dilation: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size, dilation=dilation)
+        # In memory tap by tap, so that each tap (and the gradient of each) is a matrix without being copied.
+        tap_by_tap = self.weight.detach().permute(2, 0, 1).contiguous()
+        self.weight = nn.Parameter(tap_by_tap.permute(1, 2, 0))
 
     def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:  # type: ignore[override]
         """Convolve packed videos; ``offsets`` (videos + 1) says where each begins, and where the last one ends."""
@@ -136,6 +140,8 @@ class DilatedResidualLayer(nn.Module):
         rest = (pointwise.weight, pointwise.bias)
         last = (offsets, keep, 1 / (1 - self.dropout.p) if self.dropout.p < 1 else 0.0)
         if isinstance(conv, BranchedConv):
-            branches = (conv.probabilities(), *rest, conv.branches, conv.inner_activation)
-            return BranchedResidual.apply(frames, conv.weight, conv.bias, *branches, *last)
+            inputs = (frames, conv.weight, conv.bias, conv.probabilities(), *rest, conv.branches, *last)
+            if conv.inner_activation:
+                return ActivatedBranchedResidual.apply(*inputs)
+            return BranchedResidual.apply(*inputs)
         return PlainResidual.apply(frames, conv.weight, conv.bias, *rest, conv.dilation[0], *last)

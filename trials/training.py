@@ -151,6 +151,10 @@ class Training:
         self.epoch = state["epoch"]
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
+        # The fused Adam walks through memory, whatever the shape: its moments must lie as the parameters do.
+        for parameter, moments in self.optimiser.state.items():
+            for name in ("exp_avg", "exp_avg_sq"):
+                moments[name] = torch.empty_like(parameter).copy_(moments[name])
         self.schedule.load_state_dict(state["schedule"])
         self.shuffling.set_state(state["shuffling"])
         torch.set_rng_state(state["dropout"])

@@ -82,6 +82,18 @@ def test_resumed_equals_uninterrupted(dataset: Dataset, tmp_path: Path, after: i
     assert equal_weights(whole.network.state_dict(), second.network.state_dict())
 
 
+def test_a_state_may_lie_in_memory_in_any_order(dataset: Dataset) -> None:
+    losses = epochs(start(), dataset, 3)
+    first = start()
+    epochs(first, dataset, 1)
+    state = first.state_dict()
+    for moments in state["optimiser"]["state"].values():
+        moments.update({name: value.contiguous() for name, value in moments.items()})
+    second = start()
+    second.load_state_dict(state)
+    assert epochs(second, dataset, 2) == losses[1:]
+
+
 def test_every_video_is_trained_once_an_epoch_in_changing_order(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
