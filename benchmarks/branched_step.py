@@ -1,0 +1,73 @@
+"""A training step of the local search's network, on one video of 1000 frames: branches that share their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from benchmarks.interleaved import Bar, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
+from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, channels_first, made_up_videos
+from benchmarks.reference import ReferenceNetwork, ReferenceTraining
+from nas_space.bad_input import run_command
+from nas_space.branches import Branching
+from nas_space.layers import BranchedConv, DilatedConv
+from nas_space.ms_tcn import MSTCN
+from nas_space.structure import Structure
+from trials.training import Training, TrainingSettings
+
+FRAMES = 1000
+START = Structure((2, 2, 4, 8, 16, 32, 64, 128, 256, 512) * 4)
+"""Nearly the hand-designed one; around a dilation of 1 there would be two branches only."""
+POWERS_OF_TWO = tuple(2**power for power in range(11))
+
+
+def our_training(branches: Sequence[Sequence[int]]) -> Training:
+    """Ours, with these dilations in each layer."""
+    network = MSTCN(START, FEATURE_DIM, CLASSES)
+    for path, several in zip(START.by_path(), branches, strict=True):
+        conv = network.get_submodule(path)
+        assert isinstance(conv, DilatedConv)
+        if len(several) > 1:
+            network.set_submodule(path, BranchedConv.expand(conv, several))
+    training = Training(network, TrainingSettings(), torch.device("cpu"))
+    network.train()
+    return training
+
+
+def reference_training(branches: Sequence[Sequence[int]]) -> ReferenceTraining:
+    """The usual formulation, with these dilations in each layer."""
+    return ReferenceTraining(ReferenceNetwork([branches[k : k + 10] for k in range(0, 40, 10)], FEATURE_DIM, CLASSES))
+
+
+def main() -> None:
+    """Time training steps with 3 and with 11 branches, ours and the usual formulation, and our plain step."""
+    arguments = benchmark_parser("branched_step", main.__doc__, rounds=20).parse_args()
+    videos = made_up_videos([FRAMES])
+    features, labels = channels_first(videos)
+    three = [Branching(count=3).expand(dilation) for dilation in START.dilations]
+    eleven = [POWERS_OF_TWO] * len(START.dilations)
+    plain, ours_3, ours_11 = (our_training(each) for each in ([(d,) for d in START.dilations], three, eleven))
+    usual_3, usual_11 = reference_training(three), reference_training(eleven)
+    seconds = interleaved_seconds(
+        {
+            "plain": lambda: plain.step(videos),
+            "ours, 3": lambda: ours_3.step(videos),
+            "usual, 3": lambda: usual_3.step(features, labels),
+            "ours, 11": lambda: ours_11.step(videos),
+            "usual, 11": lambda: usual_11.step(features, labels),
+        },
+        arguments.rounds,
+    )
+    print_findings(
+        [
+            Finding("3 branches: reference / ours", ratios(seconds["usual, 3"], seconds["ours, 3"]), Bar(">=", 2.5)),
+            Finding("3 branches / our plain step", ratios(seconds["ours, 3"], seconds["plain"]), Bar("<=", 1.7)),
+            Finding("11 branches: reference / ours", ratios(seconds["usual, 11"], seconds["ours, 11"])),
+            Finding("11 branches / our plain step", ratios(seconds["ours, 11"], seconds["plain"]), Bar("<=", 3.5)),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,91 @@
+"""Compare sides in one process at one thread: round by round, in alternating order, as ratios within a round.
+
+What a shared machine does to one side it then does to the other, too. Times are those of the processor, as a process
+gets them on a machine of its own; waiting for others does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+WARM_UP_ROUNDS = 2
+
+
+def interleaved_seconds(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each side in each round; the first rounds are not measured, and every second one runs backwards."""
+    torch.set_num_threads(1)
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    for index in range(WARM_UP_ROUNDS + rounds):
+        for name in list(sides)[:: 1 if index % 2 == 0 else -1]:
+            before = time.process_time()
+            sides[name]()
+            seconds[name].append(time.process_time() - before)
+    return {name: values[WARM_UP_ROUNDS:] for name, values in seconds.items()}
+
+
+def ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
+    """How many times as long one side took as the other, round by round."""
+    return [one / other for one, other in zip(slow, fast, strict=True)]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a figure must be, to count as met."""
+
+    side: Literal[">=", "<="]
+    limit: float
+
+    def met(self, value: float) -> bool:
+        """Whether a value is on the right side."""
+        return value >= self.limit if self.side == ">=" else value <= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.side} {self.limit:g}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One figure: its values in all rounds, of which the median counts."""
+
+    what: str
+    values: Sequence[float]
+    bar: Bar | None = None
+
+    def __str__(self) -> str:
+        lower, median, upper = np.percentile(self.values, [25, 50, 75])
+        verdict = f"{self.bar!s:<9}{'met' if self.bar.met(median) else 'MISSED'}" if self.bar else ""
+        return f"{self.what:<66}{median:>8.3g}  ({lower:.3g} - {upper:.3g})".ljust(96) + verdict
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """A table, and what it was measured on."""
+    print(f"{'':<66}{'median':>8}  (quartiles)".ljust(96) + "bar")
+    for finding in findings:
+        print(finding)
+    rounds = len(findings[0].values)
+    print(f"{processor()}, one thread, PyTorch {torch.__version__}, {rounds} round{'s' * (rounds > 1)}")
+
+
+def processor() -> str:
+    """The name of the processor."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def benchmark_parser(name: str, description: str | None, rounds: int) -> argparse.ArgumentParser:
+    """The options that every benchmark has."""
+    command = f"python -m benchmarks.{name}"
+    parser = argparse.ArgumentParser(prog=command, description=description, epilog=f"example: {command} --rounds 5")
+    parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help="(default: %(default)s)")
+    return parser

@@ -1,0 +1,30 @@
+"""Random videos of any length: features of I3D's dimension, and labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trials.dataset import Video
+from trials.feature_files import Features
+from trials.label_files import Labels
+
+FEATURE_DIM = 2048
+CLASSES = 19
+
+
+def made_up_videos(lengths: Sequence[int], feature_dim: int = FEATURE_DIM) -> list[Video]:
+    """One video of each length; labels change every 100 frames."""
+    random = np.random.default_rng(0)
+    videos = []
+    for frames in lengths:
+        features = random.standard_normal((frames, feature_dim), dtype=np.float32)
+        labels = np.repeat(random.integers(CLASSES, size=frames // 100 + 1), 100)[:frames]
+        videos.append(Video(f"{frames} frames", features, labels, labels))
+    return videos
+
+
+def channels_first(videos: Sequence[Video]) -> tuple[list[Features], list[Labels]]:
+    """Features ``(channels, frames)`` and labels ``(frames,)``, as the usual formulation reads them."""
+    return [np.ascontiguousarray(video.features.T) for video in videos], [video.labels for video in videos]

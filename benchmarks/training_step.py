@@ -1,0 +1,47 @@
+"""A plain training step on one video of 1000 frames, against the usual formulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from benchmarks.interleaved import Bar, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
+from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, made_up_videos
+from benchmarks.reference import BitDropout, ReferenceNetwork, ReferenceTraining
+from nas_space.bad_input import run_command
+from nas_space.ms_tcn import MSTCN
+from nas_space.structure import Structure
+from trials.training import Training, TrainingSettings
+
+FRAMES = 1000
+
+
+def main() -> None:
+    """Time training steps of ours and of the usual formulation, with its own dropout and with ours."""
+    arguments = benchmark_parser("training_step", main.__doc__, rounds=40).parse_args()
+    videos = made_up_videos([FRAMES])
+    structure = Structure.hand()
+    ours = Training(MSTCN(structure, FEATURE_DIM, CLASSES), TrainingSettings(), torch.device("cpu"))
+    ours.network.train()
+    plain = [[(dilation,) for dilation in stage] for stage in structure.stages()]
+    usual = ReferenceTraining(ReferenceNetwork(plain, FEATURE_DIM, CLASSES))
+    cheap = ReferenceTraining(ReferenceNetwork(plain, FEATURE_DIM, CLASSES, BitDropout))
+    features, labels = [np.ascontiguousarray(video.features.T) for video in videos], [video.labels for video in videos]
+    seconds = interleaved_seconds(
+        {
+            "ours": lambda: ours.step(videos),
+            "usual": lambda: usual.step(features, labels),
+            "cheap": lambda: cheap.step(features, labels),
+        },
+        arguments.rounds,
+    )
+    print_findings(
+        [
+            Finding("reference / ours", ratios(seconds["usual"], seconds["ours"]), Bar(">=", 1.7)),
+            Finding("reference with our dropout / ours", ratios(seconds["cheap"], seconds["ours"]), Bar(">=", 1.3)),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)
