@@ -43,18 +43,18 @@ class DilatedConv(nn.Conv1d):
 
     def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:  # type: ignore[override]
         """Convolve packed videos; ``offsets`` (videos + 1) says where each begins, and where the last one ends."""
-        return self.convolve(frames, offsets, self.dilation[0])
+        return self.convolve(frames, offsets, [self.dilation[0]])[0]
 
-    def convolve(self, frames: Tensor, offsets: Sequence[int], dilation: int) -> Tensor:
-        """Convolve with the weights of this layer, at any dilation."""
+    def convolve(self, frames: Tensor, offsets: Sequence[int], dilations: Sequence[int]) -> Tensor:
+        """Convolve with the weights of this layer at each of some dilations: ``(dilations, frames, out_channels)``."""
         videos, longest = len(offsets) - 1, max(end - start for start, end in pairwise(offsets))
         rows = torch.cat([torch.arange(end - start) + n * longest for n, (start, end) in enumerate(pairwise(offsets))])
         rows = rows.to(frames.device)
         padded = frames.new_zeros(videos * longest, self.in_channels).index_copy(0, rows, frames)
         padded = padded.view(videos, longest, self.in_channels).transpose(1, 2)
-        padding = dilation * (self.kernel_size[0] - 1) // 2
-        result = F.conv1d(padded, self.weight, self.bias, padding=padding, dilation=dilation)
-        return result.transpose(1, 2).flatten(0, 1).index_select(0, rows)
+        reach = (self.kernel_size[0] - 1) // 2
+        results = [F.conv1d(padded, self.weight, self.bias, padding=d * reach, dilation=d) for d in dilations]
+        return torch.stack([result.transpose(1, 2).flatten(0, 1).index_select(0, rows) for result in results])
 
 
 INITIAL_BRANCH_WEIGHT = 0.01
@@ -101,7 +101,7 @@ class BranchedConv(DilatedConv):
 
     def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:  # type: ignore[override]
         """``(frames, in_channels)`` -> ``(frames, out_channels)``; see ``DilatedConv.forward``."""
-        outputs = torch.stack([self.convolve(frames, offsets, dilation) for dilation in self.branches])
+        outputs = self.convolve(frames, offsets, self.branches)
         if self.inner_activation:
             outputs = outputs.relu()
         return torch.einsum("b,bfc->fc", self.probabilities(), outputs)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.branches import Branching
-from nas_space.layers import BranchedConv, DilatedConv, DilatedResidualLayer, Form, PointwiseConv
+from nas_space.layers import BranchedConv, DilatedConv, DilatedResidualLayer, PointwiseConv
 from nas_space.structure import Structure
 
 
@@ -20,19 +20,12 @@ class Stage(nn.Module):
     """One stage: 1x1 convolution to the channels of the layers, the dilated layers, 1x1 convolution to the classes."""
 
     def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        classes: int,
-        kernel_size: int,
-        dilations: Sequence[int],
-        dropout: float,
-        form: Form,
+        self, in_channels: int, channels: int, classes: int, kernel_size: int, dilations: Sequence[int], dropout: float
     ) -> None:
         super().__init__()
         self.conv_1x1 = PointwiseConv(in_channels, channels)
         self.layers = nn.ModuleList(
-            DilatedResidualLayer(channels, kernel_size, dilation, dropout, form) for dilation in dilations
+            DilatedResidualLayer(channels, kernel_size, dilation, dropout) for dilation in dilations
         )
         self.conv_out = PointwiseConv(channels, classes)
 
@@ -48,21 +41,15 @@ class MSTCN(nn.Module):
     """The network: stage 1 reads features, each later stage the softmax of the stage before (section 3.2)."""
 
     def __init__(
-        self,
-        structure: Structure,
-        feature_dim: int,
-        classes: int,
-        channels: int = 64,
-        dropout: float = 0.5,
-        form: Form = "auto",
+        self, structure: Structure, feature_dim: int, classes: int, channels: int = 64, dropout: float = 0.5
     ) -> None:
         super().__init__()
         kernel_size = structure.shape.kernel_size
         first, *later = structure.stages()
         self.structure = structure
-        self.stage1 = Stage(feature_dim, channels, classes, kernel_size, first, dropout, form)
+        self.stage1 = Stage(feature_dim, channels, classes, kernel_size, first, dropout)
         self.stages = nn.ModuleList(
-            Stage(classes, channels, classes, kernel_size, dilations, dropout, form) for dilations in later
+            Stage(classes, channels, classes, kernel_size, dilations, dropout) for dilations in later
         )
 
     def forward(self, features: Tensor, offsets: Sequence[int]) -> Tensor:
