@@ -31,7 +31,7 @@ class Experiment:
     @classmethod
     def marked(cls, mark: str) -> Experiment | None:
         """The experiment with that mark in its name, running or not; None if this user has none."""
-        for known in _registered().values():
+        for known in _all_experiments().values():
             if mark in known["experimentName"]:
                 return cls._registered(known)
         return None
@@ -40,7 +40,7 @@ class Experiment:
     def of_id(cls, id: str) -> Experiment:
         """The experiment of that id, running or not. Raises BadInput where this user has none."""
         find_experiment(id)
-        return cls._registered(_registered()[id])
+        return cls._registered(_all_experiments()[id])
 
     @classmethod
     def _registered(cls, known: dict[str, Any]) -> Experiment:
@@ -138,7 +138,8 @@ def start(action: list[str], port: int) -> Experiment:
     return Experiment.of_id(found[1])
 
 
-def _registered() -> dict[str, Any]:
+def _all_experiments() -> dict[str, Any]:
+    """NNI's register of this user's experiments, by id."""
     from nni.tools.nnictl.config_utils import Experiments
 
     return Experiments().get_all_experiments()

@@ -19,11 +19,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("HOME", str(folder))
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     yield folder
-    left = [process for process in psutil.process_iter() if _home_of(process) == str(folder)]
+    left = processes_of(folder)
     commands = [" ".join(process.cmdline()) for process in left]
     for process in left:
         process.kill()
     assert commands == []
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """The processes, living ones only, that have this home folder."""
+    return [process for process in psutil.process_iter() if _home_of(process) == str(home)]
 
 
 def _home_of(process: psutil.Process) -> str | None:

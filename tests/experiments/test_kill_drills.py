@@ -17,6 +17,7 @@ from analysis.history import read_history
 from nas_space.shape import MSTCNShape
 from nas_space.space import local_space, to_nni
 from tests.conftest import REPOSITORY, write_dataset
+from tests.experiments.conftest import processes_of
 from tests.experiments.test_nni_experiment import finish, history_of, launch, only_experiment, wait_for
 
 SEEDS = (0, 1)
@@ -55,22 +56,23 @@ def write_config(home: Path) -> Path:
     return path
 
 
-def processes(home: Path, belongs: Callable[[list[str]], bool]) -> list[psutil.Process]:
-    """Processes of the test's home folder with a command line of that kind."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get("HOME") == str(home) and belongs(process.cmdline()):
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
 def kill(home: Path, belongs: Callable[[list[str]], bool]) -> None:
     """Kill one process of that kind as soon as there is one."""
-    wait_for(lambda: bool(processes(home, belongs)))
-    processes(home, belongs)[0].kill()
+    wait_for(lambda: has_process(home, belongs))
+    next(process for process in processes_of(home) if belongs(command_of(process))).kill()
+
+
+def has_process(home: Path, belongs: Callable[[list[str]], bool]) -> bool:
+    """Whether there is a process of that kind."""
+    return any(belongs(command_of(process)) for process in processes_of(home))
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """The command line of a process; an empty one if it has just ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def is_trial(command: list[str]) -> bool:
@@ -112,22 +114,22 @@ def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path) -> No
     assert started.returncode == 1
     assert f"error: the tuner of experiment {experiment} was killed" in errors
     assert f"--resume {experiment}" in errors
-    assert processes(home, lambda _: True) == []
+    assert processes_of(home) == []
 
     # The manager is killed: its tuner and its trials do not stay behind.
     started = launch("--resume", experiment)
     wait_for_iterations(4)
-    wait_for(lambda: bool(processes(home, is_trial)))
+    wait_for(lambda: has_process(home, is_trial))
     kill(home, is_manager)
     _, errors = started.communicate(timeout=60)
     assert started.returncode == 1
     assert f"error: NNI's manager of experiment {experiment} was killed" in errors
-    assert processes(home, lambda _: True) == []
+    assert processes_of(home) == []
 
     # All of it is stopped in the middle of an iteration.
     started = launch("--resume", experiment)
     wait_for_iterations(6)
-    wait_for(lambda: bool(processes(home, is_trial)))
+    wait_for(lambda: has_process(home, is_trial))
     started.terminate()
     started.communicate(timeout=60)
 
