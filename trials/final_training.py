@@ -98,7 +98,7 @@ class FinalTraining:
         ) as progress:
             while training.epoch < self.settings.epochs:
                 started = time.monotonic()
-                learning_rate = training.schedule.get_last_lr()[0]
+                learning_rate = training.learning_rate
                 loss = training.run_epoch(dataset, self.train_videos, progress.update)
                 row: dict[str, Any] = {"epoch": training.epoch, "loss": loss, "learning_rate": learning_rate}
                 if self.validation_videos:

@@ -89,11 +89,10 @@ class LocalSearch:
         probabilities = branch_probabilities(network)
         if not all(math.isfinite(p) for learnt in probabilities.values() for p in learnt):
             raise NonFiniteLoss("the branch weights are no finite numbers any more: lower the learning rate")
-        # The names of the parameters say which optimiser state is whose in a network with other branches.
         save_torch(
             iteration_path(folder, iteration),
             {
-                "training": {**training.state_dict(), "parameters": [name for name, _ in network.named_parameters()]},
+                "training": training.state_dict(),
                 "classes": list(dataset.classes),
                 "feature_dim": feature_dim,
                 "structure": structure.by_path(),
@@ -126,16 +125,14 @@ def _weight_shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]
 
 
 def carry_over(state: dict[str, Any], training: Training) -> None:
-    """Go on from a saved training in a network with other branches, whose weights and optimiser state begin anew."""
+    """Go on from a saved training in a network with other branches.
+
+    The branch weights and their optimiser state begin anew, and so does the schedule of the learning rate.
+    """
     fresh = training.state_dict()
-    names = [name for name, _ in training.network.named_parameters()]
-    kept = {name: index for index, name in enumerate(state["parameters"]) if not name.endswith(BRANCH_WEIGHTS)}
-    moments = state["optimiser"]["state"]
-    optimiser = {
-        "state": {index: moments[kept[name]] for index, name in enumerate(names) if name in kept},
-        "param_groups": fresh["optimiser"]["param_groups"],
-    }
-    weights = {name: value for name, value in state["network"].items() if not name.endswith(BRANCH_WEIGHTS)}
-    training.load_state_dict(
-        {**state, "network": {**fresh["network"], **weights}, "optimiser": optimiser, "schedule": fresh["schedule"]}
-    )
+
+    def kept(part: str) -> dict[str, Any]:
+        values = {name: value for name, value in state[part].items() if not name.endswith(BRANCH_WEIGHTS)}
+        return {**fresh[part], **values}
+
+    training.load_state_dict({**state, "epoch": 0, "network": kept("network"), "optimiser": kept("optimiser")})

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.bad_input import BadInput, KnownFailure
+from trials.adam import Adam
 from trials.batches import Batch
 from trials.dataset import Dataset, Video, common_frames
 from trials.feature_files import Features
@@ -89,10 +90,15 @@ class Training:
         self.settings = settings
         self.device = device
         self.epoch = 0
-        self.optimiser = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
-        self.schedule = torch.optim.lr_scheduler.MultiStepLR(self.optimiser, list(settings.decay_epochs), gamma=0.1)
+        self.optimiser = Adam(self.network.named_parameters())
         self.shuffling = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next epoch."""
+        decays = sum(self.epoch >= epoch for epoch in self.settings.decay_epochs)
+        return self.settings.learning_rate * 0.1**decays
 
     def run_epoch(
         self, dataset: Dataset, videos: Sequence[str], after_step: Callable[[], object] = lambda: None
@@ -116,7 +122,6 @@ class Training:
                 )
             losses.append(loss)
             after_step()
-        self.schedule.step()
         self.epoch += 1
         return float(np.mean(losses))
 
@@ -131,7 +136,7 @@ class Training:
         )
         self.optimiser.zero_grad()
         loss.backward()
-        self.optimiser.step()
+        self.optimiser.step(self.learning_rate)
         return float(loss.detach())
 
     def state_dict(self) -> dict[str, Any]:
@@ -139,8 +144,7 @@ class Training:
         return {
             "epoch": self.epoch,
             "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "optimiser": self.optimiser.moments,
             "shuffling": self.shuffling.get_state(),
             "dropout": torch.get_rng_state(),
             "cuda_dropout": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
@@ -150,12 +154,7 @@ class Training:
         """Go on from a saved state."""
         self.epoch = state["epoch"]
         self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        # The fused Adam walks through memory, whatever the shape: its moments must lie as the parameters do.
-        for parameter, moments in self.optimiser.state.items():
-            for name in ("exp_avg", "exp_avg_sq"):
-                moments[name] = torch.empty_like(parameter).copy_(moments[name])
-        self.schedule.load_state_dict(state["schedule"])
+        self.optimiser.load(state["optimiser"])
         self.shuffling.set_state(state["shuffling"])
         torch.set_rng_state(state["dropout"])
         if state["cuda_dropout"] is not None and self.device.type == "cuda":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,47 +51,33 @@ def equal(one: Any, other: Any) -> bool:
     return one == other
 
 
-class Beginnings:
-    """The state of every training before its first epoch."""
+class Watch:
+    """The state of every training before its first epoch, and the learning rate of every epoch."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.states: list[dict[str, Any]] = []
-        seen: set[int] = set()
+        self.rates: list[float] = []
         run_epoch = Training.run_epoch
 
         def watched(training: Training, *arguments: Any) -> float:
-            if id(training.network) not in seen:
-                seen.add(id(training.network))
-                names = [name for name, _ in training.network.named_parameters()]
-                self.states.append(by_name(training.state_dict(), names))
+            if training.epoch == 0:
+                self.states.append(copy.deepcopy(training.state_dict()))
+            self.rates.append(training.learning_rate)
             return run_epoch(training, *arguments)
 
         monkeypatch.setattr(Training, "run_epoch", watched)
 
 
-def by_name(state: dict[str, Any], names: list[str]) -> dict[str, Any]:
-    """A training's state with Adam's by the names of the parameters, and none of a later one's doing."""
-    moments = {names[index]: moment for index, moment in state["optimiser"]["state"].items()}
-    copied = {
-        name: {key: value.clone() for key, value in content.items()}
-        for name, content in {"network": state["network"], **moments}.items()
-    }
-    return {
-        "network": copied.pop("network"),
-        "moments": copied,
-        "random": [state["shuffling"].clone(), state["dropout"].clone()],
-        "epoch": state["epoch"],
-        "rate": state["optimiser"]["param_groups"][0]["lr"],
-    }
-
-
 def saved(folder: Path, iteration: int) -> dict[str, Any]:
-    state = load_torch(iteration_path(folder, iteration))["training"]
-    return by_name(state, state["parameters"])
+    return load_torch(iteration_path(folder, iteration))["training"]
 
 
 def without_branch_weights(content: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in content.items() if not name.endswith(".branch_weights")}
+
+
+def steps_of(content: dict[str, Any]) -> set[int]:
+    return {int(moments["steps"]) for moments in content.values()}
 
 
 # What an iteration gives
@@ -138,15 +125,15 @@ def test_all_but_the_branch_weights_carries_over(
 ) -> None:
     folder = tmp_path / "chain"
     search.train(STRUCTURE, 0, folder, CPU)
-    beginnings = Beginnings(monkeypatch)
+    watch = Watch(monkeypatch)
     search.train(MOVED, 1, folder, CPU)
-    [begun], left = beginnings.states, saved(folder, 0)
-    assert equal(without_branch_weights(begun["network"]), without_branch_weights(left["network"]))
-    assert equal(begun["moments"], without_branch_weights(left["moments"]))
-    assert all(map(torch.equal, begun["random"], left["random"]))
+    [begun], left = watch.states, saved(folder, 0)
+    for part in ("network", "optimiser"):
+        assert equal(without_branch_weights(begun[part]), without_branch_weights(left[part]))
+    assert all(torch.equal(begun[part], left[part]) for part in ("shuffling", "dropout"))
     # Two epochs of two steps each, and Adam counts them on.
-    assert (begun["epoch"], {int(moment["step"]) for moment in begun["moments"].values()}) == (2, {4})
-    assert {int(moment["step"]) for moment in saved(folder, 1)["moments"].values()} == {4, 8}
+    assert steps_of(without_branch_weights(begun["optimiser"])) == {4}
+    assert steps_of(saved(folder, 1)["optimiser"]) == {4, 8}
 
 
 def test_branch_weights_and_their_moments_begin_anew(
@@ -154,25 +141,26 @@ def test_branch_weights_and_their_moments_begin_anew(
 ) -> None:
     folder = tmp_path / "chain"
     search.train(STRUCTURE, 0, folder, CPU)
-    beginnings = Beginnings(monkeypatch)
+    watch = Watch(monkeypatch)
     search.train(MOVED, 1, folder, CPU)
-    [begun] = beginnings.states
+    [begun] = watch.states
     branch_weights = [value for name, value in begun["network"].items() if name.endswith(".branch_weights")]
     assert [value.tolist() for value in branch_weights] == [pytest.approx([0.01] * size) for size in (3, 3, 3, 2)]
-    assert not any(name.endswith(".branch_weights") for name in begun["moments"])
-    assert any(name.endswith(".branch_weights") for name in saved(folder, 0)["moments"])
+    moments = {name: value for name, value in begun["optimiser"].items() if name.endswith(".branch_weights")}
+    assert len(moments) == 4
+    assert not any(value.any() for each in moments.values() for value in each.values())
+    left = [value for name, value in saved(folder, 0)["optimiser"].items() if name.endswith(".branch_weights")]
+    assert all(value.any() for each in left for value in each.values())
 
 
 def test_learning_rate_decays_within_an_iteration_and_begins_anew(
     search: LocalSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decaying = replace(search, settings=replace(SETTINGS, decay_epochs=(1,)))
-    decaying.train(STRUCTURE, 0, tmp_path, CPU)
-    assert saved(tmp_path, 0)["rate"] == pytest.approx(0.001)
-    beginnings = Beginnings(monkeypatch)
-    decaying.train(STRUCTURE, 1, tmp_path, CPU)
-    assert beginnings.states[0]["rate"] == 0.01
-    assert saved(tmp_path, 1)["rate"] == pytest.approx(0.001)
+    watch = Watch(monkeypatch)
+    for iteration in range(2):
+        decaying.train(STRUCTURE, iteration, tmp_path, CPU)
+    assert watch.rates == pytest.approx([0.01, 0.001] * 2)
 
 
 def test_two_iterations_equal_one_training_whose_branch_weights_are_reset(search: LocalSearch, tmp_path: Path) -> None:
@@ -186,7 +174,10 @@ def test_two_iterations_equal_one_training_whose_branch_weights_are_reset(search
     for _ in range(2):
         for conv in (module for module in network.modules() if isinstance(module, BranchedConv)):
             conv.branch_weights.data.fill_(0.01)
-            training.optimiser.state.pop(conv.branch_weights, None)
+        for name, moments in training.optimiser.moments.items():
+            if name.endswith(".branch_weights"):
+                for value in moments.values():
+                    value.zero_()
         for _ in range(SETTINGS.epochs):
             training.run_epoch(search.task.dataset, search.train_videos)
         expected.append(branch_probabilities(network))

@@ -1,0 +1,70 @@
+"""Adam (Kingma and Ba, ICLR 2015, algorithm 1), in one operator for all parameters.
+
+It is ``torch.optim.Adam(fused=True)``, number for number. That class imports PyTorch's compiler when it is first used,
+which would cost every trial a second and 70 MB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from nas_space.bad_input import BadInput
+
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+KINDS = ("first", "second", "steps")
+
+
+class Adam:
+    """Steps along the gradients. ``moments`` has, by name of a parameter, what it has seen of its gradients so far:
+    the first and the second moment, in memory as the parameter is, and the number of steps.
+    """
+
+    def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
+        self.parameters = dict(parameters)
+        self.moments = {
+            name: {
+                "first": torch.zeros_like(parameter),
+                "second": torch.zeros_like(parameter),
+                "steps": torch.zeros((), device=parameter.device),
+            }
+            for name, parameter in self.parameters.items()
+        }
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        """One step of all parameters that have a gradient."""
+        gradients = {name: value.grad for name, value in self.parameters.items() if value.grad is not None}
+        first, second, steps = ([self.moments[name][kind] for name in gradients] for kind in KINDS)
+        torch._foreach_add_(steps, 1)
+        torch._fused_adam_(
+            [self.parameters[name] for name in gradients],
+            list(gradients.values()),
+            first,
+            second,
+            [],
+            steps,
+            lr=learning_rate,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            weight_decay=0.0,
+            eps=EPSILON,
+            amsgrad=False,
+            maximize=False,
+        )
+
+    def load(self, moments: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Go on from the moments of another training. Raises BadInput where they are of other parameters."""
+        if moments.keys() != self.moments.keys():
+            raise BadInput("an optimiser state of another network, or of another version of this project")
+        for name, saved in moments.items():
+            for kind in KINDS:
+                self.moments[name][kind].copy_(saved[kind])
