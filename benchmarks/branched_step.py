@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
-from benchmarks.interleaved import Bar, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
+from benchmarks.interleaved import CPU, Bar, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, channels_first, made_up_videos
 from benchmarks.reference import ReferenceNetwork, ReferenceTraining
 from nas_space.bad_input import run_command
@@ -14,6 +12,7 @@ from nas_space.branches import Branching
 from nas_space.layers import BranchedConv, DilatedConv
 from nas_space.ms_tcn import MSTCN
 from nas_space.structure import Structure
+from trials.batches import Batch
 from trials.training import Training, TrainingSettings
 
 FRAMES = 1000
@@ -30,7 +29,7 @@ def our_training(branches: Sequence[Sequence[int]]) -> Training:
         assert isinstance(conv, DilatedConv)
         if len(several) > 1:
             network.set_submodule(path, BranchedConv.expand(conv, several))
-    training = Training(network, TrainingSettings(), torch.device("cpu"))
+    training = Training(network, TrainingSettings(), CPU)
     network.train()
     return training
 
@@ -51,10 +50,10 @@ def main() -> None:
     usual_3, usual_11 = reference_training(three), reference_training(eleven)
     seconds = interleaved_seconds(
         {
-            "plain": lambda: plain.step(videos),
-            "ours, 3": lambda: ours_3.step(videos),
+            "plain": lambda: plain.step(Batch.of(videos, CPU)),
+            "ours, 3": lambda: ours_3.step(Batch.of(videos, CPU)),
             "usual, 3": lambda: usual_3.step(features, labels),
-            "ours, 11": lambda: ours_11.step(videos),
+            "ours, 11": lambda: ours_11.step(Batch.of(videos, CPU)),
             "usual, 11": lambda: usual_11.step(features, labels),
         },
         arguments.rounds,

@@ -89,7 +89,7 @@ def measure(folder: Path, cache: Path | None, steps: int) -> dict[str, float]:
     row["peak MB"] = peak()
     started = time.perf_counter()
     for start in range(0, steps * BATCH_SIZE, BATCH_SIZE):
-        training.step([dataset.load(video) for video in names[start : start + BATCH_SIZE]])
+        training.step(Batch.of([dataset.load(video) for video in names[start : start + BATCH_SIZE]], CPU))
     row["step s"] = (time.perf_counter() - started) / steps
     row["trained MB"] = peak()
     return row

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+CPU = torch.device("cpu")
 WARM_UP_ROUNDS = 2
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-
-from benchmarks.interleaved import Bar, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
+from benchmarks.interleaved import CPU, Bar, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, channels_first, made_up_videos
 from benchmarks.reference import ReferenceNetwork, ReferenceTraining, plain_branches
 from nas_space.bad_input import run_command
 from nas_space.ms_tcn import MSTCN
 from nas_space.structure import Structure
+from trials.batches import Batch
 from trials.training import Training, TrainingSettings
 
 LENGTHS = (500, 1000, 1500, 2000, 3000, 4000, 5000, 6000)
@@ -20,11 +19,12 @@ def main() -> None:
     arguments = benchmark_parser("ragged_batch", main.__doc__, rounds=5).parse_args()
     videos = made_up_videos(LENGTHS)
     features, labels = channels_first(videos)
-    ours = Training(MSTCN(Structure.hand(), FEATURE_DIM, CLASSES), TrainingSettings(), torch.device("cpu"))
+    ours = Training(MSTCN(Structure.hand(), FEATURE_DIM, CLASSES), TrainingSettings(), CPU)
     ours.network.train()
     usual = ReferenceTraining(ReferenceNetwork(plain_branches(Structure.hand()), FEATURE_DIM, CLASSES))
     seconds = interleaved_seconds(
-        {"ours": lambda: ours.step(videos), "usual": lambda: usual.step(features, labels)}, arguments.rounds
+        {"ours": lambda: ours.step(Batch.of(videos, CPU)), "usual": lambda: usual.step(features, labels)},
+        arguments.rounds,
     )
     what = f"{sum(LENGTHS)} frames in {len(LENGTHS)} videos: reference / ours"
     print_findings([Finding(what, ratios(seconds["usual"], seconds["ours"]), Bar(">=", 3.0))])

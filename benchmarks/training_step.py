@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from benchmarks.interleaved import Bar, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
+from benchmarks.interleaved import CPU, Bar, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, made_up_videos
 from benchmarks.reference import BitDropout, ReferenceNetwork, ReferenceTraining
 from nas_space.bad_input import run_command
 from nas_space.ms_tcn import MSTCN
 from nas_space.structure import Structure
+from trials.batches import Batch
 from trials.training import Training, TrainingSettings
 
 FRAMES = 1000
@@ -21,7 +21,7 @@ def main() -> None:
     arguments = benchmark_parser("training_step", main.__doc__, rounds=40).parse_args()
     videos = made_up_videos([FRAMES])
     structure = Structure.hand()
-    ours = Training(MSTCN(structure, FEATURE_DIM, CLASSES), TrainingSettings(), torch.device("cpu"))
+    ours = Training(MSTCN(structure, FEATURE_DIM, CLASSES), TrainingSettings(), CPU)
     ours.network.train()
     plain = [[(dilation,) for dilation in stage] for stage in structure.stages()]
     usual = ReferenceTraining(ReferenceNetwork(plain, FEATURE_DIM, CLASSES))
@@ -29,7 +29,7 @@ def main() -> None:
     features, labels = [np.ascontiguousarray(video.features.T) for video in videos], [video.labels for video in videos]
     seconds = interleaved_seconds(
         {
-            "ours": lambda: ours.step(videos),
+            "ours": lambda: ours.step(Batch.of(videos, CPU)),
             "usual": lambda: usual.step(features, labels),
             "cheap": lambda: cheap.step(features, labels),
         },

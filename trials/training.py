@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from nas_space.bad_input import BadInput, KnownFailure
 from trials.adam import Adam
-from trials.batches import Batch
-from trials.dataset import Dataset, Video, common_frames
+from trials.batches import Batch, pack
+from trials.dataset import Dataset, common_frames
 from trials.feature_files import Features
 from trials.label_files import Labels
 from trials.loss import SMOOTHING_WEIGHT, SmoothingAverage, segmentation_loss
@@ -114,7 +114,7 @@ class Training:
         losses = []
         for start in range(0, len(order), size):
             names = [videos[index] for index in order[start : start + size]]
-            loss = self.step([dataset.load(name) for name in names])
+            loss = self.step(Batch.of([dataset.load(name) for name in names], self.device))
             if not np.isfinite(loss):
                 raise NonFiniteLoss(
                     f"the loss is {loss} in epoch {self.epoch + 1} on {', '.join(names)}: "
@@ -125,9 +125,8 @@ class Training:
         self.epoch += 1
         return float(np.mean(losses))
 
-    def step(self, videos: Sequence[Video]) -> float:
-        """One optimiser step on a batch of videos; returns the loss."""
-        batch = Batch.of(videos, self.device)
+    def step(self, batch: Batch) -> float:
+        """One optimiser step; returns the loss."""
         settings = self.settings
         with torch.autocast("cuda", torch.bfloat16, enabled=settings.precision == "bf16"):
             logits = self.network(batch.features, batch.offsets)
@@ -165,8 +164,7 @@ class Training:
 def predict(network: nn.Module, features: Features, device: torch.device) -> Tensor:
     """Class probabilities ``(frames, classes)`` of the last stage for one video's features ``(frames, channels)``."""
     network.eval()
-    writable = np.require(features, requirements="W")  # PyTorch has no read-only tensors
-    logits = network(torch.from_numpy(writable).to(device), (0, len(features)))
+    logits = network(pack([features]).to(device), (0, len(features)))
     return logits[-1].softmax(dim=-1).cpu()
 
 

@@ -17,6 +17,7 @@ from nas_space.bad_input import BadInput
 from nas_space.structure import Structure
 from tests.trials.conftest import TINY_STRUCTURE, equal_weights
 from trials import final_training
+from trials.batches import Batch
 from trials.checkpoint import load_checkpoint, versions
 from trials.data_arguments import Task
 from trials.dataset import Dataset
@@ -49,7 +50,7 @@ def stop_after(epochs: int, final: FinalTraining, output: Path, monkeypatch: pyt
 
     def stopping(self: Training, *arguments: Any) -> float:
         if self.epoch == epochs:
-            self.step([arguments[0].load(arguments[1][0])])
+            self.step(Batch.of([arguments[0].load(arguments[1][0])], CPU))
             raise KeyboardInterrupt
         return run_epoch(self, *arguments)
 

@@ -14,6 +14,7 @@ from nas_space.structure_files import read_structure, write_structure
 from tests.conftest import write_dataset
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, tree
 from trials import local_search
+from trials.batches import Batch
 from trials.checkpoint import versions
 from trials.local_search import main
 from trials.metrics import METRICS
@@ -56,10 +57,10 @@ def kill_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the process end after so many steps."""
     step, left = Training.step, iter(range(steps))
 
-    def counted(training: Training, videos: Any) -> float:
+    def counted(training: Training, batch: Batch) -> float:
         if next(left, None) is None:
             raise Kill
-        return step(training, videos)
+        return step(training, batch)
 
     monkeypatch.setattr(Training, "step", counted)
 

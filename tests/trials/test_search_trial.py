@@ -15,6 +15,7 @@ from nas_space.bad_input import BadInput
 from tests.conftest import write_dataset
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial, shell, tree
 from trials import search_trial, train, training
+from trials.batches import Batch
 from trials.dataset import Dataset
 from trials.metrics import METRICS
 from trials.search_trial import main
@@ -132,17 +133,17 @@ class Seen:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.trained: set[str] = set()
         self.scored: set[str] = set()
-        step, score = Training.step, training.score_network
+        of, score = Batch.of, training.score_network
 
-        def watched_step(training: Training, videos: Any) -> float:
+        def watched_batch(videos: Any, device: torch.device) -> Batch:
             self.trained |= {video.name for video in videos}
-            return step(training, videos)
+            return of(videos, device)
 
         def watched_score(network: Any, dataset: Dataset, videos: Any, *others: Any) -> dict[str, float]:
             self.scored |= set(videos)
             return score(network, dataset, videos, *others)
 
-        monkeypatch.setattr(Training, "step", watched_step)
+        monkeypatch.setattr(Batch, "of", watched_batch)
         monkeypatch.setattr(search_trial, "score_network", watched_score)
 
 

@@ -18,6 +18,7 @@ from nas_space.layers import DilatedResidualLayer
 from nas_space.ms_tcn import MSTCN
 from tests.conftest import write_dataset
 from tests.trials.conftest import TINY_STRUCTURE, equal_weights
+from trials.batches import Batch
 from trials.checkpoint import load_torch, save_torch
 from trials.dataset import Dataset, Video
 from trials.training import (
@@ -93,6 +94,7 @@ def test_every_video_is_trained_once_an_epoch_in_changing_order(
 
     training = start()
     monkeypatch.setattr(training, "step", step)
+    monkeypatch.setattr(Batch, "of", lambda videos, _: videos)
     videos = [f"p0{person}-{take}" for person in range(2) for take in (1, 2)][:3]
     for _ in range(10):
         training.run_epoch(dataset, videos)
@@ -133,7 +135,7 @@ def test_learning_rate_falls_to_a_tenth_after_each_decay_epoch(dataset: Dataset)
 def test_a_step_is_adam_on_the_loss(dataset: Dataset) -> None:
     training = start(learning_rate=1e-3)
     before = {name: value.clone() for name, value in training.network.state_dict().items()}
-    training.step([dataset.load("p00-1")])
+    training.step(Batch.of([dataset.load("p00-1")], CPU))
     for name, parameter in training.network.named_parameters():
         assert parameter.grad is not None
         moved = before[name] - parameter.detach()
@@ -248,11 +250,11 @@ def test_bf16_steps_keep_float32_weights(dataset: Dataset, monkeypatch: pytest.M
         if isinstance(module, DilatedResidualLayer):
             module.form = "padded"  # which bf16 takes, too, so that both drop the same elements
     training.network.register_forward_hook(lambda *call: seen.append(call[-1].dtype))
-    videos = [dataset.load("p00-1"), dataset.load("p00-2")]
+    batch = Batch.of([dataset.load("p00-1"), dataset.load("p00-2")], CPU)
     torch.manual_seed(0)
-    loss = training.step(videos)
+    loss = training.step(batch)
     torch.manual_seed(0)
-    assert loss == pytest.approx(exact.step(videos), rel=0.05)
+    assert loss == pytest.approx(exact.step(batch), rel=0.05)
     assert seen == [torch.bfloat16]
     assert {value.dtype for value in training.network.state_dict().values()} == {torch.float32}
 
