@@ -1,0 +1,62 @@
+"""Trials of a real NNI experiment, one after another, for benchmarks of whole trials."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from experiments.launch import free_port, running, watch
+from nas_space.atomic_file import write_json
+from nas_space.structure import Structure
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+def process_age() -> float:
+    """Seconds since this process was started, to a hundredth."""
+    ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+
+
+def write_row(folder: Path, row: dict[str, Any]) -> None:
+    """Leave what a trial has measured."""
+    write_json(folder / f"{os.environ['NNI_TRIAL_SEQ_ID']}.json", row)
+
+
+def trial_number() -> int:
+    """The number of this trial in its experiment, from 0."""
+    return int(os.environ["NNI_TRIAL_SEQ_ID"])
+
+
+def run_trials(command: str, count: int) -> list[dict[str, Any]]:
+    """Run so many trials of ``hand``; returns what each has left, in their order.
+
+    Args:
+        command: of a trial, which is given a folder for ``write_row`` as its last word.
+    """
+    with tempfile.TemporaryDirectory(prefix="real-trials-") as name:
+        folder = Path(name)
+        hand = Structure.hand().by_label()
+        space = {label: {"_type": "choice", "_value": [dilation]} for label, dilation in hand.items()}
+        config = {
+            "experimentName": "benchmark",
+            "trialCommand": f"{command} {folder}",
+            "trialCodeDirectory": str(REPOSITORY),
+            "trialConcurrency": 1,
+            "maxTrialNumber": count,
+            # Without a number that differs, NNI's tuners would take the second trial for a repetition and stop.
+            "searchSpace": {**space, "number": {"_type": "choice", "_value": list(range(count))}},
+            "tuner": {"name": "GridSearch"},
+            "trainingService": {"platform": "local"},
+        }
+        path = folder / "benchmark.yml"
+        path.write_text(yaml.safe_dump(config))
+        with running(["create", "--config", str(path)], free_port(), "nothing to go on with") as experiment:
+            watch(experiment, count)
+        return [json.loads((folder / f"{number}.json").read_text()) for number in range(count)]

@@ -1,0 +1,67 @@
+"""From the start of a trial's process to its first training step, against a bare ``import nni, torch``.
+
+Each trial of a real NNI experiment is the search's own up to that step; then it starts a bare import in a process of
+its own, to compare with. The first trial packs the feature cache and is not counted.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from benchmarks.interleaved import Bar, Finding, benchmark_parser, print_findings
+from benchmarks.real_trials import process_age, run_trials, write_row
+from nas_space.bad_input import run_command
+from trials import search_trial
+from trials.training import Training
+
+OPTIONS = "--split 1 --epochs 1 --batch-size 1 --device cpu --threads 1"
+
+
+class FirstStep(BaseException):
+    """A trial has come to its first training step; not an Exception, which it would report as a failure."""
+
+
+def trial() -> None:
+    """What NNI starts."""
+    sys.argv, folder = sys.argv[:1] + sys.argv[2:-1], Path(sys.argv[-1])
+
+    def first_step(*_: object) -> NoReturn:
+        raise FirstStep
+
+    Training.step = first_step  # type: ignore[assignment, method-assign]
+    try:
+        search_trial.main()
+    except FirstStep:
+        age, busy = process_age(), time.process_time()
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import nni, torch"], check=True)
+    bare = time.perf_counter() - started
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    write_row(folder, {"trial": age, "bare": bare, "busy": busy, "bare busy": usage.ru_utime + usage.ru_stime})
+
+
+def main() -> None:
+    """Measure how long a trial takes to its first training step, through NNI."""
+    parser = benchmark_parser("trial_start", main.__doc__, rounds=10)
+    parser.add_argument("--dataset", default="50salads_mid_svm", help="(default: %(default)s)")
+    parser.add_argument("--data-root", type=Path, required=True, help="folder of data sets")
+    arguments = parser.parse_args()
+    data = f"--dataset {arguments.dataset} --data-root {arguments.data_root.resolve()}"
+    _, *rows = run_trials(f"python3 -m benchmarks.trial_start trial {data} {OPTIONS}", arguments.rounds + 1)
+    print_findings(
+        [
+            Finding("start to first step, s", [row["trial"] for row in rows]),
+            Finding("bare import nni, torch, s", [row["bare"] for row in rows]),
+            Finding("the difference, s", [row["trial"] - row["bare"] for row in rows], Bar("<=", 0.3)),
+            Finding("the difference in seconds of the processor", [row["busy"] - row["bare busy"] for row in rows]),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    run_command(trial if sys.argv[1:2] == ["trial"] else main)

@@ -1,0 +1,70 @@
+"""A whole trial of a search, from the start of its process to its reported result, against the usual formulation.
+
+The trials of a real NNI experiment take turns: ours and the usual one, both of ``hand``, on the same videos, one a
+step, on one thread, and both judged after every epoch. The first of either are not counted: they find a cold cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.interleaved import Bar, Finding, benchmark_parser, print_findings, ratios
+from benchmarks.real_trials import process_age, run_trials, trial_number, write_row
+from nas_space.bad_input import run_command
+from trials import search_trial
+from trials.data_arguments import Task, held_out
+from trials.training_arguments import training_settings
+
+SPLIT = 1
+EPOCHS = 5
+
+
+def trial() -> None:
+    """What NNI starts: ours, or the usual one in every second trial."""
+    sys.argv, folder = sys.argv[:1] + sys.argv[2:-1], Path(sys.argv[-1])
+    if trial_number() % 2 == 0:
+        search_trial.main()
+    else:
+        arguments = search_trial.parse_arguments()
+        training_settings(arguments)
+        usual_trial(arguments)
+    write_row(folder, {"elapsed": process_age(), "processor": time.process_time()})
+
+
+def usual_trial(arguments: argparse.Namespace) -> None:
+    """The usual trial, on the videos of ours."""
+    from benchmarks.reference_trial import train_and_report
+
+    torch.manual_seed(arguments.seed)
+    dataset = Task.from_arguments(arguments).dataset
+    train_videos, judged = held_out(arguments, dataset.split(SPLIT)[0])
+    train_and_report(dataset.folder, train_videos, judged, arguments.epochs)
+
+
+def main() -> None:
+    """Measure trials of 5 epochs, ours and the usual ones, through NNI."""
+    parser = benchmark_parser("whole_trial", main.__doc__, rounds=5)
+    parser.add_argument("--dataset", default="50salads_mid_svm", help="(default: %(default)s)")
+    parser.add_argument("--data-root", type=Path, required=True, help="folder of data sets")
+    arguments = parser.parse_args()
+    data = f"--dataset {arguments.dataset} --data-root {arguments.data_root.resolve()} --split {SPLIT}"
+    options = f"--epochs {EPOCHS} --batch-size 1 --device cpu --threads 1"
+    rows = run_trials(f"python3 -m benchmarks.whole_trial trial {data} {options}", 2 * (arguments.rounds + 1))
+    ours, usual = rows[2::2], rows[3::2]
+    elapsed, processor = ([[row[kind] for row in side] for side in (usual, ours)] for kind in ("elapsed", "processor"))
+    print_findings(
+        [
+            Finding("our trial, s", elapsed[1]),
+            Finding("start to reported result: reference / ours", ratios(*elapsed), Bar(">=", 1.8)),
+            Finding("the same in seconds of the processor", ratios(*processor)),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    run_command(trial if sys.argv[1:2] == ["trial"] else main)
