@@ -20,10 +20,11 @@ from trials.checkpoint import versions
 from trials.data_arguments import add_dataset_arguments, add_holdout_arguments, split_number
 from trials.local_iteration import EPOCHS_PER_ITERATION, LocalSearch, add_local_arguments
 from trials.metrics import objective_value
-from trials.training import find_device
+from trials.training import find_device, telling_full_memory
 from trials.training_arguments import add_training_arguments
 
 
+@telling_full_memory()
 def main() -> None:
     """Refine every dilation of a structure; killed and started again with the same --output, it goes on."""
     parser = argparse.ArgumentParser(

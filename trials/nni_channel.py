@@ -16,10 +16,10 @@ from typing import Any
 import nni
 import nni.trial
 
-from nas_space.bad_input import BadInput
+from nas_space.bad_input import BadInput, KnownFailure
 from nas_space.local_http import NO_ANSWER, get_json
 from nas_space.trial_report import TrialReport
-from trials.training import NonFiniteLoss
+from trials.training import telling_full_memory
 
 LABEL = re.compile(r"s\d+l\d+")
 
@@ -130,8 +130,9 @@ class NniTrial:
     def reporting_failures(self) -> Iterator[None]:
         """Whatever goes wrong inside is told to the tuner before it is raised."""
         try:
-            yield
+            with telling_full_memory():
+                yield
         except Exception as fault:
-            expected = isinstance(fault, BadInput | NonFiniteLoss)
+            expected = isinstance(fault, BadInput | KnownFailure)
             self.report(failure=str(fault) if expected else f"{type(fault).__name__}: {fault}")
             raise

@@ -16,9 +16,10 @@ from trials.data_arguments import split_number
 from trials.dataset import Dataset, find_dataset
 from trials.feature_files import open_features, sample
 from trials.label_files import write_labels
-from trials.training import find_device, predict, repeat_frames
+from trials.training import find_device, predict, repeat_frames, telling_full_memory
 
 
+@telling_full_memory()
 def main() -> None:
     """Write the predicted class of every frame, one VIDEO.txt a video, of a split's test videos or a folder."""
     parser = argparse.ArgumentParser(

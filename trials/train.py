@@ -16,10 +16,11 @@ from trials.data_arguments import Task, add_dataset_arguments, add_holdout_argum
 from trials.final_training import FinalTraining
 from trials.metrics import METRICS
 from trials.table import metrics_table
-from trials.training import find_device
+from trials.training import find_device, telling_full_memory
 from trials.training_arguments import add_training_arguments, training_settings
 
 
+@telling_full_memory()
 def main() -> None:
     """Train one structure from scratch on a split (or on all), and score it once on the test videos."""
     parser = argparse.ArgumentParser(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -25,6 +26,28 @@ Precision = Literal["float32", "bf16"]
 
 class NonFiniteLoss(KnownFailure):
     """The loss became NaN or infinite: the training is worthless from here on."""
+
+
+class FullMemory(KnownFailure):
+    """The memory of a GPU is full."""
+
+
+@contextmanager
+def telling_full_memory() -> Iterator[None]:
+    """Say in one line what to do where the memory of a GPU is full.
+
+    Raises:
+        FullMemory: in the place of PyTorch's own exception.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as fault:
+        # What follows is about PyTorch's own book-keeping, and over several lines.
+        what = " ".join(str(fault).split(" Of the allocated memory")[0].split())
+        raise FullMemory(
+            "the GPU's memory is full; lower --batch-size, let fewer trials share a GPU (trialConcurrency), "
+            f"or use --device cpu: {what}"
+        ) from fault
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import nni
 import nni.trial
 import pytest
 
-from nas_space.bad_input import BadInput
+from nas_space.bad_input import BadInput, KnownFailure
 from nas_space.trial_report import TrialReport
 from trials import nni_channel
 from trials.nni_channel import NniTrial, own_parameters, share_of_cores
@@ -198,6 +198,7 @@ def test_report_names_the_trial_and_what_it_trained(reports: list[Any], added_by
     [
         (BadInput("x.npy: NaN"), "x.npy: NaN"),
         (NonFiniteLoss("the loss is nan"), "the loss is nan"),
+        (KnownFailure("it is known"), "it is known"),
         (RuntimeError("on fire"), "RuntimeError: on fire"),
         (KeyError("s1l0"), "KeyError: 's1l0'"),
     ],

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,13 @@ from nas_space.layers import DilatedResidualLayer
 from nas_space.ms_tcn import MSTCN
 from tests.conftest import write_dataset
 from tests.trials.conftest import TINY_STRUCTURE, equal_weights
+from trials import local_search, train
+from trials import predict as predict_command
 from trials.batches import Batch
 from trials.checkpoint import load_torch, save_torch
 from trials.dataset import Dataset, Video
 from trials.training import (
+    FullMemory,
     NonFiniteLoss,
     Training,
     TrainingSettings,
@@ -304,3 +308,15 @@ def test_background_of_scores_is_by_name(dataset: Dataset) -> None:
     every = [score_network(network, dataset, videos, background, CPU) for background in ((), dataset.classes)]
     assert every[1]["acc"] == every[0]["acc"]
     assert {every[1][name] for name in ("edit", "f1@10", "f1@25", "f1@50")} == {100.0}
+
+
+@pytest.mark.parametrize("main", [train.main, local_search.main, predict_command.main])
+def test_every_command_says_what_to_do_about_a_full_gpu(
+    main: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", full)
+    with pytest.raises(FullMemory, match=r"^the GPU's memory is full; lower --batch-size, .*: CUDA out of memory\.$"):
+        main()
