@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
 from tqdm import tqdm
 
+from experiments.config_file import class_arguments, read_config
+from experiments.gpus import read_machine
 from experiments.nni_experiment import Experiment, start
+from experiments.preflight import preflight
 from nas_space.bad_input import BadInput, KnownFailure, run_command
 from strategies.data_check import failed_check
 
@@ -104,26 +106,6 @@ def require_check(command: Any) -> None:
         raise BadInput(summary.removeprefix("error: "))
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """The content of an experiment's YAML file. Raises BadInput where there is none, or it is damaged."""
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise BadInput(f"{path}: cannot be read: {fault.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
-        raise BadInput(f"{path}: not a YAML file: {str(fault).splitlines()[0]}") from None
-    if not isinstance(config, dict):
-        raise BadInput(f"{path}: not the YAML file of an experiment")
-    return config
-
-
-def class_arguments(config: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of the tuner that a configuration names."""
-    tuner = config.get("tuner")
-    arguments = tuner.get("classArgs") if isinstance(tuner, dict) else None
-    return arguments if isinstance(arguments, dict) else {}
-
-
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.socket() as probe:
@@ -148,6 +130,7 @@ def main() -> None:
     if arguments.config is not None:
         config = read_config(arguments.config)
         tuner = class_arguments(config)
+        preflight(config, arguments.config.parent, arguments.config, read_machine())
         total = tuner.get("budget") or config.get("maxTrialNumber")
         require_check(tuner.get("check_command"))
         action = ["create", "--config", str(arguments.config)]
@@ -156,6 +139,7 @@ def main() -> None:
         if experiment.is_managed():
             raise BadInput(f"experiment {experiment.id} is still running; 'nnictl stop {experiment.id}' ends it")
         experiment.stop()
+        preflight(experiment.settings(), Path(), f"experiment {experiment.id}", read_machine())
         action = ["resume", arguments.resume]
     port = arguments.port or free_port()
     go_on = "python -m experiments.launch --resume {id}"

@@ -20,9 +20,11 @@ import yaml
 from analysis.export import export
 from analysis.final import aggregate, final_table, read_runs
 from analysis.history import find_experiment, read_history
+from experiments.gpus import read_machine
 from experiments.launch import free_port, require_check, running, watch
 from experiments.nni_experiment import Experiment
-from experiments.plan import PHASES, Step, make_plan
+from experiments.plan import FOLDER, PHASES, Step, make_plan
+from experiments.preflight import preflight
 from nas_space.atomic_file import write_json, write_text
 from nas_space.bad_input import BadInput, KnownFailure, run_command
 from trials.data_arguments import split_number
@@ -196,6 +198,11 @@ def main() -> None:
         return
     settings = {"dataset": arguments.dataset, "template": template, "splits": splits, "seeds": arguments.seeds}
     run = Run(folder, {**settings, "phases": phases})
+    # All of them now, so that no search is made for a final training that cannot start.
+    machine = read_machine()
+    for step in steps:
+        if not run.step(step.name).get("done"):
+            preflight(step.config, FOLDER, f"experiments/{template}_{step.phase}.yml", machine)
     with run.locked():
         for step in steps:
             do_step(run, step)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from experiments.launch import class_arguments, read_config
+from experiments.config_file import class_arguments, read_config
 from nas_space.bad_input import BadInput
 
 Phase = Literal["global", "local", "final"]

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 import yaml
 
-from experiments.launch import class_arguments
+from experiments.config_file import class_arguments
 from experiments.plan import FOLDER, Phase, make_plan, with_options
 from nas_space.bad_input import BadInput
 
