@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from trials.dataset import Video
+from trials.feature_cache import ALIGNMENT
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,11 @@ class Batch:
 
 
 def pack(arrays: Sequence[npt.NDArray[Any]]) -> Tensor:
-    """One array after another, where PyTorch aligns its own: matrix products of others differ in the last bit."""
-    of_same_type = torch.from_numpy(np.empty(0, arrays[0].dtype))
-    packed = of_same_type.new_empty(sum(map(len, arrays)), *arrays[0].shape[1:])
+    """One array after another. A single one that lies where PyTorch would put it is not copied."""
+    first = arrays[0]
+    if len(arrays) == 1 and first.flags.c_contiguous and first.flags.writeable and first.ctypes.data % ALIGNMENT == 0:
+        return torch.from_numpy(first)
+    of_same_type = torch.from_numpy(np.empty(0, first.dtype))
+    packed = of_same_type.new_empty(sum(map(len, arrays)), *first.shape[1:])
     np.concatenate(arrays, out=packed.numpy())
     return packed

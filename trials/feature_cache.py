@@ -2,6 +2,8 @@
 
     NAME-everyN-DTYPE-KEY.features      (frames, channels) of one video after another, then the index of the videos
 
+Each video begins at a multiple of 64 bytes, so that what is mapped can be used without being copied.
+
 KEY is of the folder of the feature files and of how they are read, so other settings never share a file. The index has
 size and time of change of each feature file: one that changed is noticed, and all is packed anew. (To compare contents
 would take as long as to read the files.) The file holds every video that any split names and that can be read, so that
@@ -40,8 +42,10 @@ from nas_space.atomic_file import remove_leftovers, write_atomically
 from nas_space.bad_input import BadInput
 from trials.feature_files import FeatureFiles, FeatureType, open_features
 
-FORMAT = 1
+FORMAT = 2
 """To be raised with every change of the packed file."""
+ALIGNMENT = 64
+"""Bytes: PyTorch's tensors begin at a multiple of it. Products of matrices elsewhere may differ in the last bit."""
 END = struct.Struct("<QI")
 """The last bytes: length and checksum of the index before them."""
 ANOTHER_WAY = "name another folder with --cache DIR or $G2L_CACHE, or read the files directly with --no-cache"
@@ -168,6 +172,7 @@ class FeatureCache:
                 continue
             frames, channels = features.shape
             checksum = zlib.crc32(features.data)
+            file.write(bytes(-file.tell() % ALIGNMENT))
             entries[video] = Entry(*fingerprint, full_frames, file.tell(), frames, channels, checksum)
             file.write(features.data)
         index = json.dumps(entries).encode()
@@ -208,12 +213,12 @@ class PackedFeatures:
         self._intact: set[str] = set()
 
     def rows(self, video: str) -> npt.NDArray[np.floating]:
-        """(frames, channels): the features of a video, mapped; the map ends with the array."""
+        """(frames, channels): the features of a video, mapped; what is written to them does not reach the file."""
         entry = self.videos[video]
         values = entry.frames * entry.channels
         before = entry.start % mmap.ALLOCATIONGRANULARITY
         size = before + values * self.dtype.itemsize
-        pages = mmap.mmap(self.file, size, access=mmap.ACCESS_READ, offset=entry.start - before)
+        pages = mmap.mmap(self.file, size, access=mmap.ACCESS_COPY, offset=entry.start - before)
         return np.frombuffer(pages, self.dtype, values, before).reshape(entry.frames, entry.channels)
 
     def is_intact(self, video: str) -> bool:
