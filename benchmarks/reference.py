@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_space.packed_residual import draw_keep
+from nas_space.packed_residual import draw_factors
 from nas_space.structure import Structure
 from trials.feature_files import Features
 from trials.label_files import Labels
@@ -43,7 +43,7 @@ class BitDropout(nn.Module):
 
     def forward(self, padded: Tensor) -> Tensor:
         """Any shape -> the same shape."""
-        return padded * draw_keep(padded, 0.5).mul_(2) if self.training else padded
+        return padded * draw_factors(padded, 0.5) if self.training else padded
 
 
 class ReferenceLayer(nn.Module):

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.packed_branches import ActivatedBranchedResidual, BranchedResidual
-from nas_space.packed_residual import PlainResidual, draw_keep
+from nas_space.packed_residual import PlainResidual, draw_factors
 
 
 class PointwiseConv(nn.Conv1d):
@@ -136,9 +136,9 @@ class DilatedResidualLayer(nn.Module):
 
     def _packed(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
         conv, pointwise = self.conv_dilated, self.conv_1x1
-        keep = draw_keep(frames, self.dropout.p) if self.training and self.dropout.p > 0 else None
+        factors = draw_factors(frames, self.dropout.p) if self.training and self.dropout.p > 0 else None
         rest = (pointwise.weight, pointwise.bias)
-        last = (offsets, keep, 1 / (1 - self.dropout.p) if self.dropout.p < 1 else 0.0)
+        last = (offsets, factors)
         if isinstance(conv, BranchedConv):
             inputs = (frames, conv.weight, conv.bias, conv.probabilities(), *rest, conv.branches, *last)
             if conv.inner_activation:

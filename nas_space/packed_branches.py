@@ -31,8 +31,7 @@ class BranchedResidual(torch.autograd.Function):
         bias_1x1: Tensor,
         dilations: Sequence[int],
         offsets: Offsets,
-        keep: Tensor | None,
-        scale: float,
+        factors: Tensor | None,
     ) -> Tensor:
         """``probabilities`` (branches,) and ``dilations`` (branches,); the others as in ``PlainResidual``."""
         centre = weight.shape[2] // 2
@@ -47,16 +46,16 @@ class BranchedResidual(torch.autograd.Function):
                 hidden.addmm_(mixture, matrix.t())
                 mixtures.append(mixture)
         hidden.relu_()
-        ctx.save_for_backward(frames, hidden, weight, bias, weight_1x1, keep, *mixtures)
-        ctx.dilations, ctx.shares, ctx.offsets, ctx.scale = tuple(dilations), shares, offsets, scale
-        return add_residual(frames, hidden, weight_1x1, bias_1x1, keep, scale)
+        ctx.save_for_backward(frames, hidden, weight, bias, weight_1x1, factors, *mixtures)
+        ctx.dilations, ctx.shares, ctx.offsets = tuple(dilations), shares, offsets
+        return add_residual(frames, hidden, weight_1x1, bias_1x1, factors)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of frames, weight, bias, probabilities, weight_1x1 and bias_1x1."""
-        frames, hidden, weight, bias, weight_1x1, keep, *mixtures = ctx.saved_tensors
-        of_hidden, of_weight_1x1, of_bias_1x1 = through_1x1(gradient, hidden, weight_1x1, keep, ctx.scale)
+        frames, hidden, weight, bias, weight_1x1, factors, *mixtures = ctx.saved_tensors
+        of_hidden, of_weight_1x1, of_bias_1x1 = through_1x1(gradient, hidden, weight_1x1, factors)
         of_sum = through_relu(of_hidden, hidden)
         centre, whole = weight.shape[2] // 2, sum(ctx.shares)
         of_weight, of_bias = torch.zeros_like(weight), of_sum.sum(0)
@@ -73,7 +72,7 @@ class BranchedResidual(torch.autograd.Function):
                 of_shares[branch] += _dot(of_mixture[rows], frames[sources])
                 of_frames[sources].add_(of_mixture[rows], alpha=ctx.shares[branch])
         of_probabilities = gradient.new_tensor(of_shares)
-        return (of_frames, of_weight, of_bias.mul_(whole), of_probabilities, of_weight_1x1, of_bias_1x1) + (None,) * 4
+        return (of_frames, of_weight, of_bias.mul_(whole), of_probabilities, of_weight_1x1, of_bias_1x1) + (None,) * 3
 
 
 class ActivatedBranchedResidual(torch.autograd.Function):
@@ -90,8 +89,7 @@ class ActivatedBranchedResidual(torch.autograd.Function):
         bias_1x1: Tensor,
         dilations: Sequence[int],
         offsets: Offsets,
-        keep: Tensor | None,
-        scale: float,
+        factors: Tensor | None,
     ) -> Tensor:
         """All as in ``BranchedResidual``."""
         centre = weight.shape[2] // 2
@@ -105,16 +103,16 @@ class ActivatedBranchedResidual(torch.autograd.Function):
         hidden = torch.zeros_like(middle)
         for output, share in zip(branches, shares, strict=True):
             hidden.add_(output.relu_(), alpha=share)
-        ctx.save_for_backward(frames, hidden, weight, weight_1x1, keep, *branches)
-        ctx.dilations, ctx.shares, ctx.offsets, ctx.scale = tuple(dilations), shares, offsets, scale
-        return add_residual(frames, hidden, weight_1x1, bias_1x1, keep, scale)
+        ctx.save_for_backward(frames, hidden, weight, weight_1x1, factors, *branches)
+        ctx.dilations, ctx.shares, ctx.offsets = tuple(dilations), shares, offsets
+        return add_residual(frames, hidden, weight_1x1, bias_1x1, factors)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of frames, weight, bias, probabilities, weight_1x1 and bias_1x1."""
-        frames, hidden, weight, weight_1x1, keep, *branches = ctx.saved_tensors
-        of_hidden, of_weight_1x1, of_bias_1x1 = through_1x1(gradient, hidden, weight_1x1, keep, ctx.scale)
+        frames, hidden, weight, weight_1x1, factors, *branches = ctx.saved_tensors
+        of_hidden, of_weight_1x1, of_bias_1x1 = through_1x1(gradient, hidden, weight_1x1, factors)
         of_probabilities = gradient.new_tensor([_dot(of_hidden, branch) for branch in branches])
         of_branches = [
             through_relu(of_hidden * share, branch) for branch, share in zip(branches, ctx.shares, strict=True)
@@ -129,7 +127,7 @@ class ActivatedBranchedResidual(torch.autograd.Function):
             of_frames.addmm_(of_product, matrix)
             of_matrix.addmm_(of_product.t(), frames)
         of_bias = of_middle.sum(0)
-        return (of_frames, of_weight, of_bias, of_probabilities, of_weight_1x1, of_bias_1x1) + (None,) * 4
+        return (of_frames, of_weight, of_bias, of_probabilities, of_weight_1x1, of_bias_1x1) + (None,) * 3
 
 
 def _branch_rows(dilations: Sequence[int], steps: int, offsets: Offsets) -> Iterator[tuple[int, slice, slice]]:

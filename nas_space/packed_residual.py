@@ -13,22 +13,24 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 Offsets = Sequence[int]
 
 
-def draw_keep(frames: Tensor, dropout: float) -> Tensor:
-    """Which elements dropout keeps, as uint8 of the shape of ``frames``; drawn from torch's global generator.
+def draw_factors(frames: Tensor, dropout: float) -> Tensor:
+    """What dropout multiplies each element of ``frames`` by, 0 or 1 / (1 - dropout); from torch's global generator.
 
-    For a probability of 0.5 each of the generator's words makes 64 elements: ``bernoulli_`` draws a word for each, and
-    would take a fifth of a training step.
+    For a probability of 0.5 they are uint8, and each of the generator's words makes 64 of them: ``bernoulli_`` draws a
+    word for each, and would take a fifth of a training step.
     """
     if dropout != 0.5:
-        return torch.empty_like(frames, dtype=torch.uint8).bernoulli_(1 - dropout)
+        return F.dropout(torch.ones_like(frames), dropout)
     words = torch.empty(-(-frames.numel() // 64), dtype=torch.int64).random_(-(2**63), None)
     bits = np.unpackbits(words.view(torch.uint8).numpy(), count=frames.numel())
+    bits <<= 1
     return torch.from_numpy(bits).view(frames.shape)
 
 
@@ -43,7 +45,7 @@ def shifted_rows(offsets: Offsets, shift: int) -> Iterator[tuple[slice, slice]]:
 
 
 class PlainResidual(torch.autograd.Function):
-    """x + keep * scale * (W2 relu(conv(x; dilation)) + b2) for frames x ``(frames, channels)``."""
+    """x + factors * (W2 relu(conv(x; dilation)) + b2) for frames x ``(frames, channels)``."""
 
     @staticmethod
     def forward(
@@ -55,61 +57,63 @@ class PlainResidual(torch.autograd.Function):
         bias_1x1: Tensor,
         dilation: int,
         offsets: Offsets,
-        keep: Tensor | None,
-        scale: float,
+        factors: Tensor | None,
     ) -> Tensor:
-        """``weight`` (out, in, kernel) and ``weight_1x1`` (out, in, 1) as nn.Conv1d keeps them; see ``draw_keep``."""
+        """``weight`` (out, in, kernel) and ``weight_1x1`` (out, in, 1) as nn.Conv1d keeps them.
+
+        ``factors``: see ``draw_factors``; None: no dropout.
+        """
         centre = weight.shape[2] // 2
+        ctx.shifts = [
+            (tap, rows, sources)
+            for tap in range(weight.shape[2])
+            if tap != centre
+            for rows, sources in shifted_rows(offsets, (tap - centre) * dilation)
+        ]
         taps = weight.unbind(2)
         hidden = torch.addmm(bias, frames, taps[centre].t())
-        for tap, matrix in enumerate(taps):
-            if tap != centre:
-                for rows, sources in shifted_rows(offsets, (tap - centre) * dilation):
-                    hidden[rows].addmm_(frames[sources], matrix.t())
+        for tap, rows, sources in ctx.shifts:
+            hidden[rows].addmm_(frames[sources], taps[tap].t())
         hidden.relu_()
-        ctx.save_for_backward(frames, hidden, weight, weight_1x1, keep)
-        ctx.dilation, ctx.offsets, ctx.scale = dilation, offsets, scale
-        return add_residual(frames, hidden, weight_1x1, bias_1x1, keep, scale)
+        ctx.save_for_backward(frames, hidden, weight, weight_1x1, factors)
+        return add_residual(frames, hidden, weight_1x1, bias_1x1, factors)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of frames, weight, bias, weight_1x1 and bias_1x1."""
-        frames, hidden, weight, weight_1x1, keep = ctx.saved_tensors
-        of_hidden, of_weight_1x1, of_bias_1x1 = through_1x1(gradient, hidden, weight_1x1, keep, ctx.scale)
+        frames, hidden, weight, weight_1x1, factors = ctx.saved_tensors
+        of_hidden, of_weight_1x1, of_bias_1x1 = through_1x1(gradient, hidden, weight_1x1, factors)
         of_sum = through_relu(of_hidden, hidden)
         centre = weight.shape[2] // 2
         of_weight = torch.zeros_like(weight)
         taps, of_taps = weight.unbind(2), of_weight.unbind(2)
         of_frames = torch.addmm(gradient, of_sum, taps[centre])
         of_taps[centre].addmm_(of_sum.t(), frames)
-        for tap, (matrix, of_matrix) in enumerate(zip(taps, of_taps, strict=True)):
-            if tap != centre:
-                for rows, sources in shifted_rows(ctx.offsets, (tap - centre) * ctx.dilation):
-                    of_frames[sources].addmm_(of_sum[rows], matrix)
-                    of_matrix.addmm_(of_sum[rows].t(), frames[sources])
-        return of_frames, of_weight, of_sum.sum(0), of_weight_1x1, of_bias_1x1, None, None, None, None
+        for tap, rows, sources in ctx.shifts:
+            of_rows = of_sum[rows]
+            of_frames[sources].addmm_(of_rows, taps[tap])
+            of_taps[tap].addmm_(of_rows.t(), frames[sources])
+        return of_frames, of_weight, of_sum.sum(0), of_weight_1x1, of_bias_1x1, None, None, None
 
 
 def add_residual(
-    frames: Tensor, hidden: Tensor, weight_1x1: Tensor, bias_1x1: Tensor, keep: Tensor | None, scale: float
+    frames: Tensor, hidden: Tensor, weight_1x1: Tensor, bias_1x1: Tensor, factors: Tensor | None
 ) -> Tensor:
-    """The end of a layer: x + keep * scale * (W2 hidden + b2)."""
-    change = torch.addmm(bias_1x1, hidden, weight_1x1[:, :, 0].t())
-    if keep is None:
-        return change.add_(frames)
-    return torch.add(frames, change.mul_(keep), alpha=scale, out=change)
+    """The end of a layer: x + factors * (W2 hidden + b2)."""
+    change = torch.addmm(bias_1x1, hidden, weight_1x1.squeeze(2).t())
+    if factors is not None:
+        change.mul_(factors)
+    return change.add_(frames)
 
 
 def through_1x1(
-    gradient: Tensor, hidden: Tensor, weight_1x1: Tensor, keep: Tensor | None, scale: float
+    gradient: Tensor, hidden: Tensor, weight_1x1: Tensor, factors: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of what goes into the 1x1 convolution, of its weight and of its bias."""
-    of_change = gradient if keep is None else gradient * keep
-    scale = 1.0 if keep is None else scale
-    of_hidden = of_change.mm(weight_1x1[:, :, 0] * scale)
-    of_weight = of_change.t().mm(hidden).mul_(scale).unsqueeze(2)
-    return of_hidden, of_weight, of_change.sum(0).mul_(scale)
+    of_change = gradient if factors is None else gradient * factors
+    of_hidden = of_change.mm(weight_1x1.squeeze(2))
+    return of_hidden, of_change.t().mm(hidden).unsqueeze(2), of_change.sum(0)
 
 
 def through_relu(of_result: Tensor, result: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nas_space.layers import BranchedConv, DilatedResidualLayer, Form
-from nas_space.packed_residual import draw_keep, shifted_rows
+from nas_space.packed_residual import draw_factors, shifted_rows
 
 CHANNELS = 4
 FORMS: tuple[Form, ...] = ("packed", "padded")
@@ -102,8 +102,9 @@ def test_dropout_of_everything_leaves_the_input(form: Form) -> None:
 
 def test_dropped_bits_are_fair_and_independent_of_their_place() -> None:
     torch.manual_seed(0)
-    keep = draw_keep(torch.empty(100_000, 64), 0.5).double()
-    assert set(keep.unique().tolist()) == {0.0, 1.0}
+    factors = draw_factors(torch.empty(100_000, 64), 0.5).double()
+    assert set(factors.unique().tolist()) == {0.0, 2.0}
+    keep = factors / 2
     # Of 6.4 million bits in all 0.5 +- 0.0008, of 100,000 of each channel 0.5 +- 0.0064 (four standard deviations).
     assert keep.mean().item() == pytest.approx(0.5, abs=0.0008)
     assert (keep.mean(dim=0) - 0.5).abs().max().item() < 0.0064
@@ -114,9 +115,9 @@ def test_dropped_bits_are_fair_and_independent_of_their_place() -> None:
 def test_the_dropped_bits_are_those_of_the_generators_words() -> None:
     torch.manual_seed(0)
     (word,) = torch.empty(1, dtype=torch.int64).random_(-(2**63), None).tolist()
-    bits = [int(bit) for octet in word.to_bytes(8, "little", signed=True) for bit in f"{octet:08b}"]
+    factors = [2 * int(bit) for octet in word.to_bytes(8, "little", signed=True) for bit in f"{octet:08b}"]
     torch.manual_seed(0)
-    assert draw_keep(torch.empty(3, 5), 0.5).flatten().tolist() == bits[:15]
+    assert draw_factors(torch.empty(3, 5), 0.5).flatten().tolist() == factors[:15]
 
 
 @pytest.mark.parametrize(
