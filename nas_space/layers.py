@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.packed_branches import ActivatedBranchedResidual, BranchedResidual
-from nas_space.packed_residual import PlainResidual, draw_factors
+from nas_space.packed_residual import PlainResiduals, draw_factors
 
 
 class PointwiseConv(nn.Conv1d):
@@ -128,20 +128,43 @@ class DilatedResidualLayer(nn.Module):
 
     def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
         """``(frames, channels)`` -> ``(frames, channels)``."""
-        on_cpu = frames.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-        if self.form == "packed" or (self.form == "auto" and on_cpu):
-            return self._packed(frames, offsets)
-        hidden = F.relu(self.conv_dilated(frames, offsets))
-        return frames + self.dropout(self.conv_1x1(hidden))
-
-    def _packed(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
+        if not self.is_packed(frames):
+            hidden = F.relu(self.conv_dilated(frames, offsets))
+            return frames + self.dropout(self.conv_1x1(hidden))
         conv, pointwise = self.conv_dilated, self.conv_1x1
+        if not isinstance(conv, BranchedConv):
+            return plain_packed_layers([self], frames, offsets)
         factors = draw_factors(frames, self.dropout.p) if self.training and self.dropout.p > 0 else None
-        rest = (pointwise.weight, pointwise.bias)
-        last = (offsets, factors)
-        if isinstance(conv, BranchedConv):
-            inputs = (frames, conv.weight, conv.bias, conv.probabilities(), *rest, conv.branches, *last)
-            if conv.inner_activation:
-                return ActivatedBranchedResidual.apply(*inputs)
-            return BranchedResidual.apply(*inputs)
-        return PlainResidual.apply(frames, conv.weight, conv.bias, *rest, conv.dilation[0], *last)
+        parameters = (conv.weight, conv.bias, conv.probabilities(), pointwise.weight, pointwise.bias)
+        if conv.inner_activation:
+            return ActivatedBranchedResidual.apply(frames, *parameters, conv.branches, offsets, factors)
+        return BranchedResidual.apply(frames, *parameters, conv.branches, offsets, factors)
+
+    def is_packed(self, frames: Tensor) -> bool:
+        """Whether this layer takes its packed form for these frames."""
+        on_cpu = frames.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+        return self.form == "packed" or (self.form == "auto" and on_cpu)
+
+
+def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
+    """Layers of one dropout, one after another: ``(frames, channels)`` -> ``(frames, channels)``."""
+    if all(layer.is_packed(frames) and not isinstance(layer.conv_dilated, BranchedConv) for layer in layers):
+        return plain_packed_layers(layers, frames, offsets)
+    for layer in layers:
+        frames = layer(frames, offsets)
+    return frames
+
+
+def plain_packed_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
+    """``residual_layers`` in one step, where all have the packed form and no branches."""
+    dropout = layers[0].dropout
+    drawn = dropout.training and dropout.p > 0
+    factors = draw_factors(frames.expand(len(layers), *frames.shape), dropout.p) if drawn else None
+    dilations = [layer.conv_dilated.dilation[0] for layer in layers]
+    parameters = [
+        parameter
+        for layer in layers
+        for conv in (layer.conv_dilated, layer.conv_1x1)
+        for parameter in (conv.weight, conv.bias)
+    ]
+    return PlainResiduals.apply(frames, offsets, dilations, factors, *parameters)

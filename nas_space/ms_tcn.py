@@ -6,13 +6,14 @@ The state dict has the keys and shapes of the usual nn.Conv1d implementation, so
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.branches import Branching
-from nas_space.layers import BranchedConv, DilatedConv, DilatedResidualLayer, PointwiseConv
+from nas_space.layers import BranchedConv, DilatedConv, DilatedResidualLayer, PointwiseConv, residual_layers
 from nas_space.structure import Structure
 
 
@@ -31,10 +32,8 @@ class Stage(nn.Module):
 
     def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
         """``(frames, in_channels)`` -> logits ``(frames, classes)``."""
-        hidden = self.conv_1x1(frames)
-        for layer in self.layers:
-            hidden = layer(hidden, offsets)
-        return self.conv_out(hidden)
+        layers = cast(Sequence[DilatedResidualLayer], self.layers)
+        return self.conv_out(residual_layers(layers, self.conv_1x1(frames), offsets))
 
 
 class MSTCN(nn.Module):

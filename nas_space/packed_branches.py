@@ -18,7 +18,7 @@ from nas_space.packed_residual import Offsets, add_residual, shifted_rows, throu
 
 
 class BranchedResidual(torch.autograd.Function):
-    """As ``PlainResidual``, with the sum of branches sum_i p_i conv(x; d_i) for the convolution."""
+    """As one layer of ``PlainResiduals``, with the sum of branches sum_i p_i conv(x; d_i) for the convolution."""
 
     @staticmethod
     def forward(
@@ -33,7 +33,7 @@ class BranchedResidual(torch.autograd.Function):
         offsets: Offsets,
         factors: Tensor | None,
     ) -> Tensor:
-        """``probabilities`` (branches,) and ``dilations`` (branches,); the others as in ``PlainResidual``."""
+        """``probabilities`` (branches,) and ``dilations`` (branches,); the others as in ``PlainResiduals``."""
         centre = weight.shape[2] // 2
         shares, taps = probabilities.tolist(), weight.unbind(2)
         hidden = torch.addmm(bias, frames, taps[centre].t()).mul_(sum(shares))

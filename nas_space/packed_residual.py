@@ -1,4 +1,4 @@
-"""The dilated residual layer over packed frames, written for a CPU: no padding, no copies, few passes over memory.
+"""Dilated residual layers over packed frames, written for a CPU: no padding, no copies, few passes over memory.
 
 x -> x + dropout(W2 relu(conv(x)) + b2) is one step for autograd, with a backward pass written out here. Each tap of
 the convolution is one matrix product between shifted views of the packed frames. Derivatives of derivatives are refused
@@ -44,57 +44,78 @@ def shifted_rows(offsets: Offsets, shift: int) -> Iterator[tuple[slice, slice]]:
             )
 
 
-class PlainResidual(torch.autograd.Function):
-    """x + factors * (W2 relu(conv(x; dilation)) + b2) for frames x ``(frames, channels)``."""
+class PlainResiduals(torch.autograd.Function):
+    """Layers one after another, each x -> x + factors * (W2 relu(conv(x; dilation)) + b2).
+
+    All of them are one step for autograd, because for short videos each step costs as much as its matrix products.
+    """
 
     @staticmethod
     def forward(
         ctx: Any,
         frames: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        weight_1x1: Tensor,
-        bias_1x1: Tensor,
-        dilation: int,
         offsets: Offsets,
+        dilations: Sequence[int],
         factors: Tensor | None,
+        *parameters: Tensor,
     ) -> Tensor:
-        """``weight`` (out, in, kernel) and ``weight_1x1`` (out, in, 1) as nn.Conv1d keeps them.
+        """``(frames, channels)`` -> the same shape.
 
-        ``factors``: see ``draw_factors``; None: no dropout.
+        ``factors`` (layers, frames, channels): see ``draw_factors``; None: no dropout. ``parameters``: of each layer
+        weight (out, in, kernel), bias, weight_1x1 (out, in, 1) and bias_1x1, as nn.Conv1d keeps them.
         """
-        centre = weight.shape[2] // 2
-        ctx.shifts = [
-            (tap, rows, sources)
-            for tap in range(weight.shape[2])
-            if tap != centre
-            for rows, sources in shifted_rows(offsets, (tap - centre) * dilation)
-        ]
-        taps = weight.unbind(2)
-        hidden = torch.addmm(bias, frames, taps[centre].t())
-        for tap, rows, sources in ctx.shifts:
-            hidden[rows].addmm_(frames[sources], taps[tap].t())
-        hidden.relu_()
-        ctx.save_for_backward(frames, hidden, weight, weight_1x1, factors)
-        return add_residual(frames, hidden, weight_1x1, bias_1x1, factors)
+        ctx.shifts, activations = [], []
+        for layer, (dilation, of_layer) in enumerate(zip(dilations, _by_layer(parameters), strict=True)):
+            weight, bias, weight_1x1, bias_1x1 = of_layer
+            centre = weight.shape[2] // 2
+            shifts = [
+                (tap, rows, sources)
+                for tap in range(weight.shape[2])
+                if tap != centre
+                for rows, sources in shifted_rows(offsets, (tap - centre) * dilation)
+            ]
+            taps = weight.unbind(2)
+            hidden = torch.addmm(bias, frames, taps[centre].t())
+            for tap, rows, sources in shifts:
+                hidden[rows].addmm_(frames[sources], taps[tap].t())
+            hidden.relu_()
+            ctx.shifts.append(shifts)
+            activations += [frames, hidden]
+            frames = add_residual(frames, hidden, weight_1x1, bias_1x1, None if factors is None else factors[layer])
+        ctx.save_for_backward(factors, *activations, *parameters)
+        return frames
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of frames, weight, bias, weight_1x1 and bias_1x1."""
-        frames, hidden, weight, weight_1x1, factors = ctx.saved_tensors
-        of_hidden, of_weight_1x1, of_bias_1x1 = through_1x1(gradient, hidden, weight_1x1, factors)
-        of_sum = through_relu(of_hidden, hidden)
-        centre = weight.shape[2] // 2
-        of_weight = torch.zeros_like(weight)
-        taps, of_taps = weight.unbind(2), of_weight.unbind(2)
-        of_frames = torch.addmm(gradient, of_sum, taps[centre])
-        of_taps[centre].addmm_(of_sum.t(), frames)
-        for tap, rows, sources in ctx.shifts:
-            of_rows = of_sum[rows]
-            of_frames[sources].addmm_(of_rows, taps[tap])
-            of_taps[tap].addmm_(of_rows.t(), frames[sources])
-        return of_frames, of_weight, of_sum.sum(0), of_weight_1x1, of_bias_1x1, None, None, None
+        """Gradients of frames and of the parameters."""
+        factors, *saved = ctx.saved_tensors
+        layers = len(ctx.shifts)
+        parameters = list(_by_layer(saved[2 * layers :]))
+        of_parameters: list[Tensor] = []
+        for layer in reversed(range(layers)):
+            frames, hidden = saved[2 * layer : 2 * layer + 2]
+            weight, _, weight_1x1, _ = parameters[layer]
+            of_hidden, of_weight_1x1, of_bias_1x1 = through_1x1(
+                gradient, hidden, weight_1x1, None if factors is None else factors[layer]
+            )
+            of_sum = through_relu(of_hidden, hidden)
+            centre = weight.shape[2] // 2
+            of_weight = torch.zeros_like(weight)
+            taps, of_taps = weight.unbind(2), of_weight.unbind(2)
+            gradient = torch.addmm(gradient, of_sum, taps[centre])
+            of_taps[centre].addmm_(of_sum.t(), frames)
+            for tap, rows, sources in ctx.shifts[layer]:
+                of_rows = of_sum[rows]
+                gradient[sources].addmm_(of_rows, taps[tap])
+                of_taps[tap].addmm_(of_rows.t(), frames[sources])
+            of_parameters[:0] = [of_weight, of_sum.sum(0), of_weight_1x1, of_bias_1x1]
+        return gradient, None, None, None, *of_parameters
+
+
+def _by_layer(parameters: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
+    """The four parameters of each layer."""
+    return zip(*[iter(parameters)] * 4, strict=True)
 
 
 def add_residual(

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nas_space.layers import BranchedConv, DilatedResidualLayer, Form
+from nas_space.layers import BranchedConv, DilatedResidualLayer, Form, residual_layers
 from nas_space.packed_residual import draw_factors, shifted_rows
 
 CHANNELS = 4
@@ -91,6 +91,27 @@ def test_dropout_keeps_some_of_the_change_and_scales_it(dropout: float, dilation
     (ours,) = torch.autograd.grad((dropped * slope).sum(), frames, retain_graph=True)
     expected = change * kept / (1 - dropout)
     (theirs,) = torch.autograd.grad((expected * slope).sum(), frames)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dropout", [0.5, 0.2])
+def test_layers_in_one_step_drop_elements_of_their_own(dropout: float) -> None:
+    dilations = (1, 7, 2)
+    layers = [residual_layer("packed", (dilation,), dropout=dropout) for dilation in dilations]
+    frames = torch.randn(20, CHANNELS, dtype=torch.float64, requires_grad=True)
+    torch.manual_seed(1)
+    result = residual_layers(layers, frames, [0, 20])
+    torch.manual_seed(1)
+    expected = frames
+    for layer, dilation, factors in zip(
+        layers, dilations, draw_factors(frames.expand(3, 20, -1), dropout), strict=True
+    ):
+        change = by_definition(layer, expected, (dilation,), activate=False) - expected
+        expected = expected + factors * change
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-10)
+    slope = torch.randn_like(expected)
+    variables = [frames, *(parameter for layer in layers for parameter in layer.parameters())]
+    ours, theirs = (torch.autograd.grad((output * slope).sum(), variables) for output in (result, expected))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
