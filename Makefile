@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test lint benchmarks clean
 
 help:
 	@echo "make demo   set up, make the demo data, search globally and locally, train, score"
 	@echo "make test   set up, check the style, run all tests"
 	@echo "make lint   ruff and mypy only"
+	@echo "make benchmarks  time our layers against the usual formulation, at one thread"
 	@echo "make clean  remove .venv and $(DEMO)"
 
 .venv/installed: requirements.txt requirements-dev.txt constraints.txt
@@ -34,6 +35,11 @@ lint: .venv/installed
 
 test: lint
 	$(BIN)/python -m pytest
+
+benchmarks: .venv/installed
+	for name in training_step branched_step ragged_batch evaluation roofline gradients peak_memory; do \
+		echo "python -m benchmarks.$$name" && $(BIN)/python -m benchmarks.$$name --rounds 5 || exit 1; \
+	done
 
 clean:
 	rm -rf .venv $(DEMO)
