@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: help demo test lint benchmarks clean
+.PHONY: help demo test lint audit benchmarks clean
 
 help:
 	@echo "make demo   set up, make the demo data, search globally and locally, train, score"
 	@echo "make test   set up, check the style, run all tests"
 	@echo "make lint   ruff and mypy only"
+	@echo "make audit  look up known vulnerabilities of all packages"
 	@echo "make benchmarks  time our layers against the usual formulation, at one thread"
 	@echo "make clean  remove .venv and $(DEMO)"
 
@@ -33,8 +34,13 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# An advisory that comes out later must not fail the tests of an old checkout: there it is a warning.
 test: lint
 	$(BIN)/python -m pytest
+	$(BIN)/python -m dependencies.audit --warn
+
+audit: .venv/installed
+	$(BIN)/python -m dependencies.audit
 
 benchmarks: .venv/installed
 	for name in training_step branched_step ragged_batch evaluation roofline gradients peak_memory; do \

@@ -1,0 +1,1 @@
+"""What we install of others: known vulnerabilities, and licences."""
