@@ -216,7 +216,13 @@ def cut_warning(cut: int, videos: int, most: int) -> str:
 
 
 def find_dataset(name: str, data_root: Path | None = None, sample_rate: int | None = None) -> Dataset:
-    """The data set of that name under the data root: ``data_root``, else $G2L_DATA_ROOT, else ./data."""
+    """The data set of that name under the data root: ``data_root``, else $G2L_DATA_ROOT, else ./data.
+
+    Raises:
+        BadInput: there is none, or the name is a path: results keep the name, and must not tell where it lies.
+    """
+    if name == ".." or Path(name).name != name:
+        raise BadInput(f"{name!r} is not the plain name of a data set: give its folder's parent as --data-root")
     root = data_root or Path(os.environ.get("G2L_DATA_ROOT") or "data")
     if sample_rate is None:
         sample_rate = defaults_of(name).sample_rate

@@ -190,6 +190,13 @@ def test_unknown_dataset_names_the_folder_it_looked_for(tmp_path: Path) -> None:
         find_dataset("nowhere", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["/tmp/data/gtea", "sub/gtea", "gtea/", "../gtea", "..", "."])
+def test_a_path_is_no_name_of_a_dataset(name: str, tmp_path: Path) -> None:
+    (tmp_path / "gtea").mkdir()
+    with pytest.raises(BadInput, match=f"'{re.escape(name)}' is not the plain name of a data set"):
+        find_dataset(name, tmp_path)
+
+
 def test_sample_rate_defaults_to_the_data_sets(tmp_path: Path) -> None:
     for name in ("50salads", "gtea", "mine"):
         (tmp_path / name).mkdir()
