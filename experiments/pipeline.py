@@ -126,10 +126,15 @@ def do_step(run: Run, step: Step) -> None:
 
 
 def begun_experiment(known: dict[str, Any]) -> Experiment | None:
-    """The experiment of a step that has begun, from what is known of the step; None if it has not."""
+    """The experiment of a step that has begun, from what is known of the step; None if it has not.
+
+    Raises:
+        BadInput: NNI does not know it. (Stopping it by its id alone could end whatever nnictl takes the id for.)
+    """
     if "experiment" in known:
+        find_experiment(known["experiment"]["id"])
         return Experiment(**known["experiment"])
-    if "mark" not in known:
+    if not known.get("mark"):  # every experiment has an empty one in its name
         return None
     # Killed while nnictl started it, which goes on by itself and takes some seconds.
     while (found := Experiment.marked(known["mark"])) is None and time.time() - known["begun"] < START_SECONDS:
@@ -186,6 +191,8 @@ def main() -> None:
     dataset = find_dataset(arguments.dataset)
     splits = dataset.splits() if arguments.split == "all" else [split_number(arguments.split)]
     folder = Path("runs").resolve() / name
+    if "{split}" in str(folder):
+        raise BadInput(f"{folder}: {{split}} stands for the number of a split; choose another --name or place")
     template = arguments.template or arguments.dataset
     for split in splits:
         dataset.split(split)

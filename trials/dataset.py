@@ -219,9 +219,10 @@ def find_dataset(name: str, data_root: Path | None = None, sample_rate: int | No
     """The data set of that name under the data root: ``data_root``, else $G2L_DATA_ROOT, else ./data.
 
     Raises:
-        BadInput: there is none, or the name is a path: results keep the name, and must not tell where it lies.
+        BadInput: there is none, or the name is a path (results keep the name, and must not tell where the data lies) or
+            would be read as an option.
     """
-    if name == ".." or Path(name).name != name:
+    if name == ".." or Path(name).name != name or name.startswith("-"):
         raise BadInput(f"{name!r} is not the plain name of a data set: give its folder's parent as --data-root")
     root = data_root or Path(os.environ.get("G2L_DATA_ROOT") or "data")
     if sample_rate is None:

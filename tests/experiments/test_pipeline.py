@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from analysis.history import find_experiment
 from experiments import pipeline
 from experiments.nni_experiment import Experiment
 from experiments.pipeline import Run, do_step
@@ -19,6 +21,7 @@ from nas_space.bad_input import BadInput, KnownFailure
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
 from tests.analysis.records import write_global_records
+from tests.conftest import write_dataset
 
 SETTINGS = {"dataset": "demo", "splits": [1]}
 
@@ -133,6 +136,35 @@ def test_a_step_whose_experiment_nnictl_refused_begins_anew(nni: Nni, folder: Pa
     nni.experiments.clear()
     do_step(Run(folder, SETTINGS), global_step(folder))
     assert [action[0] for action in nni.actions] == ["create", "create"]
+
+
+@pytest.mark.parametrize("id", ["", "all", "--all"])
+def test_an_experiment_that_nni_does_not_know_is_not_stopped(
+    id: str, nni: Nni, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Run(folder, SETTINGS).note("global_split1", mark="abcd", experiment={"id": id, "port": 0, "manager": 0})
+    monkeypatch.setattr(pipeline, "find_experiment", find_experiment)
+    monkeypatch.setattr("nni.tools.nnictl.config_utils.Experiments.get_all_experiments", lambda _: {"Ab3dE": {}})
+    with pytest.raises(BadInput, match=f"unknown experiment '{id}'"):
+        do_step(Run(folder, SETTINGS), global_step(folder))
+    assert (nni.stopped, nni.actions) == ([], [])
+
+
+def test_an_empty_mark_is_no_experiments(nni: Nni, folder: Path) -> None:
+    nni.experiments[""] = Experiment("Xy9zW", 0, manager=0)
+    Run(folder, SETTINGS).note("global_split1", mark="", begun=0)
+    do_step(Run(folder, SETTINGS), global_step(folder))
+    assert nni.stopped == []
+
+
+def test_a_place_that_reads_as_the_name_of_a_structure_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_dataset(tmp_path / "data" / "demo")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["pipeline", "--dataset", "demo", "--name", "a{split}", "--dry-run"])
+    with pytest.raises(BadInput, match=r"a\{split\}: \{split\} stands for the number of a split"):
+        pipeline.main()
 
 
 def test_a_step_that_began_with_other_settings_is_refused(nni: Nni, folder: Path) -> None:

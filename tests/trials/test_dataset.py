@@ -190,8 +190,8 @@ def test_unknown_dataset_names_the_folder_it_looked_for(tmp_path: Path) -> None:
         find_dataset("nowhere", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["/tmp/data/gtea", "sub/gtea", "gtea/", "../gtea", "..", "."])
-def test_a_path_is_no_name_of_a_dataset(name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["/tmp/data/gtea", "sub/gtea", "gtea/", "../gtea", "..", ".", "--split"])
+def test_a_path_or_an_option_is_no_name_of_a_dataset(name: str, tmp_path: Path) -> None:
     (tmp_path / "gtea").mkdir()
     with pytest.raises(BadInput, match=f"'{re.escape(name)}' is not the plain name of a data set"):
         find_dataset(name, tmp_path)
