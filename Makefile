@@ -36,8 +36,8 @@ lint: .venv/installed
 
 # An advisory that comes out later must not fail the tests of an old checkout: there it is a warning.
 test: lint
-	$(BIN)/python -m pytest
 	$(BIN)/python -m dependencies.audit --warn
+	$(BIN)/python -m pytest
 
 audit: .venv/installed
 	$(BIN)/python -m dependencies.audit
