@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import warnings
 from collections.abc import Callable
 from typing import NoReturn
+
+LONGEST_LINE = 2000
+"""Characters of a message: a damaged file can hold a name of millions."""
 
 
 class BadInput(ValueError):
@@ -28,7 +32,7 @@ def run_command(main: Callable[[], None]) -> NoReturn:
         main()
         sys.stdout.flush()
     except BadInput as fault:
-        print(f"error: {fault}", file=sys.stderr)
+        print(f"error: {one_line(str(fault))}", file=sys.stderr)
         sys.exit(2)
     except KnownFailure as fault:
         print(f"error: {fault}", file=sys.stderr)
@@ -43,13 +47,22 @@ def run_command(main: Callable[[], None]) -> NoReturn:
     except OSError as fault:
         if fault.filename is None:
             raise
-        print(f"error: {fault.filename}: {fault.strerror}", file=sys.stderr)
-        sys.exit(2 if isinstance(fault, _WRONG_PATH) else 1)
+        print(f"error: {one_line(f'{fault.filename}: {fault.strerror}')}", file=sys.stderr)
+        sys.exit(2 if fault.errno in _WRONG_PATH else 1)
     sys.exit(0)
 
 
-_WRONG_PATH = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, PermissionError)
+_WRONG_PATH = (
+    *(errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM),
+    *(errno.ENAMETOOLONG, errno.ELOOP),
+)
+
+
+def one_line(text: str) -> str:
+    """A message as one line of some length, whatever the names in it look like."""
+    line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ..."
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {one_line(str(message))}", file=sys.stderr)

@@ -10,6 +10,9 @@ from functools import cached_property
 
 from nas_space.bad_input import BadInput
 
+LARGEST_SIZE = 1000
+"""Of stages, of layers and of a kernel: far beyond any network; larger numbers are mistakes, and fill the memory."""
+
 
 @dataclass(frozen=True)
 class MSTCNShape:
@@ -29,6 +32,9 @@ class MSTCNShape:
                 raise BadInput(f"{name} must be a whole number of at least 1, not {value!r}")
         if type(self.kernel_size) is not int or self.kernel_size < 3 or self.kernel_size % 2 == 0:
             raise BadInput(f"kernel_size must be an odd number of at least 3, not {self.kernel_size!r}")
+        for name in ("num_stages", "num_layers", "kernel_size"):
+            if getattr(self, name) > LARGEST_SIZE:
+                raise BadInput(f"{name} must be at most {LARGEST_SIZE}, not {getattr(self, name)}")
 
     @cached_property
     def paths(self) -> dict[str, str]:
@@ -47,7 +53,7 @@ class MSTCNShape:
     @classmethod
     def of_labels(cls, labels: Iterable[str]) -> MSTCNShape:
         """The shape whose layers have these short labels. Raises BadInput where they are not those of any."""
-        found = [re.fullmatch(r"s(\d+)l(\d+)", label) for label in labels]
+        found = [re.fullmatch(r"s(\d{1,4})l(\d{1,4})", label, re.ASCII) for label in labels]
         sizes = [(int(match[1]), int(match[2]) + 1) for match in found if match]
         if not sizes or len(sizes) != len(found):
             raise BadInput(f"not the labels of layers: {', '.join(sorted(labels)) or 'none'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral
+from reprlib import repr as shortened
 from typing import Any
 
 from nas_space.bad_input import BadInput
@@ -105,7 +106,7 @@ def _ordered(dilations: Mapping[str, Any], names: Iterable[str], shape: MSTCNSha
 
 def _dilation(layer: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise BadInput(f"the dilation of layer {layer!r} must be a whole number, not {value!r}")
+        raise BadInput(f"the dilation of layer {layer!r} must be a whole number, not {shortened(value)}")
     dilation = int(value)
     if dilation < 1:
         raise BadInput(f"the dilation of layer {layer!r} must be at least 1, not {dilation}")

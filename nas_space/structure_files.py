@@ -10,13 +10,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any, Literal, get_args
 
 from nas_space.atomic_file import write_json
 from nas_space.bad_input import BadInput, run_command
+from nas_space.read_file import read_json
 from nas_space.shape import MS_TCN, MSTCNShape
 from nas_space.structure import ReceptiveField, Structure
 
@@ -50,14 +51,7 @@ def read_structure(source: str | Path, shape: MSTCNShape = MS_TCN) -> Structure:
     if str(source) == "hand":
         return Structure.hand(shape)
     path = Path(source)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repeats)
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such structure file (give a JSON file, or the name 'hand')") from None
-    except OSError as fault:
-        raise BadInput(f"{path}: cannot be read: {fault.strerror}") from None
-    except (ValueError, RecursionError) as fault:
-        raise BadInput(f"{path}: not a JSON file: {fault}") from None
+    content = read_json(path, "structure file (give a JSON file, or the name 'hand')")
     try:
         return _from_json(content, shape)
     except BadInput as fault:
@@ -104,18 +98,12 @@ def _from_json(content: Any, shape: MSTCNShape) -> Structure:
     )
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) != len(pairs):
-        raise ValueError("a name comes twice in one object")
-    return content
-
-
 def _check_network(network: Any, shape: MSTCNShape) -> None:
-    expected = _network(shape)
-    if isinstance(network, dict) and network != expected:
-        size = f"--num-stages {network.get('stages')} --num-layers {network.get('layers')}"
-        raise BadInput(f"the structure is of another network ({network}): give its size, {size}")
+    if network is None or network == _network(shape):
+        return
+    stages, layers = (network.get("stages"), network.get("layers")) if isinstance(network, dict) else (None, None)
+    size = f", --num-stages {stages} --num-layers {layers}" if type(stages) is type(layers) is int else ""
+    raise BadInput(f"the structure is of another network ({shortened(network)}): give its size{size}")
 
 
 def _network(shape: MSTCNShape) -> dict[str, Any]:
@@ -148,7 +136,8 @@ def _mmcv_dilation(layer: str, rate: Any) -> Any:
         if len(rate) == 2 and all(type(value) is int for value in rate) and (rate[0] == rate[1] or 1 in rate):
             return rate[1] if rate[0] == 1 else rate[0]
         if len(rate) != 1:
-            raise BadInput(f"layer {layer!r} has the rate {rate!r}, but a temporal convolution has one dilation")
+            found = shortened(rate)
+            raise BadInput(f"layer {layer!r} has the rate {found}, but a temporal convolution has one dilation")
         return rate[0]
     return rate
 

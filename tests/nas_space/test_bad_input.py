@@ -3,10 +3,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from nas_space.bad_input import BadInput, run_command
+from nas_space.bad_input import BadInput, one_line, run_command
 from tests.conftest import REPOSITORY
 
 
@@ -69,3 +70,22 @@ def test_a_reader_who_has_left_hears_no_complaint() -> None:
     done = run("[print(number) for number in range(100_000)]", stdout=writer)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("two\nlines\r\n.json: no such file", "two\\nlines\\r\\n.json: no such file"),
+        ("\x1b[2J\u2028größer \udcff", "\\x1b[2J\\u2028größer \\udcff"),
+        ("x" * 5000, "x" * 2000 + " ..."),
+    ],
+)
+def test_a_refusal_is_one_line_whatever_it_names(message: str, line: str) -> None:
+    assert one_line(message) == line
+
+
+def test_a_path_that_no_file_can_have_is_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        run_command(lambda: print(Path("x" * 5000).stat()))
+    assert end.value.code == 2
+    assert capsys.readouterr().err.endswith("x ...\n")

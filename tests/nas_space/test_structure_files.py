@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
-from nas_space.structure_files import DIALECTS, Dialect, read_structure, structure_to_json, write_structure
+from nas_space.structure_files import DIALECTS, FORMAT, Dialect, read_structure, structure_to_json, write_structure
 from tests.conftest import REPOSITORY
 from tests.nas_space.generators import structures
 
@@ -146,12 +147,20 @@ def test_a_file_that_is_no_structure_is_refused_in_one_line(content: Any, reason
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b'{"model": {', b"\xff\xfe\x00", b"[" * 100_000], ids=["empty", "cut off", "not UTF-8", "too deep"]
+    "content", [b"", b'{"model": {', b"[" * 100_000, b'{"model": NaN}'], ids=["empty", "cut off", "too deep", "NaN"]
 )
 def test_a_damaged_file_is_refused_in_one_line(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "structure.json"
     path.write_bytes(content)
     assert refusal(path).startswith("not a JSON file: ")
+
+
+@pytest.mark.parametrize("place", [seed, mmcv, native, lambda value: {"format": FORMAT, "network": {"stages": value}}])
+def test_no_nesting_is_too_deep_to_be_told(tmp_path: Path, place: Callable[[Any], dict[str, Any]]) -> None:
+    path = tmp_path / "structure.json"
+    for depth in (5, *range(800, 1000, 7)):  # up to what the JSON reader takes, and a little more
+        path.write_text(json.dumps(place("DEEP")).replace('"DEEP"', "[" * depth + "]" * depth))
+        assert len(refusal(path)) < 300
 
 
 def test_a_missing_file_is_refused_with_a_hint(tmp_path: Path) -> None:
