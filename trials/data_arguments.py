@@ -12,6 +12,7 @@ from trials.dataset import Dataset, background_classes, find_dataset
 from trials.feature_cache import default_cache_folder
 from trials.holdout import hold_out
 from trials.known_datasets import defaults_of
+from trials.label_files import DIGITS
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +88,6 @@ def held_out(arguments: argparse.Namespace, videos: Sequence[str]) -> tuple[tupl
 
 def split_number(text: str) -> int:
     """The number of a split as given on the command line. Raises BadInput for anything else."""
-    if not (text.isascii() and text.isdigit()):
+    if not DIGITS.fullmatch(text):
         raise BadInput(f"--split must be the number of a split, not {text!r}")
     return int(text)

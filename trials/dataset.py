@@ -91,7 +91,7 @@ class Dataset:
 
     def splits(self) -> list[int]:
         """The numbers of the splits that the data set has, in order."""
-        found = re.compile(r"train\.split(\d+)\.bundle")
+        found = re.compile(r"train\.split(0|[1-9][0-9]{0,8})\.bundle")
         folder = self.folder / "splits"
         files = folder.iterdir() if folder.is_dir() else ()
         numbers = sorted(int(match[1]) for file in files if (match := found.fullmatch(file.name)))

@@ -27,8 +27,15 @@ def read_predicted_lines(folder: Path, video: str) -> list[str]:
     lines = read_lines(path)
     if lines and lines[0].startswith("###"):
         lines = " ".join(lines[1:]).split()
+    return checked(lines, path)
+
+
+def checked(lines: list[str], path: Path) -> list[str]:
+    """The lines of a label file. Raises BadInput where there are none, or one is blank."""
     if not lines:
         raise BadInput(f"{path}: empty label file")
+    if "" in lines:
+        raise BadInput(f"{path}, line {lines.index('') + 1}: no class name")
     return lines
 
 
@@ -54,7 +61,8 @@ def score_folders(
     Raises:
         BadInput: a file is missing or empty, or the lengths of two files differ by more than ``length_tolerance``.
     """
-    true_lines = [read_lines(ground_truth / f"{video}.txt") for video in videos]
+    true_paths = [ground_truth / f"{video}.txt" for video in videos]
+    true_lines = [checked(read_lines(path), path) for path in true_paths]
     predicted_lines = [read_predicted_lines(predictions, video) for video in videos]
     true_names = {name for lines in true_lines for name in lines}
     classes = sorted(true_names | {name for lines in predicted_lines for name in lines})
@@ -67,8 +75,6 @@ def score_folders(
     scores = Scores(len(classes), frozenset(ids[name] for name in names))
     cut = 0
     for video, true, predicted in zip(videos, true_lines, predicted_lines, strict=True):
-        if not true:
-            raise BadInput(f"{ground_truth / video}.txt: empty label file")
         if abs(len(true) - len(predicted)) > length_tolerance(len(true)):
             raise BadInput(f"{predictions / video}.txt: {len(predicted)} frames, but {len(true)} are labelled")
         cut += len(true) != len(predicted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,28 +11,23 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_space.bad_input import BadInput
+from nas_space.read_file import read_text
 
 Labels = npt.NDArray[np.int64]
 """(frames,) class ids."""
 
 RUN = re.compile(r"(.*\n)\1*+")
 """A line and its repetitions."""
+DIGITS = re.compile(r"[0-9]{1,9}")
+"""A whole number that is no mistake."""
+LONGEST_NAME = 240
+"""Bytes of a video's name: a file system takes 255 with the ending."""
 
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file without surrounding white space; blank lines at the end do not count."""
-    return [line.strip() for line in _read_text(path).splitlines()]
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig").rstrip()
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except OSError as fault:
-        raise BadInput(f"{path}: cannot be read: {fault.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{path}: not a text file (UTF-8)") from None
+    text = read_text(path).rstrip()
+    return [line.strip() for line in text.split("\n")] if text else []
 
 
 def read_mapping(path: Path) -> tuple[str, ...]:
@@ -41,16 +37,17 @@ def read_mapping(path: Path) -> tuple[str, ...]:
         BadInput: a line is no ``id name``, an id or a name comes twice, or ids are left out.
     """
     names: dict[int, str] = {}
+    ids: dict[str, int] = {}
     for number, line in enumerate(read_lines(path), start=1):
         identifier, _, name = line.partition(" ")
         name = name.strip()
-        if not (identifier.isascii() and identifier.isdigit() and name):
+        if not (DIGITS.fullmatch(identifier) and name):
             raise BadInput(f"{path}, line {number}: expected 'id name', not {line!r}")
         if int(identifier) in names:
             raise BadInput(f"{path}, line {number}: duplicate id {identifier}")
-        if name in names.values():
+        if name in ids:
             raise BadInput(f"{path}, line {number}: duplicate class {name!r}")
-        names[int(identifier)] = name
+        names[int(identifier)], ids[name] = name, int(identifier)
     if not names:
         raise BadInput(f"{path}: no classes")
     if sorted(names) != list(range(len(names))):
@@ -66,7 +63,7 @@ def read_labels(path: Path, ids: Mapping[str, int]) -> Labels:
     Raises:
         BadInput: the file is missing or empty, or names a class that ``ids`` does not have.
     """
-    text = _read_text(path)
+    text = read_text(path).rstrip()
     if not text:
         raise BadInput(f"{path}: empty label file")
     runs = list(RUN.finditer(text + "\n"))
@@ -96,9 +93,11 @@ def read_bundle(path: Path) -> tuple[str, ...]:
     for name in names:
         if "/" in name or "\\" in name or name.startswith(".") or "\0" in name:
             raise BadInput(f"{path}: {name!r} is not the name of a video")
+        if len(name.encode()) > LONGEST_NAME:
+            raise BadInput(f"{path}: {name[:40]!r}... is too long for the name of a video")
     if not names:
         raise BadInput(f"{path}: no videos")
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    twice, times = Counter(names).most_common(1)[0]
+    if times > 1:
         raise BadInput(f"{path}: video {twice!r} is listed twice")
     return tuple(names)

@@ -194,6 +194,15 @@ def test_empty_files_are_refused(evaluate: Any, true: str, predicted: str, file:
         evaluate({"x": true}, {"x": predicted})
 
 
+@pytest.mark.parametrize(("true", "predicted"), [("a\n\na", "aaa"), ("aaa", "a\n\na")], ids=["true", "predicted"])
+def test_blank_lines_are_no_class(tmp_path: Path, command: Command, true: str, predicted: str) -> None:
+    for folder, text in (("true", true), ("predicted", predicted)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "x.txt").write_text(text)
+    with pytest.raises(BadInput, match=r"/x\.txt, line 2: no class name"):
+        command(main, "--ground-truth", tmp_path / "true", "--predictions", tmp_path / "predicted")
+
+
 def test_heading_alone_is_empty(tmp_path: Path, command: Command) -> None:
     (tmp_path / "x").write_text("### Frame level recognition: ###\n")
     (tmp_path / "x.txt").write_text("a\n")

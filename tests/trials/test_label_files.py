@@ -91,6 +91,7 @@ def test_classes_may_have_spaces(file: Path) -> None:
         ("0 cut\n1\n", "line 2: expected 'id name', not '1'"),
         ("cut 0\n", "line 1: expected 'id name', not 'cut 0'"),
         ("-1 cut\n", "line 1: expected 'id name'"),
+        ("9" * 5000 + " cut\n", "line 1: expected 'id name'"),
         ("0 cut\n\n1 peel\n", "line 2: expected 'id name', not ''"),
         ("0 cut\n1 peel\n0 mix\n", "line 3: duplicate id 0"),
         ("0 cut\n1 peel\n2 cut\n", "line 3: duplicate class 'cut'"),
@@ -120,11 +121,27 @@ def test_bad_labels_are_refused(file: Path, text: str, fault: str) -> None:
         read_labels(file, IDS)
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "/etc/passwd", "..", "a\\b", ".hidden", "a\0b"])
+@pytest.mark.parametrize("name", ["../x", "a/b", "/etc/passwd", "..", "a\\b", ".hidden"])
 def test_bundles_name_no_paths(file: Path, name: str) -> None:
     file.write_text(f"good.txt\n{name}.txt\n")
     with pytest.raises(BadInput, match="is not the name of a video"):
         read_bundle(file)
+
+
+def test_names_too_long_for_a_file_system_are_refused(file: Path) -> None:
+    file.write_text("ß" * 120 + ".txt\n")
+    assert read_bundle(file) == ("ß" * 120,)
+    file.write_text("ß" * 121 + ".txt\n")
+    with pytest.raises(BadInput, match="is too long for the name of a video"):
+        read_bundle(file)
+
+
+@pytest.mark.parametrize("separator", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_only_line_ends_end_a_line(file: Path, separator: str) -> None:
+    file.write_text(f"cut{separator}peel\n")
+    assert read_lines(file) == [f"cut{separator}peel"]
+    with pytest.raises(BadInput, match="line 1: label"):
+        read_labels(file, IDS)
 
 
 @pytest.mark.parametrize(
