@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from nas_space.bad_input import BadInput, run_command
+from nas_space.bad_input import BadInput, one_line, run_command
 from trials.data_arguments import add_holdout_arguments, split_number
 from trials.dataset import Dataset, background_classes, common_frames, cut_warning, find_dataset
 from trials.feature_files import open_features, sample
@@ -109,11 +109,11 @@ class DataCheck:
         if features is None:
             return
         self.feature_dims[video] = features.shape[0]
-        sampled = self.attempt(lambda: sample(features, dataset.sample_rate, path))
-        if labels is None or sampled is None:
+        frames = self.attempt(lambda: common_frames(path, features.shape[1], len(labels))) if labels is not None else 0
+        # A file that claims more frames than its video has may claim more than the memory holds.
+        if frames is None or self.attempt(lambda: sample(features, dataset.sample_rate, path)) is None:
             return
-        frames = self.attempt(lambda: common_frames(path, features.shape[1], len(labels)))
-        if frames is None:
+        if labels is None:
             return
         if features.shape[1] != len(labels):
             self.cuts.append(abs(features.shape[1] - len(labels)))
@@ -209,7 +209,7 @@ def main() -> None:
     if check.cuts:
         warnings.warn(cut_warning(len(check.cuts), len(check.videos()), max(check.cuts)), stacklevel=1)
     for fault in check.faults:
-        print(f"fault: {fault}", file=sys.stderr)
+        print(f"fault: {one_line(fault)}", file=sys.stderr)
     if check.faults:
         raise BadInput(f"{dataset.folder}: {len(check.faults)} fault(s), listed above")
 

@@ -21,6 +21,7 @@ import fcntl
 import hashlib
 import json
 import mmap
+import operator
 import os
 import shutil
 import struct
@@ -65,10 +66,11 @@ class FeatureCache:
     """The packed features of one data set: found, or else built, by ``open``."""
 
     def __init__(self, files: FeatureFiles, folder: Path, all_videos: Callable[[], Sequence[str]]) -> None:
-        data = files.folder.resolve().parent
-        if folder.resolve().is_relative_to(data):
+        features = Path(os.path.realpath(files.folder))  # Path.resolve fails for links in a circle
+        data = features.parent
+        if Path(os.path.realpath(folder)).is_relative_to(data):
             raise BadInput(f"--cache {folder}: lies in the data, which is only read; {ANOTHER_WAY}")
-        settings = json.dumps([FORMAT, str(files.folder.resolve()), files.sample_rate, files.dtype, sys.byteorder])
+        settings = json.dumps([FORMAT, str(features), files.sample_rate, files.dtype, sys.byteorder])
         key = hashlib.sha256(settings.encode()).hexdigest()[:12]
         self.files = files
         self.path = folder / f"{data.name}-every{files.sample_rate}-{files.dtype}-{key}.features"
@@ -202,14 +204,17 @@ class PackedFeatures:
     def __init__(self, path: Path, dtype: FeatureType) -> None:
         """Raises FileNotFoundError, or Unusable: it is damaged."""
         self.dtype = np.dtype(dtype)
-        self.file = os.open(path, os.O_RDONLY)
+        self.file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is not waited for
         weakref.finalize(self, os.close, self.file)
         end = max(0, os.fstat(self.file).st_size - END.size)
         length, checksum = END.unpack(os.pread(self.file, END.size, end).ljust(END.size))
         index = os.pread(self.file, length, end - length) if 0 < length <= end else b""
         if not index or zlib.crc32(index) != checksum:
             raise Unusable("damaged")
-        self.videos = {video: Entry(*entry) for video, entry in json.loads(index).items()}
+        try:
+            self.videos = {video: Entry(*map(operator.index, entry)) for video, entry in json.loads(index).items()}
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            raise Unusable("damaged") from None
         self._intact: set[str] = set()
 
     def rows(self, video: str) -> npt.NDArray[np.floating]:
@@ -227,7 +232,7 @@ class PackedFeatures:
             try:
                 if zlib.crc32(self.rows(video).data) == self.videos[video].checksum:
                     self._intact.add(video)
-            except (KeyError, ValueError):  # not in it, or the file has become shorter
+            except (KeyError, ValueError, OverflowError):  # not in it, or the file has become shorter
                 return False
         return video in self._intact
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_space.bad_input import BadInput
+from nas_space.read_file import require_file
 
 Features = npt.NDArray[np.float32]
 """(frames, channels); may be read-only."""
@@ -39,6 +41,8 @@ class FeatureFiles:
             status = self.path(video).stat()
         except FileNotFoundError:
             raise BadInput(f"{self.path(video)}: no such feature file") from None
+        except OSError as fault:
+            raise BadInput(f"{self.path(video)}: cannot be read: {fault.strerror}") from None
         return status.st_size, status.st_mtime_ns
 
     def read(self, video: str) -> tuple[npt.NDArray[np.floating], int]:
@@ -55,16 +59,19 @@ class FeatureFiles:
 
 def open_features(path: Path, feature_dim: int | None = None) -> npt.NDArray[np.number]:
     """(channels, frames): a feature file as numpy maps it, its header checked and its content not read yet."""
+    require_file(path, "feature file")
     try:
-        features = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such feature file") from None
+        with warnings.catch_warnings(action="ignore"):  # of sizes that overflow, and of headers that Python 2 wrote
+            features = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as fault:
         raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
     except Exception as fault:  # numpy raises ValueError, EOFError, SyntaxError, ... for damaged headers
         raise BadInput(f"{path}: not a numpy array file, or damaged ({type(fault).__name__})") from None
-    if not isinstance(features, np.ndarray):
+    if not isinstance(features, np.memmap):
         raise BadInput(f"{path}: an archive, not one numpy array")
+    surplus = path.stat().st_size - features.offset - features.nbytes
+    if surplus:
+        raise BadInput(f"{path}: {surplus} bytes more than its header says: damaged")
     if features.ndim != 2:
         raise BadInput(f"{path}: {features.ndim} axes, but features are (channels, frames)")
     if features.dtype.kind not in "fiu":
@@ -80,7 +87,10 @@ def sample(features: npt.NDArray[np.number], sample_rate: int, path: Path) -> Fe
     """(channels, frames) -> (frames, channels): every ``sample_rate``-th frame, as float32, checked to be finite."""
     with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32, and infinities that cancel: see below
         every = features[:, ::sample_rate]
-        sampled = np.empty(every.shape[::-1], np.float32)
+        try:
+            sampled = np.empty(every.shape[::-1], np.float32)
+        except MemoryError:
+            raise BadInput(f"{path}: {every.shape[1]} frames of {len(every)} channels do not fit into memory") from None
         for start in range(0, len(every), CHANNELS_AT_ONCE):
             block = slice(start, start + CHANNELS_AT_ONCE)
             sampled[:, block] = every[block].T

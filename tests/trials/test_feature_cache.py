@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import pickle
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +24,10 @@ import torch
 from nas_space.bad_input import BadInput
 from nas_space.ms_tcn import MSTCN
 from tests.conftest import REPOSITORY, write_dataset
-from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, equal_weights, tree
+from tests.trials.conftest import TINY, TINY_STRUCTURE, Boom, Command, Exit, equal_weights, tree
 from trials import train
 from trials.dataset import Dataset
-from trials.feature_cache import default_cache_folder
+from trials.feature_cache import END, default_cache_folder
 from trials.feature_files import FeatureFiles, FeatureType
 from trials.training import Training, TrainingSettings, score_network
 
@@ -294,6 +296,17 @@ def flip(place: int) -> Callable[[Path], None]:
     return damage
 
 
+def index(content: bytes) -> Callable[[Path], None]:
+    """Another index, with the right checksum."""
+
+    def damage(path: Path) -> None:
+        length, _ = END.unpack(path.read_bytes()[-END.size :])
+        features = path.read_bytes()[: -END.size - length]
+        path.write_bytes(features + content + END.pack(len(content), zlib.crc32(content)))
+
+    return damage
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "empty": cut(0),
     "very short": cut(5),
@@ -307,6 +320,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "in the checksum of the index": flip(-1),
     "in the first video": flip(3),
     "in a later video": flip(2000),
+    "no JSON in the index": index(b"index"),
+    "no videos in the index": index(b"[1]"),
+    "texts in the index": index(b'{"p00-1": ["1", "1", "1", "1", "1", "1", "1"]}'),
+    "fewer numbers in the index": index(b'{"p00-1": [1, 2, 3]}'),
+    "a deep index": index(b"[" * 100_000),
+    "a pickle": lambda path: path.write_bytes(pickle.dumps(Boom(path.with_name("made")))),
 }
 
 
@@ -326,8 +345,25 @@ def test_damage_is_noticed_and_repaired(
     with pytest.warns(UserWarning, match=r"\.features: damaged; it is packed anew$") as warned:
         assert read_all(Dataset(folder, cache_folder=cache)) == expected
     assert len(warned) == 1
+    assert not (cache / "made").exists()
     no_reading(monkeypatch)
     assert read_all(Dataset(folder, cache_folder=cache)) == expected
+
+
+def test_a_pipe_for_a_cache_is_not_waited_for(dataset: Dataset, folder: Path, cache: Path) -> None:
+    read_all(dataset)
+    path = packed_file(cache)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(BadInput, match=rf"^{path}: .*name another folder with --cache"):
+        read_all(Dataset(folder, cache_folder=cache))
+
+
+def test_links_in_a_circle_are_refused(dataset: Dataset, folder: Path) -> None:
+    (folder / "features").rename(folder / "elsewhere")
+    (folder / "features").symlink_to("features")
+    with pytest.raises(BadInput, match=r"p00-1\.npy: cannot be read: Too many levels of symbolic links"):
+        dataset.load(VIDEOS[0])
 
 
 @pytest.mark.parametrize("name", ["half", "in a later video"])

@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -78,6 +79,26 @@ def test_truncated_feature_file_is_refused(folder: Path, kept: int) -> None:
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(BadInput, match=f"^{path}: not a numpy array file"):
         open_features(path)
+
+
+def test_more_than_the_header_says_is_refused(folder: Path) -> None:
+    path = feature_file(folder, np.zeros((4, 50)))
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(BadInput, match=f"^{path}: 1 bytes more than its header says"):
+        open_features(path)
+
+
+def test_more_than_the_memory_holds_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = feature_file(folder, np.zeros((4, 50)))
+    monkeypatch.setattr(np, "empty", Mock(side_effect=MemoryError))
+    with pytest.raises(BadInput, match=f"^{path}: 25 frames of 4 channels do not fit into memory$"):
+        sample(open_features(path), 2, path)
+
+
+def test_a_pipe_as_features_is_not_waited_for(folder: Path) -> None:
+    os.mkfifo(folder / "x.npy")
+    with pytest.raises(BadInput, match=r"x\.npy: a pipe or a device, not a file"):
+        open_features(folder / "x.npy")
 
 
 def test_text_as_features_is_refused(folder: Path) -> None:
