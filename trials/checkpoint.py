@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import platform
+import zipfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,13 @@ import torch
 from nas_space.atomic_file import write_atomically
 from nas_space.bad_input import BadInput
 from nas_space.ms_tcn import MSTCN
+from nas_space.read_file import require_file
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 
 FORMAT = "global2local-checkpoint"
+DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError)
+"""What it raises to go on with content that is not as it was written."""
 
 
 def versions() -> dict[str, str]:
@@ -52,9 +57,50 @@ class Checkpoint:
 
     def network(self) -> MSTCN:
         """The network with its weights."""
-        network = MSTCN(self.structure(), self.feature_dim, len(self.classes), self.channels)
+        network = self._empty_network()
         network.load_state_dict(self.weights)
         return network
+
+    def check(self) -> None:
+        """Make sure that the network can be built and used.
+
+        Raises:
+            BadInput: a value is not what a training writes, or the weights do not fit.
+        """
+        names = (self.classes, self.background)
+        if not all(isinstance(each, list) and all(map(_is_class_name, each)) for each in names) or not self.classes:
+            raise BadInput("the classes are no list of names")
+        if len(set(self.classes)) != len(self.classes) or not set(self.background) <= set(self.classes):
+            raise BadInput("a class comes twice, or the background is none of the classes")
+        for name in ("feature_dim", "channels", "sample_rate"):
+            if type(getattr(self, name)) is not int or not 0 < getattr(self, name) < 2**31:
+                raise BadInput(f"{name} must be a whole number of at least 1, not {shortened(getattr(self, name))}")
+        if not isinstance(self.dataset, str) or not isinstance(self.shape, dict) or not isinstance(self.weights, dict):
+            raise BadInput("the name of the data set, the shape or the weights are missing")
+        try:
+            with torch.device("meta"):  # takes no memory, whatever size the file claims
+                self._empty_network().load_state_dict(self.weights, assign=True)
+            for name, value in self.weights.items():
+                if not _is_finite(value):
+                    raise ValueError(f"{name} holds anything but finite numbers")
+        except DAMAGE as fault:
+            raise BadInput(
+                f"the weights do not fit the network: {(str(fault).splitlines() or [''])[-1].strip()}"
+            ) from None
+
+    def _empty_network(self) -> MSTCN:
+        return MSTCN(self.structure(), self.feature_dim, len(self.classes), self.channels)
+
+
+def _is_class_name(name: Any) -> bool:
+    """Whether a name can be a line of a label file."""
+    return isinstance(name, str) and name == name.strip() != "" and "\n" not in name
+
+
+def _is_finite(value: torch.Tensor) -> bool:
+    """Whether a tensor is of real, finite numbers that are all stored: a view can claim any size."""
+    stored = value.nbytes <= value.untyped_storage().nbytes()
+    return stored and value.is_floating_point() and bool(value.isfinite().all())
 
 
 def save_torch(path: Path, content: dict[str, Any]) -> None:
@@ -68,10 +114,12 @@ def load_torch(path: Path) -> dict[str, Any]:
     Raises:
         BadInput: the file is missing or damaged, or holds anything but tensors and plain values.
     """
+    require_file(path, "checkpoint")
     try:
+        with zipfile.ZipFile(path) as archive:  # torch.load checks neither checksums nor sizes
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size or archive.testzip():
+                raise ValueError("a wrong checksum or size")
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such checkpoint") from None
     except Exception as fault:  # torch raises UnpicklingError, RuntimeError, EOFError, ... for damaged files
         reason = (str(fault).splitlines() or [""])[0]
         raise BadInput(f"{path}: not a checkpoint, or damaged ({type(fault).__name__}: {reason[:200]})") from None
@@ -97,7 +145,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise BadInput(f"{path}: not a checkpoint of this project (train one with python -m trials.train)")
     checkpoint = Checkpoint(**{name: content[name] for name in names})
     try:
-        checkpoint.network()
-    except (BadInput, RuntimeError, TypeError, ValueError, AttributeError) as fault:
-        raise BadInput(f"{path}: the weights do not fit the network: {str(fault).splitlines()[-1].strip()}") from None
+        checkpoint.check()
+    except BadInput as fault:
+        raise BadInput(f"{path}: {fault}") from None
     return checkpoint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from functools import partial
 from pathlib import Path
 
@@ -47,13 +48,14 @@ def main() -> None:
     if arguments.features is not None:
         paths = _feature_files(arguments.features)
     else:
-        dataset = find_dataset(
-            arguments.dataset or checkpoint.dataset, arguments.data_root, sample_rate=checkpoint.sample_rate
-        )
+        name = arguments.dataset or checkpoint.dataset
+        if arguments.dataset is None and (Path(name).is_absolute() or ".." in Path(name).parts):
+            raise BadInput(f"{arguments.checkpoint}: its data set {name!r} lies outside the data root: give --dataset")
+        dataset = find_dataset(name, arguments.data_root, sample_rate=checkpoint.sample_rate)
         _check_classes(arguments.checkpoint, checkpoint, dataset)
         _, videos = dataset.split(split_number(arguments.split))
         paths = [dataset.feature_path(video) for video in videos]
-    output, data = arguments.output.resolve(), (arguments.features or dataset.folder).resolve()
+    output, data = (Path(os.path.realpath(path)) for path in (arguments.output, arguments.features or dataset.folder))
     if output == data or (arguments.features is None and output.is_relative_to(data)):
         raise BadInput(f"{arguments.output}: lies in the data, which is only read; choose another --output")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -105,6 +106,23 @@ def test_truncated_files_are_refused(checkpoint: Checkpoint, path: Path, kept: f
     assert refused(path).startswith("not a checkpoint, or damaged")
 
 
+def test_a_flipped_bit_is_noticed(checkpoint: Checkpoint, path: Path) -> None:
+    save_checkpoint(path, checkpoint)
+    content = bytearray(path.read_bytes())
+    content[content.index(checkpoint.weights["stage1.conv_1x1.bias"].numpy().tobytes())] ^= 1
+    path.write_bytes(content)
+    assert refused(path) == "not a checkpoint, or damaged (ValueError: a wrong checksum or size)"
+
+
+def test_a_file_that_unpacks_to_more_is_refused(checkpoint: Checkpoint, path: Path, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "good.pt", checkpoint)
+    with zipfile.ZipFile(tmp_path / "good.pt") as good, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for entry in good.infolist():
+            packed.writestr(entry.filename, good.read(entry))
+        packed.writestr("good/data/bomb", bytes(10_000_000))
+    assert refused(path) == "not a checkpoint, or damaged (ValueError: a wrong checksum or size)"
+
+
 @pytest.mark.parametrize(
     "content", [{}, {"format": "other"}, {"format": "global2local-checkpoint"}, [1], torch.zeros(3)], ids=str
 )
@@ -121,17 +139,15 @@ def test_a_bare_state_dict_is_refused(checkpoint: Checkpoint, path: Path) -> Non
 @pytest.mark.parametrize(
     ("field", "value", "told"),
     [
-        ("classes", ["cut", "peel"], "conv_out"),
+        ("classes", ["mix", "peel"], "conv_out"),
         ("feature_dim", DIM + 1, "stage1.conv_1x1"),
         ("channels", CHANNELS + 1, "size mismatch"),
-        ("channels", "8", ""),
         ("weights", {}, "Missing key"),
-        ("weights", 7, "state_dict"),
         ("dilations", {}, "has no dilation"),
         ("dilations", {**TINY_STRUCTURE.by_path(), "stage9": 1}, "unknown layer 'stage9'"),
         ("shape", {"num_stages": 3, "num_layers": 3}, "has no dilation"),
+        ("shape", {"num_stages": 10**9, "num_layers": 3}, "num_stages must be at most 1000"),
         ("shape", {"stages": 2}, "stages"),
-        ("shape", None, ""),
     ],
     ids=str,
 )
@@ -143,6 +159,50 @@ def test_weights_that_do_not_fit_are_refused(
     message = refused(path)
     assert message.startswith("the weights do not fit the network: ")
     assert told in message
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "told"),
+    [
+        ("classes", [], "the classes are no list of names"),
+        ("classes", ["cut", "pe\nel", "mix"], "the classes are no list of names"),
+        ("classes", "abc", "the classes are no list of names"),
+        ("classes", ["cut", "cut", "mix"], "a class comes twice"),
+        ("background", ["nothing"], "the background is none of the classes"),
+        ("channels", "8", "channels must be a whole number of at least 1, not '8'"),
+        ("sample_rate", 0, "sample_rate must be a whole number of at least 1, not 0"),
+        ("sample_rate", -1, "sample_rate must be a whole number"),
+        ("feature_dim", True, "feature_dim must be a whole number"),
+        ("weights", 7, "the weights are missing"),
+        ("dataset", None, "the name of the data set"),
+        ("shape", None, "the shape"),
+    ],
+    ids=str,
+)
+def test_values_that_no_training_writes_are_refused(
+    checkpoint: Checkpoint, path: Path, field: str, value: object, told: str
+) -> None:
+    setattr(checkpoint, field, value)
+    save_checkpoint(path, checkpoint)
+    assert told in refused(path)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        torch.full((8,), torch.nan),
+        torch.zeros(8, dtype=torch.int64),
+        torch.zeros(1).expand(8),
+        torch.zeros(8).to_sparse(),
+    ],
+    ids=["NaN", "whole numbers", "not stored", "sparse"],
+)
+def test_weights_that_are_no_finite_numbers_are_refused(
+    checkpoint: Checkpoint, path: Path, value: torch.Tensor
+) -> None:
+    checkpoint.weights["stage1.conv_1x1.bias"] = value
+    save_checkpoint(path, checkpoint)
+    assert refused(path).startswith("the weights do not fit the network: ")
 
 
 def test_load_torch_returns_what_save_torch_wrote(path: Path) -> None:

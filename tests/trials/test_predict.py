@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from nas_space.bad_input import BadInput
 from tests.conftest import write_dataset
 from tests.trials.conftest import Command, Exit, Trained, shell, tree
-from trials.checkpoint import load_checkpoint
+from trials.checkpoint import load_checkpoint, save_checkpoint
 from trials.predict import main
 
 TEST_VIDEOS = ("p06-1", "p06-2", "p07-1", "p07-2")
@@ -84,6 +85,17 @@ def test_dataset_of_another_name(
     monkeypatch.setenv("G2L_DATA_ROOT", str(tmp_path))
     command(main, "--checkpoint", trained.checkpoint, "--dataset", "other", "--split", 1, "--output", output)
     assert len(tree(output)) == 4
+
+
+def test_the_name_of_the_data_set_leads_out_of_no_data_root(trained: Trained, tmp_path: Path, exit_of: Exit) -> None:
+    for name in ("../small", "/etc", "a/../../small"):
+        path = tmp_path / "model.pt"
+        save_checkpoint(path, replace(load_checkpoint(trained.checkpoint), dataset=name))
+        words = ("--checkpoint", path, "--data-root", trained.data_root, "--split", 1, "--output", tmp_path / "out")
+        outcome = exit_of(main, *words)
+        message = f"error: {path}: its data set {name!r} lies outside the data root: give --dataset\n"
+        assert (outcome.code, outcome.err) == (2, message)
+        assert exit_of(main, *words, "--dataset", "small").code == 0
 
 
 def test_video_shorter_than_the_receptive_field(
