@@ -10,7 +10,8 @@ from statistics import mean, stdev
 from typing import Any
 
 from nas_space.bad_input import BadInput, run_command
-from trials.metrics import METRICS
+from nas_space.read_file import read_json
+from trials.metrics import METRICS, read_metrics
 
 COLUMNS = (*METRICS, "mean")
 """``mean`` is that of the five metrics."""
@@ -29,13 +30,15 @@ def read_runs(folder: Path) -> Runs:
     """
     runs: Runs = defaultdict(dict)
     for path in sorted(folder.glob("*/split*/seed*/metrics.json")):
+        content = read_json(path)
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            place = content["run"]["split"], content["run"]["settings"]["seed"]
-            metrics = {name: float(content["test"][name]) for name in METRICS}
-            runs[path.parts[-4]][place] = {**metrics, "mean": mean(metrics.values())}
+            run, metrics = content["run"], read_metrics(content["test"])
+            split, seed = run["split"], run["settings"]["seed"]
+            if path.parts[-3:-1] != (f"split{split}", f"seed{seed}") or type(split) is not int or type(seed) is not int:
+                raise ValueError("of another place")
         except (ValueError, KeyError, TypeError):
-            raise BadInput(f"{path}: damaged, or not of a final training") from None
+            raise BadInput(f"{path}: damaged, or not of the final training whose folder it is in") from None
+        runs[path.parts[-4]][split, seed] = {**metrics, "mean": mean(metrics.values())}
     if not runs:
         raise BadInput(f"{folder}: no finished trainings (*/split*/seed*/metrics.json)")
     return dict(sorted(runs.items(), key=lambda item: item[0] != "hand"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -18,11 +17,12 @@ from tqdm import tqdm
 from nas_space.atomic_file import write_json, write_text
 from nas_space.bad_input import BadInput
 from nas_space.ms_tcn import MSTCN
+from nas_space.read_file import read_json
 from nas_space.structure import ReceptiveField, Structure
-from trials.checkpoint import Checkpoint, load_torch, save_checkpoint, save_torch, versions
+from trials.checkpoint import DAMAGE, Checkpoint, load_torch, save_checkpoint, save_torch, versions
 from trials.data_arguments import Task
 from trials.known_datasets import defaults_of
-from trials.metrics import METRICS, objective_value
+from trials.metrics import METRICS, objective_value, read_metrics
 from trials.training import Training, TrainingSettings, score_network
 
 Keep = Literal["last", "best"]
@@ -84,8 +84,10 @@ class FinalTraining:
             state = load_torch(unfinished)
             if state.get("run") != description:
                 raise BadInput(f"{output}: holds an unfinished training with other settings; choose another --output")
-            training.load_state_dict(state["training"])
-            history, best = state["history"], state["best"]
+            try:
+                history, best = _resume(training, state)
+            except DAMAGE as fault:
+                raise BadInput(f"{unfinished}: damaged ({fault!r}); remove it, or choose another --output") from None
             print(f"{output}: resumed after epoch {training.epoch}", file=sys.stderr)
 
         steps = -(-len(self.train_videos) // self.settings.batch_size)
@@ -160,6 +162,19 @@ class FinalTraining:
         )
 
 
+def _resume(training: Training, state: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Go on with an unfinished training; returns its history and its best epoch. Raises one of ``DAMAGE``."""
+    history, best = state["history"], state["best"]
+    if best is not None:
+        training.network.load_state_dict(best["weights"])  # to see that they fit
+        _mean(best)
+    training.load_state_dict(state["training"])
+    if [row["epoch"] for row in history] != list(range(1, training.epoch + 1)):
+        raise ValueError("epochs are missing")
+    sum(row["seconds"] for row in history)
+    return history, best
+
+
 def _mean(row: dict[str, Any]) -> float:
     return objective_value(row, "mean")
 
@@ -187,9 +202,10 @@ def _finished(output: Path, description: dict[str, Any]) -> dict[str, Any] | Non
     if not path.exists():
         return None
     try:
-        result = json.loads(path.read_text(encoding="utf-8"))
+        result = read_json(path)
         same = result["run"] == description
-    except (OSError, ValueError, KeyError, TypeError):
+        read_metrics(result["test"])
+    except (ValueError, KeyError, TypeError):
         raise BadInput(f"{path}: damaged, or not of a training; choose another --output") from None
     if not same:
         raise BadInput(f"{output}: holds a training with other settings; choose another --output")

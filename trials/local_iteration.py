@@ -15,7 +15,7 @@ from nas_space.bad_input import BadInput
 from nas_space.branches import Branching
 from nas_space.ms_tcn import MSTCN, branch_probabilities, expand_network
 from nas_space.structure import Structure
-from trials.checkpoint import load_torch, save_torch
+from trials.checkpoint import DAMAGE, load_torch, save_torch
 from trials.data_arguments import Task, held_out
 from trials.metrics import METRICS
 from trials.training import NonFiniteLoss, Training, TrainingSettings, score_network
@@ -80,9 +80,14 @@ class LocalSearch:
             before = load_torch(path)
             if before.get("classes") != list(dataset.classes) or before.get("feature_dim") != feature_dim:
                 raise BadInput(f"{path}: of another data set (classes or feature dimension differ)")
-            if _weight_shapes(before["training"]["network"]) != _weight_shapes(network.state_dict()):
+            try:
+                same = _weight_shapes(before["training"]["network"]) == _weight_shapes(network.state_dict())
+                if same:
+                    carry_over(before["training"], training)
+            except DAMAGE as fault:
+                raise BadInput(f"{path}: damaged ({fault!r}); begin anew with another folder") from None
+            if not same:
                 raise BadInput(f"{path}: of another network (its layers differ)")
-            carry_over(before["training"], training)
         for _ in range(self.settings.epochs):
             training.run_epoch(dataset, self.train_videos)
             after_epoch(score_network(network, dataset, self.validation_videos, self.task.background, device))

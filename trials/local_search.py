@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from tqdm import tqdm
 from nas_space.atomic_file import write_json
 from nas_space.bad_input import BadInput, run_command
 from nas_space.branches import Branching, next_structure
+from nas_space.read_file import read_json
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
@@ -83,9 +83,13 @@ class _History:
         self.rows: list[dict[str, Any]] = []
         if self.path.exists():
             try:
-                content = json.loads(self.path.read_text(encoding="utf-8"))
+                content = read_json(self.path)
                 same, self.rows = content["search"] == description, content["iterations"]
-            except (ValueError, KeyError, TypeError):
+                for index, row in enumerate(self.rows if same else []):
+                    Structure.from_labels(row["next"], MSTCNShape.of_labels(description["start"]))
+                    if row["iteration"] != index or not isinstance(row["epochs"][-1], dict):
+                        raise ValueError("an iteration is missing")
+            except (ValueError, LookupError, TypeError):
                 raise BadInput(f"{self.path}: damaged; choose another --output") from None
             if not same:
                 raise BadInput(f"{output}: holds a local search with other settings; choose another --output")

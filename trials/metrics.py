@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,19 @@ from trials.label_files import Labels
 
 OVERLAPS = (10, 25, 50)
 METRICS = ("acc", "edit", "f1@10", "f1@25", "f1@50")
+
+
+def read_metrics(content: Any) -> dict[str, float]:
+    """The metrics in JSON content, without what stands beside them.
+
+    Raises:
+        KeyError, TypeError: there are none.
+        ValueError: one is no percentage.
+    """
+    metrics = {name: content[name] for name in METRICS}
+    if not all(type(value) in (int, float) and 0 <= value <= 100 for value in metrics.values()):
+        raise ValueError("not percentages")
+    return metrics
 
 
 @dataclass(frozen=True)
