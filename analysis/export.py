@@ -16,7 +16,10 @@ from nas_space.structure_files import DIALECTS, Dialect, write_structure
 
 def export(experiment: str, evaluation: Evaluation, path: Path, dialect: Dialect) -> None:
     """Write the structure of one evaluation; the native dialect keeps where it comes from."""
-    structure = Structure.from_labels(evaluation.structure, MSTCNShape.of_labels(evaluation.structure))
+    try:
+        structure = Structure.from_labels(evaluation.structure, MSTCNShape.of_labels(evaluation.structure))
+    except BadInput as fault:
+        raise BadInput(f"the records of {experiment}, trial {evaluation.trial}: {fault}") from None
     about: dict[str, Any] = {
         "experiment": experiment,
         "trial": evaluation.trial,

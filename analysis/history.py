@@ -1,16 +1,30 @@
 """A search as its tuner recorded it: which structures were tried, what came out, what failed.
 
-NNI's own database can pair trials and parameters wrongly, so it is only asked where an experiment lies.
+NNI's own database can pair trials and parameters wrongly, so it is not asked.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.nni_register import read_register
 from nas_space.bad_input import BadInput
 from strategies.records import RECORDS_FILE, read_records
+
+CONTENT: dict[str, dict[str, Any]] = {
+    "proposed": {"uid": int},
+    "finished": {
+        **{"uid": int | None, "trial": str | None, "structure": dict, "metrics": dict, "epochs": list},
+        **{"seconds": int | float | None, "time": int | float},
+    },
+    "chain_ended": {"chain": int, "why": str, "structure": dict},
+    "failed": {"reason": str},
+    "error": {"message": str},
+}
+"""What is read of each kind of event."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +92,7 @@ def read_history(folder: Path) -> History:
     """The history that the records in a folder (``.../EXPERIMENT_ID/checkpoint``) tell.
 
     Raises:
-        BadInput: there are no records.
+        BadInput: there are no records, or an event is not as a tuner writes it.
     """
     path = folder / RECORDS_FILE
     if not path.exists():
@@ -87,6 +101,10 @@ def read_history(folder: Path) -> History:
     judged: set[int] = set()
     origins: dict[int | None, dict[str, Any]] = {}
     for event in read_records(path):
+        try:
+            _check(event)
+        except (KeyError, TypeError, ValueError, ArithmeticError) as fault:
+            raise BadInput(f"{path}: damaged: an event {event['event']!r} without its content ({fault!r})") from None
         kind = event["event"]
         if kind == "proposed":
             history.proposed += event["uid"] not in origins
@@ -112,16 +130,24 @@ def read_history(folder: Path) -> History:
     return history
 
 
+def _check(event: dict[str, Any]) -> None:
+    """Raise KeyError, TypeError, ValueError or OverflowError for an event that is not as a tuner writes it."""
+    for name, kind in CONTENT.get(event["event"], {}).items():
+        if not isinstance(event[name], kind):
+            raise TypeError(name)
+    if event["event"] == "finished":
+        numbers = [event["metrics"]["default"], *event["metrics"].values(), *event["structure"].values()]
+        if not all(map(math.isfinite, numbers)) or not all(isinstance(epoch, dict) for epoch in event["epochs"]):
+            raise ValueError("metrics, structure or epochs")
+
+
 def find_experiment(experiment: str) -> Path:
     """The folder with the records of an NNI experiment of this user, running, stopped or finished.
 
     Raises:
         BadInput: NNI knows no experiment of that id.
     """
-    # Only this needs NNI, and importing it takes over a second.
-    from nni.tools.nnictl.config_utils import Experiments
-
-    known = Experiments().get_all_experiments()
+    known = read_register()
     if experiment not in known:
         raise BadInput(f"unknown experiment {experiment!r}: 'nnictl experiment list --all' shows those of this user")
-    return Path(known[experiment]["logDir"]) / experiment / "checkpoint"
+    return known[experiment].folder / "checkpoint"

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from analysis.history import History, find_experiment, read_history
+from analysis.nni_register import read_register
 from nas_space.bad_input import BadInput
 from nas_space.local_http import NO_ANSWER, get_json
 
@@ -31,24 +32,26 @@ class Experiment:
     manager: int
     """Process id of NNI's manager."""
 
+    def __post_init__(self) -> None:
+        # Processes are stopped by the id: an empty one would be that of every process.
+        whole = type(self.port) is type(self.manager) is int and 0 <= self.manager < 2**31
+        if not whole or not isinstance(self.id, str) or not re.fullmatch(r"\w+", self.id):
+            raise BadInput(f"not an NNI experiment: {self.id!r}, port {self.port!r}, process {self.manager!r}")
+
     @classmethod
     def marked(cls, mark: str) -> Experiment | None:
         """The experiment with that mark in its name, running or not; None if this user has none."""
-        for known in _all_experiments().values():
-            if mark in known["experimentName"]:
-                return cls._registered(known)
+        for known in read_register().values():
+            if mark in known.name:
+                return cls(known.id, known.port, known.manager)
         return None
 
     @classmethod
     def of_id(cls, id: str) -> Experiment:
         """The experiment of that id, running or not. Raises BadInput where this user has none."""
         find_experiment(id)
-        return cls._registered(_all_experiments()[id])
-
-    @classmethod
-    def _registered(cls, known: dict[str, Any]) -> Experiment:
-        # NNI forgets port and process of an experiment that was stopped.
-        return cls(known["id"], known["port"] or 0, known["pid"] or 0)
+        known = read_register()[id]
+        return cls(known.id, known.port, known.manager)
 
     def status(self) -> str:
         """What NNI's manager says of itself: RUNNING, DONE, ERROR, ...; GONE if its process has ended."""
@@ -149,13 +152,6 @@ def start(action: list[str], port: int) -> Experiment:
             f"nnictl {' '.join(action)} did not start an experiment: {' '.join(errors[-1:]) or output.strip()}"
         )
     return Experiment.of_id(found[1])
-
-
-def _all_experiments() -> dict[str, Any]:
-    """NNI's register of this user's experiments, by id."""
-    from nni.tools.nnictl.config_utils import Experiments
-
-    return Experiments().get_all_experiments()
 
 
 def nnictl(*arguments: str) -> str:

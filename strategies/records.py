@@ -8,8 +8,11 @@ from __future__ import annotations
 import json
 import os
 import time
+import warnings
 from pathlib import Path
 from typing import Any
+
+from nas_space.read_file import require_file
 
 RECORDS_FILE = "records.jsonl"
 
@@ -39,13 +42,25 @@ class Records:
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """All events of a records file, in order. Lines that were cut short by a kill are left out."""
-    events = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict) and "event" in event:
-            events.append(event)
-    return events
+    """All events of a records file, in order. Damaged lines are left out, with one warning that counts them.
+
+    A kill leaves a line that was cut short; the last one may also be one that is just being written.
+
+    Raises:
+        BadInput: there is no such file.
+    """
+    require_file(path)
+    *lines, last = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    events = [_event(line) for line in lines if line]
+    damaged = events.count(None)
+    if damaged:
+        warnings.warn(f"{path}: {damaged} damaged line(s) are left out", stacklevel=2)
+    return [event for event in [*events, _event(last)] if event is not None]
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None

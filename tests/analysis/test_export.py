@@ -59,6 +59,6 @@ def test_the_top_structures_are_numbered_by_rank(
 
 
 def test_an_unknown_experiment_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nni.tools.nnictl.config_utils.Experiments.get_all_experiments", lambda _: {})
+    monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(BadInput, match="unknown experiment 'nowhere'"):
         run(monkeypatch, "nowhere", "--output", tmp_path / "best.json")

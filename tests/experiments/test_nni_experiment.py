@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from analysis.history import History, read_history
+from experiments.nni_experiment import Experiment
+from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.space import global_space, to_nni
 from tests.conftest import REPOSITORY
@@ -161,3 +163,10 @@ def test_a_trial_added_on_the_web_page_takes_part(home: Path) -> None:
 def _get(port: int, path: str) -> Any:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/nni{path}", timeout=10) as response:
         return json.load(response)
+
+
+@pytest.mark.parametrize(("id", "manager"), [("", 0), ("../x", 0), ("--all", 0), (None, 0), ("a", -1), ("a", 2**31)])
+def test_what_is_no_experiment_is_never_stopped(id: Any, manager: int) -> None:
+    """Processes of NNI are told by the id, and an empty one would be that of every process."""
+    with pytest.raises(BadInput, match="not an NNI experiment"):
+        Experiment(id, 8080, manager)

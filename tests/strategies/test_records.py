@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -74,6 +75,7 @@ def test_records_only_grow(first: list[Any], second: list[Any]) -> None:
     assert len(after.splitlines()) == len(first) + len(second)
 
 
+@pytest.mark.filterwarnings("ignore:.* damaged line")
 @law
 @given(contents, st.floats(0, 1))
 def test_a_killed_writer_damages_its_own_event_only(contents: list[Any], share: float) -> None:
@@ -97,13 +99,20 @@ def test_damaged_lines_are_skipped(tmp_path: Path) -> None:
         b"",
         b"\0\0\0",
         b"\xff\xfe",
-        b"[1]",
+        b"[" * 100_000,
         b"3",
         b'{"uid": 1}',
         b'{"event": "c"}',
     ]
     path.write_bytes(b"\n".join(lines))
-    assert read_records(path) == [{"event": "a"}, {"event": "c"}]
+    with pytest.warns(UserWarning, match=r"records\.jsonl: 6 damaged line\(s\) are left out"):
+        assert read_records(path) == [{"event": "a"}, {"event": "c"}]
+
+
+def test_a_line_that_is_being_written_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / RECORDS_FILE
+    path.write_text('{"event": "a"}\n{"event": "b')
+    assert read_records(path) == [{"event": "a"}]
 
 
 def test_nothing_is_written_before_the_first_event(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""NNI's register of this user's experiments, ``~/nni-experiments/.experiment``: where each lies, and who runs it.
+
+It is read without NNI, whose own reader runs code that a register can hold, takes a damaged one for an empty one, and
+waits for ever for its lock where it may not write.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas_space.bad_input import BadInput
+from nas_space.read_file import read_json
+
+ATTEMPTS = 5
+"""NNI writes the register in place, so that one that is read at that moment seems damaged."""
+PAUSE_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What NNI knows of an experiment."""
+
+    id: str
+    name: str
+    folder: Path
+    """Where its records, its log and its database lie."""
+    port: int
+    """Of its web page; 0 once it was stopped."""
+    manager: int
+    """Process id of NNI's manager; 0 once it was stopped."""
+
+    @classmethod
+    def of(cls, id: str, known: Any) -> Registered:
+        """From an entry of the register. Raises ValueError where it is none."""
+        name, folder = str(known.get("experimentName") or ""), known["logDir"]
+        port, manager = known.get("port") or 0, known.get("pid") or 0
+        if not isinstance(folder, str) or not type(port) is type(manager) is int:
+            raise ValueError("no experiment")
+        return cls(id, name, Path(folder) / id, port, manager)
+
+
+def read_register() -> dict[str, Registered]:
+    """The experiments of this user, running, stopped or finished, by id.
+
+    Raises:
+        BadInput: the register is damaged.
+    """
+    path = Path.home() / "nni-experiments" / ".experiment"
+    if not path.exists():
+        return {}
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            content = read_json(path)
+            break
+        except BadInput:
+            if not left:
+                raise
+            time.sleep(PAUSE_SECONDS)
+    try:
+        return {id: Registered.of(id, known) for id, known in content.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BadInput(f"{path}: not NNI's register of experiments, or damaged; restore it, or remove it") from None
