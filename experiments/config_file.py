@@ -1,26 +1,44 @@
-"""The YAML file of an experiment."""
+"""Read an experiment's YAML file."""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from nas_space.bad_input import BadInput
+from nas_space.read_file import read_json, read_text
+
+LARGEST_CONFIG = 100_000
+"""Values, counted again wherever an alias repeats them: a few lines of aliases of aliases can name billions."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """The content of an experiment's YAML file. Raises BadInput where there is none, or it is damaged."""
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as fault:
-        raise BadInput(f"{path}: cannot be read: {fault.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
-        raise BadInput(f"{path}: not a YAML file: {str(fault).splitlines()[0]}") from None
+    config = _read_yaml(path)
     if not isinstance(config, dict):
         raise BadInput(f"{path}: not the YAML file of an experiment")
+    if config.get("searchSpaceFile") is not None:
+        # NNI would tell less of what is wrong with it, and wait for ever for a pipe.
+        if not isinstance(config["searchSpaceFile"], str):
+            raise BadInput(f"{path}: searchSpaceFile must be the name of a file")
+        space = path.parent / Path(config["searchSpaceFile"]).expanduser()
+        content = _read_yaml(space) if space.suffix in (".yml", ".yaml") else read_json(space)
+        if not isinstance(content, dict) or not content:
+            raise BadInput(f"{space}: not a search space (an object of choices, see experiments/spaces)")
     return config
+
+
+def _read_yaml(path: Path) -> Any:
+    text = read_text(path)
+    try:
+        _check(yaml.compose(text, yaml.SafeLoader))
+        return yaml.safe_load(text)
+    except Exception as fault:  # PyYAML raises YAMLError, but KeyError, RecursionError, ... for odd values
+        reason = " ".join(str(fault).split())
+        raise BadInput(f"{path}: not a YAML file: {reason} ({type(fault).__name__})") from None
 
 
 def class_arguments(config: dict[str, Any]) -> dict[str, Any]:
@@ -28,3 +46,23 @@ def class_arguments(config: dict[str, Any]) -> dict[str, Any]:
     tuner = config.get("tuner")
     arguments = tuner.get("classArgs") if isinstance(tuner, dict) else None
     return arguments if isinstance(arguments, dict) else {}
+
+
+def _check(root: yaml.Node | None) -> None:
+    """Raise ValueError for too many values, for names that come twice (PyYAML takes the last), and for a NUL."""
+    size, open_nodes = 0, [root]
+    while open_nodes:
+        node = open_nodes.pop()
+        size += 1
+        if size > LARGEST_CONFIG:
+            raise ValueError(f"more than {LARGEST_CONFIG} values, aliases written out")
+        if isinstance(node, yaml.ScalarNode) and "\0" in node.value:
+            raise ValueError(f"a NUL character in line {node.start_mark.line + 1}")
+        if isinstance(node, yaml.SequenceNode):
+            open_nodes.extend(node.value)
+        elif isinstance(node, yaml.MappingNode):
+            names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+            twice = [name for name, times in names.items() if times > 1 and name != "<<"]
+            if twice:
+                raise ValueError(f"{twice[0]!r} comes twice in the values from line {node.start_mark.line + 1}")
+            open_nodes.extend(each for pair in node.value for each in pair)

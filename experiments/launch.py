@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 from tqdm import tqdm
@@ -132,6 +133,8 @@ def main() -> None:
         tuner = class_arguments(config)
         preflight(config, arguments.config.parent, arguments.config, read_machine())
         total = tuner.get("budget") or config.get("maxTrialNumber")
+        if total is not None and type(total) is not int:
+            raise BadInput(f"{arguments.config}: the number of trials must be a whole number, not {shortened(total)}")
         require_check(tuner.get("check_command"))
         action = ["create", "--config", str(arguments.config)]
     else:

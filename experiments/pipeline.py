@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import json
+import math
 import os
+import re
 import secrets
 import sys
 import time
@@ -27,6 +28,7 @@ from experiments.plan import FOLDER, PHASES, Step, make_plan
 from experiments.preflight import preflight
 from nas_space.atomic_file import write_json, write_text
 from nas_space.bad_input import BadInput, KnownFailure, run_command
+from nas_space.read_file import read_json
 from trials.data_arguments import split_number
 from trials.dataset import find_dataset
 
@@ -43,12 +45,14 @@ class Run:
         self._state: dict[str, Any] = {"settings": settings, "steps": {}}
         if self._path.exists():
             try:
-                self._state = json.loads(self._path.read_text(encoding="utf-8"))
-                same = self._state["settings"] == settings and isinstance(self._state["steps"], dict)
-            except (ValueError, KeyError, TypeError):
+                self._state = read_json(self._path)
+                other = [name for name in settings if self._state["settings"].get(name) != settings[name]]
+                for known in self._state["steps"].values():
+                    _check_step(known)
+            except (ValueError, KeyError, TypeError, AttributeError):
                 raise BadInput(f"{self._path}: damaged; choose another --name") from None
-            if not same:
-                raise BadInput(f"{folder}: was started with {self._state['settings']}; choose another --name")
+            if other:
+                raise BadInput(f"{folder}: was started with other settings ({', '.join(other)}); choose another --name")
 
     def step(self, name: str) -> dict[str, Any]:
         """What is known of a step: its experiment, whether it is done, what it cost."""
@@ -76,6 +80,16 @@ class Run:
             yield
 
 
+def _check_step(known: dict[str, Any]) -> None:
+    """Raise KeyError, TypeError or ValueError for a step that is not as ``do_step`` notes it."""
+    if known.get("done") or "experiment" in known:
+        Experiment(**known["experiment"])
+    if "mark" in known and not (re.fullmatch(r"[0-9a-f]{8}", known["mark"]) and math.isfinite(known["begun"])):
+        raise ValueError("mark")
+    if "cost" in known:
+        sum(known["cost"][name] for name in ("trials", "epochs", "hours"))
+
+
 def do_step(run: Run, step: Step) -> None:
     """Run a step to its end, or go on with it; a step that is done is not done again."""
     known = run.step(step.name)
@@ -92,7 +106,7 @@ def do_step(run: Run, step: Step) -> None:
         write_text(config, _to_yaml(step, mark))
         action = ["create", "--config", str(config)]
     else:
-        if not config.exists() or config.read_text(encoding="utf-8") != _to_yaml(step, known["mark"]):
+        if not config.exists() or config.read_bytes() != _to_yaml(step, known["mark"]).encode():
             raise BadInput(f"{config}: the step has begun with other settings than now; choose another --name")
         # A pipeline that was killed leaves its experiment behind, which must not run twice.
         left.stop()

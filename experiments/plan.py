@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any, Literal, get_args
 
 from experiments.config_file import class_arguments, read_config
@@ -14,6 +16,14 @@ from nas_space.bad_input import BadInput
 Phase = Literal["global", "local", "final"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 FOLDER = Path(__file__).parent
+
+REQUIRED_ARGUMENTS: dict[Phase, dict[str, type]] = {
+    "global": {"budget": int},
+    "local": {"seeds": list, "iterations": int},
+    "final": {},
+}
+"""Of the tuner: what says how many trainings a phase takes."""
+KINDS = {str: "a text", int: "a whole number", list: "a list", dict: "an object"}
 
 
 @dataclass(frozen=True)
@@ -56,26 +66,26 @@ def make_plan(
     for split in splits:
         folder = run / f"split{split}"
         if "global" in phases:
-            steps.append(_global(read_config(FOLDER / f"{template}_global.yml"), dataset, split, folder))
+            steps.append(_global(template, dataset, split, folder))
         if "local" in phases:
-            steps.append(_local(read_config(FOLDER / f"{template}_local.yml"), dataset, split, folder))
+            steps.append(_local(template, dataset, split, folder))
     if "final" in phases:
-        config = read_config(FOLDER / f"{template}_final.yml")
-        steps.append(_final(config, dataset, splits, [phase for phase in phases if phase != "final"], seeds, run))
+        found = [phase for phase in phases if phase != "final"]
+        steps.append(_final(template, dataset, splits, found, seeds, run))
     return steps
 
 
-def _global(config: dict[str, Any], dataset: str, split: int, folder: Path) -> Step:
+def _global(template: str, dataset: str, split: int, folder: Path) -> Step:
     name = f"global_split{split}"
     options = {"--dataset": dataset, "--split": str(split)}
-    config = _adapted(config, f"{dataset} {name}", options, options)
+    config = _adapted(template, "global", f"{dataset} {name}", options, options)
     return Step(name, "global", config, folder / "global.json", class_arguments(config)["budget"])
 
 
-def _local(config: dict[str, Any], dataset: str, split: int, folder: Path) -> Step:
+def _local(template: str, dataset: str, split: int, folder: Path) -> Step:
     name = f"local_split{split}"
     options = {"--dataset": dataset, "--split": str(split)}
-    config = _adapted(config, f"{dataset} {name}", {"--dataset": dataset}, options)
+    config = _adapted(template, "local", f"{dataset} {name}", {"--dataset": dataset}, options)
     arguments = class_arguments(config)
     arguments |= {"starts": [str(folder / "global.json")], "splits": [split]}
     trials = len(arguments["seeds"]) * arguments["iterations"]
@@ -83,9 +93,10 @@ def _local(config: dict[str, Any], dataset: str, split: int, folder: Path) -> St
 
 
 def _final(
-    config: dict[str, Any], dataset: str, splits: Sequence[int], found: Sequence[str], seeds: Sequence[int], run: Path
+    template: str, dataset: str, splits: Sequence[int], found: Sequence[str], seeds: Sequence[int], run: Path
 ) -> Step:
-    config = _adapted(config, f"{dataset} final", {"--dataset": dataset, "--output": str(run / "final")}, {})
+    options = {"--dataset": dataset, "--output": str(run / "final")}
+    config = _adapted(template, "final", f"{dataset} final", options, {})
     structures = ["hand", *(str(run / "split{split}" / f"{phase}.json") for phase in found)]
     values = {"structure": structures, "split": list(splits), "seed": list(seeds)}
     config["searchSpace"] = {name: {"_type": "choice", "_value": chosen} for name, chosen in values.items()}
@@ -94,22 +105,37 @@ def _final(
 
 
 def _adapted(
-    config: dict[str, Any], name: str, options: dict[str, str], check_options: dict[str, str]
+    template: str, phase: Phase, name: str, options: dict[str, str], check_options: dict[str, str]
 ) -> dict[str, Any]:
-    """A configuration with another name, other options of its commands, and paths that hold from any folder."""
-    config["experimentName"] = name
-    config["trialCommand"] = with_options(config["trialCommand"], options)
-    for holder, key in (
-        (config, "trialCodeDirectory"),
-        (config, "searchSpaceFile"),
-        (config["tuner"], "codeDirectory"),
-    ):
-        if key in holder:
-            holder[key] = str((FOLDER / holder[key]).resolve())
-    arguments = class_arguments(config)
-    if "check_command" in arguments:
-        arguments["check_command"] = with_options(arguments["check_command"], check_options)
+    """A template's configuration with another name, other options of its commands, and paths that hold anywhere."""
+    path = FOLDER / f"{template}_{phase}.yml"
+    config = read_config(path)
+    try:
+        _require(config, {"trialCommand": str, "trialCodeDirectory": str, "tuner": dict})
+        _require(class_arguments(config), REQUIRED_ARGUMENTS[phase])
+        config["experimentName"] = name
+        config["trialCommand"] = with_options(config["trialCommand"], options)
+        arguments = class_arguments(config)
+        if "check_command" in arguments:
+            _require(arguments, {"check_command": str})
+            arguments["check_command"] = with_options(arguments["check_command"], check_options)
+        for holder, key in (
+            (config, "trialCodeDirectory"),
+            (config, "searchSpaceFile"),
+            (config["tuner"], "codeDirectory"),
+        ):
+            if holder.get(key) is not None:
+                _require(holder, {key: str})
+                holder[key] = os.path.realpath(FOLDER / holder[key])
+    except BadInput as fault:
+        raise BadInput(f"{path}: {fault}") from None
     return config
+
+
+def _require(values: dict[str, Any], kinds: Mapping[str, type]) -> None:
+    for name, kind in kinds.items():
+        if type(values.get(name)) is not kind:
+            raise BadInput(f"{name} must be {KINDS[kind]}, not {shortened(values.get(name))}")
 
 
 def with_options(command: str, options: dict[str, str]) -> str:

@@ -41,6 +41,6 @@ def failed_check(command: Any) -> str | None:
         # A slow disk is no fault of the data: the trials will tell.
         log.warning("the check did not end within %g s and is skipped: %s", TIME_LIMIT, command)
         return None
-    except OSError as fault:
+    except (OSError, ValueError) as fault:  # ValueError: a NUL character in it
         return f"the check command cannot be run: {fault}"
     return None if check.returncode == 0 else check.stderr.strip() or f"the check failed: {command}"

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from experiments.config_file import LARGEST_CONFIG, class_arguments, read_config
+from nas_space.bad_input import BadInput
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "experiment.yml"
+
+
+def test_a_configuration_is_read_with_its_aliases(path: Path) -> None:
+    path.write_text("base: &base {a: 1, b: 2}\ntuner:\n  classArgs:\n    <<: *base\n    b: 3\n")
+    assert class_arguments(read_config(path)) == {"a": 1, "b": 3}
+
+
+@pytest.mark.parametrize("config", [{}, {"tuner": None}, {"tuner": "a"}, {"tuner": {"classArgs": [1]}}])
+def test_other_tuners_have_no_arguments(config: dict[str, object]) -> None:
+    assert class_arguments(config) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("- a\n", "not the YAML file of an experiment"),
+        ("a: 1\nb: 2\na: 3\n", r"'a' comes twice in the values from line 1"),
+        ("a:\n  b: {c: 1, d: 2, c: 3}\n", "'c' comes twice in the values from line 2"),
+        ('a: "\\0"\n', "a NUL character in line 1"),
+        ("a: &a [*a]\n", f"more than {LARGEST_CONFIG} values"),
+        ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor for the tag"),
+        ("a: !!bool maybe\n", "KeyError"),
+        ("searchSpaceFile: 5\n", "searchSpaceFile must be the name of a file"),
+    ],
+)
+def test_a_bad_configuration_is_refused(path: Path, text: str, fault: str) -> None:
+    path.write_text(text)
+    with pytest.raises(BadInput, match=f"^{path}: .*{fault}"):
+        read_config(path)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "{", '{"s1l0": 1, "s1l0": 2}'])
+def test_its_search_space_is_looked_at(path: Path, content: str) -> None:
+    path.write_text("searchSpaceFile: spaces/mine.json\n")
+    space = path.parent / "spaces" / "mine.json"
+    space.parent.mkdir()
+    space.write_text(content)
+    with pytest.raises(BadInput, match=f"^{space}: "):
+        read_config(path)
