@@ -163,10 +163,17 @@ class ExpectationSearch:
 
         Raises:
             BadInput: the state is of a search with other branches or other chains.
+            KeyError, TypeError, ValueError, ...: it is damaged.
         """
         if state["search"] != self._describe():
             raise BadInput("the saved local search has other branches, iterations or chains: start a new experiment")
         self.chains = [Chain(**chain) for chain in state["chains"]]
         self._steps = [_Step(**step) for step in state["steps"]]
+        if len(self.chains) != len(self.starts) or any(chain.iteration < 0 for chain in self.chains):
+            raise ValueError("chains are missing")
+        for dilations in [chain.dilations for chain in self.chains] + [step.dilations for step in self._steps]:
+            self.branching.check(Structure(tuple(dilations), self._shape))
+        for uid in (*range(len(self._steps)), *(chain.pending for chain in self.chains if chain.pending is not None)):
+            self.proposal(uid)
         # A kill may have come between the end of a chain and its record.
         self._unreported = {index for index, chain in enumerate(self.chains) if chain.ended is not None}

@@ -190,6 +190,7 @@ class GeneticSearch:
 
         Raises:
             BadInput: the state is of a search over another space.
+            KeyError, TypeError, ValueError, ...: it is damaged.
         """
         if state["labels"] != self.labels or [tuple(values) for values in state["candidates"]] != self.candidates:
             raise BadInput("the saved search is over another search space: start a new experiment")
@@ -198,6 +199,11 @@ class GeneticSearch:
         self._parents = [tuple(parents) for parents in state["parents"]]
         self._fitness = dict(state["fitness"])
         self._failed, self._foreign = set(state["failed"]), set(state["foreign"])
+        known = {*self._fitness, *self._failed, *self._foreign} <= set(range(len(self._genes)))
+        if not known or len(self._parents) != len(self._genes) or not all(map(math.isfinite, self._fitness.values())):
+            raise ValueError("proposals are missing")
+        if not all(g in values for genes in self._genes for g, values in zip(genes, self.candidates, strict=True)):
+            raise ValueError("a dilation is none of the candidates")
         self._pending = set(range(len(self._genes))) - self._failed - set(self._fitness)
         self._seen = set(self._genes)
         self._population = []

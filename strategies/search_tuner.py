@@ -23,6 +23,7 @@ from nni.tuner import Tuner
 from nas_space.atomic_file import write_text
 from nas_space.bad_input import BadInput
 from nas_space.local_http import NO_ANSWER
+from nas_space.read_file import read_json
 from nas_space.trial_report import TrialReport
 from strategies.assignments import Assignments
 from strategies.data_check import failed_check
@@ -98,7 +99,10 @@ class SearchTuner(Tuner):
         path = self._folder / STATE_FILE
         with self._reporting_errors():
             if path.exists():
-                self._saved = json.loads(path.read_text(encoding="utf-8"))
+                try:
+                    self._saved = read_json(path)
+                except BadInput as fault:
+                    self._refusal = f"{fault}; start a new experiment"
 
     def update_search_space(self, search_space: Any) -> None:
         """NNI hands over the space: first after the start, and again if somebody edits it on the web page."""
@@ -241,13 +245,22 @@ class SearchTuner(Tuner):
 
     def _start(self, search: Search) -> None:
         if self._saved is not None:
-            search.load_state_dict(self._saved["search"])
-            self._assignments.attempts = {int(uid): attempts for uid, attempts in self._saved["attempts"].items()}
-            self._foreign_trials = set(self._saved["foreign_trials"])
-            self._failed_trials = set(self._saved["failed_trials"])
-            self._failures = None if self._saved["succeeded"] else 0
-            self._assignments.awaited = set(search.pending)
+            try:
+                self._load(search, self._saved)
+            except BadInput:
+                raise
+            except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as fault:
+                path = self._folder / STATE_FILE
+                raise BadInput(f"{path}: damaged ({fault!r}): start a new experiment") from None
         self.search = search
+
+    def _load(self, search: Search, saved: dict[str, Any]) -> None:
+        search.load_state_dict(saved["search"])
+        self._assignments.attempts = {int(uid): attempts + 0 for uid, attempts in saved["attempts"].items()}
+        self._foreign_trials = set(saved["foreign_trials"])
+        self._failed_trials = set(saved["failed_trials"])
+        self._failures = None if saved["succeeded"] else 0
+        self._assignments.awaited = set(search.pending)
 
     def _serve(self) -> list[tuple[int, dict[str, Any]]]:
         """Proposals for waiting workers, with their parameter ids; on disk before NNI may know of them."""

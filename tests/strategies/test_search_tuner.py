@@ -8,6 +8,7 @@ import queue
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -704,6 +705,57 @@ def test_resume_over_another_space_is_refused(nni: FakeNni) -> None:
     assert nni.errors == ["the saved search is over another search space: start a new experiment"]
     assert len(nni.trials) == 2
     assert nni.state() == before
+
+
+def changed(value: Any, *keys: Any) -> Callable[[dict[str, Any]], str]:
+    """The state with another value in one place."""
+
+    def change(state: dict[str, Any]) -> str:
+        place: Any = state
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value
+        return json.dumps(state)
+
+    return change
+
+
+DAMAGES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "empty": lambda _: "",
+    "half": lambda state: json.dumps(state)[:100],
+    "a list": lambda _: "[]",
+    "nothing": lambda _: "{}",
+    "deep": lambda _: "[" * 100_000,
+    "NaN": changed(float("nan"), "search", "fitness", 0, 1),
+    "no search": changed(None, "search"),
+    "a generator of another kind": changed({"bit_generator": "MT19937"}, "search", "random"),
+    "a generator of text": changed("PCG64", "search", "random"),
+    "genes of another network": changed([1], "search", "genes", 0),
+    "genes that are no candidates": changed([1, 2, 3], "search", "genes", 0),
+    "genes left out": changed([], "search", "genes"),
+    "parents left out": changed([], "search", "parents"),
+    "a fitness of no proposal": changed(99, "search", "fitness", 0, 0),
+    "a fitness of text": changed("1.0", "search", "fitness", 0, 1),
+    "failures of no proposal": changed([-1], "search", "failed"),
+    "attempts of text": changed({"1": "one"}, "attempts"),
+    "attempts of no number": changed({"one": 1}, "attempts"),
+    "trials that are a number": changed(3, "failed_trials"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_resume_of_a_damaged_state_is_refused_in_one_line(nni: FakeNni, damage: Callable[[Any], str]) -> None:
+    nni.start(tuner())
+    nni.complete(nni.trials[0])
+    text = damage(nni.state())
+    path = nni.folder / STATE_FILE
+    path.write_text(text)
+    nni.resume(tuner())
+    [error] = nni.errors
+    assert error.startswith(f"{path}: ")
+    assert error.endswith("start a new experiment")
+    assert "\n" not in error
+    assert path.read_text() == text
 
 
 # Whatever happens
