@@ -11,6 +11,7 @@ from statistics import quantiles
 
 from analysis.history import find_experiment
 from nas_space.bad_input import BadInput, run_command
+from nas_space.read_file import require_file
 
 Event = tuple[float, str]
 """(seconds, state): a trial that begins (RUNNING), or one that has ended well (SUCCEEDED)."""
@@ -34,11 +35,13 @@ def gaps(events: Sequence[Event]) -> list[float]:
 
 def read_events(database: Path) -> list[Event]:
     """Starts and ends of an experiment's trials, from NNI's database."""
-    if not database.exists():
-        raise BadInput(f"{database}: no such database of NNI")
+    require_file(database, "database of NNI")
     query = "select timestamp, event from TrialJobEvent where event in ('RUNNING', 'SUCCEEDED')"
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        return [(milliseconds / 1000, state) for milliseconds, state in connection.execute(query)]
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return [(milliseconds / 1000, state) for milliseconds, state in connection.execute(query)]
+    except (sqlite3.Error, TypeError) as fault:
+        raise BadInput(f"{database}: not NNI's database, or damaged: {fault}") from None
 
 
 def main() -> None:

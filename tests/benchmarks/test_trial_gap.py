@@ -18,7 +18,8 @@ def test_gaps_by_hand() -> None:
 
 
 def test_events_are_read_from_nnis_database(tmp_path: Path) -> None:
-    database = tmp_path / "nni.sqlite"
+    database = tmp_path / "what?mode=rwc#x%20" / "nni.sqlite"
+    database.parent.mkdir()
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("create table TrialJobEvent (timestamp integer, trialJobId text, event text)")
         rows = [(1000, "a", "WAITING"), (1500, "a", "RUNNING"), (9000, "a", "SUCCEEDED"), (9999, "b", "FAILED")]
@@ -27,3 +28,8 @@ def test_events_are_read_from_nnis_database(tmp_path: Path) -> None:
     assert read_events(database) == [(1.5, "RUNNING"), (9.0, "SUCCEEDED")]
     with pytest.raises(BadInput, match="no such database"):
         read_events(tmp_path / "nowhere")
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("insert into TrialJobEvent values ('soon', 'a', 'RUNNING')")
+        connection.commit()
+    with pytest.raises(BadInput, match=r"nni\.sqlite: not NNI's database, or damaged"):
+        read_events(database)
