@@ -148,7 +148,7 @@ def begun_experiment(known: dict[str, Any]) -> Experiment | None:
     if "experiment" in known:
         find_experiment(known["experiment"]["id"])
         return Experiment(**known["experiment"])
-    if not known.get("mark"):  # every experiment has an empty one in its name
+    if "mark" not in known:
         return None
     # Killed while nnictl started it, which goes on by itself and takes some seconds.
     while (found := Experiment.marked(known["mark"])) is None and time.time() - known["begun"] < START_SECONDS:

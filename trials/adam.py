@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
-from nas_space.bad_input import BadInput
-
 BETAS = (0.9, 0.999)
 EPSILON = 1e-8
 KINDS = ("first", "second", "steps")
@@ -62,9 +60,12 @@ class Adam:
         )
 
     def load(self, moments: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Go on from the moments of another training. Raises BadInput where they are of other parameters."""
+        """Go on from the moments of another training. Raises ValueError where they are of other parameters."""
         if moments.keys() != self.moments.keys():
-            raise BadInput("an optimiser state of another network, or of another version of this project")
+            raise ValueError("moments of other parameters")
         for name, saved in moments.items():
             for kind in KINDS:
-                self.moments[name][kind].copy_(saved[kind])
+                own = self.moments[name][kind]
+                if saved[kind].shape != own.shape:
+                    raise ValueError(f"moments of {name} of another shape")
+                own.copy_(saved[kind])

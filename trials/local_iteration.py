@@ -133,11 +133,19 @@ def carry_over(state: dict[str, Any], training: Training) -> None:
     """Go on from a saved training in a network with other branches.
 
     The branch weights and their optimiser state begin anew, and so does the schedule of the learning rate.
+
+    Raises:
+        KeyError, TypeError, ValueError, RuntimeError: the saved content is damaged (``DAMAGE``).
     """
     fresh = training.state_dict()
 
     def kept(part: str) -> dict[str, Any]:
-        values = {name: value for name, value in state[part].items() if not name.endswith(BRANCH_WEIGHTS)}
+        values, own = (
+            {name: value for name, value in content[part].items() if not name.endswith(BRANCH_WEIGHTS)}
+            for content in (state, fresh)
+        )
+        if values.keys() != own.keys():
+            raise ValueError(f"{part} of another network")
         return {**fresh[part], **values}
 
     training.load_state_dict({**state, "epoch": 0, "network": kept("network"), "optimiser": kept("optimiser")})

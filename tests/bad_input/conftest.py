@@ -46,6 +46,7 @@ def ending(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     def run(folder: Path, main: Callable[[], None], *words: object) -> Outcome:
         monkeypatch.chdir(folder)
         monkeypatch.setenv("HOME", str(folder / "home"))
+        monkeypatch.setenv("G2L_DATA_ROOT", "")  # a pipeline sets it for its trials: put back afterwards
         monkeypatch.setattr("analysis.nni_register.PAUSE_SECONDS", 0)
         monkeypatch.setattr(plan, "FOLDER", folder / "experiments")
         monkeypatch.setattr(launch, "running", start)

@@ -46,6 +46,7 @@ from trials import check_data, evaluate, local_search, predict, train
 pytestmark = pytest.mark.filterwarnings("default")  # as a user has them
 
 FIRST = "stage1.layers.0.conv_dilated"
+BIAS = "stage1.conv_1x1.bias"
 
 
 @dataclass(frozen=True)
@@ -285,16 +286,16 @@ UNFINISHED: dict[str, Damage] = {
     "an epoch as text": torch_with("1", "training", "epoch"),
     "weights left out": torch_with(LEFT_OUT, "training", "network", "stage1.conv_1x1.bias"),
     "no optimiser": torch_with(LEFT_OUT, "training", "optimiser"),
-    "moments left out": torch_with({}, "training", "optimiser", "state", 0),
+    "moments left out": torch_with(LEFT_OUT, "training", "optimiser", BIAS),
     "another generator": torch_with(torch.zeros(3, dtype=torch.uint8), "training", "shuffling"),
     "a best epoch without weights": torch_with({"epoch": 1}, "best"),
 }
 ITERATION: dict[str, Damage] = {
     **CHECKPOINT,
     "no training": torch_with(LEFT_OUT, "training"),
-    "no parameters": torch_with(LEFT_OUT, "training", "parameters"),
+    "moments of another shape": torch_with(torch.zeros(63), "training", "optimiser", BIAS, "first"),
     "no optimiser": torch_with(LEFT_OUT, "training", "optimiser"),
-    "moments of a layer left out": torch_with(LEFT_OUT, "training", "optimiser", "state", 0),
+    "moments of a layer left out": torch_with(LEFT_OUT, "training", "optimiser", BIAS),
     "weights that are numbers": torch_with(1.0, "training", "network", "stage1.conv_1x1.bias"),
     "other classes": torch_with(["a"], "classes"),
     "another feature dimension": torch_with(7, "feature_dim"),

@@ -138,23 +138,23 @@ def test_a_step_whose_experiment_nnictl_refused_begins_anew(nni: Nni, folder: Pa
     assert [action[0] for action in nni.actions] == ["create", "create"]
 
 
-@pytest.mark.parametrize("id", ["", "all", "--all"])
+@pytest.mark.parametrize(("id", "fault"), [("", "damaged"), ("all", "unknown experiment 'all'"), ("--all", "damaged")])
 def test_an_experiment_that_nni_does_not_know_is_not_stopped(
-    id: str, nni: Nni, folder: Path, monkeypatch: pytest.MonkeyPatch
+    id: str, fault: str, nni: Nni, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Run(folder, SETTINGS).note("global_split1", mark="abcd", experiment={"id": id, "port": 0, "manager": 0})
+    experiment = {"id": id, "port": 0, "manager": 0}
+    Run(folder, SETTINGS).note("global_split1", mark="00c0ffee", begun=0.0, experiment=experiment)
     monkeypatch.setattr(pipeline, "find_experiment", find_experiment)
-    monkeypatch.setattr("nni.tools.nnictl.config_utils.Experiments.get_all_experiments", lambda _: {"Ab3dE": {}})
-    with pytest.raises(BadInput, match=f"unknown experiment '{id}'"):
+    monkeypatch.setenv("HOME", str(folder))
+    with pytest.raises(BadInput, match=fault):
         do_step(Run(folder, SETTINGS), global_step(folder))
     assert (nni.stopped, nni.actions) == ([], [])
 
 
-def test_an_empty_mark_is_no_experiments(nni: Nni, folder: Path) -> None:
-    nni.experiments[""] = Experiment("Xy9zW", 0, manager=0)
-    Run(folder, SETTINGS).note("global_split1", mark="", begun=0)
-    do_step(Run(folder, SETTINGS), global_step(folder))
-    assert nni.stopped == []
+def test_an_empty_mark_is_refused(folder: Path) -> None:
+    Run(folder, SETTINGS).note("global_split1", mark="", begun=0.0)
+    with pytest.raises(BadInput, match="damaged"):
+        Run(folder, SETTINGS)
 
 
 def test_a_place_that_reads_as_the_name_of_a_structure_is_refused(

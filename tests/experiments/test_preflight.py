@@ -25,6 +25,7 @@ from experiments.preflight import preflight, split_command
 from nas_space.bad_input import BadInput
 from tests.conftest import REPOSITORY, write_dataset
 
+SPACE = FOLDER / "spaces" / "demo_global.json"
 NO_GPU = Machine()
 MACHINES = {
     "no GPU": NO_GPU,
@@ -174,9 +175,8 @@ def test_the_command_tells_what_it_found_or_refuses(tmp_path: Path, monkeypatch:
     ]
 
     path = tmp_path / "x.yml"
-    path.write_text(
-        yaml.safe_dump(changed(trainingService={**LOCAL, "reuseMode": True})).replace("..", str(REPOSITORY))
-    )
+    content = changed(trainingService={**LOCAL, "reuseMode": True}, searchSpaceFile=str(SPACE))
+    path.write_text(yaml.safe_dump(content).replace("..", str(REPOSITORY)))
     refused = run(path)
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
     assert refused.stderr.startswith(f"error: {path}: ")
@@ -194,7 +194,7 @@ def never(*_: object) -> None:
 
 def test_launch_refuses_before_nni_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.yml"
-    path.write_text(yaml.safe_dump(changed(trialCommand="a; b")))
+    path.write_text(yaml.safe_dump(changed(trialCommand="a; b", searchSpaceFile=str(SPACE))))
     monkeypatch.setattr(launch, "start", never)
     monkeypatch.setattr(sys, "argv", ["launch", str(path)])
     with pytest.raises(BadInput, match=str(path)):

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from nas_space.bad_input import BadInput
 from tests.conftest import REPOSITORY
 from trials.adam import Adam
 
@@ -80,8 +79,10 @@ def test_it_goes_on_from_moments_whatever_their_order_in_memory() -> None:
 
 def test_moments_of_other_parameters_are_refused() -> None:
     adam = Adam(parameters().items())
-    with pytest.raises(BadInput, match="an optimiser state of another network"):
+    with pytest.raises(ValueError, match="moments of other parameters"):
         adam.load({"matrix": adam.moments["matrix"]})
+    with pytest.raises(ValueError, match="moments of vector of another shape"):
+        adam.load({"matrix": adam.moments["matrix"], "vector": adam.moments["matrix"]})
 
 
 def test_a_training_does_not_import_pytorchs_compiler() -> None:
