@@ -19,6 +19,25 @@ from torch.autograd.function import once_differentiable
 
 Offsets = Sequence[int]
 
+ALIGNMENT = 64
+"""Bytes: where PyTorch puts its own tensors."""
+LARGE = 1_000_000
+"""Bytes of an activation from which on its place matters."""
+
+
+def place_for(values: Tensor) -> Tensor | None:
+    """A place for values of the same shape and type, as ``out`` of an operator; None, where PyTorch may choose one.
+
+    PyTorch asks the C library for aligned memory, which glibc before 2.38 never gives again in the gaps that tensors of
+    the same size have left: a training would grow by half of its activations. Plain memory is given again, exactly.
+    """
+    size = values.numel() * values.element_size()
+    if size < LARGE or values.device.type != "cpu":
+        return None
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return torch.from_numpy(memory[start : start + size]).view(values.dtype).view(values.shape)
+
 
 def draw_factors(frames: Tensor, dropout: float) -> Tensor:
     """What dropout multiplies each element of ``frames`` by, 0 or 1 / (1 - dropout); from torch's global generator.
@@ -75,7 +94,7 @@ class PlainResiduals(torch.autograd.Function):
                 for rows, sources in shifted_rows(offsets, (tap - centre) * dilation)
             ]
             taps = weight.unbind(2)
-            hidden = torch.addmm(bias, frames, taps[centre].t())
+            hidden = torch.addmm(bias, frames, taps[centre].t(), out=place_for(frames))
             for tap, rows, sources in shifts:
                 hidden[rows].addmm_(frames[sources], taps[tap].t())
             hidden.relu_()
@@ -103,7 +122,7 @@ class PlainResiduals(torch.autograd.Function):
             centre = weight.shape[2] // 2
             of_weight = torch.zeros_like(weight)
             taps, of_taps = weight.unbind(2), of_weight.unbind(2)
-            gradient = torch.addmm(gradient, of_sum, taps[centre])
+            gradient = torch.addmm(gradient, of_sum, taps[centre], out=place_for(gradient))
             of_taps[centre].addmm_(of_sum.t(), frames)
             for tap, rows, sources in ctx.shifts[layer]:
                 of_rows = of_sum[rows]
@@ -122,7 +141,7 @@ def add_residual(
     frames: Tensor, hidden: Tensor, weight_1x1: Tensor, bias_1x1: Tensor, factors: Tensor | None
 ) -> Tensor:
     """The end of a layer: x + factors * (W2 hidden + b2)."""
-    change = torch.addmm(bias_1x1, hidden, weight_1x1.squeeze(2).t())
+    change = torch.addmm(bias_1x1, hidden, weight_1x1.squeeze(2).t(), out=place_for(frames))
     if factors is not None:
         change.mul_(factors)
     return change.add_(frames)
@@ -132,8 +151,8 @@ def through_1x1(
     gradient: Tensor, hidden: Tensor, weight_1x1: Tensor, factors: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of what goes into the 1x1 convolution, of its weight and of its bias."""
-    of_change = gradient if factors is None else gradient * factors
-    of_hidden = of_change.mm(weight_1x1.squeeze(2))
+    of_change = gradient if factors is None else torch.mul(gradient, factors, out=place_for(gradient))
+    of_hidden = torch.mm(of_change, weight_1x1.squeeze(2), out=place_for(gradient))
     return of_hidden, of_change.t().mm(hidden).unsqueeze(2), of_change.sum(0)
 
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from nas_space import packed_residual
 from nas_space.layers import BranchedConv, DilatedResidualLayer, Form, residual_layers
-from nas_space.packed_residual import draw_factors, shifted_rows
+from nas_space.packed_residual import draw_factors, place_for, shifted_rows
 
 CHANNELS = 4
 FORMS: tuple[Form, ...] = ("packed", "padded")
@@ -193,3 +194,27 @@ def test_the_packed_form_is_chosen_on_a_cpu() -> None:
     layer.form = "padded"
     torch.manual_seed(1)
     assert not torch.equal(chosen, layer(frames, [0, 9]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_place_is_aligned_and_of_the_same_kind(dtype: torch.dtype) -> None:
+    values = torch.empty(5000, 64, dtype=dtype)
+    place = place_for(values)
+    assert place is not None
+    assert (place.shape, place.dtype, place.data_ptr() % 64) == (values.shape, dtype, 0)
+    assert place_for(values[:10]) is None
+
+
+@pytest.mark.parametrize("dilations", [(2,), (1, 2, 3)])
+def test_a_place_of_its_own_changes_no_number(dilations: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = residual_layer("packed", dilations, dropout=0.5)
+    frames = torch.randn(50, CHANNELS, dtype=torch.float64, requires_grad=True)
+
+    def result() -> tuple[Tensor, ...]:
+        torch.manual_seed(3)
+        output = layer(frames, [0, 20, 50])
+        return output, *torch.autograd.grad(output.square().sum(), [frames, *layer.parameters()])
+
+    expected = result()
+    monkeypatch.setattr(packed_residual, "LARGE", 0)
+    assert all(map(torch.equal, result(), expected))
