@@ -56,8 +56,10 @@ def watch(experiment: Experiment, total: int | None) -> None:
         succeeded = max(succeeded, experiment.ended_trials()[1])
     if status != "DONE":
         history = experiment.history()
-        if history is not None and history.error:
-            raise KnownFailure(f"experiment {experiment.id} ended with {status}: {history.error}")
+        # A full disk keeps the tuner from recording what it tells NNI.
+        error = (history.error if history is not None else None) or experiment.error()
+        if error:
+            raise KnownFailure(f"experiment {experiment.id} ended with {status}: {error}")
         if status == "GONE":
             raise Killed(f"NNI's manager of experiment {experiment.id} was killed (is there enough memory?)")
         raise KnownFailure(f"experiment {experiment.id} ended with {status}: see 'nnictl log stderr {experiment.id}'")

@@ -60,6 +60,14 @@ class Experiment:
         except NO_ANSWER:
             return "BUSY" if self.is_managed() else "GONE"
 
+    def error(self) -> str | None:
+        """What NNI's manager says has gone wrong last; None if it says nothing."""
+        try:
+            errors = self._ask("/check-status")["errors"]
+        except NO_ANSWER:
+            return None
+        return str(errors[-1]) if errors else None
+
     def ended_trials(self) -> tuple[int, int]:
         """How many trials have ended, and how many of them well."""
         try:

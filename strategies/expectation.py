@@ -113,6 +113,14 @@ class ExpectationSearch:
             chain.pending = None
             self._end(step.chain, f"iteration {step.iteration} failed")
 
+    def reopen(self, uid: int) -> None:
+        """An iteration that failed, and ended its chain, is to be tried again after all."""
+        step = self._steps[uid]
+        chain = self.chains[step.chain]
+        if chain.pending is None and chain.iteration == step.iteration:
+            chain.pending, chain.ended = uid, None
+            self._unreported.discard(step.chain)
+
     def news(self) -> list[dict[str, Any]]:
         """Chains that have ended since the last call, with the structures that they ended with."""
         ended = sorted(self._unreported)

@@ -40,8 +40,11 @@ class ExperimentEnd:
         ``send`` is None before NNI first asks for parameters; it must be told again then.
         """
         if message != self._reported:
-            self._records.write("error", message=message)
             self._reported = message
+            try:
+                self._records.write("error", message=message)
+            except OSError as fault:  # a full disk may be what has failed: NNI must be told nevertheless
+                log.error("%s: %s", fault.filename, fault.strerror)
         if send is not None:
             # The callback is a method of NNI's dispatcher, which a tuner can reach no other way.
             send.__self__.report_error(message)  # type: ignore[attr-defined]

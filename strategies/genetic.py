@@ -141,6 +141,12 @@ class GeneticSearch:
             self._pending.remove(uid)
             self._failed.add(uid)
 
+    def reopen(self, uid: int) -> None:
+        """A proposal that failed is to be tried again after all."""
+        if uid in self._failed:
+            self._failed.remove(uid)
+            self._pending.add(uid)
+
     def inject(self, dilations: dict[str, int], fitness: float) -> None:
         """Let a structure that somebody else chose and judged be a parent, if it lies in the space and is new."""
         if set(dilations) != set(self.labels) or not math.isfinite(fitness):

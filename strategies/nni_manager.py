@@ -21,6 +21,13 @@ class NniManager:
         """All trials of the experiment, as NNI lists them."""
         return self._get("/trial-jobs")
 
+    def latest_job(self, parameter_id: int) -> dict[str, Any] | None:
+        """The latest trial of those parameters, whose ids can restart with a resume; None where there is none."""
+        for job in reversed(self.trial_jobs()):
+            if job.get("hyperParameters") and json.loads(job["hyperParameters"][0])["parameter_id"] == parameter_id:
+                return job
+        return None
+
     def uids_in_progress(self) -> set[int]:
         """The proposals that NNI has trials of, waiting or running."""
         uids = set()

@@ -35,6 +35,9 @@ class Search(Protocol):
     def fail(self, uid: int) -> None:
         """A proposal could not be judged."""
 
+    def reopen(self, uid: int) -> None:
+        """A proposal that could not be judged is to be tried again after all."""
+
     def news(self) -> list[dict[str, Any]]:
         """Events of the search itself since the last call, for the records."""
 

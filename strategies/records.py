@@ -9,6 +9,7 @@ import json
 import os
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,22 @@ class Records:
         self._end_broken_line()
 
     def write(self, event: str, **content: Any) -> None:
-        """Append one event with the time (seconds since 1970)."""
+        """Append one event with the time (seconds since 1970).
+
+        Raises:
+            OSError: it cannot be written, as on a full disk; the error names the file, which is as it was before.
+        """
         line = json.dumps({"event": event, "time": round(time.time(), 3), **content})
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(line + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+        before = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as fault:
+            with suppress(OSError):
+                os.truncate(self.path, before)  # half a line would spoil the next event
+            raise OSError(fault.errno, fault.strerror, str(self.path)) from fault
 
     def _end_broken_line(self) -> None:
         """A process that was killed while it wrote leaves half a line: the next event must not continue it."""

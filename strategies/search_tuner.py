@@ -28,6 +28,7 @@ from nas_space.trial_report import TrialReport
 from strategies.assignments import Assignments
 from strategies.data_check import failed_check
 from strategies.experiment_end import ExperimentEnd, Send
+from strategies.failures import NO_RESULT, FailuresInARow, why_failed
 from strategies.nni_manager import NniManager
 from strategies.proposal import Search
 from strategies.records import Records
@@ -35,8 +36,6 @@ from strategies.records import Records
 log = logging.getLogger(__name__)
 
 STATE_FILE = "state.json"
-FAILURES_TO_STOP = 5
-"""So many failures before the first success end the experiment: the fault is not the structures'."""
 GRACE_SECONDS = 3.0
 """How long after the end of a trial its result may still come."""
 LOOK_AGAIN_SECONDS = 5.0
@@ -62,6 +61,7 @@ class SearchTuner(Tuner):
         self._retries = retries
         self._manager = NniManager()
         self._folder = Path(self.get_checkpoint_path())
+        self._trials_folder = self._folder.parent / "environments" / "local-env" / "trials"
         self._records = Records(self._folder)
         self._lock = threading.RLock()
         self._send: Send | None = None
@@ -70,7 +70,7 @@ class SearchTuner(Tuner):
         self._foreign_trials: set[str] = set()  # trials that somebody added on the web page, and that are noted
         self._failed_trials: set[str] = set()  # trials that said why they failed: NNI reports them again on a resume
         self._waiting: deque[int] = deque()  # parameter ids of workers that could not be served yet
-        self._failures: int | None = 0  # of this session; None once a trial succeeded
+        self._failures = FailuresInARow(succeeded=False)
         self._looking_again = False
         self._end = ExperimentEnd(self._manager, self._records)
         self._refusal = failed_check(check_command)
@@ -141,8 +141,9 @@ class SearchTuner(Tuner):
     def receive_trial_result(self, _: int, parameters: Any, value: Any, **kwargs: Any) -> None:
         """A trial reported its final result."""
         with self._lock, self._reporting_errors():
-            self._note_report(TrialReport.from_nni(value, parameters, kwargs.get("trial_job_id")))
-            self._serve_and_send()
+            if self.search is not None:
+                self._note_report(TrialReport.from_nni(value, parameters, kwargs.get("trial_job_id")))
+                self._serve_and_send()
 
     def import_data(self, data: list[dict[str, Any]]) -> None:
         """After a resume: the results of all finished trials, and later of those that NNI runs again."""
@@ -164,8 +165,10 @@ class SearchTuner(Tuner):
         if parameter_id is None:
             self._note_foreign_trials()
         elif parameter_id in self._assignments.running:
-            why = "the trial ended without a result" if success else "the trial failed or was stopped"
-            self._note_failure(self._assignments.running[parameter_id], why, None, repeat=True)
+            reason, trial = NO_RESULT, None
+            if not success:
+                reason, trial = why_failed(self._manager, parameter_id, self._trials_folder)
+            self._note_failure(self._assignments.running[parameter_id], reason, trial, repeat=True)
 
     # Results
 
@@ -185,7 +188,7 @@ class SearchTuner(Tuner):
             self._note_failure(report.uid, report.failure, report.trial, repeat=self.repeats_stated_failures)
         elif self.tell(self.search, report):
             self._assignments.judged(report.uid)
-            self._failures = None
+            self._failures.end()
             self._record_finished(report, structure)
 
     def _record_finished(self, report: TrialReport, structure: dict[str, int]) -> None:
@@ -210,13 +213,10 @@ class SearchTuner(Tuner):
         if not again:
             self._assignments.judged(uid)
             self.search.fail(uid)
-        if self._failures is not None:
-            self._failures += 1
-            if self._failures == FAILURES_TO_STOP:
-                printed = self._folder.parent / "environments" / "local-env" / "trials" / "*" / "trial.stderr"
-                summary = f"the first {FAILURES_TO_STOP} trials failed, the last one because"
-                self._refusal = f"{summary}: {reason} (they print to {printed})"
-                self._end.fail(self._refusal, self._send)
+        end = self._failures.note(uid, reason, again)
+        if end is not None and self._refusal is None:
+            self._refusal = f"{end} (trials print to {self._trials_folder / '*' / 'trial.stderr'})"
+            self._end.fail(self._refusal, self._send)
 
     def _note_foreign_trials(self) -> None:
         """NNI does not hand results of trials that were added on the web page to the tuner: fetch them."""
@@ -259,7 +259,9 @@ class SearchTuner(Tuner):
         self._assignments.attempts = {int(uid): attempts + 0 for uid, attempts in saved["attempts"].items()}
         self._foreign_trials = set(saved["foreign_trials"])
         self._failed_trials = set(saved["failed_trials"])
-        self._failures = None if saved["succeeded"] else 0
+        self._failures = FailuresInARow(saved["succeeded"])
+        for uid in saved.get("reopen", []):
+            search.reopen(uid)
         self._assignments.awaited = set(search.pending)
 
     def _serve(self) -> list[tuple[int, dict[str, Any]]]:
@@ -324,7 +326,8 @@ class SearchTuner(Tuner):
             "attempts": self._assignments.attempts,
             "foreign_trials": sorted(self._foreign_trials),
             "failed_trials": sorted(self._failed_trials),
-            "succeeded": self._failures is None,
+            "succeeded": self._failures.succeeded,
+            "reopen": self._failures.reopen,
         }
         write_text(self._folder / STATE_FILE, json.dumps(state))
 
@@ -332,16 +335,19 @@ class SearchTuner(Tuner):
 
     @contextmanager
     def _reporting_errors(self) -> Iterator[None]:
+        """Whatever goes wrong inside ends the experiment; nothing more is noted: a resume begins with what is saved."""
         try:
             yield
         except Exception as fault:
             log.exception("the tuner failed")
-            message = f"the tuner failed: {fault!r}\n{traceback.format_exc()}"
+            if isinstance(fault, OSError) and fault.filename is not None:
+                self._refusal = f"{fault.filename}: {fault.strerror}; mend that, then resume the experiment"
+            else:
+                self._refusal = f"the tuner failed: {fault!r}\n{traceback.format_exc()}"
+            self.search = None
             if self._send is None:
-                # NNI cannot be told before it first asks for parameters.
-                self._refusal = message
-                return
-            self._end.fail(message, self._send)
+                return  # NNI cannot be told before it first asks for parameters
+            self._end.fail(self._refusal, self._send)
             raise
 
     def _later(self, seconds: float, note: Callable[[], None]) -> None:

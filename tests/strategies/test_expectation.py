@@ -153,6 +153,24 @@ def test_a_late_result_counts_after_a_failure() -> None:
     assert place(asked(chain)) == (0, 1)
 
 
+def test_a_reopened_iteration_goes_on_with_its_chain() -> None:
+    chain = search()
+    proposal = asked(chain)
+    chain.fail(proposal.uid)
+    chain.reopen(proposal.uid)
+    assert (chain.pending, chain.finished, chain.news()) == ([proposal.uid], False, [])
+    chain.tell(proposal.uid, learnt(proposal, -1))
+    assert place(asked(chain)) == (0, 1)
+
+
+def test_an_iteration_that_is_done_cannot_be_reopened() -> None:
+    chain = search()
+    proposal = asked(chain)
+    chain.tell(proposal.uid, learnt(proposal, -1))
+    chain.reopen(proposal.uid)
+    assert chain.pending == []
+
+
 def test_a_second_result_is_ignored() -> None:
     chain = search()
     proposal = asked(chain)

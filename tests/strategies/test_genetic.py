@@ -316,6 +316,28 @@ def test_late_fitness_of_a_failed_proposal_counts() -> None:
     assert set(child.about["parents"]) == {0, 1}
 
 
+def test_a_reopened_proposal_can_be_judged_or_fail_again() -> None:
+    search = GeneticSearch({"a": (1, 2)}, population_size=2, budget=2)
+    for uid in (0, 1):
+        assert search.ask() is not None
+        search.fail(uid)
+    assert search.finished
+    search.reopen(0)
+    search.reopen(1)
+    assert (search.pending, search.finished) == ([0, 1], False)
+    search.tell(0, 1.0)
+    search.fail(1)
+    assert (search.pending, search.finished, search.state_dict()["failed"]) == ([], True, [1])
+
+
+def test_a_judged_proposal_cannot_be_reopened() -> None:
+    search = GeneticSearch({"a": (1, 2)}, population_size=2, budget=2)
+    assert search.ask() is not None
+    search.tell(0, 1.0)
+    search.reopen(0)
+    assert search.pending == []
+
+
 def test_a_judged_proposal_cannot_fail() -> None:
     search = GeneticSearch(SPACE, 2)
     play(search, lambda _: 1.0, 1)

@@ -101,6 +101,19 @@ def test_proposals_in_progress_are_waiting_or_running(server: RestServer) -> Non
     assert server.manager().uids_in_progress() == {10, 11}
 
 
+def test_the_latest_trial_of_parameters_whose_ids_restarted(server: RestServer) -> None:
+    server.answers["/api/v1/nni/trial-jobs"] = [
+        job("a", "FAILED", 3, {"s1l0": 1, "_uid": 10}),
+        {"trialJobId": "b", "status": "WAITING"},
+        job("c", "FAILED", 3, {"s1l0": 1, "_uid": 20}),
+        job("d", "FAILED", 4, {"s1l0": 1, "_uid": 21}),
+    ]
+    latest = server.manager().latest_job(3)
+    assert latest is not None
+    assert latest["trialJobId"] == "c"
+    assert server.manager().latest_job(5) is None
+
+
 def test_results_of_added_trials_that_ended(server: RestServer) -> None:
     server.answers["/api/v1/nni/trial-jobs"] = [
         job("a", "SUCCEEDED", 0, {"s1l0": 1, "_uid": 0}, {"default": 1.0}),

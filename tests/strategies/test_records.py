@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strategies.records import RECORDS_FILE, Records, read_records
+from tests.conftest import REPOSITORY
 
 law = settings(deadline=None, max_examples=60)
 
@@ -113,6 +116,38 @@ def test_a_line_that_is_being_written_is_no_damage(tmp_path: Path) -> None:
     path = tmp_path / RECORDS_FILE
     path.write_text('{"event": "a"}\n{"event": "b')
     assert read_records(path) == [{"event": "a"}]
+
+
+def test_an_event_that_does_not_fit_leaves_no_trace(tmp_path: Path) -> None:
+    program = f"""
+import resource
+from pathlib import Path
+from strategies.records import Records
+records = Records(Path({str(tmp_path)!r}))
+records.write("noted", content=0)
+resource.setrlimit(resource.RLIMIT_FSIZE, (records.path.stat().st_size + 20, resource.RLIM_INFINITY))
+try:
+    records.write("noted", content=1)
+except OSError as fault:
+    print(fault)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+records.write("noted", content=2)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    path = tmp_path / RECORDS_FILE
+    assert done.stdout == f"[Errno 27] File too large: '{path}'\n"
+    assert read_contents(path) == [0, 2]
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_the_order_is_that_of_the_events_whatever_the_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = Records(tmp_path)
+    for content, clock in enumerate([1000.0, 10.0, 5000.0]):
+        monkeypatch.setattr(time, "time", lambda clock=clock: clock)
+        records.write("noted", content=content)
+    assert read_contents(records.path) == [0, 1, 2]
 
 
 def test_nothing_is_written_before_the_first_event(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import math
@@ -18,12 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_space.trial_report import TrialReport
+from strategies import failures as failing
 from strategies import search_tuner
+from strategies.failures import FAILURES_TO_STOP
 from strategies.genetic import GeneticSearch
 from strategies.nni_manager import NniManager
 from strategies.proposal import Proposal
-from strategies.records import RECORDS_FILE, read_records
-from strategies.search_tuner import FAILURES_TO_STOP, GRACE_SECONDS, LOOK_AGAIN_SECONDS, STATE_FILE, SearchTuner
+from strategies.records import RECORDS_FILE, Records, read_records
+from strategies.search_tuner import GRACE_SECONDS, LOOK_AGAIN_SECONDS, STATE_FILE, SearchTuner
 from strategies.tuners import GlobalTuner
 from tests.strategies.fake_nni import CANDIDATES, LABELS, SPACE, FakeNni, Trial
 
@@ -331,7 +334,7 @@ def test_failures_before_any_success_end_the_experiment(nni: FakeNni) -> None:
     reason = f"the reported result is no finite number: 'text {FAILURES_TO_STOP - 1}'"
     [error] = nni.errors
     assert error.startswith(
-        f"the first {FAILURES_TO_STOP} trials failed, the last one because: {reason} (they print to"
+        f"the first {FAILURES_TO_STOP} trials failed, the last one because: {reason} (trials print to"
     )
     assert contents(nni.records("error"), "message") == [(nni.errors[0],)]
     started = len(nni.trials)
@@ -348,7 +351,7 @@ def test_a_repeat_that_fails_counts_as_a_failure(nni: FakeNni) -> None:
     reason = "the trial failed or was stopped"
     [error] = nni.errors
     assert error.startswith(
-        f"the first {FAILURES_TO_STOP} trials failed, the last one because: {reason} (they print to"
+        f"the first {FAILURES_TO_STOP} trials failed, the last one because: {reason} (trials print to"
     )
 
 
@@ -359,6 +362,85 @@ def test_a_search_that_only_failed_is_not_done(nni: FakeNni) -> None:
     assert len(nni.errors) == 1
     assert nni.endings == 0
     assert nni.records("done") == []
+
+
+def state_reason(nni: FakeNni, reason: str) -> None:
+    """The first of the running trials says why it fails."""
+    trial = nni.running[0]
+    nni.report(trial, TrialReport(trial.uid, trial.name, trial.structure, failure=reason).to_nni())
+    nni.end(trial, success=False)
+
+
+def test_what_a_dying_trial_printed_last_is_the_reason(nni: FakeNni) -> None:
+    nni.start(tuner(budget=2, retries=0))
+    printed = nni.folder.parent / "environments" / "local-env" / "trials" / "trial0" / "trial.stderr"
+    printed.parent.mkdir(parents=True)
+    printed.write_text("Traceback\n  ...\nModuleNotFoundError: No module named 'torch'\n\n")
+    nni.crash(nni.trials[0])
+    reason = "the trial failed: ModuleNotFoundError: No module named 'torch'"
+    assert contents(nni.records("failed"), "trial", "reason") == [("trial0", reason)]
+
+
+def test_one_reason_in_a_row_ends_the_experiment_later_too(nni: FakeNni) -> None:
+    nni.workers = 1
+    nni.start(tuner(budget=27))
+    nni.complete(nni.running[0])
+    for reason in ["other", *["data.npy: no such feature file"] * FAILURES_TO_STOP]:
+        assert nni.errors == []
+        state_reason(nni, reason)
+    [error] = set(nni.errors)
+    assert error.startswith("5 trials in a row failed because: data.npy: no such feature file (trials print to ")
+    assert nni.running == []
+
+
+def test_what_ended_the_experiment_is_tried_again_after_a_resume(nni: FakeNni) -> None:
+    nni.workers = 1
+    nni.start(tuner(budget=6))
+    nni.complete(nni.running[0])
+    for _ in range(FAILURES_TO_STOP):
+        state_reason(nni, "data.npy: no such feature file")
+    assert nni.state()["search"]["failed"] == [1, 2, 3, 4, 5]
+    nni.resume(tuner(budget=6))
+    for _ in range(FAILURES_TO_STOP):
+        nni.complete(nni.running[0])
+    assert sorted(event["uid"] for event in nni.records("finished")) == list(range(6))
+    assert nni.endings == 1
+
+
+def test_a_full_disk_ends_the_experiment_and_a_resume_has_all_results(
+    nni: FakeNni, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nni.workers = 1
+    nni.start(tuner(budget=3))
+    nni.complete(nni.running[0])
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            nni.report(nni.running[0], nni.running[0].report(2.0))
+        nni.end(nni.running[0])
+    path = nni.folder / RECORDS_FILE
+    assert nni.errors[0] == f"{path}: No space left on device; mend that, then resume the experiment"
+    assert contents(nni.records("finished"), "uid") == [(0,)]
+    nni.resume(tuner(budget=3))
+    nni.complete(nni.running[0])
+    assert contents(nni.records("finished"), "uid") == [(0,), (1,), (2,)]
+    assert nni.endings == 1
+
+
+def test_a_tuner_that_failed_notes_nothing_more(nni: FakeNni, monkeypatch: pytest.MonkeyPatch) -> None:
+    nni.start(tuner())
+    saved = nni.state()
+    with monkeypatch.context() as bug:
+        bug.setattr(Records, "write", Mock(side_effect=ZeroDivisionError("a bug")))
+        with pytest.raises(ZeroDivisionError):
+            nni.report(nni.trials[0], nni.trials[0].report(2.0))
+    nni.report(nni.trials[1], nni.trials[1].report(1.0))
+    assert nni.state() == saved
+    assert nni.records("finished") == []
 
 
 def test_failures_after_a_success_do_not(nni: FakeNni) -> None:
@@ -805,7 +887,7 @@ def check(nni: FakeNni) -> None:
 def test_nothing_is_lost_whatever_happens(workers: int, script: list[tuple[str, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: None)
-        patch.setattr(search_tuner, "FAILURES_TO_STOP", math.inf)
+        patch.setattr(failing, "FAILURES_TO_STOP", 10**6)
         nni = FakeNni(Path(folder), patch, workers)
         nni.start(tuner(budget=6))
         for event, which in [*script, *[("complete", 0)] * 12]:
