@@ -11,7 +11,7 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -68,16 +68,22 @@ class Run:
         self._state["steps"].pop(name)
         write_json(self._path, self._state)
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Hold the run, so that a second pipeline of the same name is refused. The system lets go after any kill."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / ".lock", "w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BadInput(f"{self.folder}: another pipeline is at work there; choose another --name") from None
-            yield
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a run's folder, so that a second pipeline of the same name is refused. The system lets go after any kill."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a+") as file:
+        file.seek(0)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = f"{folder}: another pipeline (process {file.read()}) is at work there"
+            raise BadInput(f"{holder}; wait for its end, or choose another --name") from None
+        file.truncate()
+        with suppress(OSError):  # on a full disk, a second pipeline is told a process less
+            os.write(file.fileno(), str(os.getpid()).encode())
+        yield
 
 
 def _check_step(known: dict[str, Any]) -> None:
@@ -151,7 +157,10 @@ def begun_experiment(known: dict[str, Any]) -> Experiment | None:
     if "mark" not in known:
         return None
     # Killed while nnictl started it, which goes on by itself and takes some seconds.
-    while (found := Experiment.marked(known["mark"])) is None and time.time() - known["begun"] < START_SECONDS:
+    last_chance = time.monotonic() + START_SECONDS  # the clock may have been set back
+    while (found := Experiment.marked(known["mark"])) is None and time.monotonic() < last_chance:
+        if time.time() - known["begun"] > START_SECONDS:
+            break
         time.sleep(1)
     return found
 
@@ -218,17 +227,17 @@ def main() -> None:
             print(f"{step.name:<20}{step.trials:>7} trainings")
         return
     settings = {"dataset": arguments.dataset, "template": template, "splits": splits, "seeds": arguments.seeds}
-    run = Run(folder, {**settings, "phases": phases})
-    # All of them now, so that no search is made for a final training that cannot start.
     machine = read_machine()
-    for step in steps:
-        if not run.step(step.name).get("done"):
-            preflight(step.config, FOLDER, f"experiments/{template}_{step.phase}.yml", machine)
-    with run.locked():
+    with held(folder):
+        run = Run(folder, {**settings, "phases": phases})
+        # All of them now, so that no search is made for a final training that cannot start.
+        for step in steps:
+            if not run.step(step.name).get("done"):
+                preflight(step.config, FOLDER, f"experiments/{template}_{step.phase}.yml", machine)
         for step in steps:
             do_step(run, step)
-    text = summary(run, steps)
-    write_text(folder / "summary.txt", text)
+        text = summary(run, steps)
+        write_text(folder / "summary.txt", text)
     print(text)
 
 

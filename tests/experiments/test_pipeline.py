@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,13 +18,13 @@ import yaml
 from analysis.history import find_experiment
 from experiments import pipeline
 from experiments.nni_experiment import Experiment
-from experiments.pipeline import Run, do_step
+from experiments.pipeline import Run, begun_experiment, do_step, held
 from experiments.plan import Step
 from nas_space.bad_input import BadInput, KnownFailure
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
 from tests.analysis.records import write_global_records
-from tests.conftest import write_dataset
+from tests.conftest import REPOSITORY, write_dataset
 
 SETTINGS = {"dataset": "demo", "splits": [1]}
 
@@ -207,9 +210,25 @@ def test_a_damaged_state_is_refused(folder: Path) -> None:
             Run(folder, SETTINGS)
 
 
-def test_a_second_pipeline_of_the_same_name_is_refused(folder: Path) -> None:
-    run = Run(folder, SETTINGS)
-    with run.locked(), pytest.raises(BadInput, match="another pipeline is at work"), Run(folder, SETTINGS).locked():
+def test_a_second_pipeline_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "data" / "small")
+    command = [sys.executable, "-m", "experiments.pipeline", "--dataset", "small", "--template", "demo"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    folder = tmp_path / "runs" / "small"
+    with held(folder):
+        second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert second.returncode == 2
+    holder = f"another pipeline (process {os.getpid()}) is at work there"
+    assert second.stderr == f"error: {folder}: {holder}; wait for its end, or choose another --name\n"
+    with held(folder):
         pass
-    with run.locked():
-        pass
+
+
+@pytest.mark.usefixtures("nni")
+def test_a_clock_that_was_set_back_does_not_keep_a_pipeline_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    clock = SimpleNamespace(time=lambda: 1000.0, monotonic=lambda: sum(slept), sleep=slept.append)
+    monkeypatch.setattr(pipeline, "time", clock)
+    monkeypatch.setattr(pipeline, "START_SECONDS", 20)
+    assert begun_experiment({"mark": "unknown", "begun": 90000.0}) is None
+    assert sum(slept) == 20
