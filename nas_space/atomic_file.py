@@ -28,7 +28,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as fault:
-        raise OSError(fault.errno, fault.strerror, str(path)) from fault
+        # numpy's own write errors have no number.
+        raise OSError(fault.errno, fault.strerror or str(fault), str(path)) from fault
     finally:
         temporary.unlink(missing_ok=True)
 

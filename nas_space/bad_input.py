@@ -45,6 +45,11 @@ def run_command(main: Callable[[], None]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as fault:
+        if fault.filename is None and fault.errno in _FULL:
+            # All our files are named: what is not is the file that our output was redirected to.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            print(f"error: standard output: {fault.strerror}", file=sys.stderr)
+            sys.exit(1)
         if fault.filename is None:
             raise
         print(f"error: {one_line(f'{fault.filename}: {fault.strerror}')}", file=sys.stderr)
@@ -52,6 +57,7 @@ def run_command(main: Callable[[], None]) -> NoReturn:
     sys.exit(0)
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _WRONG_PATH = (
     *(errno.ENOENT, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EPERM),
     *(errno.ENAMETOOLONG, errno.ELOOP),

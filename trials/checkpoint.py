@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import platform
 import zipfile
 from dataclasses import asdict, dataclass, fields
@@ -105,7 +106,10 @@ def _is_finite(value: torch.Tensor) -> bool:
 
 def save_torch(path: Path, content: dict[str, Any]) -> None:
     """Write tensors and plain values atomically, as ``torch.load(weights_only=True)`` reads them."""
-    write_atomically(path, lambda file: torch.save(content, file))
+    serialised = io.BytesIO()
+    # Not into the file: on a full disk, PyTorch hides the system's error behind one of its own.
+    torch.save(content, serialised)
+    write_atomically(path, lambda file: file.write(serialised.getbuffer()))
 
 
 def load_torch(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import IO
 import pytest
 
 from nas_space.atomic_file import remove_leftovers, write_atomically, write_json, write_text
+from tests.conftest import on_full_disk
 
 
 def test_new_content_replaces_the_old_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -61,6 +62,34 @@ def test_a_file_that_cannot_be_replaced_leaves_no_temporary_one(tmp_path: Path) 
     with pytest.raises(OSError, match="folder"):
         write_text(tmp_path / "folder", "text")
     assert list(tmp_path.iterdir()) == [tmp_path / "folder"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "write_text(path, 'a' * 5000)",
+        "write_json(path, list(range(5000)))",
+        "write_atomically(path, partial(np.save, arr=np.ones(5000)))",
+    ],
+)
+@pytest.mark.parametrize("room", [0, 1000])
+def test_a_full_disk_is_told_in_one_line_and_the_old_content_stays(tmp_path: Path, write: str, room: int) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    program = f"""
+import numpy as np
+from functools import partial
+from pathlib import Path
+from nas_space.atomic_file import write_atomically, write_json, write_text
+path = Path({str(path)!r})
+{write}
+"""
+    done = on_full_disk(program, room)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {path}: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert "None" not in done.stderr
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [("file", "old")]
 
 
 def test_json_is_indented_and_ends_its_last_line(tmp_path: Path) -> None:

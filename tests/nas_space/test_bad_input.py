@@ -64,6 +64,12 @@ def test_a_warning_is_one_line_on_standard_error() -> None:
     assert done.stderr == "warning: the test split is used for selection\n"
 
 
+def test_output_to_a_full_disk_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        done = run("print('results')", stdout=full.fileno())
+    assert (done.returncode, done.stderr) == (1, "error: standard output: No space left on device\n")
+
+
 def test_a_reader_who_has_left_hears_no_complaint() -> None:
     reader, writer = os.pipe()
     os.close(reader)

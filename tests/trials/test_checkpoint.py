@@ -16,6 +16,7 @@ import torch
 from nas_space.bad_input import BadInput
 from nas_space.ms_tcn import MSTCN
 from nas_space.structure import Structure
+from tests.conftest import on_full_disk
 from tests.trials.conftest import TINY_STRUCTURE, Boom, equal_weights
 from trials.checkpoint import Checkpoint, load_checkpoint, load_torch, save_checkpoint, save_torch, versions
 
@@ -203,6 +204,14 @@ def test_weights_that_are_no_finite_numbers_are_refused(
     checkpoint.weights["stage1.conv_1x1.bias"] = value
     save_checkpoint(path, checkpoint)
     assert refused(path).startswith("the weights do not fit the network: ")
+
+
+@pytest.mark.parametrize("room", [0, 100, 100_000, 400_500])
+def test_a_full_disk_is_told_in_one_line_and_nothing_is_left(path: Path, room: int) -> None:
+    program = "import torch; from pathlib import Path; from trials.checkpoint import save_torch\n"
+    done = on_full_disk(f"{program}save_torch(Path({str(path)!r}), {{'weights': torch.zeros(100_000)}})", room)
+    assert (done.returncode, done.stderr) == (1, f"error: {path}: File too large\n")
+    assert list(path.parent.iterdir()) == []
 
 
 def test_load_torch_returns_what_save_torch_wrote(path: Path) -> None:

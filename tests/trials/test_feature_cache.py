@@ -23,7 +23,7 @@ import torch
 
 from nas_space.bad_input import BadInput
 from nas_space.ms_tcn import MSTCN
-from tests.conftest import REPOSITORY, write_dataset
+from tests.conftest import REPOSITORY, on_full_disk, write_dataset
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Boom, Command, Exit, equal_weights, tree
 from trials import train
 from trials.dataset import Dataset
@@ -486,6 +486,17 @@ def test_a_disk_that_is_full_meanwhile(
     assert announced.startswith(f"feature cache: 6 videos, 0.0 MB: {cache}/small-every1-float32-")
     assert fault.startswith(f"error: {cache}/small-every1-float32-")
     assert fault.endswith(f".features: No space left on device; {ANOTHER_WAY}")
+    assert {path.suffix for path in cache.iterdir()} == {".lock"}
+
+
+def test_a_cache_that_outgrows_the_disk_leaves_nothing(folder: Path, cache: Path) -> None:
+    program = "from pathlib import Path; from trials.dataset import Dataset\n"
+    data = f"Dataset(Path({str(folder)!r}), cache_folder=Path({str(cache)!r}))"
+    done = on_full_disk(f"{program}{data}.check({VIDEOS!r})", room=3000)
+    assert done.returncode == 2
+    _, fault = done.stderr.splitlines(keepends=True)
+    assert fault.startswith(f"error: {cache}/small-every1-float32-")
+    assert fault.endswith(f".features: File too large; {ANOTHER_WAY}")
     assert {path.suffix for path in cache.iterdir()} == {".lock"}
 
 
