@@ -7,8 +7,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
+
+from benchmarks.nni_home import processes_of
 
 
 @pytest.fixture
@@ -24,15 +25,3 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for process in left:
         process.kill()
     assert commands == []
-
-
-def processes_of(home: Path) -> list[psutil.Process]:
-    """The processes, living ones only, that have this home folder."""
-    return [process for process in psutil.process_iter() if _home_of(process) == str(home)]
-
-
-def _home_of(process: psutil.Process) -> str | None:
-    try:
-        return process.environ().get("HOME") if process.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.Error:
-        return None

@@ -5,20 +5,29 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import yaml
 
 from analysis.history import read_history
+from benchmarks.nni_home import (
+    Kind,
+    find,
+    history_of,
+    is_manager,
+    is_trial,
+    is_tuner,
+    launch,
+    only_experiment,
+    processes_of,
+    wait_for,
+)
 from nas_space.shape import MSTCNShape
 from nas_space.space import local_space, to_nni
 from tests.conftest import REPOSITORY, write_dataset
-from tests.experiments.conftest import processes_of
-from tests.experiments.test_nni_experiment import finish, history_of, launch, only_experiment, wait_for
+from tests.experiments.test_nni_experiment import finish
 
 SEEDS = (0, 1)
 ITERATIONS = 5
@@ -56,35 +65,10 @@ def write_config(home: Path) -> Path:
     return path
 
 
-def kill(home: Path, belongs: Callable[[list[str]], bool]) -> None:
+def kill(home: Path, kind: Kind) -> None:
     """Kill one process of that kind as soon as there is one."""
-    wait_for(lambda: has_process(home, belongs))
-    next(process for process in processes_of(home) if belongs(command_of(process))).kill()
-
-
-def has_process(home: Path, belongs: Callable[[list[str]], bool]) -> bool:
-    """Whether there is a process of that kind."""
-    return any(belongs(command_of(process)) for process in processes_of(home))
-
-
-def command_of(process: psutil.Process) -> list[str]:
-    """The command line of a process; an empty one if it has just ended."""
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
-
-
-def is_trial(command: list[str]) -> bool:
-    return "trials.local_trial" in command and "python" in command[0]
-
-
-def is_tuner(command: list[str]) -> bool:
-    return "--exp_params" in command and "python" in command[0]
-
-
-def is_manager(command: list[str]) -> bool:
-    return "--experiments-directory" in command
+    wait_for(lambda: bool(find(home, kind)))
+    find(home, kind)[0].kill()
 
 
 def undisturbed(seed: int, output: Path) -> list[dict[str, Any]]:
@@ -119,7 +103,7 @@ def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path) -> No
     # The manager is killed: its tuner and its trials do not stay behind.
     started = launch("--resume", experiment)
     wait_for_iterations(4)
-    wait_for(lambda: has_process(home, is_trial))
+    wait_for(lambda: bool(find(home, is_trial)))
     kill(home, is_manager)
     _, errors = started.communicate(timeout=60)
     assert started.returncode == 1
@@ -129,7 +113,7 @@ def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path) -> No
     # All of it is stopped in the middle of an iteration.
     started = launch("--resume", experiment)
     wait_for_iterations(6)
-    wait_for(lambda: has_process(home, is_trial))
+    wait_for(lambda: bool(find(home, is_trial)))
     started.terminate()
     started.communicate(timeout=60)
 
