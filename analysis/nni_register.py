@@ -31,6 +31,8 @@ class Registered:
     """Of its web page; 0 once it was stopped."""
     manager: int
     """Process id of NNI's manager; 0 once it was stopped."""
+    stopped: bool
+    """Whether it was stopped, by whomever."""
 
     @classmethod
     def of(cls, id: str, known: Any) -> Registered:
@@ -39,7 +41,7 @@ class Registered:
         port, manager = known.get("port") or 0, known.get("pid") or 0
         if not isinstance(folder, str) or not type(port) is type(manager) is int:
             raise ValueError("no experiment")
-        return cls(id, name, Path(folder) / id, port, manager)
+        return cls(id, name, Path(folder) / id, port, manager, known.get("status") == "STOPPED")
 
 
 def read_register() -> dict[str, Registered]:

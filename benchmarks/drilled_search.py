@@ -62,7 +62,7 @@ class DrilledSearch:
     said: str = ""
     """What ``experiments.launch`` printed last."""
     seconds: float | None = None
-    """From the fault until all was done that was at work when it struck."""
+    """From the fault until all was done that was at work when it struck; if nothing was, what came next."""
     _struck: float | None = None
     _at_work: set[int] = field(default_factory=set)
     launched: subprocess.Popen[str] | None = None
@@ -144,7 +144,7 @@ class DrilledSearch:
         """Let a fault strike from outside; what is done and at work by then is noted."""
         history = self.history()
         self.before = _results(history)
-        self._at_work = set(range(history.proposed)) - set(self.before)
+        self._at_work = set(range(history.proposed)) - set(self.before) or {history.proposed}
         fault()
         self._struck = time.monotonic()
 
@@ -180,7 +180,7 @@ class DrilledSearch:
 
     def _look(self) -> None:
         """Note when all is done that was at work when the fault struck."""
-        if self._struck is not None and self.seconds is None and self._at_work:
+        if self._struck is not None and self.seconds is None:
             history = self.history()
             given_up = {failure["uid"] for failure in history.failures if not failure["again"]}
             if self._at_work <= {evaluation.uid for evaluation in history.evaluations} | given_up:

@@ -27,7 +27,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Killed(KnownFailure):
-    """NNI's manager or the tuner has ended in the middle of an experiment, which can be resumed."""
+    """NNI's manager or the tuner has been ended in the middle of an experiment, which can be resumed."""
 
 
 def watch(experiment: Experiment, total: int | None) -> None:
@@ -35,7 +35,8 @@ def watch(experiment: Experiment, total: int | None) -> None:
 
     Raises:
         KnownFailure: it ended with an error, or without one successful trial.
-        Killed: its manager or its tuner has gone; NNI does not notice that its tuner has, and would wait for ever.
+        Killed: it was stopped, or its manager or its tuner has gone; NNI does not notice that its tuner has, and would
+            wait for ever.
     """
     with tqdm(total=total, unit="trial", disable=None) as progress:
         succeeded, seen, missing = 0, False, 0
@@ -60,6 +61,8 @@ def watch(experiment: Experiment, total: int | None) -> None:
         error = (history.error if history is not None else None) or experiment.error()
         if error:
             raise KnownFailure(f"experiment {experiment.id} ended with {status}: {error}")
+        if status == "STOPPED":
+            raise Killed(f"experiment {experiment.id} was stopped with nnictl")
         if status == "GONE":
             raise Killed(f"NNI's manager of experiment {experiment.id} was killed (is there enough memory?)")
         raise KnownFailure(f"experiment {experiment.id} ended with {status}: see 'nnictl log stderr {experiment.id}'")

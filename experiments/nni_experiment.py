@@ -54,11 +54,13 @@ class Experiment:
         return cls(known.id, known.port, known.manager)
 
     def status(self) -> str:
-        """What NNI's manager says of itself: RUNNING, DONE, ERROR, ...; GONE if its process has ended."""
+        """What NNI's manager says of itself: RUNNING, DONE, ERROR, ...; if it has ended: STOPPED by nnictl, or GONE."""
         try:
             return str(self._ask("/check-status")["status"])
         except NO_ANSWER:
-            return "BUSY" if self.is_managed() else "GONE"
+            if self.is_managed():
+                return "BUSY"
+            return "STOPPED" if read_register()[self.id].stopped else "GONE"
 
     def error(self) -> str | None:
         """What NNI's manager says has gone wrong last; None if it says nothing."""

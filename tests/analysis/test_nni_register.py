@@ -24,11 +24,11 @@ def register(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_experiments_are_read_as_nni_wrote_them(register: Path) -> None:
     # NNI takes port and process away from an experiment that was stopped.
-    stopped = {"experimentName": None, "logDir": "/logs", "port": None}
+    stopped = {"experimentName": None, "logDir": "/logs", "port": None, "status": "STOPPED"}
     register.write_text(json.dumps({"Ab3dE": KNOWN, "other": stopped}))
     assert read_register() == {
-        "Ab3dE": Registered("Ab3dE", "a search", Path("/logs/Ab3dE"), 8080, 7),
-        "other": Registered("other", "", Path("/logs/other"), 0, 0),
+        "Ab3dE": Registered("Ab3dE", "a search", Path("/logs/Ab3dE"), 8080, 7, stopped=False),
+        "other": Registered("other", "", Path("/logs/other"), 0, 0, stopped=True),
     }
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from analysis.nni_register import Registered
 from benchmarks.nni_home import history_of, launch, only_experiment, wait_for
+from experiments import nni_experiment
 from experiments.nni_experiment import Experiment
 from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
@@ -49,6 +51,15 @@ def finish(process: subprocess.Popen[str]) -> str:
     output, errors = process.communicate(timeout=180)
     assert process.returncode == 0, errors
     return output.strip()
+
+
+@pytest.mark.parametrize(("registered", "status"), [("STOPPED", "STOPPED"), ("RUNNING", "GONE")])
+def test_a_stopped_experiment_is_told_from_a_killed_one(
+    monkeypatch: pytest.MonkeyPatch, registered: str, status: str
+) -> None:
+    known = Registered.of("Ab3dE", {"logDir": "/logs", "status": registered})
+    monkeypatch.setattr(nni_experiment, "read_register", lambda: {"Ab3dE": known})
+    assert Experiment("Ab3dE", port=0, manager=0).status() == status
 
 
 def test_trials_that_die_before_asking_mix_nothing_up(home: Path) -> None:
