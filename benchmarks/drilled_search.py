@@ -60,7 +60,7 @@ class DrilledSearch:
     before: dict[int | None, Any] = field(default_factory=dict)
     """What had been reported when the fault struck, by proposal."""
     said: str = ""
-    """What ``experiments.launch`` printed last."""
+    """What ``experiments.launch`` printed."""
     seconds: float | None = None
     """From the fault until all was done that was at work when it struck; if nothing was, what came next."""
     _struck: float | None = None
@@ -123,8 +123,14 @@ class DrilledSearch:
 
     def wait_for_training(self) -> psutil.Process:
         """A trial of the global search, as soon as it is after its first epoch and long before its last."""
-        self.wait_for(self._in_training)
-        return self._in_training()[0]
+        training: list[psutil.Process] = []
+
+        def found() -> bool:
+            training.extend(self._in_training())
+            return bool(training)
+
+        self.wait_for(found)
+        return training[0]
 
     def _in_training(self) -> list[psutil.Process]:
         printed = self.home.glob("nni-experiments/*/environments/local-env/trials/*/trial.stderr")
@@ -153,7 +159,7 @@ class DrilledSearch:
         launched = self.launched
         assert launched is not None
         self.wait_for(lambda: launched.poll() is not None)
-        _, self.said = launched.communicate()
+        self.said += launched.communicate()[1]
 
     def is_done(self) -> bool:
         """Whether ``experiments.launch`` has ended well."""

@@ -29,7 +29,7 @@ class JumpingClock:
     def __init__(self, folder: Path) -> None:
         self._offset = folder / "clock_offset"
         self._python, self._node = folder / "clock" / "sitecustomize.py", folder / "clock" / "clock.js"
-        self._python.parent.mkdir()
+        self._python.parent.mkdir(parents=True)
         self._python.write_text(PYTHON)
         self._node.write_text(NODE)
         self.jump(0)

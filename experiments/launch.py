@@ -57,7 +57,7 @@ def watch(experiment: Experiment, total: int | None) -> None:
         succeeded = max(succeeded, experiment.ended_trials()[1])
     if status != "DONE":
         history = experiment.history()
-        # A full disk keeps the tuner from recording what it tells NNI.
+        # On a full disk the tuner cannot record its error.
         error = (history.error if history is not None else None) or experiment.error()
         if error:
             raise KnownFailure(f"experiment {experiment.id} ended with {status}: {error}")

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -21,6 +22,9 @@ from nas_space.bad_input import BadInput
 from nas_space.local_http import NO_ANSWER, get_json
 
 LISTEN_LOCALLY = Path(__file__).with_name("listen_locally.js")
+
+FULL = 2**20
+"""Bytes: a disk with less room than that may be why anything ended."""
 
 
 @dataclass
@@ -63,12 +67,17 @@ class Experiment:
             return "STOPPED" if read_register()[self.id].stopped else "GONE"
 
     def error(self) -> str | None:
-        """What NNI's manager says has gone wrong last; None if it says nothing."""
+        """What is known to have gone wrong: a full disk, or what the tuner told NNI last; None if nothing is."""
+        folder = find_experiment(self.id).parent
+        if shutil.disk_usage(folder).free < FULL:
+            return f"{folder}: no space left on the disk; make room, then resume the experiment"
         try:
-            errors = self._ask("/check-status")["errors"]
-        except NO_ANSWER:
+            log = (folder / "log" / "nnimanager.log").read_text(encoding="utf-8", errors="replace")
+        except OSError:
             return None
-        return str(errors[-1]) if errors else None
+        # NNI's status has a message of its own instead.
+        told = re.findall(r"Dispatcher error: (.*)", log.rpartition("Resuming experiment")[2])
+        return str(told[-1]) if told else None
 
     def ended_trials(self) -> tuple[int, int]:
         """How many trials have ended, and how many of them well."""

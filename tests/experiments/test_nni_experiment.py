@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -60,6 +61,21 @@ def test_a_stopped_experiment_is_told_from_a_killed_one(
     known = Registered.of("Ab3dE", {"logDir": "/logs", "status": registered})
     monkeypatch.setattr(nni_experiment, "read_register", lambda: {"Ab3dE": known})
     assert Experiment("Ab3dE", port=0, manager=0).status() == status
+
+
+def test_what_went_wrong_is_in_the_log_unless_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nni_experiment, "find_experiment", lambda _: tmp_path / "checkpoint")
+    experiment = Experiment("Ab3dE", port=0, manager=0)
+    assert experiment.error() is None
+    (tmp_path / "log").mkdir()
+    lines = ["[12:00] INFO started", "[12:01] ERROR (NNIManager) Dispatcher error: records.jsonl: File too large", "at"]
+    (tmp_path / "log" / "nnimanager.log").write_text("\n".join(lines))
+    assert experiment.error() == "records.jsonl: File too large"
+    with (tmp_path / "log" / "nnimanager.log").open("a") as log:
+        log.write("\n[12:05] INFO (NNIManager) Resuming experiment: Ab3dE\n")
+    assert experiment.error() is None
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 4096))
+    assert experiment.error() == f"{tmp_path}: no space left on the disk; make room, then resume the experiment"
 
 
 def test_trials_that_die_before_asking_mix_nothing_up(home: Path) -> None:
