@@ -134,7 +134,7 @@ class DrilledSearch:
 
     def _in_training(self) -> list[psutil.Process]:
         printed = self.home.glob("nni-experiments/*/environments/local-env/trials/*/trial.stderr")
-        # The last line that a trial has printed tells how far it is.
+        # What a trial has printed last tells how far it is.
         training = [path.parent.name for path in printed if "epoch 1/" in path.read_text()[-300:]]
         with suppress(psutil.Error):  # it may have ended by now
             return [trial for trial in find(self.home, is_trial) if trial.environ()["NNI_TRIAL_JOB_ID"] in training]
@@ -147,12 +147,12 @@ class DrilledSearch:
         self.strike()
 
     def strike(self, fault: Callable[[], object] = lambda: None) -> None:
-        """Let a fault strike from outside; what is done and at work by then is noted."""
+        """Let a fault strike from outside; what was reported and was at work when it had struck is noted."""
+        fault()
+        self._struck = time.monotonic()
         history = self.history()
         self.before = _results(history)
         self._at_work = set(range(history.proposed)) - set(self.before) or {history.proposed}
-        fault()
-        self._struck = time.monotonic()
 
     def finish(self) -> None:
         """Wait for the end of ``experiments.launch``, good or bad."""
