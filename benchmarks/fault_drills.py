@@ -123,9 +123,10 @@ def clock_jumps(folder: Path) -> DrilledSearch:
     clock = JumpingClock(folder)
     search = DrilledSearch(folder, more_environment=clock.environment)
     search.start()
-    search.wait_for_results(2)
+    search.wait_for_results()
+    search.wait_for_training()
     search.strike(lambda: clock.jump(DAY))
-    search.wait_for_results(4)
+    search.wait_for_results(6)
     clock.jump(-DAY)
     search.finish()
     return search

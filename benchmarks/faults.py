@@ -45,7 +45,8 @@ def judge(name: str, drill: Drill, search: DrilledSearch, undisturbed: DrilledSe
     history = search.history()
     reasons = dict.fromkeys(failure["reason"] for failure in history.failures)
     told = [line for line in search.said.splitlines() if line.startswith("error: ")]
-    said = tuple(dict.fromkeys([*told, *reasons]))
+    ended = [line for line in search.said.splitlines() if "left behind" in line]
+    said = tuple(dict.fromkeys([*told, *ended, *reasons]))
     best = "no result"
     if undisturbed is not None and search.is_done():
         right = undisturbed.outcome()

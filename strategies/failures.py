@@ -16,10 +16,10 @@ FAILURES_TO_STOP = 5
 NO_REASON = "the trial failed or was stopped"
 NO_RESULT = "the trial ended without a result"
 KILLED = "the trial was killed, or stopped by hand (is there enough memory?)"
-TOO_LONG = "the trial was stopped: it took longer than maxTrialDuration, or an assessor did it"
+STOPPED = "the trial was stopped: after maxTrialDuration, by an assessor or by hand"
 
-_VAGUE = (NO_REASON, NO_RESULT, KILLED)
-"""Who stops many trials by hand, or a machine that is too slow for a moment, does not mean to end the search."""
+_VAGUE = (NO_REASON, NO_RESULT, KILLED, STOPPED)
+"""Who stops many trials, or a machine that is too slow for a moment, does not mean to end the search."""
 
 
 def why_failed(manager: NniManager, parameter_id: int, trials: Path) -> tuple[str, str | None]:
@@ -34,7 +34,7 @@ def why_failed(manager: NniManager, parameter_id: int, trials: Path) -> tuple[st
         job = None
     if job is None:
         return NO_REASON, None
-    reasons = {"EARLY_STOPPED": TOO_LONG, "USER_CANCELED": KILLED}
+    reasons = {"EARLY_STOPPED": STOPPED, "USER_CANCELED": KILLED}
     return reasons.get(job["status"]) or _last_line(trials / job["trialJobId"] / "trial.stderr"), job["trialJobId"]
 
 
@@ -45,7 +45,8 @@ def _last_line(printed: Path) -> str:
     except OSError:
         return NO_REASON
     last = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
-    return f"the trial failed: {last[:500]}"
+    # NNI interrupts the trials that it stops, and then takes their end for a failure.
+    return STOPPED if last == "interrupted" else f"the trial failed: {last[:500]}"
 
 
 @dataclass

@@ -133,6 +133,11 @@ class NniTrial:
             with telling_full_memory():
                 yield
         except Exception as fault:
-            expected = isinstance(fault, BadInput | KnownFailure)
-            self.report(failure=str(fault) if expected else f"{type(fault).__name__}: {fault}")
+            if isinstance(fault, OSError) and fault.filename is not None:
+                failure = f"{fault.filename}: {fault.strerror}"
+            elif isinstance(fault, BadInput | KnownFailure):
+                failure = str(fault)
+            else:
+                failure = f"{type(fault).__name__}: {fault}"
+            self.report(failure=failure)
             raise

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from strategies.failures import FAILURES_TO_STOP, KILLED, NO_REASON, NO_RESULT, TOO_LONG, FailuresInARow, why_failed
+from strategies.failures import FAILURES_TO_STOP, KILLED, NO_REASON, NO_RESULT, STOPPED, FailuresInARow, why_failed
 
 
 def manager(job: Any) -> Any:
@@ -22,7 +22,8 @@ def manager(job: Any) -> Any:
         ("FAILED", "", "the trial failed: it printed nothing"),
         ("FAILED", None, NO_REASON),
         ("USER_CANCELED", "epoch 1", KILLED),
-        ("EARLY_STOPPED", "epoch 1", TOO_LONG),
+        ("EARLY_STOPPED", "epoch 1", STOPPED),
+        ("FAILED", "epoch 1\ninterrupted\n", STOPPED),
     ],
 )
 def test_why_a_trial_failed(tmp_path: Path, status: str, printed: str | None, reason: str) -> None:
@@ -58,7 +59,7 @@ def test_later_it_takes_one_reason(reasons: str, end: int | None) -> None:
     assert ends_after(FailuresInARow(succeeded=True), list(reasons)) == end
 
 
-@pytest.mark.parametrize("reason", [KILLED, NO_REASON, NO_RESULT])
+@pytest.mark.parametrize("reason", [KILLED, NO_REASON, NO_RESULT, STOPPED])
 def test_later_it_takes_a_clear_reason(reason: str) -> None:
     assert ends_after(FailuresInARow(succeeded=True), [reason] * 20) is None
 

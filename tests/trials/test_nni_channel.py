@@ -201,6 +201,8 @@ def test_report_names_the_trial_and_what_it_trained(reports: list[Any], added_by
         (KnownFailure("it is known"), "it is known"),
         (RuntimeError("on fire"), "RuntimeError: on fire"),
         (KeyError("s1l0"), "KeyError: 's1l0'"),
+        (OSError(28, "No space left on device", "a.pt"), "a.pt: No space left on device"),
+        (OSError("no name"), "OSError: no name"),
     ],
     ids=repr,
 )
