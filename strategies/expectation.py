@@ -6,8 +6,8 @@ A chain starts from one structure and goes through its iterations one after anot
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from nas_space.bad_input import BadInput
 from nas_space.branches import Branching, next_structure
@@ -32,11 +32,14 @@ class Chain:
     """Why the chain has ended."""
 
 
-@dataclass
-class _Step:
+class _Step(NamedTuple):
     chain: int
     iteration: int
-    dilations: list[int]
+    dilations: str
+    """As text: a tuner writes all of the state at every event, and 40 numbers take ten times as long."""
+
+    def structure(self, shape: MSTCNShape) -> Structure:
+        return Structure(tuple(map(int, self.dilations.split())), shape)
 
 
 @dataclass
@@ -77,7 +80,7 @@ class ExpectationSearch:
             return None
         index = min(free, key=lambda index: self.chains[index].iteration)
         chain = self.chains[index]
-        self._steps.append(_Step(index, chain.iteration, list(chain.dilations)))
+        self._steps.append(_Step(index, chain.iteration, " ".join(map(str, chain.dilations))))
         chain.pending = len(self._steps) - 1
         return self.proposal(chain.pending)
 
@@ -87,7 +90,7 @@ class ExpectationSearch:
             raise ValueError(f"there is no proposal {uid!r}")
         step = self._steps[uid]
         place = {"chain": step.chain, "iteration": step.iteration, **self.chains[step.chain].variant}
-        dilations = Structure(tuple(step.dilations), self._shape).by_label()
+        dilations = step.structure(self._shape).by_label()
         return Proposal(uid, dilations, place, {**place, "_branching": self.branching.to_text()})
 
     def tell(self, uid: int, probabilities: Mapping[str, Sequence[float]]) -> bool:
@@ -96,7 +99,7 @@ class ExpectationSearch:
         chain = self.chains[step.chain]
         if chain.iteration != step.iteration:
             return False
-        before = Structure(tuple(step.dilations), self._shape)
+        before = step.structure(self._shape)
         chain.dilations = list(next_structure(before, self.branching, probabilities).dilations)
         chain.iteration += 1
         chain.pending, chain.ended = None, None
@@ -162,8 +165,8 @@ class ExpectationSearch:
         """All of the state as JSON content; nothing in this search is random."""
         return {
             "search": self._describe(),
-            "chains": [asdict(chain) for chain in self.chains],
-            "steps": [asdict(step) for step in self._steps],
+            "chains": [dict(vars(chain)) for chain in self.chains],
+            "steps": list(self._steps),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -176,11 +179,13 @@ class ExpectationSearch:
         if state["search"] != self._describe():
             raise BadInput("the saved local search has other branches, iterations or chains: start a new experiment")
         self.chains = [Chain(**chain) for chain in state["chains"]]
-        self._steps = [_Step(**step) for step in state["steps"]]
+        self._steps = [_Step(*step) for step in state["steps"]]
         if len(self.chains) != len(self.starts) or any(chain.iteration < 0 for chain in self.chains):
             raise ValueError("chains are missing")
-        for dilations in [chain.dilations for chain in self.chains] + [step.dilations for step in self._steps]:
-            self.branching.check(Structure(tuple(dilations), self._shape))
+        for structure in [Structure(tuple(chain.dilations), self._shape) for chain in self.chains] + [
+            step.structure(self._shape) for step in self._steps
+        ]:
+            self.branching.check(structure)
         for uid in (*range(len(self._steps)), *(chain.pending for chain in self.chains if chain.pending is not None)):
             self.proposal(uid)
         # A kill may have come between the end of a chain and its record.

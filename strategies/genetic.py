@@ -84,7 +84,8 @@ class GeneticSearch:
         self.budget = min(budget, math.prod(len(values) for values in self.candidates))
         self.mutation_rate = mutation_rate
         self._random = np.random.default_rng(seed)
-        self._genes: list[Genes] = []
+        # As text: a tuner writes all of the state at every event, and 40 numbers take ten times as long.
+        self._genes: list[str] = []
         self._parents: list[tuple[int, ...]] = []
         self._fitness: dict[int, float] = {}
         self._failed: set[int] = set()
@@ -113,10 +114,11 @@ class GeneticSearch:
         """A proposal that was handed out before. Raises ValueError where there is none of that number."""
         if type(uid) is not int or not 0 <= uid < len(self._genes):
             raise ValueError(f"there is no proposal {uid!r}")
+        genes = _from_text(self._genes[uid])
         foreign = sum(other < uid for other in self._foreign)
         generation = (uid - foreign) // self.population_size
         about = {"generation": generation, "parents": list(self._parents[uid])}
-        return Proposal(uid, dict(zip(self.labels, self._genes[uid], strict=True)), about)
+        return Proposal(uid, dict(zip(self.labels, genes, strict=True)), about)
 
     def tell(self, uid: int, fitness: float) -> bool:
         """The fitness of a proposal: it may be a parent from now on. False for a second fitness, which is ignored.
@@ -184,9 +186,9 @@ class GeneticSearch:
             "labels": self.labels,
             "candidates": [list(values) for values in self.candidates],
             "random": self._random.bit_generator.state,
-            "genes": [list(genes) for genes in self._genes],
-            "parents": [list(parents) for parents in self._parents],
-            "fitness": [[uid, fitness] for uid, fitness in self._fitness.items()],
+            "genes": list(self._genes),
+            "parents": list(self._parents),
+            "fitness": list(self._fitness.items()),
             "failed": sorted(self._failed),
             "foreign": sorted(self._foreign),
         }
@@ -201,17 +203,18 @@ class GeneticSearch:
         if state["labels"] != self.labels or [tuple(values) for values in state["candidates"]] != self.candidates:
             raise BadInput("the saved search is over another search space: start a new experiment")
         self._random.bit_generator.state = state["random"]
-        self._genes = [tuple(genes) for genes in state["genes"]]
+        self._genes = list(state["genes"])
         self._parents = [tuple(parents) for parents in state["parents"]]
         self._fitness = dict(state["fitness"])
         self._failed, self._foreign = set(state["failed"]), set(state["foreign"])
         known = {*self._fitness, *self._failed, *self._foreign} <= set(range(len(self._genes)))
         if not known or len(self._parents) != len(self._genes) or not all(map(math.isfinite, self._fitness.values())):
             raise ValueError("proposals are missing")
-        if not all(g in values for genes in self._genes for g, values in zip(genes, self.candidates, strict=True)):
+        genes = list(map(_from_text, self._genes))
+        if not all(g in values for each in genes for g, values in zip(each, self.candidates, strict=True)):
             raise ValueError("a dilation is none of the candidates")
         self._pending = set(range(len(self._genes))) - self._failed - set(self._fitness)
-        self._seen = set(self._genes)
+        self._seen = set(genes)
         self._population = []
         for uid in self._fitness:
             self._enter(uid)
@@ -226,7 +229,7 @@ class GeneticSearch:
         fitness = [-negative for negative, _ in self._population]
         first = roulette(fitness, self._random)
         mother, father = uids.pop(first), uids[roulette(fitness[:first] + fitness[first + 1 :], self._random)]
-        child = genes = crossover(self._genes[mother], self._genes[father], self._random)
+        child = genes = crossover(_from_text(self._genes[mother]), _from_text(self._genes[father]), self._random)
         for _ in range(100):
             child = mutate(genes, self.candidates, self.mutation_rate, self._random)
             if child not in self._seen:
@@ -234,7 +237,7 @@ class GeneticSearch:
         return child, (mother, father)
 
     def _add(self, genes: Genes, parents: tuple[int, ...]) -> int:
-        self._genes.append(genes)
+        self._genes.append(" ".join(map(str, genes)))
         self._parents.append(parents)
         self._seen.add(genes)
         return len(self._genes) - 1
@@ -243,3 +246,7 @@ class GeneticSearch:
         """Survivor selection: the population is the best evaluated structures; of equals, the elder."""
         insort(self._population, (-self._fitness[uid], uid))
         del self._population[self.population_size :]
+
+
+def _from_text(text: str) -> Genes:
+    return tuple(map(int, text.split()))

@@ -169,6 +169,9 @@ class SearchTuner(Tuner):
             if not success:
                 reason, trial = why_failed(self._manager, parameter_id, self._trials_folder)
             self._note_failure(self._assignments.running[parameter_id], reason, trial, repeat=True)
+        else:
+            return  # its result came before: all is noted, and saved
+        self._serve_and_send()
 
     # Results
 
@@ -224,7 +227,7 @@ class SearchTuner(Tuner):
             results = self._manager.results_of_added_trials()
         except NO_ANSWER as fault:
             log.warning("NNI's manager does not answer (%s): asked again later", fault)
-            self._later(LOOK_AGAIN_SECONDS, self._note_foreign_trials)
+            self._later(LOOK_AGAIN_SECONDS, lambda: self._note_end(None, True))
             return
         for trial, value in results:
             self._note_foreign_report(TrialReport.from_nni(value, None, trial))
@@ -317,7 +320,11 @@ class SearchTuner(Tuner):
     def _look_again(self) -> None:
         if not self._looking_again:
             self._looking_again = True
-            self._later(LOOK_AGAIN_SECONDS, lambda: setattr(self, "_looking_again", False))
+            self._later(LOOK_AGAIN_SECONDS, self._end_looking_again)
+
+    def _end_looking_again(self) -> None:
+        self._looking_again = False
+        self._serve_and_send()
 
     def _save(self) -> None:
         assert self.search is not None
@@ -350,14 +357,13 @@ class SearchTuner(Tuner):
             self._end.fail(self._refusal, self._send)
             raise
 
-    def _later(self, seconds: float, note: Callable[[], None]) -> None:
-        """Note something after a while, on a thread of its own, and serve whoever waits."""
+    def _later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something after a while, on a thread of its own."""
 
         def run() -> None:
             with self._lock, self._reporting_errors():
                 if self.search is not None:
-                    note()
-                    self._serve_and_send()
+                    act()
 
         timer = threading.Timer(seconds, run)
         timer.daemon = True

@@ -183,6 +183,16 @@ def test_a_second_result_is_ignored() -> None:
     assert chain.pending == [following.uid]
 
 
+def test_a_saved_state_stays_as_it_was() -> None:
+    chain = search()
+    first = asked(chain)
+    state = chain.state_dict()
+    saved = json.dumps(state)
+    assert chain.tell(first.uid, learnt(first, -1))
+    asked(chain)
+    assert json.dumps(state) == saved
+
+
 @pytest.mark.parametrize("uid", [1, -1, True, None, "0"])
 def test_no_such_proposal(uid: Any) -> None:
     chain = search()

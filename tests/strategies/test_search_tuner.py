@@ -100,7 +100,7 @@ def test_a_proposal_is_on_disk_before_nni_knows(nni: FakeNni, monkeypatch: pytes
 
     def hear(_: int, parameters: dict[str, Any]) -> None:
         uid, state = parameters["_uid"], nni.state()
-        assert list(parameters.values()) == [*state["search"]["genes"][uid], uid]
+        assert list(parameters.values()) == [*map(int, state["search"]["genes"][uid].split()), uid]
         heard.append((uid, state["attempts"][str(uid)]))
 
     monkeypatch.setattr(nni, "send_trial_callback", hear)
@@ -140,6 +140,15 @@ def test_workers_wait_while_the_search_pauses(nni: FakeNni) -> None:
 
 
 # Results
+
+
+def test_the_end_of_a_judged_trial_writes_nothing(nni: FakeNni) -> None:
+    nni.start(tuner())
+    nni.report(nni.trials[0], nni.trials[0].report(1.0))
+    nni.tuner.trial_end(0, True)
+    (nni.folder / STATE_FILE).unlink()
+    nni.wait()
+    assert not (nni.folder / STATE_FILE).exists()
 
 
 def test_a_result_is_told_and_recorded(nni: FakeNni) -> None:
@@ -872,7 +881,7 @@ def check(nni: FakeNni) -> None:
     search = GeneticSearch(dict.fromkeys(LABELS, CANDIDATES), 2, 6)
     search.load_state_dict(state)
     proposed = contents(nni.records("proposed"), "uid", "structure")
-    assert proposed == [(uid, dict(zip(LABELS, genes, strict=True))) for uid, genes in enumerate(state["genes"])]
+    assert proposed == [(uid, search.proposal(uid).dilations) for uid in range(len(state["genes"]))]
     finished = nni.records("finished")
     assert [[event["uid"], event["metrics"]["default"]] for event in finished] == state["fitness"]
     given_up = {uid for uid, _, again in failures(nni) if not again}
