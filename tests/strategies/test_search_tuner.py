@@ -573,7 +573,10 @@ def test_a_deaf_manager_is_an_error(nni: FakeNni, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(NniManager, "finish", Mock(side_effect=ConnectionRefusedError))
     monkeypatch.setattr("strategies.experiment_end.time", Mock(spec=time))
     nni.start(tuner(budget=1))
+    before = set(threading.enumerate())
     nni.complete(nni.trials[0])
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=30)
     assert nni.errors == ["the search is finished, but NNI's manager could not be told so"]
 
 
