@@ -91,7 +91,7 @@ class GeneticSearch:
         self._failed: set[int] = set()
         self._pending: set[int] = set()
         self._foreign: set[int] = set()
-        self._seen: set[Genes] = set()
+        self._seen: set[str] = set()
         self._population: list[tuple[float, int]] = []
 
     def ask(self) -> Proposal | None:
@@ -103,7 +103,7 @@ class GeneticSearch:
             genes, parents = self._child()
         else:
             genes = draw(self.candidates, self._random)
-        while genes in self._seen:
+        while _to_text(genes) in self._seen:
             parents = ()
             genes = draw(self.candidates, self._random)
         uid = self._add(genes, parents)
@@ -155,7 +155,10 @@ class GeneticSearch:
             return
         genes = tuple(dilations[label] for label in self.labels)
         within = all(gene in values for gene, values in zip(genes, self.candidates, strict=True))
-        if within and genes not in self._seen:
+        if not within:
+            return
+        genes = tuple(map(int, genes))  # a trial command of the user's own may say 4.0
+        if _to_text(genes) not in self._seen:
             uid = self._add(genes, ())
             self._foreign.add(uid)
             self._fitness[uid] = fitness
@@ -214,7 +217,7 @@ class GeneticSearch:
         if not all(g in values for each in genes for g, values in zip(each, self.candidates, strict=True)):
             raise ValueError("a dilation is none of the candidates")
         self._pending = set(range(len(self._genes))) - self._failed - set(self._fitness)
-        self._seen = set(genes)
+        self._seen = set(self._genes)
         self._population = []
         for uid in self._fitness:
             self._enter(uid)
@@ -232,20 +235,25 @@ class GeneticSearch:
         child = genes = crossover(_from_text(self._genes[mother]), _from_text(self._genes[father]), self._random)
         for _ in range(100):
             child = mutate(genes, self.candidates, self.mutation_rate, self._random)
-            if child not in self._seen:
+            if _to_text(child) not in self._seen:
                 break
         return child, (mother, father)
 
     def _add(self, genes: Genes, parents: tuple[int, ...]) -> int:
-        self._genes.append(" ".join(map(str, genes)))
+        text = _to_text(genes)
+        self._genes.append(text)
         self._parents.append(parents)
-        self._seen.add(genes)
+        self._seen.add(text)
         return len(self._genes) - 1
 
     def _enter(self, uid: int) -> None:
         """Survivor selection: the population is the best evaluated structures; of equals, the elder."""
         insort(self._population, (-self._fitness[uid], uid))
         del self._population[self.population_size :]
+
+
+def _to_text(genes: Genes) -> str:
+    return " ".join(map(str, genes))
 
 
 def _from_text(text: str) -> Genes:

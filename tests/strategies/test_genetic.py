@@ -404,6 +404,12 @@ def test_injected_structure_is_a_parent() -> None:
     assert search.proposal(2).dilations == dict.fromkeys(SPACE, 16)
 
 
+def test_injected_numbers_are_made_whole() -> None:
+    search = GeneticSearch(SPACE)
+    search.inject(json.loads(json.dumps(dict.fromkeys(SPACE, 16.0))), 1.0)
+    assert [str(dilation) for dilation in search.proposal(0).dilations.values()] == ["16"] * len(SPACE)
+
+
 @law
 @given(spaces(), seeds, st.integers(1, 40), st.integers(0, 12))
 def test_injected_structures_use_no_budget(space: dict[str, tuple[int, ...]], seed: int, budget: int, at: int) -> None:
