@@ -83,7 +83,8 @@ class Launched:
         self._log = log
         command = [sys.executable, "-m", "experiments.launch", *action]
         with open(log, "w") as file:
-            self._process = subprocess.Popen(command, cwd=REPOSITORY, stdout=file, stderr=file)
+            # In a session of its own: a Ctrl-C on the terminal reaches it once, through us.
+            self._process = subprocess.Popen(command, cwd=REPOSITORY, stdout=file, stderr=file, start_new_session=True)
 
     def __enter__(self) -> Launched:
         while (found := re.search(r"experiment (\w+): http", self._log.read_text())) is None:
