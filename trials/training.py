@@ -150,13 +150,13 @@ class Training:
 
     def step(self, batch: Batch) -> float:
         """One optimiser step; returns the loss."""
+        self.optimiser.zero_grad()  # first: the gradients of the step before would lie between the activations
         settings = self.settings
         with torch.autocast("cuda", torch.bfloat16, enabled=settings.precision == "bf16"):
             logits = self.network(batch.features, batch.offsets)
         loss = segmentation_loss(
             logits, batch.labels, batch.offsets, settings.smoothing_weight, settings.smoothing_average
         )
-        self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step(self.learning_rate)
         return float(loss.detach())
