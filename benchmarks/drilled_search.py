@@ -37,7 +37,8 @@ TRIALS: dict[Phase, str] = {
     "local": f"trials.local_trial {OPTIONS} --epochs 2 --learning-rate 0.02 --decay-epochs",
 }
 TUNERS: dict[Phase, dict[str, Any]] = {
-    "global": {"population_size": 4, "budget": len(CANDIDATES) ** SHAPE.num_layers},
+    # With this seed the best structure is not among the first four, of which some drills let one fail.
+    "global": {"population_size": 4, "budget": len(CANDIDATES) ** SHAPE.num_layers, "seed": 3},
     "local": {"starts": ["hand"], "splits": [1], "seeds": [0, 1], "iterations": 3, "expand_rate": 0.5},
 }
 TIME_LIMIT = 600.0

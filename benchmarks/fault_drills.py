@@ -98,7 +98,7 @@ def trial_hangs(folder: Path) -> DrilledSearch:
 
 def loss_not_finite(folder: Path) -> DrilledSearch:
     """The loss of a trial becomes NaN."""
-    return _fault_inside(DrilledSearch(folder, fault="loses-the-loss"), results=2)
+    return _fault_inside(DrilledSearch(folder, fault="loses-the-loss"), results=1)
 
 
 def data_file_gone(folder: Path) -> DrilledSearch:
