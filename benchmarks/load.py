@@ -87,8 +87,12 @@ class Launched:
             self._process = subprocess.Popen(command, cwd=REPOSITORY, stdout=file, stderr=file, start_new_session=True)
 
     def __enter__(self) -> Launched:
-        while (found := re.search(r"experiment (\w+): http", self._log.read_text())) is None:
-            self.pause()
+        try:
+            while (found := re.search(r"experiment (\w+): http", self._log.read_text())) is None:
+                self.pause()
+        except KeyboardInterrupt:
+            self.__exit__()
+            raise
         self.experiment = Experiment.of_id(found[1])
         self._folder = find_experiment(found[1])
         return self
