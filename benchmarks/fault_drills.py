@@ -83,7 +83,7 @@ def disk_full_for_a_checkpoint(folder: Path) -> DrilledSearch:
 
 def disk_full_for_the_cache(folder: Path) -> DrilledSearch:
     """A trial cannot write the feature cache (a file-size limit)."""
-    return _fault_inside(DrilledSearch(folder, fault="fills-the-disk"), results=0)
+    return _fault_inside(DrilledSearch(folder, fault="fills-the-disk-for-the-cache"), results=0)
 
 
 def cache_build_killed(folder: Path) -> DrilledSearch:

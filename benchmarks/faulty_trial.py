@@ -67,6 +67,19 @@ def fills_the_disk(armed: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (5000, resource.RLIM_INFINITY))
 
 
+def fills_the_disk_for_the_cache(armed: Path) -> None:
+    """The same, in the trial that builds the feature cache, as soon as it does."""
+    from trials.feature_cache import FeatureCache
+
+    write = FeatureCache._write
+
+    def strike(*arguments: Any) -> None:
+        fills_the_disk(armed)
+        write(*arguments)
+
+    patch.object(FeatureCache, "_write", strike).start()
+
+
 def lacks_a_package(armed: Path) -> None:
     """An import fails before the trial can report anything."""
     if armed.exists():
@@ -91,6 +104,7 @@ FAULTS: dict[str, Callable[[Path], None]] = {
     "hangs": hangs,
     "loses-the-loss": loses_the_loss,
     "fills-the-disk": fills_the_disk,
+    "fills-the-disk-for-the-cache": fills_the_disk_for_the_cache,
     "lacks-a-package": lacks_a_package,
     "exits": exits,
     "needs-too-much-memory": needs_too_much_memory,
