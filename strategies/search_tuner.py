@@ -28,8 +28,9 @@ from nas_space.trial_report import TrialReport
 from strategies.assignments import Assignments
 from strategies.data_check import failed_check
 from strategies.experiment_end import ExperimentEnd, Send
-from strategies.failures import NO_RESULT, FailuresInARow, why_failed
+from strategies.failures import NO_RESULT, why_failed
 from strategies.nni_manager import NniManager
+from strategies.outcomes import Outcomes
 from strategies.proposal import Search
 from strategies.records import Records
 
@@ -60,17 +61,16 @@ class SearchTuner(Tuner):
         self.search: Search | None = None
         self._retries = retries
         self._manager = NniManager()
-        self._folder = Path(self.get_checkpoint_path())
-        self._trials_folder = self._folder.parent / "environments" / "local-env" / "trials"
-        self._records = Records(self._folder)
+        folder = Path(self.get_checkpoint_path())
+        self._state_file = folder / STATE_FILE
+        self._trials_folder = folder.parent / "environments" / "local-env" / "trials"
+        self._records = Records(folder)
         self._lock = threading.RLock()
         self._send: Send | None = None
         self._saved: dict[str, Any] | None = None
         self._assignments = Assignments()
-        self._foreign_trials: set[str] = set()  # trials that somebody added on the web page, and that are noted
-        self._failed_trials: set[str] = set()  # trials that said why they failed: NNI reports them again on a resume
+        self._outcomes: Outcomes
         self._waiting: deque[int] = deque()  # parameter ids of workers that could not be served yet
-        self._failures = FailuresInARow(succeeded=False)
         self._looking_again = False
         self._end = ExperimentEnd(self._manager, self._records)
         self._refusal = failed_check(check_command)
@@ -96,11 +96,10 @@ class SearchTuner(Tuner):
 
     def load_checkpoint(self) -> None:
         """NNI resumes the experiment; ``update_search_space`` follows."""
-        path = self._folder / STATE_FILE
         with self._reporting_errors():
-            if path.exists():
+            if self._state_file.exists():
                 try:
-                    self._saved = read_json(path)
+                    self._saved = read_json(self._state_file)
                 except BadInput as fault:
                     self._refusal = f"{fault}; start a new experiment"
 
@@ -133,16 +132,14 @@ class SearchTuner(Tuner):
             self._waiting.extend(parameter_id_list)
             served = self._serve()
             # NNI pairs the returned list with the ids by position; workers that came before are told one by one.
-            for parameter_id, parameters in served:
-                if parameter_id not in parameter_id_list:
-                    self._tell(parameter_id, parameters)
+            self._tell([pair for pair in served if pair[0] not in parameter_id_list])
             return [parameters for parameter_id, parameters in served if parameter_id in parameter_id_list]
 
     def receive_trial_result(self, _: int, parameters: Any, value: Any, **kwargs: Any) -> None:
         """A trial reported its final result."""
         with self._lock, self._reporting_errors():
             if self.search is not None:
-                self._note_report(TrialReport.from_nni(value, parameters, kwargs.get("trial_job_id")))
+                self._note_report(value, parameters, kwargs.get("trial_job_id"))
                 self._serve_and_send()
 
     def import_data(self, data: list[dict[str, Any]]) -> None:
@@ -150,9 +147,7 @@ class SearchTuner(Tuner):
         with self._lock, self._reporting_errors():
             if self.search is not None:
                 for entry in data:
-                    self._note_report(
-                        TrialReport.from_nni(entry.get("value"), entry.get("parameter"), entry.get("trialJobId"))
-                    )
+                    self._note_report(entry.get("value"), entry.get("parameter"), entry.get("trialJobId"))
                 self._serve_and_send()
 
     # Called by NNI on another thread, before or after the result of the same trial.
@@ -165,61 +160,11 @@ class SearchTuner(Tuner):
         if parameter_id is None:
             self._note_foreign_trials()
         elif parameter_id in self._assignments.running:
-            reason, trial = NO_RESULT, None
-            if not success:
-                reason, trial = why_failed(self._manager, parameter_id, self._trials_folder)
-            self._note_failure(self._assignments.running[parameter_id], reason, trial, repeat=True)
+            why = (NO_RESULT, None) if success else why_failed(self._manager, parameter_id, self._trials_folder)
+            self._end_if(self._outcomes.note_failure(self._assignments.running[parameter_id], *why))
         else:
             return  # its result came before: all is noted, and saved
         self._serve_and_send()
-
-    # Results
-
-    def _note_report(self, report: TrialReport) -> None:
-        """Note what a trial reports."""
-        assert self.search is not None
-        if report.uid is None:
-            self._note_foreign_report(report)
-            return
-        structure = self.search.proposal(report.uid).dilations
-        if report.structure not in (None, structure):
-            raise RuntimeError(f"the trial of proposal {report.uid} reports that it trained {report.structure}")
-        if report.failure is not None:
-            if report.trial in self._failed_trials:
-                return
-            self._failed_trials.add(str(report.trial))
-            self._note_failure(report.uid, report.failure, report.trial, repeat=self.repeats_stated_failures)
-        elif self.tell(self.search, report):
-            self._assignments.judged(report.uid)
-            self._failures.end()
-            self._record_finished(report, structure)
-
-    def _record_finished(self, report: TrialReport, structure: dict[str, int]) -> None:
-        self._records.write(
-            "finished",
-            uid=report.uid,
-            trial=report.trial,
-            structure=structure,
-            metrics=report.metrics,
-            epochs=report.epochs,
-            seconds=report.seconds,
-            **({} if report.probabilities is None else {"probabilities": report.probabilities}),
-        )
-
-    def _note_failure(self, uid: int, reason: str, trial: str | None, repeat: bool) -> None:
-        """Try a proposal again, or give it up."""
-        assert self.search is not None
-        if not self.search.is_open(uid) or uid in self._assignments.repeat:
-            return
-        again = self._assignments.try_again(uid, self._retries if repeat else 0)
-        self._records.write("failed", uid=uid, trial=trial, reason=reason, again=again)
-        if not again:
-            self._assignments.judged(uid)
-            self.search.fail(uid)
-        end = self._failures.note(uid, reason, again)
-        if end is not None and self._refusal is None:
-            self._refusal = f"{end} (trials print to {self._trials_folder / '*' / 'trial.stderr'})"
-            self._end.fail(self._refusal, self._send)
 
     def _note_foreign_trials(self) -> None:
         """NNI does not hand results of trials that were added on the web page to the tuner: fetch them."""
@@ -230,42 +175,38 @@ class SearchTuner(Tuner):
             self._later(LOOK_AGAIN_SECONDS, lambda: self._note_end(None, True))
             return
         for trial, value in results:
-            self._note_foreign_report(TrialReport.from_nni(value, None, trial))
+            self._outcomes.note_foreign(TrialReport.from_nni(value, None, trial))
 
-    def _note_foreign_report(self, report: TrialReport) -> None:
-        assert self.search is not None
-        if report.trial in self._foreign_trials:
-            return
-        self._foreign_trials.add(str(report.trial))
-        failure = report.failure or ("it does not say what it trained" if report.structure is None else None)
-        if failure is not None or report.structure is None:
-            self._records.write("failed", uid=None, trial=report.trial, reason=failure, again=False)
-        else:
-            self.inject(self.search, report)
-            self._record_finished(report, report.structure)
+    def _note_report(self, value: Any, parameters: Any, trial: str | None) -> None:
+        self._end_if(self._outcomes.note_report(TrialReport.from_nni(value, parameters, trial)))
+
+    def _end_if(self, why: str | None) -> None:
+        """End the experiment, if there is a reason to, and it is the first."""
+        if why is not None and self._refusal is None:
+            self._refusal = f"{why} (trials print to {self._trials_folder / '*' / 'trial.stderr'})"
+            self._end.fail(self._refusal, self._send)
 
     # Proposals
 
     def _start(self, search: Search) -> None:
+        self._outcomes = Outcomes(
+            search,
+            self._assignments,
+            self._records,
+            lambda report: self.tell(search, report),
+            lambda report: self.inject(search, report),
+            self._retries,
+            self.repeats_stated_failures,
+        )
         if self._saved is not None:
             try:
-                self._load(search, self._saved)
+                search.load_state_dict(self._saved["search"])
+                self._outcomes.load_state_dict(self._saved)
             except BadInput:
                 raise
             except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as fault:
-                path = self._folder / STATE_FILE
-                raise BadInput(f"{path}: damaged ({fault!r}): start a new experiment") from None
+                raise BadInput(f"{self._state_file}: damaged ({fault!r}): start a new experiment") from None
         self.search = search
-
-    def _load(self, search: Search, saved: dict[str, Any]) -> None:
-        search.load_state_dict(saved["search"])
-        self._assignments.attempts = {int(uid): attempts + 0 for uid, attempts in saved["attempts"].items()}
-        self._foreign_trials = set(saved["foreign_trials"])
-        self._failed_trials = set(saved["failed_trials"])
-        self._failures = FailuresInARow(saved["succeeded"])
-        for uid in saved.get("reopen", []):
-            search.reopen(uid)
-        self._assignments.awaited = set(search.pending)
 
     def _serve(self) -> list[tuple[int, dict[str, Any]]]:
         """Proposals for waiting workers, with their parameter ids; on disk before NNI may know of them."""
@@ -285,12 +226,12 @@ class SearchTuner(Tuner):
         return served
 
     def _serve_and_send(self) -> None:
-        for parameter_id, parameters in self._serve():
-            self._tell(parameter_id, parameters)
+        self._tell(self._serve())
 
-    def _tell(self, parameter_id: int, parameters: dict[str, Any]) -> None:
-        assert self._send is not None
-        self._send(parameter_id, parameters)
+    def _tell(self, served: list[tuple[int, dict[str, Any]]]) -> None:
+        for parameter_id, parameters in served:
+            assert self._send is not None
+            self._send(parameter_id, parameters)
 
     def _next(self) -> int | None:
         """The proposal to try next: one to repeat, a new one, or one that NNI lost over a resume."""
@@ -303,40 +244,30 @@ class SearchTuner(Tuner):
             return proposal.uid
         if not self._assignments.awaited:
             return None
-        lost = self._assignments.awaited - self._uids_in_progress()
+        try:
+            lost = self._assignments.awaited - self._manager.uids_in_progress()
+        except NO_ANSWER as fault:
+            log.warning("NNI's manager does not answer (%s): nothing is taken for lost", fault)
+            lost = set()
         if not lost:
             self._look_again()
             return None
         self._assignments.awaited.remove(min(lost))
         return min(lost)
 
-    def _uids_in_progress(self) -> set[int]:
-        try:
-            return self._manager.uids_in_progress()
-        except NO_ANSWER as fault:
-            log.warning("NNI's manager does not answer (%s): nothing is taken for lost", fault)
-            return self._assignments.awaited
-
     def _look_again(self) -> None:
+        def look() -> None:
+            self._looking_again = False
+            self._serve_and_send()
+
         if not self._looking_again:
             self._looking_again = True
-            self._later(LOOK_AGAIN_SECONDS, self._end_looking_again)
-
-    def _end_looking_again(self) -> None:
-        self._looking_again = False
-        self._serve_and_send()
+            self._later(LOOK_AGAIN_SECONDS, look)
 
     def _save(self) -> None:
         assert self.search is not None
-        state = {
-            "search": self.search.state_dict(),
-            "attempts": self._assignments.attempts,
-            "foreign_trials": sorted(self._foreign_trials),
-            "failed_trials": sorted(self._failed_trials),
-            "succeeded": self._failures.succeeded,
-            "reopen": self._failures.reopen,
-        }
-        write_text(self._folder / STATE_FILE, json.dumps(state))
+        state = {"search": self.search.state_dict(), **self._outcomes.state_dict()}
+        write_text(self._state_file, json.dumps(state))
 
     # Errors and delays
 
