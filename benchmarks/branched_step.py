@@ -11,6 +11,8 @@ from nas_space.bad_input import run_command
 from nas_space.branches import Branching
 from nas_space.layers import BranchedConv, DilatedConv
 from nas_space.ms_tcn import MSTCN
+from nas_space.shape import MS_TCN
+from nas_space.space import POWERS_OF_TWO
 from nas_space.structure import Structure
 from trials.batches import Batch
 from trials.training import Training, TrainingSettings
@@ -18,17 +20,27 @@ from trials.training import Training, TrainingSettings
 FRAMES = 1000
 START = Structure((2, 2, 4, 8, 16, 32, 64, 128, 256, 512) * 4)
 """Nearly the hand-designed one; around a dilation of 1 there would be two branches only."""
-POWERS_OF_TWO = tuple(2**power for power in range(11))
+
+
+def put_branches(network: MSTCN, branches: Sequence[Sequence[int]]) -> None:
+    """Put branches of these dilations into each layer, in place; a layer of one dilation stays plain."""
+    for path, several in zip(network.structure.by_path(), branches, strict=True):
+        conv = network.get_submodule(path)
+        assert isinstance(conv, DilatedConv)
+        if len(several) > 1:
+            network.set_submodule(path, BranchedConv.expand(conv, several))
+
+
+def by_stage(branches: Sequence[Sequence[int]]) -> list[Sequence[Sequence[int]]]:
+    """The same for ``ReferenceNetwork``, which takes them stage by stage."""
+    layers = MS_TCN.num_layers
+    return [branches[first : first + layers] for first in range(0, len(branches), layers)]
 
 
 def our_training(branches: Sequence[Sequence[int]]) -> Training:
     """Ours, with these dilations in each layer."""
     network = MSTCN(START, FEATURE_DIM, CLASSES)
-    for path, several in zip(START.by_path(), branches, strict=True):
-        conv = network.get_submodule(path)
-        assert isinstance(conv, DilatedConv)
-        if len(several) > 1:
-            network.set_submodule(path, BranchedConv.expand(conv, several))
+    put_branches(network, branches)
     training = Training(network, TrainingSettings(), CPU)
     network.train()
     return training
@@ -36,7 +48,7 @@ def our_training(branches: Sequence[Sequence[int]]) -> Training:
 
 def reference_training(branches: Sequence[Sequence[int]]) -> ReferenceTraining:
     """The usual formulation, with these dilations in each layer."""
-    return ReferenceTraining(ReferenceNetwork([branches[k : k + 10] for k in range(0, 40, 10)], FEATURE_DIM, CLASSES))
+    return ReferenceTraining(ReferenceNetwork(by_stage(branches), FEATURE_DIM, CLASSES))
 
 
 def main() -> None:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from benchmarks.branched_step import by_stage, put_branches
 from benchmarks.interleaved import Bar, Finding, benchmark_parser, print_findings
 from benchmarks.made_up_videos import CLASSES
 from benchmarks.reference import ReferenceNetwork, reference_loss
 from nas_space.bad_input import run_command
-from nas_space.layers import BranchedConv, DilatedConv
 from nas_space.ms_tcn import MSTCN
 from nas_space.space import POWERS_OF_TWO
 from nas_space.structure import Structure
@@ -27,15 +27,9 @@ def largest_difference(branches: Sequence[Sequence[int]], seed: int) -> float:
     torch.manual_seed(seed)
     start = Structure(tuple(several[0] for several in branches))
     ours = MSTCN(start, FEATURE_DIM, CLASSES, dropout=0.0)
-    for path, several in zip(start.by_path(), branches, strict=True):
-        conv = ours.get_submodule(path)
-        assert isinstance(conv, DilatedConv)
-        if len(several) > 1:
-            ours.set_submodule(path, BranchedConv.expand(conv, several))
+    put_branches(ours, branches)
     ours = ours.double()
-    layers = len(start.stages()[0])
-    by_stage = [branches[first : first + layers] for first in range(0, len(branches), layers)]
-    theirs = ReferenceNetwork(by_stage, FEATURE_DIM, CLASSES, torch.nn.Identity).double()
+    theirs = ReferenceNetwork(by_stage(branches), FEATURE_DIM, CLASSES, torch.nn.Identity).double()
     theirs.load_state_dict(ours.state_dict())
     features = torch.randn(FRAMES, FEATURE_DIM, dtype=torch.float64)
     labels = torch.randint(CLASSES, (FRAMES // 50,)).repeat_interleave(50)

@@ -22,7 +22,7 @@ import psutil
 import yaml
 
 from analysis.history import find_experiment
-from benchmarks.real_trials import REPOSITORY
+from benchmarks.nni_home import REPOSITORY
 from experiments.nni_experiment import Experiment
 from nas_space.bad_input import BadInput, KnownFailure, run_command
 from nas_space.space import global_space, local_space, to_nni

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -11,11 +13,11 @@ from typing import Any
 
 import yaml
 
+from benchmarks.interleaved import benchmark_parser
+from benchmarks.nni_home import REPOSITORY
 from experiments.launch import free_port, running, watch
 from nas_space.atomic_file import write_json
 from nas_space.structure import Structure
-
-REPOSITORY = Path(__file__).parent.parent
 
 
 def process_age() -> float:
@@ -26,12 +28,32 @@ def process_age() -> float:
 
 def write_row(folder: Path, row: dict[str, Any]) -> None:
     """Leave what a trial has measured."""
-    write_json(folder / f"{os.environ['NNI_TRIAL_SEQ_ID']}.json", row)
+    write_json(folder / f"{trial_number()}.json", row)
 
 
 def trial_number() -> int:
     """The number of this trial in its experiment, from 0."""
     return int(os.environ["NNI_TRIAL_SEQ_ID"])
+
+
+def real_trial_parser(name: str, description: str | None, rounds: int) -> argparse.ArgumentParser:
+    """The options that every benchmark of whole trials has."""
+    parser = benchmark_parser(name, description, rounds)
+    parser.add_argument("--dataset", default="50salads_mid_svm", help="(default: %(default)s)")
+    parser.add_argument("--data-root", type=Path, required=True, help="folder of data sets")
+    return parser
+
+
+def trial_command(module: str, arguments: argparse.Namespace) -> str:
+    """How NNI starts the trials of a benchmark, on the data that its options name."""
+    return f"python3 -m {module} trial --dataset {arguments.dataset} --data-root {arguments.data_root.resolve()}"
+
+
+def take_own_words() -> Path:
+    """Leave the options of the search's own trial on the command line; returns the folder for ``write_row``."""
+    folder = Path(sys.argv[-1])
+    sys.argv = sys.argv[:1] + sys.argv[2:-1]
+    return folder
 
 
 def run_trials(command: str, count: int) -> list[dict[str, Any]]:

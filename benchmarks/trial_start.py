@@ -10,11 +10,10 @@ import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import NoReturn
 
-from benchmarks.interleaved import Bar, Finding, benchmark_parser, print_findings
-from benchmarks.real_trials import process_age, run_trials, write_row
+from benchmarks.interleaved import Bar, Finding, print_findings
+from benchmarks.real_trials import process_age, real_trial_parser, run_trials, take_own_words, trial_command, write_row
 from nas_space.bad_input import run_command
 from trials import search_trial
 from trials.training import Training
@@ -32,7 +31,7 @@ class FirstStep(BaseException):
 
 def trial() -> None:
     """What NNI starts."""
-    sys.argv, folder = sys.argv[:1] + sys.argv[2:-1], Path(sys.argv[-1])
+    folder = take_own_words()
 
     def first_step(*_: object) -> NoReturn:
         raise FirstStep
@@ -51,12 +50,9 @@ def trial() -> None:
 
 def main() -> None:
     """Measure how long a trial takes to its first training step, through NNI."""
-    parser = benchmark_parser("trial_start", main.__doc__, rounds=10)
-    parser.add_argument("--dataset", default="50salads_mid_svm", help="(default: %(default)s)")
-    parser.add_argument("--data-root", type=Path, required=True, help="folder of data sets")
-    arguments = parser.parse_args()
-    data = f"--dataset {arguments.dataset} --data-root {arguments.data_root.resolve()}"
-    _, *rows = run_trials(f"python3 -m benchmarks.trial_start trial {data} {OPTIONS}", arguments.rounds + 1)
+    arguments = real_trial_parser("trial_start", main.__doc__, rounds=10).parse_args()
+    command = f"{trial_command('benchmarks.trial_start', arguments)} {OPTIONS}"
+    _, *rows = run_trials(command, arguments.rounds + 1)
     print_findings(
         [
             Finding("start to first step, s", [row["trial"] for row in rows]),

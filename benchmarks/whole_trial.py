@@ -9,24 +9,31 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from pathlib import Path
 
 import torch
 
-from benchmarks.interleaved import Bar, Finding, benchmark_parser, print_findings, ratios
-from benchmarks.real_trials import process_age, run_trials, trial_number, write_row
+from benchmarks.interleaved import Bar, Finding, print_findings, ratios
+from benchmarks.real_trials import (
+    process_age,
+    real_trial_parser,
+    run_trials,
+    take_own_words,
+    trial_command,
+    trial_number,
+    write_row,
+)
 from nas_space.bad_input import run_command
 from trials import search_trial
 from trials.data_arguments import Task, held_out
 from trials.training_arguments import training_settings
 
 SPLIT = 1
-EPOCHS = 5
+OPTIONS = f"--split {SPLIT} --epochs 5 --batch-size 1 --device cpu --threads 1"
 
 
 def trial() -> None:
     """What NNI starts: ours, or the usual one in every second trial."""
-    sys.argv, folder = sys.argv[:1] + sys.argv[2:-1], Path(sys.argv[-1])
+    folder = take_own_words()
     if trial_number() % 2 == 0:
         search_trial.main()
     else:
@@ -48,13 +55,9 @@ def usual_trial(arguments: argparse.Namespace) -> None:
 
 def main() -> None:
     """Measure trials of 5 epochs, ours and the usual ones, through NNI."""
-    parser = benchmark_parser("whole_trial", main.__doc__, rounds=5)
-    parser.add_argument("--dataset", default="50salads_mid_svm", help="(default: %(default)s)")
-    parser.add_argument("--data-root", type=Path, required=True, help="folder of data sets")
-    arguments = parser.parse_args()
-    data = f"--dataset {arguments.dataset} --data-root {arguments.data_root.resolve()} --split {SPLIT}"
-    options = f"--epochs {EPOCHS} --batch-size 1 --device cpu --threads 1"
-    rows = run_trials(f"python3 -m benchmarks.whole_trial trial {data} {options}", 2 * (arguments.rounds + 1))
+    arguments = real_trial_parser("whole_trial", main.__doc__, rounds=5).parse_args()
+    command = f"{trial_command('benchmarks.whole_trial', arguments)} {OPTIONS}"
+    rows = run_trials(command, 2 * (arguments.rounds + 1))
     ours, usual = rows[2::2], rows[3::2]
     elapsed, processor = ([[row[kind] for row in side] for side in (usual, ours)] for kind in ("elapsed", "processor"))
     print_findings(
