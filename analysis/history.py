@@ -10,15 +10,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from analysis.nni_register import read_register
+from analysis.nni_register import registered
 from nas_space.bad_input import BadInput
 from strategies.records import RECORDS_FILE, read_records
 
 CONTENT: dict[str, dict[str, Any]] = {
     "proposed": {"uid": int},
     "finished": {
-        **{"uid": int | None, "trial": str | None, "structure": dict, "metrics": dict, "epochs": list},
-        **{"seconds": int | float | None, "time": int | float},
+        "uid": int | None,
+        "trial": str | None,
+        "structure": dict,
+        "metrics": dict,
+        "epochs": list,
+        "seconds": int | float | None,
+        "time": int | float,
     },
     "chain_ended": {"chain": int, "why": str, "structure": dict},
     "failed": {"reason": str},
@@ -147,7 +152,4 @@ def find_experiment(experiment: str) -> Path:
     Raises:
         BadInput: NNI knows no experiment of that id.
     """
-    known = read_register()
-    if experiment not in known:
-        raise BadInput(f"unknown experiment {experiment!r}: 'nnictl experiment list --all' shows those of this user")
-    return known[experiment].folder / "checkpoint"
+    return registered(experiment).folder / "checkpoint"

@@ -65,3 +65,15 @@ def read_register() -> dict[str, Registered]:
         return {id: Registered.of(id, known) for id, known in content.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BadInput(f"{path}: not NNI's register of experiments, or damaged; restore it, or remove it") from None
+
+
+def registered(experiment: str) -> Registered:
+    """An experiment of this user, running, stopped or finished.
+
+    Raises:
+        BadInput: NNI knows none of that id, or the register is damaged.
+    """
+    known = read_register()
+    if experiment not in known:
+        raise BadInput(f"unknown experiment {experiment!r}: 'nnictl experiment list --all' shows those of this user")
+    return known[experiment]

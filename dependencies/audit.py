@@ -14,9 +14,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from dependencies.licences import LOCK
 from nas_space.bad_input import KnownFailure, run_command
-
-LOCK = Path(__file__).parent.parent / "constraints.txt"
 
 ACCEPTED: dict[str, str] = {}
 """Advisories (by PYSEC, CVE or GHSA number) that cannot harm us, each with the reason why."""

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from analysis.history import History, find_experiment, read_history
-from analysis.nni_register import read_register
+from analysis.nni_register import read_register, registered
 from nas_space.bad_input import BadInput
 from nas_space.local_http import NO_ANSWER, get_json
 
@@ -53,8 +53,7 @@ class Experiment:
     @classmethod
     def of_id(cls, id: str) -> Experiment:
         """The experiment of that id, running or not. Raises BadInput where this user has none."""
-        find_experiment(id)
-        known = read_register()[id]
+        known = registered(id)
         return cls(known.id, known.port, known.manager)
 
     def status(self) -> str:
@@ -64,11 +63,11 @@ class Experiment:
         except NO_ANSWER:
             if self.is_managed():
                 return "BUSY"
-            return "STOPPED" if read_register()[self.id].stopped else "GONE"
+            return "STOPPED" if registered(self.id).stopped else "GONE"
 
     def error(self) -> str | None:
         """What is known to have gone wrong: a full disk, or what the tuner told NNI last; None if nothing is."""
-        folder = find_experiment(self.id).parent
+        folder = self._folder()
         if shutil.disk_usage(folder).free < FULL:
             return f"{folder}: no space left on the disk; make room, then resume the experiment"
         try:
@@ -89,11 +88,11 @@ class Experiment:
 
     def trials_folder(self) -> Path:
         """Where the trials print to: TRIAL/trial.stderr."""
-        return find_experiment(self.id).parent / "environments" / "local-env" / "trials"
+        return self._folder() / "environments" / "local-env" / "trials"
 
     def settings(self) -> dict[str, Any]:
         """The settings that it would be resumed with. Raises BadInput where NNI's records of it are gone or damaged."""
-        path = find_experiment(self.id).parent / "db" / "nni.sqlite"
+        path = self._folder() / "db" / "nni.sqlite"
         query = "SELECT params FROM ExperimentProfile WHERE id = ? ORDER BY revision DESC"
         try:
             with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
@@ -152,6 +151,9 @@ class Experiment:
             if self.id in (environment.get("NNI_EXP_ID"), tuner_of):
                 found[process] = environment
         return found
+
+    def _folder(self) -> Path:
+        return find_experiment(self.id).parent
 
     def _ask(self, path: str) -> Any:
         return get_json(f"http://127.0.0.1:{self.port}/api/v1/nni{path}")

@@ -134,7 +134,7 @@ class DilatedResidualLayer(nn.Module):
         conv, pointwise = self.conv_dilated, self.conv_1x1
         if not isinstance(conv, BranchedConv):
             return plain_packed_layers([self], frames, offsets)
-        factors = draw_factors(frames, self.dropout.p) if self.training and self.dropout.p > 0 else None
+        factors = _drawn(self.dropout, frames)
         parameters = (conv.weight, conv.bias, conv.probabilities(), pointwise.weight, pointwise.bias)
         if conv.inner_activation:
             return ActivatedBranchedResidual.apply(frames, *parameters, conv.branches, offsets, factors)
@@ -157,9 +157,7 @@ def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offs
 
 def plain_packed_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
     """``residual_layers`` in one step, where all have the packed form and no branches."""
-    dropout = layers[0].dropout
-    drawn = dropout.training and dropout.p > 0
-    factors = draw_factors(frames.expand(len(layers), *frames.shape), dropout.p) if drawn else None
+    factors = _drawn(layers[0].dropout, frames.expand(len(layers), *frames.shape))
     dilations = [layer.conv_dilated.dilation[0] for layer in layers]
     parameters = [
         parameter
@@ -168,3 +166,8 @@ def plain_packed_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, 
         for parameter in (conv.weight, conv.bias)
     ]
     return PlainResiduals.apply(frames, offsets, dilations, factors, *parameters)
+
+
+def _drawn(dropout: nn.Dropout, frames: Tensor) -> Tensor | None:
+    """What dropout multiplies frames by; None where it leaves them as they are."""
+    return draw_factors(frames, dropout.p) if dropout.training and dropout.p > 0 else None

@@ -215,6 +215,11 @@ def cut_warning(cut: int, videos: int, most: int) -> str:
     )
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether a name is that of a folder in the data root: neither a path, nor what would be read as an option."""
+    return name != ".." and Path(name).name == name and not name.startswith("-")
+
+
 def find_dataset(name: str, data_root: Path | None = None, sample_rate: int | None = None) -> Dataset:
     """The data set of that name under the data root: ``data_root``, else $G2L_DATA_ROOT, else ./data.
 
@@ -222,7 +227,7 @@ def find_dataset(name: str, data_root: Path | None = None, sample_rate: int | No
         BadInput: there is none, or the name is a path (results keep the name, and must not tell where the data lies) or
             would be read as an option.
     """
-    if name == ".." or Path(name).name != name or name.startswith("-"):
+    if not is_plain_name(name):
         raise BadInput(f"{name!r} is not the plain name of a data set: give its folder's parent as --data-root")
     root = data_root or Path(os.environ.get("G2L_DATA_ROOT") or "data")
     if sample_rate is None:

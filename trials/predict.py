@@ -14,7 +14,7 @@ from nas_space.atomic_file import write_atomically, write_text
 from nas_space.bad_input import BadInput, run_command
 from trials.checkpoint import Checkpoint, load_checkpoint
 from trials.data_arguments import split_number
-from trials.dataset import Dataset, find_dataset
+from trials.dataset import Dataset, find_dataset, is_plain_name
 from trials.feature_files import open_features, sample
 from trials.label_files import write_labels
 from trials.training import find_device, predict, repeat_frames, telling_full_memory
@@ -49,7 +49,7 @@ def main() -> None:
         paths = _feature_files(arguments.features)
     else:
         name = arguments.dataset or checkpoint.dataset
-        if arguments.dataset is None and (Path(name).is_absolute() or ".." in Path(name).parts):
+        if arguments.dataset is None and not is_plain_name(name):
             raise BadInput(f"{arguments.checkpoint}: its data set {name!r} lies outside the data root: give --dataset")
         dataset = find_dataset(name, arguments.data_root, sample_rate=checkpoint.sample_rate)
         _check_classes(arguments.checkpoint, checkpoint, dataset)

@@ -59,7 +59,7 @@ def test_a_stopped_experiment_is_told_from_a_killed_one(
     monkeypatch: pytest.MonkeyPatch, registered: str, status: str
 ) -> None:
     known = Registered.of("Ab3dE", {"logDir": "/logs", "status": registered})
-    monkeypatch.setattr(nni_experiment, "read_register", lambda: {"Ab3dE": known})
+    monkeypatch.setattr(nni_experiment, "registered", lambda _: known)
     assert Experiment("Ab3dE", port=0, manager=0).status() == status
 
 
