@@ -1,0 +1,1 @@
+"""Figures as PNG or SVG: segmentations, structures, searches, confusion. ``python -m analysis.plots --help``."""

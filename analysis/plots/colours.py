@@ -1,0 +1,51 @@
+"""How classes look: colours that colour-blind readers tell apart, and hatches once there are more classes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+COLOURS = (
+    # Okabe and Ito's colours (2008).
+    *("#0072B2", "#E69F00", "#56B4E9", "#D55E00", "#009E73", "#F0E442", "#CC79A7"),
+    # As far from them and from each other as could be found, to normal, red-blind and green-blind eyes.
+    *("#443300", "#AADD88", "#332288", "#882255", "#0088FF"),
+)
+HATCHES = ("", "////", "....", "xxxx", "----", "oooo")
+BACKGROUND = "#E4E4E4"
+ERROR = "#B00000"
+TRUE, PREDICTED = COLOURS[0], COLOURS[1]
+FAINT, TEXT = "#C8C8C8", "#222222"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the segments of a class are drawn."""
+
+    colour: str
+    hatch: str
+
+    @property
+    def hatch_colour(self) -> str:
+        """Black lines on light colours, white ones on dark colours."""
+        return "black" if is_light(self.colour) else "white"
+
+
+def class_looks(classes: int, background: Collection[int] = ()) -> list[Look]:
+    """A look for each class id: light grey for background classes, different looks for the first 72 of the others."""
+    looks, others = [], 0
+    for identifier in range(classes):
+        if identifier in background:
+            looks.append(Look(BACKGROUND, ""))
+            continue
+        row, column = divmod(others, len(COLOURS))
+        looks.append(Look(COLOURS[column], HATCHES[row % len(HATCHES)]))
+        others += 1
+    return looks
+
+
+def is_light(colour: str) -> bool:
+    """Whether black is more legible than white on a colour, ``#RRGGBB`` (relative luminance of WCAG 2)."""
+    red, green, blue = (int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5))
+    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in (red, green, blue)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] > 0.179

@@ -1,0 +1,88 @@
+"""The sheet that all figures are drawn on, and its file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+from matplotlib.artist import Artist
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from nas_space.atomic_file import write_atomically
+from nas_space.bad_input import BadInput
+
+ENDINGS = (".png", ".svg")
+WIDTH, DPI = 16.0, 100
+"""Inches and pixels an inch: 1600 pixels."""
+LONGEST_NAME = 36
+"""Characters of a name in a figure."""
+
+STYLE: dict[Any, Any] = {
+    "font.size": 12,
+    "axes.titlesize": 14,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "svg.hashsalt": "",  # the same figure gives the same file
+    "text.parse_math": False,  # names of classes and files may hold dollar signs
+    "hatch.linewidth": 0.8,
+}
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """An empty light sheet of ``height`` x ``width`` inches, whatever style the user has set up."""
+    matplotlib.rcdefaults()
+    matplotlib.rcParams.update(STYLE)
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+    """A legend below the axes, in as many columns as fit; the sheet grows by its height."""
+    for columns in range(min(len(labels), 8), 0, -1):
+        legend = figure.legend(
+            handles, [short(label) for label in labels], loc="outside lower center", ncols=columns, frameon=False
+        )
+        extent = legend.get_window_extent(figure.canvas.get_renderer())  # type: ignore[attr-defined]
+        if extent.width < 0.96 * figure.get_figwidth() * DPI or columns == 1:
+            break
+        legend.remove()
+    figure.set_figheight(figure.get_figheight() + extent.height / DPI)
+
+
+def short(name: str, longest: int = LONGEST_NAME) -> str:
+    """A name that fits into a figure: printable, and without its middle where it is too long."""
+    name = "".join(char if char.isprintable() else "?" for char in name)
+    if len(name) <= longest:
+        return name
+    return f"{name[: (longest - 1) // 2]}…{name[-(longest // 2) :]}"
+
+
+def positive_fps(fps: float | None) -> float | None:
+    """``--fps`` as given, or None. Raises BadInput where it is no rate."""
+    if fps is not None and not 0 < fps < math.inf:
+        raise BadInput(f"--fps must be above 0, not {fps}")
+    return fps
+
+
+def check_ending(path: Path) -> None:
+    """Make sure that a figure can be written to ``path``. Raises BadInput for any ending but those of ``ENDINGS``."""
+    if path.suffix.lower() not in ENDINGS:
+        raise BadInput(f"--output {path}: must end in {' or '.join(ENDINGS)}")
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure atomically, as PNG or SVG by the ending of ``path``.
+
+    Raises:
+        BadInput: another ending.
+        OSError: ``path`` cannot be written; the error names it.
+    """
+    check_ending(path)
+    ending = path.suffix.lower().removeprefix(".")
+    metadata = {"Date": None} if ending == "svg" else {}
+    write_atomically(path, lambda file: figure.savefig(file, format=ending, metadata=metadata))
