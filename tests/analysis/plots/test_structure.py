@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+
+from analysis.plots.structure import draw_structures, titles
+from nas_space.bad_input import BadInput
+from nas_space.shape import MSTCNShape
+from nas_space.structure import LARGEST_DILATION, Structure
+from tests.analysis.plots.texts import assert_legible
+
+SHAPE = MSTCNShape(2, 3)
+ONE, TWO = Structure((1, 2, 4, 1, 1, 1024), SHAPE), Structure((7, 8, 9, 10, 11, 12), SHAPE)
+
+
+def cells(axes: Axes) -> dict[tuple[float, float], str]:
+    """The texts in a map by stage (from left to right) and layer (from top to bottom)."""
+    return {text.get_position(): text.get_text() for text in axes.texts}
+
+
+def test_a_map_shows_dilations_and_what_the_stages_see() -> None:
+    first, second, _ = draw_structures({"one": ONE, "two": TWO}).axes
+    assert [cells(first)[stage, layer] for stage in range(2) for layer in range(3)] == ["1", "2", "4", "1", "1", "1024"]
+    assert [cells(second)[stage, layer] for stage in range(2) for layer in range(3)] == [
+        "7",
+        "8",
+        "9",
+        "10",
+        "11",
+        "12",
+    ]
+    assert [text for (_, layer), text in cells(first).items() if layer > 2.5] == [
+        "15",
+        "2053",
+    ]  # 1 + 2 (1 + 2 + 4), ...
+    assert (first.get_title(), second.get_title()) == ("one\nsees 2067 frames", "two\nsees 115 frames")
+    assert [label.get_text() for label in first.get_xticklabels()] == ["s1", "s2"]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["l0", "l1", "l2", "sees (frames)"]
+
+
+def test_equal_dilations_have_one_colour_in_all_maps() -> None:
+    first, second, _ = draw_structures({"one": ONE, "two": Structure((1024, 4, 2, 1, 1, 1), SHAPE)}).axes
+    one, two = (np.asarray(axes.images[0].get_array()) for axes in (first, second))
+    assert (one[2, 0] == two[1, 0]).all()
+    assert (one[2, 1] == two[0, 0]).all()
+    assert not (one[2, 0] == one[2, 1]).all()
+
+
+def test_seconds_are_shown_on_request() -> None:
+    axes = draw_structures({"one": ONE}, fps=10).axes[0]
+    assert [text for (_, layer), text in cells(axes).items() if layer > 3.5] == ["1.5", "205.3"]
+    assert axes.get_title() == "one\nsees 2067 frames, 206.7 s"
+
+
+@pytest.mark.parametrize(("count", "dilation"), [(1, 1), (3, 512), (9, LARGEST_DILATION)])
+def test_maps_are_legible(count: int, dilation: int) -> None:
+    structure = Structure((dilation,) * 40)
+    figure = draw_structures({f"a/long/folder/{number}/local.json": structure for number in range(count)}, fps=15)
+    assert len(figure.axes) == count + 1
+    assert figure.get_size_inches()[0] <= 16
+    assert_legible(figure)
+
+
+@pytest.mark.parametrize("shape", [MSTCNShape(40, 3), MSTCNShape(1, 101)], ids=str)
+def test_what_cannot_be_legible_is_refused(shape: MSTCNShape) -> None:
+    with pytest.raises(BadInput, match="not legible in one figure"):
+        draw_structures({"large": Structure((1,) * len(shape.paths), shape)})
+
+
+def test_titles_tell_files_of_one_name_apart() -> None:
+    assert titles(["hand", "x/runs/split1/local.json"]) == ["hand", "split1/local.json"]
+    assert titles(["a/split1/local.json", "b/split1/local.json"]) == ["a/split1/local.json", "b/split1/local.json"]
+    assert titles(["hand"]) == ["hand"]
