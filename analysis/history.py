@@ -26,7 +26,7 @@ CONTENT: dict[str, dict[str, Any]] = {
         "time": int | float,
     },
     "chain_ended": {"chain": int, "why": str, "structure": dict},
-    "failed": {"reason": str},
+    "failed": {"reason": str, "time": int | float},
     "error": {"message": str},
 }
 """What is read of each kind of event."""

@@ -1,0 +1,171 @@
+"""A search as it went: every trial and the best so far, against trials or epochs; generations, or chains."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from typing import Any, Literal
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis.history import Evaluation, History, find_experiment, read_history
+from analysis.plots.colours import COLOURS, ERROR, FAINT
+from analysis.plots.figure_file import legend_below, new_figure, short
+
+Against = Literal["trials", "epochs"]
+MARKERS = "osD^vP"
+MOST_LABELS = 20
+"""Generations or chains that are named."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """A search in the order of time."""
+
+    evaluations: list[Evaluation]
+    places: list[int]
+    """(evaluations,): trials, or epochs, that the search had spent when each was recorded, itself included."""
+    best: list[float]
+    """(evaluations,): the best objective so far, in percent."""
+    failed: list[int]
+    """(failures,): the places of failed trials. What they trained is not recorded: they count no epochs."""
+
+    @classmethod
+    def of(cls, history: History, against: Against) -> Course:
+        """The course of a search. Raises BadInput where no trial succeeded."""
+        history.best()
+        events: list[tuple[float, Evaluation | None]] = [(e.time, e) for e in history.evaluations]
+        events += [(failure["time"], None) for failure in history.failures]
+        evaluations: list[Evaluation] = []
+        places: list[int] = []
+        failed: list[int] = []
+        spent = 0
+        for _, evaluation in sorted(events, key=lambda event: event[0]):
+            if against == "trials":
+                spent += 1
+            elif evaluation is not None:
+                spent += len(evaluation.epochs)
+            if evaluation is None:
+                failed.append(spent)
+            else:
+                evaluations.append(evaluation)
+                places.append(spent)
+        best = list(accumulate((evaluation.metrics["default"] for evaluation in evaluations), max))
+        return cls(evaluations, places, best, failed)
+
+    def first_places(self) -> dict[int, int]:
+        """Where the first structure of each generation was judged."""
+        places: dict[int, int] = {}
+        for evaluation, place in zip(self.evaluations, self.places, strict=True):
+            generation = evaluation.about.get("generation")
+            if type(generation) is int:
+                places.setdefault(generation, place)
+        return places
+
+    def chains(self) -> dict[int, list[int]]:
+        """The indices of each chain's evaluations, by chain, in the order of its iterations."""
+        chains: dict[int, list[int]] = {}
+        for index, evaluation in enumerate(self.evaluations):
+            chain, iteration = (evaluation.about.get(name) for name in ("chain", "iteration"))
+            if type(chain) is type(iteration) is int:
+                chains.setdefault(chain, []).append(index)
+        return {chain: chains[chain] for chain in sorted(chains)}
+
+
+def draw_progress(name: str, history: History, against: Against) -> Figure:
+    """The figure of one search. Raises BadInput where no trial succeeded."""
+    course = Course.of(history, against)
+    chains = course.chains()
+    figure = new_figure(8.5 if chains else 5.5)
+    panels = figure.subplots(2 if chains else 1, squeeze=False)[:, 0]
+    axes: Axes = panels[0]
+    values = [evaluation.metrics["default"] for evaluation in course.evaluations]
+    look: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 6, "alpha": 0.75, "zorder": 3}
+    in_chains = {index for indices in chains.values() for index in indices}
+    others = [index for index in range(len(values)) if index not in in_chains]
+    handles: list[Artist] = []
+    labels: list[str] = []
+    (best,) = axes.plot(course.places, course.best, drawstyle="steps-post", color="black", linewidth=2, zorder=2)
+    handles.append(best)
+    labels.append("best so far")
+    if others:
+        (points,) = axes.plot([course.places[i] for i in others], [values[i] for i in others], color=COLOURS[0], **look)
+        handles.append(points)
+        labels.append("trial")
+    for number, (chain, indices) in enumerate(chains.items()):
+        style = {**look, "color": COLOURS[number % 12], "marker": MARKERS[number // 12 % len(MARKERS)]}
+        places, scores = [course.places[i] for i in indices], [values[i] for i in indices]
+        axes.plot(places, scores, **style)
+        iterations = [course.evaluations[i].about["iteration"] for i in indices]
+        (line,) = panels[1].plot(iterations, scores, **{**style, "linestyle": "-"})
+        if number < MOST_LABELS:
+            about = course.evaluations[indices[0]].about
+            start = ", ".join(f"{key} {about[key]}" for key in ("split", "seed") if key in about)
+            handles.append(line)
+            labels.append(f"chain {chain} ({start})" if start else f"chain {chain}")
+    if course.failed:
+        axes.plot(
+            *(course.failed, [0.03] * len(course.failed)),
+            **{**look, "marker": "x", "color": ERROR, "markeredgewidth": 2, "transform": axes.get_xaxis_transform()},
+        )
+        handles.append(axes.lines[-1])
+        labels.append("failed trial")
+    _mark_generations(axes, course.first_places())
+    spent = "trials, in the order in which they ended" if against == "trials" else "epochs trained in all trials"
+    axes.set_xlabel(spent)
+    for panel in panels:
+        panel.set_ylabel("objective (%)")
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.grid(axis="y", color=FAINT, linewidth=0.6)
+        panel.set_axisbelow(True)
+    if chains:
+        panels[1].set_xlabel("iteration of the chain")
+    kind = "local search" if chains else "global search"
+    state = "finished" if history.done else "not finished"
+    counts = f"{len(values)} trials judged, {len(course.failed)} failed"
+    axes.set_title(f"{short(name)}: {kind}, {counts}, {state}; best {course.best[-1]:.1f} %")
+    legend_below(figure, handles, labels)
+    return figure
+
+
+def _mark_generations(axes: Axes, places: dict[int, int]) -> None:
+    """A line where each generation begins, and its number above, as far as there is room."""
+    if not places:
+        return
+    for place in places.values():
+        axes.axvline(place, color=FAINT, linewidth=1, zorder=1)
+    step = -(-len(places) // MOST_LABELS)
+    named = list(places.items())[::step]
+    top = axes.secondary_xaxis("top")
+    top.set_xticks([place for _, place in named], [str(generation) for generation, _ in named])
+    top.set_xlabel("generation (where its first structure was judged)")
+    top.spines["top"].set_visible(False)
+
+
+def search_folder(search: str) -> tuple[str, Path]:
+    """The name of a search, and the folder of its records: of an experiment, or a folder that has records in it."""
+    folder = Path(search)
+    if not folder.is_dir():
+        return search, find_experiment(search)
+    if (folder / "checkpoint").is_dir():
+        folder /= "checkpoint"
+    resolved = folder.resolve()
+    return (resolved.parent if resolved.name == "checkpoint" else resolved).name, folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``progress``."""
+    parser.add_argument("search", metavar="EXPERIMENT_ID", help="as nnictl prints it; or a folder with records.jsonl")
+    parser.add_argument("--against", choices=("trials", "epochs"), default="trials", help="(default: %(default)s)")
+
+
+def figure_of(arguments: argparse.Namespace) -> Figure:
+    """The figure that the options of ``progress`` ask for. Raises BadInput where there are no records."""
+    name, folder = search_folder(arguments.search)
+    return draw_progress(name, read_history(folder), arguments.against)
