@@ -22,10 +22,13 @@ from nas_space.structure import ReceptiveField, Structure
 from trials.checkpoint import DAMAGE, Checkpoint, load_torch, save_checkpoint, save_torch, versions
 from trials.data_arguments import Task
 from trials.known_datasets import defaults_of
+from trials.label_files import Labels, write_labels
 from trials.metrics import METRICS, objective_value, read_metrics
 from trials.training import Training, TrainingSettings, score_network
 
 Keep = Literal["last", "best"]
+PREDICTIONS = "predictions"
+"""Folder of the predicted label files of the test videos, as ``trials.predict`` writes them."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,12 @@ class FinalTraining:
 
         if best is not None:
             network.load_state_dict(best["weights"])
+
+        def keep(video: str, predicted: Labels) -> None:
+            write_text(output / PREDICTIONS / f"{video}.txt", write_labels(predicted, dataset.classes))
+
         result = {
-            "test": score_network(network, dataset, self.test_videos, self.task.background, device),
+            "test": score_network(network, dataset, self.test_videos, self.task.background, device, keep),
             "weights_of_epoch": best["epoch"] if best is not None else self.settings.epochs,
             "seconds": round(sum(row["seconds"] for row in history), 3),
             "device": str(device),

@@ -202,14 +202,21 @@ def score_network(
     videos: Iterable[str],
     background: Iterable[str],
     device: torch.device,
+    keep: Callable[[str, Labels], object] = lambda _, __: None,
 ) -> dict[str, float]:
-    """Metrics of a network on labelled videos, at the full frame rate."""
+    """Metrics of a network on labelled videos, at the full frame rate.
+
+    Args:
+        keep: is given each video and its predicted class ids ``(frames,)``, of every frame that has features.
+    """
     scores = Scores(len(dataset.classes), frozenset(dataset.class_ids[name] for name in background))
     for name in videos:
         true = dataset.labels(name)
         features, full_frames = dataset.features(name)
-        predicted = predict(network, features, device).argmax(dim=-1).numpy()
+        probabilities = predict(network, features, device)
+        predicted = repeat_frames(probabilities.argmax(dim=-1).numpy(), dataset.sample_rate, full_frames)
+        keep(name, predicted)
         # As many frames as there are features for are predicted, and only then cut, as predict and evaluate do.
         frames = common_frames(dataset.feature_path(name), full_frames, len(true))
-        scores.add(repeat_frames(predicted, dataset.sample_rate, frames), true[:frames])
+        scores.add(predicted[:frames], true[:frames])
     return scores.metrics()

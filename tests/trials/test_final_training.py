@@ -21,6 +21,7 @@ from trials.batches import Batch
 from trials.checkpoint import load_checkpoint, versions
 from trials.data_arguments import Task
 from trials.dataset import Dataset
+from trials.evaluate import score_folders
 from trials.final_training import FinalTraining
 from trials.metrics import METRICS
 from trials.training import Training, TrainingSettings
@@ -76,7 +77,7 @@ def weights(output: Path) -> dict[str, torch.Tensor]:
 
 def test_files_say_what_was_done(final: FinalTraining, output: Path) -> None:
     result = final.run(output, CPU)
-    assert {path.name for path in output.iterdir()} == {"model.pt", "metrics.json", "log.csv"}
+    assert {path.name for path in output.iterdir()} == {"model.pt", "metrics.json", "log.csv", "predictions"}
     assert json.loads((output / "metrics.json").read_text()) == result
     assert result["run"] == final.describe() == json.loads(json.dumps(final.describe()))
     assert (result["device"], result["versions"], result["weights_of_epoch"]) == ("cpu", versions(), EPOCHS)
@@ -84,6 +85,15 @@ def test_files_say_what_was_done(final: FinalTraining, output: Path) -> None:
     assert [row["epoch"] for row in result["history"]] == [1, 2, 3, 4]
     assert [row["learning_rate"] for row in result["history"]] == pytest.approx([5e-3, 5e-3, 5e-3, 5e-4])
     assert result["seconds"] == pytest.approx(sum(row["seconds"] for row in result["history"]))
+
+
+def test_predictions_are_those_that_were_scored(final: FinalTraining, output: Path) -> None:
+    result = final.run(output, CPU)
+    assert {path.stem for path in (output / "predictions").iterdir()} == set(final.test_videos)
+    scores, _ = score_folders(
+        final.task.dataset.folder / "groundTruth", output / "predictions", final.test_videos, ["class_0"]
+    )
+    assert scores.metrics() == pytest.approx(result["test"])
 
 
 def test_log_is_the_history_as_a_table(final: FinalTraining, output: Path) -> None:

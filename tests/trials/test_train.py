@@ -38,7 +38,7 @@ def metrics(output: Path) -> dict[str, Any]:
 
 def test_output_tells_all(trained: Trained) -> None:
     found = trained.metrics
-    assert {path.name for path in trained.output.iterdir()} == {"model.pt", "metrics.json", "log.csv"}
+    assert {path.name for path in trained.output.iterdir()} == {"model.pt", "metrics.json", "log.csv", "predictions"}
     run = found["run"]
     assert run["settings"] == {
         "epochs": 5,

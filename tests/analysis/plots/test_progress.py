@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from analysis import history
 from analysis.history import read_history
 from analysis.plots.progress import Against, draw_progress, search_folder
 from nas_space.bad_input import BadInput
@@ -110,8 +109,8 @@ def test_a_search_without_success_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_search_is_named_by_id_or_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     folder = write_global_records(tmp_path / "Ab3dE" / "checkpoint", [10.0])
     assert search_folder(str(folder)) == search_folder(str(folder.parent)) == ("Ab3dE", folder)
-    monkeypatch.setattr(history, "read_register", dict)
     with pytest.raises(BadInput, match="unknown experiment 'nowhere'"):
         search_folder("nowhere")
