@@ -6,7 +6,10 @@ waits for ever for its lock where it may not write.
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +45,22 @@ class Registered:
         if not isinstance(folder, str) or not type(port) is type(manager) is int:
             raise ValueError("no experiment")
         return cls(id, name, Path(folder) / id, port, manager, known.get("status") == "STOPPED")
+
+    def settings(self) -> dict[str, Any]:
+        """What it was told to run, and would be resumed with.
+
+        NNI's database can pair trials and parameters wrongly, but keeps this as it was given.
+
+        Raises:
+            BadInput: the database is gone or damaged.
+        """
+        path = self.folder / "db" / "nni.sqlite"
+        query = "SELECT params FROM ExperimentProfile WHERE id = ? ORDER BY revision DESC"
+        try:
+            with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+                return dict(json.loads(database.execute(query, (self.id,)).fetchone()[0]))
+        except (sqlite3.Error, TypeError, ValueError):
+            raise BadInput(f"{path}: damaged; experiment {self.id} cannot be resumed, start it anew") from None
 
 
 def read_register() -> dict[str, Registered]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from analysis.nni_register import registered
 from experiments.config_file import class_arguments, read_config
 from experiments.gpus import read_machine
 from experiments.nni_experiment import Experiment, start
@@ -147,7 +148,7 @@ def main() -> None:
         if experiment.is_managed():
             raise BadInput(f"experiment {experiment.id} is still running; 'nnictl stop {experiment.id}' ends it")
         experiment.stop()
-        preflight(experiment.settings(), Path(), f"experiment {experiment.id}", read_machine())
+        preflight(registered(experiment.id).settings(), Path(), f"experiment {experiment.id}", read_machine())
         action = ["resume", arguments.resume]
     port = arguments.port or free_port()
     go_on = "python -m experiments.launch --resume {id}"

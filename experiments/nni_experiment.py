@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -89,16 +86,6 @@ class Experiment:
     def trials_folder(self) -> Path:
         """Where the trials print to: TRIAL/trial.stderr."""
         return self._folder() / "environments" / "local-env" / "trials"
-
-    def settings(self) -> dict[str, Any]:
-        """The settings that it would be resumed with. Raises BadInput where NNI's records of it are gone or damaged."""
-        path = self._folder() / "db" / "nni.sqlite"
-        query = "SELECT params FROM ExperimentProfile WHERE id = ? ORDER BY revision DESC"
-        try:
-            with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-                return dict(json.loads(database.execute(query, (self.id,)).fetchone()[0]))
-        except (sqlite3.Error, TypeError, ValueError):
-            raise BadInput(f"{path}: damaged; experiment {self.id} cannot be resumed, start it anew") from None
 
     def history(self) -> History | None:
         """The records of its tuner, as far as they go; None before it has any."""

@@ -16,6 +16,9 @@ import numpy as np
 from nas_space.bad_input import BadInput
 from strategies.proposal import Proposal
 
+POPULATION_SIZE = 50
+"""Of the paper (Gao et al., CVPR 2021)."""
+
 Genes = tuple[int, ...]
 """(layers,): one candidate dilation a layer, in the order of the labels."""
 
@@ -64,7 +67,7 @@ class GeneticSearch:
     def __init__(
         self,
         candidates: Mapping[str, Sequence[int]],
-        population_size: int = 50,
+        population_size: int = POPULATION_SIZE,
         budget: int = 5000,
         mutation_rate: float = 0.2,
         seed: int = 0,

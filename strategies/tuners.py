@@ -15,7 +15,7 @@ from nas_space.structure_files import read_structure
 from nas_space.trial_report import TrialReport
 from strategies.early_stop import EarlyStop
 from strategies.expectation import ExpectationSearch
-from strategies.genetic import GeneticSearch
+from strategies.genetic import POPULATION_SIZE, GeneticSearch
 from strategies.search_tuner import SearchTuner
 
 ROOT = Path(__file__).parent.parent
@@ -33,7 +33,7 @@ class GlobalTuner(SearchTuner):
 
     def __init__(
         self,
-        population_size: int = 50,
+        population_size: int = POPULATION_SIZE,
         budget: int = 5000,
         mutation_rate: float = 0.2,
         seed: int = 0,

@@ -16,7 +16,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import launch, nni_experiment, pipeline
+from analysis.nni_register import Registered
+from experiments import launch, pipeline
 from experiments.config_file import read_config
 from experiments.gpus import Gpu, Machine
 from experiments.nni_experiment import Experiment
@@ -215,7 +216,8 @@ def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             content["tuner"]["codeDirectory"] = str(REPOSITORY)
             row = (json.dumps(content), "Ab3dE", revision)
             database.execute("INSERT INTO ExperimentProfile VALUES (?, ?, ?)", row)
-    monkeypatch.setattr(nni_experiment, "find_experiment", lambda _: folder / "checkpoint")
+    known = Registered("Ab3dE", "", folder, 0, 0, stopped=True)
+    monkeypatch.setattr(launch, "registered", lambda _: known)
     monkeypatch.setattr(Experiment, "of_id", lambda id: Experiment(id, 0, 0))
     monkeypatch.setattr(Experiment, "stop", lambda _: None)
     monkeypatch.setattr(launch, "start", never)
