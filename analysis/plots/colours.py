@@ -11,11 +11,15 @@ COLOURS = (
     # As far from them and from each other as could be found, to normal, red-blind and green-blind eyes.
     *("#443300", "#AADD88", "#332288", "#882255", "#0088FF"),
 )
-HATCHES = ("", "////", "....", "xxxx", "----", "oooo")
+HATCHES = ("", "////", "\\\\\\\\", "xxxx", "----", "++++")
+"""Of lines: dots and circles take 100 KB a colour in an SVG file."""
 BACKGROUND = "#E4E4E4"
 ERROR = "#B00000"
 TRUE, PREDICTED = COLOURS[0], COLOURS[1]
-FAINT, TEXT = "#C8C8C8", "#222222"
+FAINT, TEXT, STRIP = "#C8C8C8", "#222222", "#F0F0F0"
+"""Light lines, ink and empty strips: of a figure's frame, never of data, as a dark page changes them."""
+DARK = {TEXT: "#E8E8E8", FAINT: "#5C5C5C", BACKGROUND: "#4A4A4A", STRIP: "#333333", ERROR: "#FF6666"}
+"""What becomes of the frame, of background segments and of errors on a dark page."""
 
 
 @dataclass(frozen=True)

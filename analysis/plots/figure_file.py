@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from analysis.plots.colours import DARK, TEXT
 from nas_space.atomic_file import write_atomically
 from nas_space.bad_input import BadInput
 
@@ -25,7 +27,9 @@ STYLE: dict[Any, Any] = {
     "font.size": 12,
     "axes.titlesize": 14,
     "figure.facecolor": "white",
-    "axes.facecolor": "white",
+    "axes.facecolor": "none",
+    **dict.fromkeys(("text.color", "legend.labelcolor", "axes.labelcolor", "axes.titlecolor", "axes.edgecolor"), TEXT),
+    **dict.fromkeys(("xtick.color", "ytick.color"), TEXT),
     "svg.hashsalt": "",  # the same figure gives the same file
     "text.parse_math": False,  # names of classes and files may hold dollar signs
     "hatch.linewidth": 0.8,
@@ -86,3 +90,16 @@ def write_figure(figure: Figure, path: Path) -> None:
     ending = path.suffix.lower().removeprefix(".")
     metadata = {"Date": None} if ending == "svg" else {}
     write_atomically(path, lambda file: figure.savefig(file, format=ending, metadata=metadata))
+
+
+def adaptive_svg(figure: Figure) -> str:
+    """A figure as SVG on a transparent sheet, whose frame turns light where the page that shows it is dark."""
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", facecolor="none", metadata={"Date": None})
+    rules = "".join(
+        f'[style*="{use}: {light.lower()}"] {{ {use}: {dark.lower()} !important }}\n'
+        for light, dark in DARK.items()
+        for use in ("fill", "stroke")
+    )
+    dark_page = f"@media (prefers-color-scheme: dark) {{\n{rules}}}\n"
+    return file.getvalue().decode().replace("</style>", f"\n{dark_page}</style>", 1)

@@ -13,7 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, to_hex
 from matplotlib.figure import Figure
 
-from analysis.plots.colours import TEXT, is_light
+from analysis.plots.colours import is_light
 from analysis.plots.figure_file import WIDTH, new_figure, positive_fps, short
 from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
@@ -73,7 +73,7 @@ def _draw_map(
     below = _sees(structure, fps)
     for line, texts in enumerate(below.values()):
         for stage, text in enumerate(texts):
-            axes.text(stage, layers + 0.2 + line, text, color=TEXT, ha="center", va="center")
+            axes.text(stage, layers + 0.2 + line, text, ha="center", va="center")
     axes.set_xticks(range(stages), [f"s{stage}" for stage in range(1, stages + 1)])
     labels = [*(f"l{layer}" for layer in range(layers)), *below] if labelled else [""] * (layers + len(below))
     axes.set_yticks([*range(layers), *(layers + 0.2 + line for line in range(len(below)))], labels)

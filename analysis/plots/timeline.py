@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from analysis.plots.colours import ERROR, FAINT, Look, class_looks
+from analysis.plots.colours import ERROR, FAINT, STRIP, Look, class_looks
 from analysis.plots.figure_file import legend_below, new_figure, positive_fps, short
 from analysis.plots.label_folders import GroundTruth, add_ground_truth_arguments
 from nas_space.bad_input import BadInput
@@ -43,7 +43,7 @@ def draw_timeline(
         wrong = Segments.of((predicted != true[: len(predicted)]).astype(np.int64), background=[0])
         errors = list(zip(wrong.starts, wrong.ends - wrong.starts, strict=True))
         top = row + BAR + GAP
-        axes.broken_barh([(0, len(predicted))], (top, ERROR_BAR), facecolors="#F0F0F0")
+        axes.broken_barh([(0, len(predicted))], (top, ERROR_BAR), facecolors=STRIP)
         axes.broken_barh(errors, (top, ERROR_BAR), facecolors=ERROR, label="errors")
         names.append(f"{short(name)}\n{_scores(predicted, true, truth)}")
     axes.set_ylim(len(names) - 1 + BAR + GAP + ERROR_BAR + 0.05, -0.05)

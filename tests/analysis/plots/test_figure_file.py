@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import matplotlib
 import pytest
 
-from analysis.plots.figure_file import legend_below, new_figure, short, write_figure
+from analysis.plots.colours import COLOURS, DARK, PREDICTED, TEXT
+from analysis.plots.figure_file import adaptive_svg, legend_below, new_figure, short, write_figure
 from nas_space.bad_input import BadInput
 from tests.analysis.plots.texts import assert_legible, drawn_texts
 
@@ -45,6 +48,43 @@ def test_a_style_of_the_user_does_not_count() -> None:
     with matplotlib.rc_context({"figure.facecolor": "black", "savefig.facecolor": "black"}):
         assert new_figure(1).get_facecolor() == (1, 1, 1, 1)
         assert matplotlib.rcParams["savefig.facecolor"] == "auto"
+
+
+def test_all_of_the_frame_is_of_one_ink_on_a_transparent_sheet() -> None:
+    figure = new_figure(3)
+    axes = figure.add_subplot()
+    (line,) = axes.plot([1, 2], [3, 4], color=PREDICTED)
+    axes.set(title="t", xlabel="x", ylabel="y")
+    axes.secondary_xaxis("top").set_xlabel("z")
+    figure.suptitle("s")
+    figure.colorbar(axes.imshow([[1, 2]]), label="c")
+    legend_below(figure, [line], ["l"])
+    svg = ElementTree.fromstring(adaptive_svg(figure))
+    used = {part for element in svg.iter() for part in element.get("style", "").split("; ") if ": #" in part}
+    ink, data = TEXT.lower(), PREDICTED.lower()
+    assert used == {f"fill: {ink}", f"stroke: {ink}", f"stroke: {data}"}
+    texts = [group for group in svg.iter("{http://www.w3.org/2000/svg}g") if group.get("id", "").startswith("text_")]
+    assert texts
+    assert {group[0].get("style") for group in texts} == {f"fill: {ink}"}
+
+
+def test_a_dark_page_changes_the_frame_and_no_data() -> None:
+    figure = new_figure(1)
+    figure.add_subplot()
+    rules = re.search(r"@media \(prefers-color-scheme: dark\) {\n(.*?)}\n</style>", adaptive_svg(figure), re.DOTALL)
+    assert rules is not None
+    found = re.findall(r'\[style\*="(\w+): (#\w{6})"\] { (\w+): (#\w{6}) !important }', rules[1])
+    expected = [(use, light.lower(), use, dark.lower()) for light, dark in DARK.items() for use in ("fill", "stroke")]
+    assert sorted(found) == sorted(expected)
+    assert not {*COLOURS} & {*DARK}
+
+
+def test_a_written_svg_is_light_on_every_page(tmp_path: Path) -> None:
+    figure = new_figure(1)
+    write_figure(figure, tmp_path / "a.svg")
+    text = (tmp_path / "a.svg").read_text()
+    assert "fill: #ffffff" in text
+    assert "@media" not in text
 
 
 def test_long_and_strange_names_are_shortened() -> None:
