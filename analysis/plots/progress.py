@@ -1,4 +1,4 @@
-"""A search as it went: every trial and the best so far, against trials or epochs; generations, or chains."""
+"""A search as it went: every trial and the best so far, against trials, epochs or seconds; generations, or chains."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.history import Evaluation, History, find_experiment, read_history
-from analysis.plots.colours import COLOURS, ERROR, FAINT
+from analysis.plots.colours import COLOURS, ERROR, FAINT, TEXT
 from analysis.plots.figure_file import legend_below, new_figure, short
 
-Against = Literal["trials", "epochs"]
+Against = Literal["trials", "epochs", "seconds"]
+SPENT: dict[Against, str] = {
+    "trials": "trials, in the order in which they ended",
+    "epochs": "epochs trained in all trials",
+    "seconds": "device seconds of all judged trials (0 for those that did not report them)",
+}
+"""What the horizontal axis counts."""
 MARKERS = "osD^vP"
 MOST_LABELS = 20
 """Generations or chains that are named."""
@@ -28,12 +34,12 @@ class Course:
     """A search in the order of time."""
 
     evaluations: list[Evaluation]
-    places: list[int]
-    """(evaluations,): trials, or epochs, that the search had spent when each was recorded, itself included."""
+    places: list[float]
+    """(evaluations,): trials, epochs or seconds that the search had spent when each was recorded, itself included."""
     best: list[float]
     """(evaluations,): the best objective so far, in percent."""
-    failed: list[int]
-    """(failures,): the places of failed trials. What they trained is not recorded: they count no epochs."""
+    failed: list[float]
+    """(failures,): the places of failed trials. What they trained is not recorded: they count no epochs or seconds."""
 
     @classmethod
     def of(cls, history: History, against: Against) -> Course:
@@ -42,14 +48,14 @@ class Course:
         events: list[tuple[float, Evaluation | None]] = [(e.time, e) for e in history.evaluations]
         events += [(failure["time"], None) for failure in history.failures]
         evaluations: list[Evaluation] = []
-        places: list[int] = []
-        failed: list[int] = []
-        spent = 0
+        places: list[float] = []
+        failed: list[float] = []
+        spent: float = 0
         for _, evaluation in sorted(events, key=lambda event: event[0]):
             if against == "trials":
                 spent += 1
             elif evaluation is not None:
-                spent += len(evaluation.epochs)
+                spent += len(evaluation.epochs) if against == "epochs" else evaluation.seconds or 0
             if evaluation is None:
                 failed.append(spent)
             else:
@@ -58,9 +64,9 @@ class Course:
         best = list(accumulate((evaluation.metrics["default"] for evaluation in evaluations), max))
         return cls(evaluations, places, best, failed)
 
-    def first_places(self) -> dict[int, int]:
+    def first_places(self) -> dict[int, float]:
         """Where the first structure of each generation was judged."""
-        places: dict[int, int] = {}
+        places: dict[int, float] = {}
         for evaluation, place in zip(self.evaluations, self.places, strict=True):
             generation = evaluation.about.get("generation")
             if type(generation) is int:
@@ -85,12 +91,13 @@ def draw_progress(name: str, history: History, against: Against) -> Figure:
     panels = figure.subplots(2 if chains else 1, squeeze=False)[:, 0]
     axes: Axes = panels[0]
     values = [evaluation.metrics["default"] for evaluation in course.evaluations]
-    look: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 6, "alpha": 0.75, "zorder": 3}
+    look: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 6, "zorder": 3}
+    look |= {"markeredgecolor": TEXT, "markeredgewidth": 0.6}  # dark colours are seen on a dark page, too
     in_chains = {index for indices in chains.values() for index in indices}
     others = [index for index in range(len(values)) if index not in in_chains]
     handles: list[Artist] = []
     labels: list[str] = []
-    (best,) = axes.plot(course.places, course.best, drawstyle="steps-post", color="black", linewidth=2, zorder=2)
+    (best,) = axes.plot(course.places, course.best, drawstyle="steps-post", color=TEXT, linewidth=2, zorder=2)
     handles.append(best)
     labels.append("best so far")
     if others:
@@ -111,13 +118,18 @@ def draw_progress(name: str, history: History, against: Against) -> Figure:
     if course.failed:
         axes.plot(
             *(course.failed, [0.03] * len(course.failed)),
-            **{**look, "marker": "x", "color": ERROR, "markeredgewidth": 2, "transform": axes.get_xaxis_transform()},
+            **{
+                **look,
+                "marker": "x",
+                "markeredgecolor": ERROR,
+                "markeredgewidth": 2,
+                "transform": axes.get_xaxis_transform(),
+            },
         )
         handles.append(axes.lines[-1])
         labels.append("failed trial")
     _mark_generations(axes, course.first_places())
-    spent = "trials, in the order in which they ended" if against == "trials" else "epochs trained in all trials"
-    axes.set_xlabel(spent)
+    axes.set_xlabel(SPENT[against])
     for panel in panels:
         panel.set_ylabel("objective (%)")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -134,16 +146,16 @@ def draw_progress(name: str, history: History, against: Against) -> Figure:
     return figure
 
 
-def _mark_generations(axes: Axes, places: dict[int, int]) -> None:
+def _mark_generations(axes: Axes, places: dict[int, float]) -> None:
     """A line where each generation begins, and its number above, as far as there is room."""
     if not places:
         return
     for place in places.values():
         axes.axvline(place, color=FAINT, linewidth=1, zorder=1)
-    step = -(-len(places) // MOST_LABELS)
-    named = list(places.items())[::step]
+    first = {place: generation for generation, place in reversed(places.items())}  # of generations at one place
+    named = dict(sorted(first.items())[:: -(-len(first) // MOST_LABELS)])
     top = axes.secondary_xaxis("top")
-    top.set_xticks([place for _, place in named], [str(generation) for generation, _ in named])
+    top.set_xticks(list(named), [str(generation) for generation in named.values()])
     top.set_xlabel("generation (where its first structure was judged)")
     top.spines["top"].set_visible(False)
 
@@ -162,7 +174,7 @@ def search_folder(search: str) -> tuple[str, Path]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``progress``."""
     parser.add_argument("search", metavar="EXPERIMENT_ID", help="as nnictl prints it; or a folder with records.jsonl")
-    parser.add_argument("--against", choices=("trials", "epochs"), default="trials", help="(default: %(default)s)")
+    parser.add_argument("--against", choices=tuple(SPENT), default="trials", help="(default: %(default)s)")
 
 
 def figure_of(arguments: argparse.Namespace) -> Figure:

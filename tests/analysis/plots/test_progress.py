@@ -52,7 +52,11 @@ def data(axes: Axes, number: int) -> tuple[list[float], list[float]]:
 
 @pytest.mark.parametrize(
     ("against", "places", "failed", "starts"),
-    [("trials", [1, 3, 4, 6], [2, 5], [1, 4, 6]), ("epochs", [10, 13, 23, 33], [10, 23], [10, 23, 33])],
+    [
+        ("trials", [1, 3, 4, 6], [2, 5], [1, 4, 6]),
+        ("epochs", [10, 13, 23, 33], [10, 23], [10, 23, 33]),
+        ("seconds", [3, 6, 9, 12], [3, 9], [3, 9, 12]),
+    ],
 )
 def test_a_global_search(
     tmp_path: Path, against: Against, places: list[float], failed: list[float], starts: list[float]
@@ -90,6 +94,17 @@ def test_a_local_search_shows_its_chains(tmp_path: Path) -> None:
         "chain 1 (split 1, seed 7)",
     ]
     assert axes.get_title().startswith("Ab3dE: local search, 4 trials judged")
+
+
+def test_trials_that_did_not_report_seconds_count_none(tmp_path: Path) -> None:
+    folder = record(tmp_path / "checkpoint", GLOBAL)
+    records = (folder / "records.jsonl").read_text()
+    (folder / "records.jsonl").write_text(records.replace('"seconds": 3.0', '"seconds": null'))
+    figure = draw_progress("Ab3dE", read_history(folder), "seconds")
+    (axes,) = figure.axes
+    assert data(axes, 0) == ([0, 0, 0, 0], [40, 40, 55, 55])
+    assert "0 for those that did not report them" in axes.get_xlabel()
+    assert_legible(figure)
 
 
 @pytest.mark.parametrize("local", [False, True])
