@@ -1,0 +1,130 @@
+"""How the population of a global search narrowed: how undecided each layer was, as more trials were judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize, to_hex
+from matplotlib.figure import Figure
+
+from analysis.history import History
+from analysis.plots.colours import COLOURS, FAINT, TEXT, is_light
+from analysis.plots.figure_file import new_figure, short
+from nas_space.bad_input import BadInput
+from nas_space.shape import MSTCNShape
+
+MOST_MOMENTS, MOST_LAYERS = 20, 120
+ROW, SMALLEST_MAP, MEAN = 0.24, 3.4, 1.8
+"""Inches of a layer, of few layers, and of the mean over layers below."""
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """The population of a search at some moments, from the first full one to the last."""
+
+    judged: list[int]
+    """(moments,): structures judged by then."""
+    entropies: npt.NDArray[np.float64]
+    """(layers, moments): of the dilations in the population, in bits; 0 where all agree."""
+    common: npt.NDArray[np.int64]
+    """(layers, moments): the most common dilation; of equals, the smallest."""
+    shares: npt.NDArray[np.float64]
+    """(layers, moments): percent of the population that have it."""
+
+    @classmethod
+    def of(cls, dilations: npt.NDArray[np.int64], objectives: npt.NDArray[np.float64], size: int) -> Narrowing:
+        """The narrowing of a population of the ``size`` best so far; of equals, the earlier.
+
+        Args:
+            dilations: (structures, layers), in the order in which they were judged, at least one.
+            objectives: (structures,): what the search maximises.
+        """
+        first = min(size, len(dilations))
+        moments = min(MOST_MOMENTS, len(dilations) - first + 1)
+        judged = [int(count) for count in np.linspace(first, len(dilations), moments)]
+        spreads = []
+        for count in judged:
+            population = dilations[:count][np.argsort(-objectives[:count], kind="stable")[:size]]
+            spreads.append([spread(layer) for layer in population.T])
+        entropies, common, shares = np.array(spreads).transpose(2, 1, 0)
+        return cls(judged, entropies, common.astype(np.int64), shares)
+
+
+def spread(dilations: npt.NDArray[np.int64]) -> tuple[float, int, float]:
+    """The entropy of dilations in bits, the most common of them (the smallest of equals), and its percentage."""
+    values, counts = np.unique(dilations, return_counts=True)
+    shares = counts / len(dilations)
+    most = int(np.argmax(counts))
+    return float(np.sum(shares * np.log2(1 / shares))), int(values[most]), float(100 * shares[most])
+
+
+def draw_population(name: str, history: History, size: int) -> Figure:
+    """The figure of one global search.
+
+    Args:
+        size: how many structures the population had, the tuner's ``population_size``.
+
+    Raises:
+        BadInput: no trial succeeded, or there are too many layers for a legible figure.
+    """
+    history.best()
+    own = min(history.evaluations, key=lambda evaluation: evaluation.uid is None)
+    shape = MSTCNShape.of_labels(own.structure)
+    labels = list(shape.paths)
+    if len(labels) > MOST_LAYERS:
+        raise BadInput(f"a population of {len(labels)} layers is not legible in one figure")
+    judged: dict[tuple[int, ...], float] = {}
+    for evaluation in history.evaluations:
+        if evaluation.structure.keys() == shape.paths.keys():  # an added trial may be of another network
+            judged.setdefault(tuple(map(evaluation.structure.__getitem__, labels)), evaluation.metrics["default"])
+    dilations = np.array(list(judged))
+    narrowing = Narrowing.of(dilations, np.array(list(judged.values())), size)
+    candidates = max(len(np.unique(layer)) for layer in dilations.T)
+    largest = max(np.log2(min(candidates, size)), 1.0)
+
+    height = max(ROW * len(labels), SMALLEST_MAP)
+    figure = new_figure(height + MEAN + 1.8)
+    maps, means = figure.subplots(2, 1, sharex=True, height_ratios=[height, MEAN])
+    scale = ScalarMappable(Normalize(0, largest), "Blues")
+    _draw_map(maps, narrowing, labels, scale)
+    for stage in range(1, shape.num_stages):
+        maps.axhline(stage * shape.num_layers - 0.5, color=TEXT, linewidth=1.5)
+    figure.colorbar(scale, ax=maps, label="entropy (bits; 0: all agree)", aspect=30, pad=0.01)
+    means.plot(narrowing.entropies.mean(axis=0), color=COLOURS[0], marker="o", linewidth=2)
+    means.set_ylim(0, largest)
+    means.set_ylabel("mean (bits)")
+    means.set_xticks(range(len(narrowing.judged)), [str(count) for count in narrowing.judged])
+    means.set_xlabel("structures judged")
+    means.grid(axis="y", color=FAINT, linewidth=0.6)
+    means.spines[["top", "right"]].set_visible(False)
+    figure.suptitle(f"{short(name)}: how undecided the {min(size, len(dilations))} best structures so far are")
+    about = "a number: here it becomes the dilation of more than half of them; on the right: the most common at last"
+    maps.set_title(about, fontsize=12)
+    return figure
+
+
+def _draw_map(axes: Axes, narrowing: Narrowing, labels: list[str], scale: ScalarMappable) -> None:
+    """Layers from top to bottom, moments from left to right, and what was common at last beside them.
+
+    A dilation is written where it becomes that of more than half of the population.
+    """
+    colours = scale.to_rgba(narrowing.entropies)
+    axes.imshow(colours, aspect="auto")
+    settled = np.where(narrowing.shares > 50, narrowing.common, 0)
+    for (layer, moment), dilation in np.ndenumerate(settled):
+        if dilation and (moment == 0 or settled[layer, moment - 1] != dilation):
+            colour = "black" if is_light(to_hex(tuple(colours[layer, moment]))) else "white"
+            axes.text(moment, layer, str(dilation), color=colour, ha="center", va="center", fontsize=10)
+    axes.set_yticks(range(len(labels)), labels, fontsize=10)
+    axes.tick_params(length=0, labelbottom=False)
+    axes.spines[:].set_visible(False)
+    last = axes.secondary_yaxis("right")
+    ends = zip(narrowing.common[:, -1], narrowing.shares[:, -1], strict=True)
+    last.set_yticks(range(len(labels)), [f"{dilation} ({share:.0f} %)" for dilation, share in ends], fontsize=10)
+    last.set_ylabel("at last (share)")
+    last.tick_params(length=0)
+    last.spines[:].set_visible(False)
