@@ -17,7 +17,7 @@ BACKGROUND = "#E4E4E4"
 ERROR = "#B00000"
 TRUE, PREDICTED = COLOURS[0], COLOURS[1]
 FAINT, TEXT, STRIP = "#C8C8C8", "#222222", "#F0F0F0"
-"""Light lines, ink and empty strips: of a figure's frame, never of data, as a dark page changes them."""
+"""Light lines, ink and empty strips: never what tells data apart, as a dark page changes them."""
 DARK = {TEXT: "#E8E8E8", FAINT: "#5C5C5C", BACKGROUND: "#4A4A4A", STRIP: "#333333", ERROR: "#FF6666"}
 """What becomes of the frame, of background segments and of errors on a dark page."""
 
