@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: help demo test lint audit benchmarks clean
+.PHONY: help demo test browser lint audit benchmarks clean
 
 help:
 	@echo "make demo   set up, make the demo data, search globally and locally, train, score"
@@ -34,8 +34,13 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Without a Chromium, tests of web pages are skipped and say so. The pages themselves need none.
+browser: .venv/installed
+	$(BIN)/python -m docs.browser || timeout 300 $(BIN)/python -m playwright install chromium \
+		|| echo "no Chromium to be had: tests of web pages will be skipped"
+
 # An advisory that comes out later must not fail the tests of an old checkout: there it is a warning.
-test: lint
+test: lint browser
 	$(BIN)/python -m dependencies.audit --warn
 	$(BIN)/python -m pytest
 

@@ -7,10 +7,15 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
+from playwright.sync_api import Browser
+
+from docs.browser import open_browser
+from nas_space.bad_input import BadInput
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -31,6 +36,17 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("G2L_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="module")  # not longer: while it is open, no test can run a loop of asyncio's own
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; skips where there is none."""
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(open_browser())
+        except BadInput as reason:
+            pytest.skip(str(reason))
+        yield opened
 
 
 def write_dataset(
