@@ -46,8 +46,10 @@ class Evaluation:
     """``default`` is what the search maximised."""
     epochs: list[dict[str, float]]
     seconds: float | None
+    probabilities: dict[str, list[float]] | None
+    """What the branches of each layer have learnt, by short label; None for a trial without branches."""
     about: dict[str, Any]
-    """Where the proposal comes from: generation and parents, or chain and iteration."""
+    """Where the proposal comes from: generation and parents, or chain, iteration and branching."""
     time: float
     """When it was recorded, in seconds since 1970."""
 
@@ -116,7 +118,7 @@ def read_history(folder: Path) -> History:
             origins[event["uid"]] = {name: event[name] for name in event.keys() - {"event", "uid", "structure", "time"}}
         elif kind == "finished":
             names = ("uid", "trial", "structure", "metrics", "epochs", "seconds", "time")
-            known = {name: event[name] for name in names}
+            known = {name: event[name] for name in names} | {"probabilities": event.get("probabilities")}
             if event["uid"] in judged:
                 continue  # written again after a kill between the record and the tuner's state
             if event["uid"] is not None:
@@ -142,8 +144,13 @@ def _check(event: dict[str, Any]) -> None:
             raise TypeError(name)
     if event["event"] == "finished":
         numbers = [event["metrics"]["default"], *event["metrics"].values(), *event["structure"].values()]
+        numbers.append(event["seconds"] or 0)
+        branches = event.get("probabilities")
+        if not isinstance(branches, dict | None):
+            raise TypeError("probabilities")
+        numbers += [probability for of_layer in (branches or {}).values() for probability in of_layer]
         if not all(map(math.isfinite, numbers)) or not all(isinstance(epoch, dict) for epoch in event["epochs"]):
-            raise ValueError("metrics, structure or epochs")
+            raise ValueError("metrics, structure, epochs, seconds or probabilities")
 
 
 def find_experiment(experiment: str) -> Path:

@@ -91,7 +91,8 @@ class ExpectationSearch:
         step = self._steps[uid]
         place = {"chain": step.chain, "iteration": step.iteration, **self.chains[step.chain].variant}
         dilations = step.structure(self._shape).by_label()
-        return Proposal(uid, dilations, place, {**place, "_branching": self.branching.to_text()})
+        branching = self.branching.to_text()
+        return Proposal(uid, dilations, {**place, "branching": branching}, {**place, "_branching": branching})
 
     def tell(self, uid: int, probabilities: Mapping[str, Sequence[float]]) -> bool:
         """The branch probabilities that an iteration has learnt, by label: its chain moves. False for a second time."""

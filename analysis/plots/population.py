@@ -12,14 +12,14 @@ from matplotlib.colors import Normalize, to_hex
 from matplotlib.figure import Figure
 
 from analysis.history import History
-from analysis.plots.colours import COLOURS, FAINT, TEXT, is_light
+from analysis.plots.colours import COLOURS, FAINT, is_light
 from analysis.plots.figure_file import new_figure, short
-from nas_space.bad_input import BadInput
+from analysis.plots.layer_rows import label_rows, rows_height
 from nas_space.shape import MSTCNShape
 
-MOST_MOMENTS, MOST_LAYERS = 20, 120
-ROW, SMALLEST_MAP, MEAN = 0.24, 3.4, 1.8
-"""Inches of a layer, of few layers, and of the mean over layers below."""
+MOST_MOMENTS = 20
+MEAN = 1.8
+"""Inches of the mean over layers, below the map."""
 
 
 @dataclass(frozen=True)
@@ -74,25 +74,25 @@ def draw_population(name: str, history: History, size: int) -> Figure:
     history.best()
     own = min(history.evaluations, key=lambda evaluation: evaluation.uid is None)
     shape = MSTCNShape.of_labels(own.structure)
-    labels = list(shape.paths)
-    if len(labels) > MOST_LAYERS:
-        raise BadInput(f"a population of {len(labels)} layers is not legible in one figure")
+    height = rows_height(shape)
     judged: dict[tuple[int, ...], float] = {}
     for evaluation in history.evaluations:
         if evaluation.structure.keys() == shape.paths.keys():  # an added trial may be of another network
-            judged.setdefault(tuple(map(evaluation.structure.__getitem__, labels)), evaluation.metrics["default"])
+            judged.setdefault(
+                tuple(evaluation.structure[label] for label in shape.paths), evaluation.metrics["default"]
+            )
     dilations = np.array(list(judged))
     narrowing = Narrowing.of(dilations, np.array(list(judged.values())), size)
     candidates = max(len(np.unique(layer)) for layer in dilations.T)
     largest = max(np.log2(min(candidates, size)), 1.0)
 
-    height = max(ROW * len(labels), SMALLEST_MAP)
     figure = new_figure(height + MEAN + 1.8)
     maps, means = figure.subplots(2, 1, sharex=True, height_ratios=[height, MEAN])
     scale = ScalarMappable(Normalize(0, largest), "Blues")
-    _draw_map(maps, narrowing, labels, scale)
-    for stage in range(1, shape.num_stages):
-        maps.axhline(stage * shape.num_layers - 0.5, color=TEXT, linewidth=1.5)
+    _draw_map(maps, narrowing, scale)
+    ends = zip(narrowing.common[:, -1], narrowing.shares[:, -1], strict=True)
+    label_rows(maps, shape, [f"{dilation} ({share:.0f} %)" for dilation, share in ends], "at last (share)")
+    maps.tick_params(labelbottom=False)
     figure.colorbar(scale, ax=maps, label="entropy (bits; 0: all agree)", aspect=30, pad=0.01)
     means.plot(narrowing.entropies.mean(axis=0), color=COLOURS[0], marker="o", linewidth=2)
     means.set_ylim(0, largest)
@@ -107,11 +107,8 @@ def draw_population(name: str, history: History, size: int) -> Figure:
     return figure
 
 
-def _draw_map(axes: Axes, narrowing: Narrowing, labels: list[str], scale: ScalarMappable) -> None:
-    """Layers from top to bottom, moments from left to right, and what was common at last beside them.
-
-    A dilation is written where it becomes that of more than half of the population.
-    """
+def _draw_map(axes: Axes, narrowing: Narrowing, scale: ScalarMappable) -> None:
+    """Entropies by colour; a dilation is written where it becomes that of more than half of the population."""
     colours = scale.to_rgba(narrowing.entropies)
     axes.imshow(colours, aspect="auto")
     settled = np.where(narrowing.shares > 50, narrowing.common, 0)
@@ -119,12 +116,3 @@ def _draw_map(axes: Axes, narrowing: Narrowing, labels: list[str], scale: Scalar
         if dilation and (moment == 0 or settled[layer, moment - 1] != dilation):
             colour = "black" if is_light(to_hex(tuple(colours[layer, moment]))) else "white"
             axes.text(moment, layer, str(dilation), color=colour, ha="center", va="center", fontsize=10)
-    axes.set_yticks(range(len(labels)), labels, fontsize=10)
-    axes.tick_params(length=0, labelbottom=False)
-    axes.spines[:].set_visible(False)
-    last = axes.secondary_yaxis("right")
-    ends = zip(narrowing.common[:, -1], narrowing.shares[:, -1], strict=True)
-    last.set_yticks(range(len(labels)), [f"{dilation} ({share:.0f} %)" for dilation, share in ends], fontsize=10)
-    last.set_ylabel("at last (share)")
-    last.tick_params(length=0)
-    last.spines[:].set_visible(False)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,3 +65,30 @@ def test_a_search_without_success_says_why(tmp_path: Path) -> None:
 def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no records"):
         read_history(tmp_path)
+
+
+def finish(folder: Path, **content: Any) -> Path:
+    """Records of one trial that finished with this content."""
+    folder.mkdir()
+    known = {"trial": "t0", "structure": {"s1l0": 4}, "metrics": {"default": 50.0}, "epochs": [], "seconds": 3.0}
+    Records(folder).write("finished", uid=0, **known | content)
+    return folder
+
+
+def test_branches_have_their_probabilities(tmp_path: Path) -> None:
+    learnt = {"s1l0": [0.25, 0.5, 0.25]}
+    (local,) = read_history(finish(tmp_path / "local", probabilities=learnt)).evaluations
+    (other,) = read_history(finish(tmp_path / "global")).evaluations
+    assert (local.probabilities, other.probabilities) == (learnt, None)
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), "3"])
+def test_damaged_seconds_are_refused(tmp_path: Path, seconds: Any) -> None:
+    with pytest.raises(BadInput, match=r"records\.jsonl: damaged: an event 'finished' without its content"):
+        read_history(finish(tmp_path / "checkpoint", seconds=seconds))
+
+
+@pytest.mark.parametrize("damaged", [[0.5, 0.5], {"s1l0": 1.0}, {"s1l0": ["1"]}, {"s1l0": [float("nan")]}])
+def test_damaged_probabilities_are_refused(tmp_path: Path, damaged: Any) -> None:
+    with pytest.raises(BadInput, match=r"records\.jsonl: damaged: an event 'finished' without its content"):
+        read_history(finish(tmp_path / "checkpoint", probabilities=damaged))

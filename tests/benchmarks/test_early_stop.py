@@ -9,7 +9,7 @@ CURVES = [[1.0, 5.0, 9.0], [2.0, 4.0, 8.0], [3.0, 6.0, 7.0], [4.0, 7.0, 10.0]]
 def evaluation_of(curve: list[float]) -> Evaluation:
     """A trial that reached these scores after its epochs."""
     epochs = [{"default": score} for score in curve]
-    return Evaluation(0, "trial", {}, epochs[-1], epochs, seconds=None, about={}, time=0.0)
+    return Evaluation(0, "trial", {}, epochs[-1], epochs, seconds=None, probabilities=None, about={}, time=0.0)
 
 
 def test_a_trial_below_the_median_at_that_epoch_stops() -> None:

@@ -49,7 +49,7 @@ def test_a_proposal_says_all_that_its_trial_needs() -> None:
     assert search(2).ask() == Proposal(
         uid=0,
         dilations={"s1l0": 4, "s1l1": 8},
-        about={"chain": 0, "iteration": 0, "seed": 0},
+        about={"chain": 0, "iteration": 0, "seed": 0, "branching": BRANCHING.to_text()},
         extra={"chain": 0, "iteration": 0, "seed": 0, "_branching": BRANCHING.to_text()},
     )
 
