@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 
 from analysis.history import History, read_history
-from analysis.plots.layer_rows import MOST_ROWS
 from analysis.plots.population import MOST_MOMENTS, Narrowing, draw_population, spread
-from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from strategies.genetic import GeneticSearch
 from strategies.records import Records
@@ -122,10 +120,3 @@ def test_maps_are_legible(tmp_path: Path, shape: MSTCNShape, trials: int) -> Non
     figure = draw_population("Ab3dE", history, size=8)
     assert len(figure.axes[1].get_xticklabels()) == min(MOST_MOMENTS, max(trials - 7, 1))
     assert_legible(figure)
-
-
-def test_what_cannot_be_legible_is_refused(tmp_path: Path) -> None:
-    shape = MSTCNShape(1, MOST_ROWS + 1)
-    history = recorded(tmp_path / "checkpoint", shape, np.ones((1, MOST_ROWS + 1), np.int64), [50.0])
-    with pytest.raises(BadInput, match="not legible in one figure"):
-        draw_population("Ab3dE", history, size=8)
