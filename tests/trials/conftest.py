@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import warnings
@@ -16,6 +17,7 @@ import nni
 import pytest
 import torch
 from hypothesis import settings
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from nas_space.bad_input import run_command
 from nas_space.shape import MSTCNShape
@@ -103,6 +105,13 @@ def equal_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) 
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+def read_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard shows of the event files in a folder: steps and values by tag."""
+    events = EventAccumulator(str(folder)).Reload()
+    shown = {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+    return {tag: points for tag, points in shown.items() if points}
+
+
 class Boom:
     """A trap: pickled, it makes a folder when it is loaded."""
 
@@ -123,6 +132,16 @@ class Trial:
         self.final: list[dict[str, Any]] = []
 
     @property
+    def events(self) -> Path:
+        """Where the TensorBoard button of NNI's page looks for its event files."""
+        return Path(os.environ["NNI_OUTPUT_DIR"]).parents[3] / "trials" / "Ab3dE" / "output" / "tensorboard"
+
+    @property
+    def scalars(self) -> dict[str, list[tuple[int, float]]]:
+        """What that button shows of it."""
+        return read_scalars(self.events)
+
+    @property
     def report(self) -> TrialReport:
         """The one final report, as the tuner reads it."""
         (result,) = self.final
@@ -130,10 +149,11 @@ class Trial:
 
 
 @pytest.fixture
-def trial(monkeypatch: pytest.MonkeyPatch) -> Trial:
+def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
     """The trial that the commands of a test are, as NNI would start them."""
     trial = Trial()
     monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
+    monkeypatch.setenv("NNI_OUTPUT_DIR", str(tmp_path / "expid" / "environments" / "local-env" / "trials" / "Ab3dE"))
     monkeypatch.setattr("trials.nni_channel.own_parameters", lambda: (trial.parameters, trial.added_by_hand))
     monkeypatch.setattr(nni, "report_intermediate_result", trial.intermediate.append)
     monkeypatch.setattr(nni, "report_final_result", trial.final.append)
