@@ -21,6 +21,7 @@ from nas_space.read_file import read_json
 from nas_space.structure import ReceptiveField, Structure
 from trials.checkpoint import DAMAGE, Checkpoint, load_torch, save_checkpoint, save_torch, versions
 from trials.data_arguments import Task
+from trials.event_files import scalar_writer, scalars_of
 from trials.known_datasets import defaults_of
 from trials.label_files import Labels, write_labels
 from trials.metrics import METRICS, objective_value, read_metrics
@@ -62,8 +63,11 @@ class FinalTraining:
             "test_videos": list(self.test_videos),
         }
 
-    def run(self, output: Path, device: torch.device) -> dict[str, Any]:
+    def run(self, output: Path, device: torch.device, tensorboard: Path | None = None) -> dict[str, Any]:
         """Train, or go on with the training that ``output`` holds, and write its results; returns metrics.json.
+
+        Args:
+            tensorboard: where event files go, if any are to be written.
 
         Raises:
             BadInput: the data is faulty, or ``output`` holds a training with another description.
@@ -92,6 +96,9 @@ class FinalTraining:
             except DAMAGE as fault:
                 raise BadInput(f"{unfinished}: damaged ({fault!r}); remove it, or choose another --output") from None
             print(f"{output}: resumed after epoch {training.epoch}", file=sys.stderr)
+        add_scalars = scalar_writer(tensorboard)
+        for epoch in history:
+            add_scalars(epoch["epoch"], scalars_of(epoch))
 
         steps = -(-len(self.train_videos) // self.settings.batch_size)
         with tqdm(
@@ -110,6 +117,7 @@ class FinalTraining:
                     row |= score_network(network, dataset, self.validation_videos, self.task.background, device)
                 row["seconds"] = round(time.monotonic() - started, 3)
                 history.append(row)
+                add_scalars(training.epoch, scalars_of(row))
                 if self.keep == "best" and (best is None or _mean(row) > _mean(best)):
                     best = {
                         **row,
@@ -139,6 +147,7 @@ class FinalTraining:
             "run": description,
             "history": history,
         }
+        add_scalars(result["weights_of_epoch"], scalars_of(result["test"], "test"))
         save_checkpoint(output / "model.pt", self._checkpoint(network, feature_dim))
         write_text(output / "log.csv", _csv(history))
         write_json(output / "metrics.json", result)

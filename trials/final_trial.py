@@ -11,6 +11,7 @@ from nas_space.bad_input import BadInput, run_command
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
 from trials.data_arguments import Task, add_dataset_arguments
+from trials.event_files import add_tensorboard_argument, event_folder
 from trials.final_training import FinalTraining
 from trials.metrics import METRICS, objective_value
 from trials.nni_channel import NniTrial
@@ -30,10 +31,12 @@ def main() -> None:
     MSTCNShape.add_arguments(parser)
     add_dataset_arguments(parser)
     add_training_arguments(parser)
+    add_tensorboard_argument(parser, "where NNI's TensorBoard button finds them")
     arguments = parser.parse_args()
     trial = NniTrial.receive(arguments)
     with trial.reporting_failures():
         name, split, seed = _parameters(trial.parameters)
+        tensorboard = event_folder(arguments, trial.tensorboard_folder)
         # A search finds one structure per split: runs/NAME/split{split}/global.json names them all.
         source = name.replace("{split}", str(split))
         structure = read_structure(source, MSTCNShape.from_arguments(arguments))
@@ -42,7 +45,7 @@ def main() -> None:
         settings = replace(training_settings(arguments), seed=seed)
         training = FinalTraining(task, split, structure, settings, train_videos, (), test_videos, "last")
         output = arguments.output / Path(name).stem / f"split{split}" / f"seed{seed}"
-        test = training.run(output, find_device(arguments.device))["test"]
+        test = training.run(output, find_device(arguments.device), tensorboard)["test"]
         trial.report(metrics={"default": objective_value(test, arguments.objective), **test})
 
 

@@ -17,6 +17,7 @@ from nas_space.ms_tcn import MSTCN, branch_probabilities, expand_network
 from nas_space.structure import Structure
 from trials.checkpoint import DAMAGE, load_torch, save_torch
 from trials.data_arguments import Task, held_out
+from trials.event_files import AddScalars, scalars_of
 from trials.metrics import METRICS
 from trials.training import NonFiniteLoss, Training, TrainingSettings, score_network
 from trials.training_arguments import training_settings
@@ -56,13 +57,15 @@ class LocalSearch:
         folder: Path,
         device: torch.device,
         after_epoch: Callable[[dict[str, float]], object] = lambda _: None,
+        add_scalars: AddScalars = lambda *_: None,
     ) -> dict[str, list[float]]:
         """Train one iteration (counted from 0) of the chain whose checkpoints are in ``folder``.
 
         It begins with the weights, optimiser state and random state that the iteration before left, and leaves its own;
         only the branch weights begin anew, with their optimiser state. Run again, it gives the same numbers on a CPU.
 
-        ``after_epoch`` is given the validation metrics. Returns the branch probabilities by short label.
+        ``after_epoch`` is given the validation metrics, ``add_scalars`` also the dilation that each layer expects, with
+        the epochs of the whole chain. Returns the branch probabilities by short label.
 
         Raises:
             BadInput: the checkpoint of the iteration before is missing, or of another network or data set.
@@ -89,8 +92,13 @@ class LocalSearch:
             if not same:
                 raise BadInput(f"{path}: of another network (its layers differ)")
         for _ in range(self.settings.epochs):
-            training.run_epoch(dataset, self.train_videos)
-            after_epoch(score_network(network, dataset, self.validation_videos, self.task.background, device))
+            learning_rate = training.learning_rate
+            loss = training.run_epoch(dataset, self.train_videos)
+            metrics = score_network(network, dataset, self.validation_videos, self.task.background, device)
+            after_epoch(metrics)
+            row = {"loss": loss, "learning_rate": learning_rate, **metrics}
+            expected = self._expected_dilations(structure, branch_probabilities(network))
+            add_scalars(iteration * self.settings.epochs + training.epoch, scalars_of(row) | expected)
         probabilities = branch_probabilities(network)
         if not all(math.isfinite(p) for learnt in probabilities.values() for p in learnt):
             raise NonFiniteLoss("the branch weights are no finite numbers any more: lower the learning rate")
@@ -105,6 +113,14 @@ class LocalSearch:
             },
         )
         return probabilities
+
+    def _expected_dilations(self, structure: Structure, probabilities: dict[str, list[float]]) -> dict[str, float]:
+        """The expectation over the branches of each layer, not rounded, by tag."""
+        branches = {label: self.branching.expand(dilation) for label, dilation in structure.by_label().items()}
+        return {
+            f"dilation/{label}": sum(p * d for p, d in zip(probabilities[label], branches[label], strict=True))
+            for label in branches
+        }
 
 
 def add_local_arguments(parser: argparse.ArgumentParser) -> None:

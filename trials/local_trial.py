@@ -13,6 +13,7 @@ from nas_space.branches import Branching
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from trials.data_arguments import add_dataset_arguments, add_holdout_arguments
+from trials.event_files import add_tensorboard_argument, event_folder, scalar_writer
 from trials.local_iteration import EPOCHS_PER_ITERATION, LocalSearch, add_local_arguments
 from trials.metrics import objective_value
 from trials.nni_channel import NniTrial
@@ -33,6 +34,7 @@ def parse_arguments() -> argparse.Namespace:
     add_dataset_arguments(parser)
     add_holdout_arguments(parser, fraction=0.25)
     add_training_arguments(parser, epochs=EPOCHS_PER_ITERATION)
+    add_tensorboard_argument(parser, "where NNI's TensorBoard button finds them")
     return parser.parse_args()
 
 
@@ -58,7 +60,8 @@ def main() -> None:
 
         folder = chain_folder(arguments.chains, parameters)
         device = find_device(arguments.device)
-        probabilities = search.train(structure, parameters["iteration"], folder, device, note)
+        add_scalars = scalar_writer(event_folder(arguments, trial.tensorboard_folder))
+        probabilities = search.train(structure, parameters["iteration"], folder, device, note, add_scalars)
         trial.report(metrics=epochs[-1], epochs=epochs, probabilities=probabilities)
 
 

@@ -11,6 +11,7 @@ import urllib.error
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import nni
@@ -110,6 +111,14 @@ class NniTrial:
         if arguments.threads is None:
             arguments.threads = share_of_cores()
         return cls(*own_parameters(), started)
+
+    def tensorboard_folder(self) -> Path:
+        """Where the TensorBoard button of NNI's page looks for the event files of this trial.
+
+        In NNI 3.0 this is not a folder of NNI_OUTPUT_DIR, which is EXPERIMENT/environments/local-env/trials/TRIAL.
+        """
+        output = Path(os.environ["NNI_OUTPUT_DIR"])
+        return output.parents[3] / "trials" / output.name / "output" / "tensorboard"
 
     def dilations(self) -> dict[str, Any]:
         """The parameters that are dilations, by short label."""

@@ -14,6 +14,7 @@ from nas_space.ms_tcn import MSTCN
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from trials.data_arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
+from trials.event_files import add_tensorboard_argument, event_folder, scalar_writer, scalars_of
 from trials.metrics import METRICS, objective_value
 from trials.nni_channel import NniTrial
 from trials.training import Training, find_device, score_network
@@ -26,6 +27,7 @@ SEARCH_EPOCHS = 5
 def train_and_report(arguments: argparse.Namespace, structure: Structure, trial: NniTrial) -> list[dict[str, float]]:
     """Train one structure and report to NNI after each epoch; returns what was reported, epoch by epoch."""
     settings = training_settings(arguments)
+    add_scalars = scalar_writer(event_folder(arguments, trial.tensorboard_folder))
     device = find_device(arguments.device)
     task = Task.from_arguments(arguments)
     train_videos, test_videos = task.dataset.split(split_number(arguments.split))
@@ -46,10 +48,13 @@ def train_and_report(arguments: argparse.Namespace, structure: Structure, trial:
     print(f"seed {settings.seed}", file=sys.stderr)
     epochs = []
     while training.epoch < settings.epochs:
+        learning_rate = training.learning_rate
         loss = training.run_epoch(task.dataset, train_videos)
         metrics = score_network(network, task.dataset, judged, task.background, device)
         epochs.append({"default": objective_value(metrics, arguments.objective), **metrics})
         trial.report_epoch(epochs[-1])
+        row = {"loss": loss, "learning_rate": learning_rate, **metrics}
+        add_scalars(training.epoch, scalars_of(row, arguments.select_on))
         print(f"epoch {training.epoch}/{settings.epochs}: loss {loss:.4f}, {epochs[-1]}", file=sys.stderr, flush=True)
         if training.epoch == trial.parameters.get("_stop_epoch") and _is_below(trial.parameters["_stop_below"], epochs):
             print(f"stopped: below {trial.parameters['_stop_below']}, the median of the others", file=sys.stderr)
@@ -82,6 +87,7 @@ def parse_arguments() -> argparse.Namespace:
     add_dataset_arguments(parser)
     add_holdout_arguments(parser, fraction=0.25)
     add_training_arguments(parser, epochs=SEARCH_EPOCHS)
+    add_tensorboard_argument(parser, "where NNI's TensorBoard button finds them")
     arguments = parser.parse_args()
     if arguments.validation_fraction == 0:
         raise BadInput("a search needs validation videos: --validation-fraction must be above 0")

@@ -13,6 +13,7 @@ from nas_space.bad_input import BadInput, run_command
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
 from trials.data_arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
+from trials.event_files import add_tensorboard_argument, event_folder
 from trials.final_training import FinalTraining
 from trials.metrics import METRICS
 from trials.table import metrics_table
@@ -36,6 +37,7 @@ def main() -> None:
     add_dataset_arguments(parser)
     add_holdout_arguments(parser, fraction=0.0)
     add_training_arguments(parser)
+    add_tensorboard_argument(parser, "OUTPUT/tensorboard")
     arguments = parser.parse_args()
     settings = training_settings(arguments)
     device = find_device(arguments.device)
@@ -48,7 +50,7 @@ def main() -> None:
         train_videos, test_videos = task.dataset.split(split)
         kept, held = held_out(arguments, train_videos)
         training = FinalTraining(task, split, structure, settings, kept, held, test_videos, arguments.keep)
-        return training.run(output, device)
+        return training.run(output, device, event_folder(arguments, lambda: output / "tensorboard"))
 
     if arguments.split != "all":
         rows = {f"split {arguments.split}": train(split_number(arguments.split), arguments.output)["test"]}

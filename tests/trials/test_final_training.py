@@ -15,7 +15,7 @@ import torch
 
 from nas_space.bad_input import BadInput
 from nas_space.structure import Structure
-from tests.trials.conftest import TINY_STRUCTURE, equal_weights
+from tests.trials.conftest import TINY_STRUCTURE, equal_weights, read_scalars
 from trials import final_training
 from trials.batches import Batch
 from trials.checkpoint import load_checkpoint, versions
@@ -45,7 +45,9 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "output"
 
 
-def stop_after(epochs: int, final: FinalTraining, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def stop_after(
+    epochs: int, final: FinalTraining, output: Path, monkeypatch: pytest.MonkeyPatch, tensorboard: Path | None = None
+) -> None:
     """Run, as if the process was stopped in the middle of the next epoch."""
     run_epoch = Training.run_epoch
 
@@ -58,7 +60,7 @@ def stop_after(epochs: int, final: FinalTraining, output: Path, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(Training, "run_epoch", stopping)
         with pytest.raises(KeyboardInterrupt):
-            final.run(output, CPU)
+            final.run(output, CPU, tensorboard)
 
 
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,6 +170,34 @@ def test_resumed_equals_uninterrupted(
     assert numbers(resumed) == numbers(whole)
     assert equal_weights(weights(tmp_path / "stopped"), weights(tmp_path / "whole"))
     assert not (tmp_path / "stopped" / "training.pt").exists()
+
+
+@pytest.mark.parametrize("asked_before", [True, False])
+def test_a_resumed_training_shows_each_epoch_once(
+    final: FinalTraining, output: Path, tmp_path: Path, asked_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = tmp_path / "events"
+    stop_after(2, final, output, monkeypatch, events if asked_before else None)
+    assert events.exists() == asked_before
+    result = final.run(output, CPU, events)
+    scalars = read_scalars(events)
+    for name in ("loss", "learning_rate", *METRICS):
+        shown = scalars[f"validation/{name}" if name in METRICS else name]
+        assert [step for step, _ in shown] == [1, 2, 3, 4]
+        assert [value for _, value in shown] == pytest.approx([row[name] for row in result["history"]])
+    (point,) = scalars["test/edit"]
+    assert point == pytest.approx((EPOCHS, result["test"]["edit"]))
+
+
+def test_test_metrics_are_shown_at_the_epoch_whose_weights_they_are_of(
+    final: FinalTraining, output: Path, tmp_path: Path
+) -> None:
+    result = replace(final, keep="best", settings=replace(final.settings, learning_rate=1e-9)).run(
+        output, CPU, tmp_path / "events"
+    )
+    assert result["weights_of_epoch"] == 1
+    (point,) = read_scalars(tmp_path / "events")["test/mean"]
+    assert point == pytest.approx((1, np.mean(list(result["test"].values()))))
 
 
 def test_stopped_after_the_last_epoch_is_only_scored(

@@ -23,10 +23,10 @@ def trial(trial: Trial) -> Trial:
     return trial
 
 
-def run(monkeypatch: pytest.MonkeyPatch, dataset: Path, output: Path) -> None:
+def run(monkeypatch: pytest.MonkeyPatch, dataset: Path, output: Path, *options: str) -> None:
     size = ["--num-stages", "2", "--num-layers", "2", "--epochs", "1", "--device", "cpu"]
     data = ["--data-root", str(dataset.parent), "--dataset", dataset.name]
-    monkeypatch.setattr(sys, "argv", ["final_trial", *data, *size, "--output", str(output)])
+    monkeypatch.setattr(sys, "argv", ["final_trial", *data, *size, "--output", str(output), *options])
     final_trial.main()
 
 
@@ -39,6 +39,15 @@ def test_the_test_metrics_are_reported_once_at_the_end(
     (reported,) = trial.final
     assert {name: reported[name] for name in written["test"]} == written["test"]
     assert reported["default"] == pytest.approx(sum(written["test"].values()) / 5)
+
+
+def test_event_files_lie_where_nni_looks_for_them(
+    trial: Trial, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, small_dataset, tmp_path / "final", "--tensorboard")
+    (reported,) = trial.final
+    (point,) = trial.scalars["test/mean"]
+    assert point == pytest.approx((1, reported["default"]))
 
 
 def test_the_name_of_a_structure_may_hold_the_split(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import copy
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -91,6 +93,20 @@ def test_validation_metrics_after_each_epoch_and_probabilities_by_label(search: 
     assert [sum(shares) for shares in learnt.values()] == pytest.approx([1] * 4)
     content = load_torch(iteration_path(tmp_path / "chain", 0))
     assert (content["structure"], content["probabilities"]) == (STRUCTURE.by_path(), learnt)
+
+
+def test_scalars_of_each_epoch_of_the_chain(search: LocalSearch, tmp_path: Path) -> None:
+    added: list[tuple[int, Mapping[str, float]]] = []
+    metrics: list[dict[str, float]] = []
+    for iteration in range(2):
+        learnt = search.train(STRUCTURE, iteration, tmp_path, CPU, metrics.append, lambda *epoch: added.append(epoch))
+        branches = {"s1l0": (1, 2), "s1l1": (1, 2, 3), "s2l0": (2, 4, 6), "s2l1": (4, 8, 12)}
+        for label, dilations in branches.items():
+            assert added[-1][1][f"dilation/{label}"] == pytest.approx(np.dot(learnt[label], dilations))
+    assert [epoch for epoch, _ in added] == [1, 2, 3, 4]
+    assert [scalars["validation/edit"] for _, scalars in added] == [row["edit"] for row in metrics]
+    assert all(scalars["loss"] > 0 for _, scalars in added)
+    assert [scalars["learning_rate"] for _, scalars in added] == [0.01] * 4
 
 
 def test_run_twice_an_iteration_gives_the_same_numbers(search: LocalSearch, tmp_path: Path) -> None:

@@ -97,6 +97,20 @@ def test_checkpoints_lie_in_the_experiments_folder(monkeypatch: pytest.MonkeyPat
     assert chain_folder(Path("mine"), {"chain": 0}) == Path("mine/chain_0")
 
 
+def test_event_files_lie_where_nni_looks_for_them_and_count_the_epochs_of_the_chain(
+    trial: Trial, words: list[object], command: Command
+) -> None:
+    for iteration in range(2):
+        trial.parameters |= {"iteration": iteration}
+        command(main, *words, "--tensorboard", "--epochs", 2)
+    scalars = trial.scalars  # of the second only: in this test, both have the same folder
+    tags = [*(f"validation/{name}" for name in (*METRICS, "mean")), *(f"dilation/{label}" for label in LABELS)]
+    assert set(scalars) == {"loss", "learning_rate", *tags}
+    assert [step for step, _ in scalars["loss"]] == [3, 4]
+    edit = [row["edit"] for row in trial.intermediate[2:]]
+    assert [value for _, value in scalars["validation/edit"]] == pytest.approx(edit)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

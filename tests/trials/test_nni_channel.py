@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import time
 from argparse import Namespace
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
 
 import nni
 import nni.trial
+import nni_node
 import pytest
 
 from nas_space.bad_input import BadInput, KnownFailure
@@ -220,6 +223,28 @@ def test_success_and_interruption_are_no_failures(reports: list[Any]) -> None:
     with pytest.raises(KeyboardInterrupt), trial().reporting_failures():
         raise KeyboardInterrupt
     assert reports == []
+
+
+def test_event_files_go_where_the_button_of_nni_looks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NNI_OUTPUT_DIR", "/nni/expid/environments/local-env/trials/Ab3dE")
+    folder = nni_node.__path__[0]
+    program = """
+        const Module = require('module');
+        const globals = { paths: { experimentRoot: '/nni/expid' } };
+        const stubs = {
+            'common/globals': { __esModule: true, default: globals, globals },
+            'common/log': { getLogger: () => ({}) },
+            './factory': {},
+        };
+        const load = Module._load;
+        Module._load = (request, ...others) => stubs[request] ?? load(request, ...others);
+        const { V3asV1 } = require('./training_service/v3/compat');
+        V3asV1.prototype.getTrialOutputLocalPath('Ab3dE').then(console.log);
+    """
+    answer = subprocess.check_output(
+        [f"{folder}/node", "-e", program], cwd=folder, env={"NODE_PATH": folder}, text=True
+    )
+    assert trial().tensorboard_folder() == Path(answer.strip()) / "tensorboard"
 
 
 def test_trial_begins_with_its_parameters(manager: Manager) -> None:

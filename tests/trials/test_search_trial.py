@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,56 @@ def test_equals_the_validation_scores_of_the_train_command(
     assert [{name: row[name] for name in METRICS} for row in history] == [
         {name: row[name] for name in METRICS} for row in trial.intermediate
     ]
+
+
+# Event files.
+
+
+@pytest.mark.parametrize(("options", "judged"), [((), "validation"), (("--select-on", "test"), "test")], ids=str)
+@pytest.mark.filterwarnings("ignore:--select-on test")
+def test_event_files_hold_every_epoch_where_nni_looks_for_them(
+    trial: Trial, words: list[object], options: tuple[object, ...], judged: str, command: Command
+) -> None:
+    command(main, *words, *options, "--tensorboard", "--objective", "mean", "--decay-epochs", 2)
+    scalars = trial.scalars
+    assert set(scalars) == {"loss", "learning_rate", *(f"{judged}/{name}" for name in (*METRICS, "mean"))}
+    assert [step for step, _ in scalars["loss"]] == [1, 2, 3]
+    assert [rate for _, rate in scalars["learning_rate"]] == pytest.approx([0.005, 0.005, 0.0005])
+    for name, tag in (*((name, name) for name in METRICS), ("default", "mean")):
+        values = [row[name] for row in trial.intermediate]
+        assert [value for _, value in scalars[f"{judged}/{tag}"]] == pytest.approx(values)
+
+
+def test_event_files_change_no_number(trial: Trial, words: list[object], command: Command) -> None:
+    command(main, *words)
+    assert not trial.events.exists()
+    command(main, *words, "--tensorboard")
+    assert trial.intermediate[:EPOCHS] == trial.intermediate[EPOCHS:]
+
+
+def test_a_trial_that_is_started_again_shows_each_epoch_once(
+    trial: Trial, words: list[object], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(search_trial, "objective_value", lambda *_: 0.0 if len(trial.intermediate) < 2 else kill())
+        with pytest.raises(KeyboardInterrupt):
+            command(main, *words, "--tensorboard")
+    assert [step for step, _ in trial.scalars["loss"]] == [1, 2]
+    command(main, *words, "--tensorboard")
+    assert [step for step, _ in trial.scalars["loss"]] == [1, 2, 3]
+
+
+def test_event_files_without_the_package_are_refused_and_reported(
+    trial: Trial, words: list[object], exit_of: Exit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    outcome = exit_of(main, *words, "--tensorboard")
+    assert outcome.code == 2
+    assert outcome.err == f"error: {trial.report.failure}\n"
+    assert str(trial.report.failure).startswith("--tensorboard needs tensorboard")
 
 
 # Which videos it looks at.

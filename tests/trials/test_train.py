@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from nas_space.bad_input import BadInput
 from nas_space.structure import Structure
 from nas_space.structure_files import DIALECTS, Dialect, write_structure
 from tests.conftest import write_dataset
-from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trained, equal_weights, shell, tree
+from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trained, equal_weights, read_scalars, shell, tree
 from trials.checkpoint import load_checkpoint, versions
 from trials.metrics import METRICS
 from trials.train import main
@@ -144,6 +145,25 @@ def test_all_splits_and_their_mean(tmp_path: Path, command: Command, output: Pat
         "mean",
         *(f"{rows['mean'][name]:.1f}" for name in METRICS),
     ]
+
+
+def test_event_files_lie_in_the_output(words: list[object], output: Path, command: Command) -> None:
+    command(main, *words, "--tensorboard")
+    scalars = read_scalars(output / "tensorboard")
+    assert set(scalars) == {"loss", "learning_rate", *(f"test/{name}" for name in (*METRICS, "mean"))}
+    (point,) = scalars["test/acc"]
+    assert point == pytest.approx((1, metrics(output)["test"]["acc"]))
+
+
+def test_event_files_without_the_package_are_refused(
+    words: list[object], output: Path, exit_of: Exit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    outcome = exit_of(main, *words, "--tensorboard")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("error: --tensorboard needs tensorboard: ")
+    assert outcome.err.count("\n") == 1
+    assert not output.exists()
 
 
 # Validation.
