@@ -37,9 +37,13 @@ def global_space(shape: MSTCNShape = MS_TCN, candidates: Sequence[int] = POWERS_
 
 
 def local_space(shape: MSTCNShape = MS_TCN, minimum: int = 1, maximum: int = 2048) -> dict[str, Numerical]:
-    """The space of the local search: any whole dilation for each layer. NNI's web page draws it; branches search it."""
-    choices = MutableDict({label: Numerical(minimum, maximum, quantize=1, label=label) for label in shape.paths})
-    choices = choices.simplify()
+    """The space of the local search: any whole dilation for each layer. NNI's web page draws it; branches search it.
+
+    It is logarithmic because the page's axes then are: on linear ones, all dilations below 100 would lie at the bottom.
+    """
+    choices = MutableDict(
+        {label: Numerical(minimum, maximum, quantize=1, log_distributed=True, label=label) for label in shape.paths}
+    ).simplify()
     return {label: choices[label] for label in shape.paths}
 
 
@@ -50,7 +54,7 @@ def to_nni(space: Mapping[str, Categorical[int] | Numerical]) -> dict[str, dict[
 
 def _to_nni(choice: Categorical[int] | Numerical) -> dict[str, Any]:
     if isinstance(choice, Numerical):  # NNI 3.0 writes no legacy form of these
-        return {"_type": "quniform", "_value": [choice.low, choice.high, choice.quantize]}
+        return {"_type": "qloguniform", "_value": [choice.low, choice.high, choice.quantize]}
     return choice.as_legacy_dict()
 
 

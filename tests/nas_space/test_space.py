@@ -13,7 +13,7 @@ from nni.mutable import Categorical
 from nas_space import space
 from nas_space.bad_input import BadInput
 from nas_space.shape import MS_TCN, MSTCNShape
-from nas_space.space import COMMITTED_SPACES, POWERS_OF_TWO, from_nni, global_space, space_json, to_nni
+from nas_space.space import COMMITTED_SPACES, POWERS_OF_TWO, from_nni, global_space, local_space, space_json, to_nni
 from tests.conftest import REPOSITORY
 from tests.nas_space.generators import shapes
 
@@ -32,6 +32,11 @@ def test_each_of_the_40_layers_chooses_a_power_of_two() -> None:
 
 def test_nni_is_told_one_choice_a_layer() -> None:
     assert to_nni(global_space(SMALL, [1, 4])) == SMALL_SPACE
+
+
+def test_nni_is_told_that_a_local_search_may_choose_any_dilation() -> None:
+    anything = {"_type": "qloguniform", "_value": [1, 2048, 1]}
+    assert to_nni(local_space(SMALL)) == {"s1l0": anything, "s2l0": anything}
 
 
 def test_a_space_file_has_one_layer_a_line() -> None:
