@@ -31,20 +31,19 @@ class TrialReport:
     """Why there is no result."""
 
     def to_nni(self) -> dict[str, Any]:
-        """As a final result for NNI: the metrics, flat, and the rest as one object.
+        """As a final result for NNI: the numbers, flat, and the rest as one object.
 
         NNI's page draws an axis for each entry of a final result: a text would cover all others with its values, an
-        object is one short label.
+        object is one short label. Lines reach neither the axis of an object nor the one before it: that of the seconds.
         """
         trained = {
             "trial": self.trial,
             "structure": self.structure,
             "epochs": self.epochs,
-            "seconds": self.seconds,
             "probabilities": self.probabilities,
             "failure": self.failure,
         }
-        return {**self.metrics, "_uid": self.uid, "_trained": trained}
+        return {**self.metrics, "_uid": self.uid, "_sec": self.seconds, "_trained": trained}
 
     @classmethod
     def from_nni(cls, value: Any, parameters: Any, trial: str | None) -> TrialReport:
@@ -68,7 +67,7 @@ class TrialReport:
             if failure is None
             else {},
             epochs=trained.get("epochs") or [],
-            seconds=trained.get("seconds"),
+            seconds=own.get("_sec"),
             probabilities=trained.get("probabilities"),
             failure=failure,
         )

@@ -42,12 +42,12 @@ def test_nni_sees_flat_metrics() -> None:
     report = TrialReport(3, "Ab1Cd", {"s1l0": 8}, {"default": 50.5, "acc": 61.0}, [{"acc": 40.0}], seconds=2.5)
     message = report.to_nni()
     trained = message.pop("_trained")
-    assert message == {"default": 50.5, "acc": 61.0, "_uid": 3}
+    assert message == {"default": 50.5, "acc": 61.0, "_uid": 3, "_sec": 2.5}
+    assert list(message)[-1] == "_sec"  # no line of NNI's page reaches the axis before the object's
     assert trained == {
         "trial": "Ab1Cd",
         "structure": {"s1l0": 8},
         "epochs": [{"acc": 40.0}],
-        "seconds": 2.5,
         "probabilities": None,
         "failure": None,
     }

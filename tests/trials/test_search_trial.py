@@ -49,7 +49,7 @@ def test_reports_after_every_epoch_and_at_the_end(trial: Trial, words: list[obje
     command(main, *words)
     assert [list(row) for row in trial.intermediate] == [["default", *METRICS]] * EPOCHS
     (final,) = trial.final
-    assert list(final) == ["default", *METRICS, "_uid", "_trained"]
+    assert list(final) == ["default", *METRICS, "_uid", "_sec", "_trained"]
     assert {name: final[name] for name in trial.intermediate[-1]} == trial.intermediate[-1]
     assert all(type(value) is float for row in trial.intermediate for value in row.values())
 
