@@ -3,10 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: help demo test browser lint audit benchmarks clean
+.PHONY: help demo screenshots test browser lint audit benchmarks clean
 
 help:
 	@echo "make demo   set up, make the demo data, search globally and locally, train, score"
+	@echo "make screenshots  take those of the README anew, of the demo"
 	@echo "make test   set up, check the style, run all tests"
 	@echo "make lint   ruff and mypy only"
 	@echo "make audit  look up known vulnerabilities of all packages"
@@ -28,6 +29,10 @@ demo: .venv/installed
 	$(BIN)/python -m trials.evaluate --ground-truth $(DEMO)/data/demo/groundTruth \
 		--predictions $(DEMO)/predictions --per-class
 	@echo "everything is in $(DEMO); the table: $(DEMO)/summary.txt"
+
+# A demo that has run already takes seconds.
+screenshots: demo browser
+	$(BIN)/python -m docs.screenshots
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -1,0 +1,85 @@
+"""The README's screenshots, taken of the demo's pages: ``make screenshots``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Browser, Page
+
+from docs.browser import open_browser
+from experiments.launch import free_port, running
+from nas_space.bad_input import BadInput, run_command
+from nas_space.read_file import read_json
+from trials.metrics import METRICS
+
+FOLDER = Path(__file__).parent
+DEMO = FOLDER.parent / "runs" / "demo"
+
+# Names of NNI's page.
+OURS = ["_uid", "_sec", "_trained"]
+"""What trial and tuner tell each other."""
+CONSTANT = ["chain", "split", "seed", "_branching"]
+"""The same for all trials of the demo's local search."""
+
+
+def nni_page(browser: Browser, step: str, removed_axes: Iterable[str]) -> bytes:
+    """NNI's page of a search of the demo: a line a trial over dilations and metrics, and the metrics in a table.
+
+    Args:
+        step: the search, as the demo's pipeline.json names it.
+        removed_axes: what the lines shall not pass.
+    """
+    with (
+        running(["view", experiment_of(step)], free_port(), "make screenshots") as experiment,
+        browser.new_page(viewport={"width": 1400, "height": 900}) as page,
+    ):
+        page.goto(f"http://127.0.0.1:{experiment.port}/detail")
+        page.get_by_role("tab", name="Hyper-parameter").click()
+        page.locator(".parcoords .dimension").first.wait_for()
+        toggle(page, "Add/Remove axes", removed_axes)
+        toggle(page, "Add/Remove columns", ["ID", "Duration", "Status", *(f"{name} (metric)" for name in METRICS)])
+        return page.screenshot()
+
+
+def toggle(page: Page, button: str, names: Iterable[str]) -> None:
+    """Add or remove axes or columns of NNI's page, in the dialog behind a button."""
+    page.get_by_role("button", name=button).click()
+    for name in names:
+        # Where a parameter and a metric have the same name, either box is for both.
+        page.get_by_role("dialog").get_by_text(name, exact=True).first.click()
+    page.get_by_role("button", name="Save").click()
+    page.get_by_role("dialog").wait_for(state="hidden")
+
+
+def experiment_of(step: str) -> str:
+    """NNI's id of a step of the demo. Raises BadInput where the demo has not come that far."""
+    path = DEMO / "pipeline.json"
+    try:
+        return str(read_json(path)["steps"][step]["experiment"]["id"])
+    except (BadInput, LookupError, TypeError):
+        raise BadInput(f"{path}: no {step}; 'make demo' runs it") from None
+
+
+def save(picture: bytes, name: str) -> None:
+    """Write a picture beside this file, with 256 colours: it takes a third of the room and looks the same."""
+    with Image.open(BytesIO(picture)) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
+    print(FOLDER / name)
+
+
+def main() -> None:
+    """Take the README's screenshots anew, of the demo that 'make demo' has run."""
+    argparse.ArgumentParser(
+        prog="python -m docs.screenshots", description=main.__doc__, epilog="example: python -m docs.screenshots"
+    ).parse_args()
+    with open_browser() as browser:
+        save(nni_page(browser, "global_split1", OURS), "nni_page.png")
+        save(nni_page(browser, "local_split1", [*CONSTANT, *OURS]), "nni_page_local.png")
+
+
+if __name__ == "__main__":
+    run_command(main)
