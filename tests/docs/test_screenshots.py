@@ -1,0 +1,47 @@
+"""The README's pictures, and what is said where there is no demo to take them of."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from docs import screenshots
+from docs.screenshots import experiment_of, save
+from nas_space.atomic_file import write_json
+from nas_space.bad_input import BadInput
+from tests.conftest import REPOSITORY
+
+
+def test_the_pictures_of_the_readme_are_there_and_small() -> None:
+    named = re.findall(r"!\[.+?\]\((docs/\S+\.png)\)", (REPOSITORY / "README.md").read_text())
+    assert set(named) == {f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.png")}
+    for name in named:
+        assert (REPOSITORY / name).stat().st_size < 300_000
+
+
+def test_searches_are_those_of_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screenshots, "DEMO", tmp_path)
+    begun = {"global_split1": {"mark": "0123abcd"}, "local_split1": {"experiment": {"id": "Ab3dE"}}}
+    contents: list[dict[str, object]] = [{}, {"steps": {}}, {"steps": begun}]
+    for content in contents:
+        with pytest.raises(BadInput, match=r"pipeline\.json: no global_split1; 'make demo' runs it"):
+            experiment_of("global_split1")
+        write_json(tmp_path / "pipeline.json", content)
+    with pytest.raises(BadInput, match="no global_split1"):
+        experiment_of("global_split1")
+    assert experiment_of("local_split1") == "Ab3dE"
+
+
+def test_pictures_keep_their_size_and_their_colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screenshots, "FOLDER", tmp_path)
+    picture = Image.new("RGB", (3, 2), "white")
+    picture.putpixel((2, 1), (0, 120, 212))
+    content = BytesIO()
+    picture.save(content, "PNG")
+    save(content.getvalue(), "blue.png")
+    with Image.open(tmp_path / "blue.png") as saved:
+        assert saved.convert("RGB").tobytes() == picture.tobytes()
