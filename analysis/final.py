@@ -55,7 +55,11 @@ def aggregate(runs: Runs) -> dict[str, dict[str, Any]]:
         if structure != "hand" and (samples := _differences(cells, runs.get("hand", {}))):
             deviation = _deviation(samples)
             error = None if deviation is None else deviation / len(samples) ** 0.5
-            rows[structure]["better_than_hand"] = {"mean": mean(samples), "standard_error": error}
+            rows[structure]["better_than_hand"] = {
+                "mean": mean(samples),
+                "standard_error": error,
+                "samples": len(samples),
+            }
     return rows
 
 

@@ -81,7 +81,7 @@ class History:
         candidates = self.chain_results() or self.evaluations
         if not candidates:
             reason = self.error or (self.failures[-1]["reason"] if self.failures else "none has finished yet")
-            raise BadInput(f"{self.folder.parent.name}: no successful trial: {reason}")
+            raise BadInput(f"{self.folder / RECORDS_FILE}: no successful trial: {reason}")
         different: dict[tuple[tuple[str, int], ...], Evaluation] = {}
         for evaluation in sorted(candidates, key=lambda evaluation: -evaluation.metrics["default"]):
             different.setdefault(tuple(sorted(evaluation.structure.items())), evaluation)

@@ -41,7 +41,7 @@ def test_differences_to_hand_are_paired_and_samples_are_splits(tmp_path: Path) -
     write_run(tmp_path, "global", 2, 1, 90.0)  # no training of hand to be paired with
     # Split 1: (3 + 1) / 2 = 2; split 2: 6. Their mean is 4, its standard error sqrt(8) / sqrt(2) = 2.
     rows = aggregate(read_runs(tmp_path))
-    assert rows["global"]["better_than_hand"] == {"mean": 4.0, "standard_error": pytest.approx(2.0)}
+    assert rows["global"]["better_than_hand"] == {"mean": 4.0, "standard_error": pytest.approx(2.0), "samples": 2}
     assert "better_than_hand" not in rows["hand"]
     assert final_table(rows).splitlines()[-1].endswith("+4.0 ± 2.0 (standard error)")
 
@@ -51,7 +51,7 @@ def test_with_one_split_its_seeds_are_the_samples(tmp_path: Path) -> None:
         write_run(tmp_path, "hand", 1, seed, 50.0)
         write_run(tmp_path, "global", 1, seed, found)
     rows = aggregate(read_runs(tmp_path))
-    assert rows["global"]["better_than_hand"] == {"mean": 2.0, "standard_error": pytest.approx(1.0)}
+    assert rows["global"]["better_than_hand"] == {"mean": 2.0, "standard_error": pytest.approx(1.0), "samples": 2}
 
 
 def test_a_folder_without_trainings_is_refused(tmp_path: Path) -> None:

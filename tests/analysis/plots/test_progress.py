@@ -119,7 +119,7 @@ def test_a_large_search_is_legible(tmp_path: Path, local: bool) -> None:
 
 def test_a_search_without_success_is_refused(tmp_path: Path) -> None:
     folder = record(tmp_path / "Ab3dE" / "checkpoint", [(None, {}, 0)])
-    with pytest.raises(BadInput, match="Ab3dE: no successful trial: out of memory"):
+    with pytest.raises(BadInput, match=r"Ab3dE/checkpoint/records\.jsonl: no successful trial: out of memory"):
         draw_progress("Ab3dE", read_history(folder), "trials")
 
 

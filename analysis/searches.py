@@ -1,0 +1,159 @@
+"""A search as it can be read again: what its tuner recorded, and what NNI was told to run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from analysis.history import History, read_history
+from analysis.nni_register import registered
+from nas_space.atomic_file import write_atomically, write_json
+from nas_space.bad_input import BadInput
+from nas_space.read_file import read_json
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from strategies.genetic import POPULATION_SIZE
+from strategies.records import RECORDS_FILE
+from trials.dataset import is_plain_name
+
+SETTINGS_FILE = "experiment.json"
+KEPT = ("experimentName", "trialCommand", "trialConcurrency", "maxTrialDuration", "maxTrialNumber", "tuner")
+"""Of NNI's configuration: what the results depend on."""
+
+
+class Cost(NamedTuple):
+    """What searches took."""
+
+    trials: int
+    """That were judged."""
+    failures: int
+    epochs: int
+    """In all trials that were judged."""
+    hours: float
+    """Of devices, likewise."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """One search, global or local, finished or not."""
+
+    experiment: str
+    """NNI's id."""
+    settings: dict[str, Any]
+    """``KEPT``, without the places of files on this machine."""
+    history: History
+
+    @classmethod
+    def of_experiment(cls, experiment: str) -> Search:
+        """A search of this user, as NNI keeps it.
+
+        Raises:
+            BadInput: NNI knows no experiment of that id, or it is no search of ours, or its files are damaged.
+        """
+        known = registered(experiment)
+        history, config = read_history(known.folder / "checkpoint"), known.settings()
+        kept = {name: config[name] for name in KEPT if name in config}
+        settings = without_places(kept, str(config.get("trialCodeDirectory")))
+        return cls(experiment, settings, history)._checked(f"experiment {experiment}")
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Search:
+        """A search that ``keep`` has kept. Raises BadInput where a file is missing or damaged."""
+        content = read_json(folder / SETTINGS_FILE)
+        if not isinstance(content, dict) or not {"experiment", "settings"} <= content.keys():
+            raise BadInput(f"{folder / SETTINGS_FILE}: damaged, or not of a search that was kept")
+        return cls(content["experiment"], content["settings"], read_history(folder))._checked(folder / SETTINGS_FILE)
+
+    def keep(self, folder: Path) -> None:
+        """Copy the records and settings into a folder, which can then be read on any machine."""
+        records = (self.history.folder / RECORDS_FILE).read_bytes()
+        write_atomically(folder / RECORDS_FILE, lambda file: file.write(records))
+        write_json(folder / SETTINGS_FILE, {"experiment": self.experiment, "settings": self.settings})
+
+    def cost(self) -> Cost:
+        """What it took so far."""
+        evaluations = self.history.evaluations
+        return Cost(
+            trials=len(evaluations),
+            failures=len(self.history.failures),
+            epochs=sum(len(evaluation.epochs) for evaluation in evaluations),
+            hours=sum(evaluation.seconds or 0.0 for evaluation in evaluations) / 3600,
+        )
+
+    def best(self) -> Structure:
+        """The structure that it found. Raises BadInput where no trial succeeded, or what it trained is no structure."""
+        dilations = self.history.best()[0].structure
+        try:
+            return Structure.from_labels(dilations, MSTCNShape.of_labels(dilations))
+        except BadInput as fault:
+            raise BadInput(f"{self.history.folder / RECORDS_FILE}: {fault}") from None
+
+    @property
+    def phase(self) -> str:
+        """``global`` or ``local``: only the latter has starts."""
+        return "local" if "starts" in self._arguments else "global"
+
+    @property
+    def split(self) -> int:
+        """The split that it searched on, or the first of them."""
+        return int(self._option("--split") or (self._arguments.get("splits") or [0])[0])
+
+    @property
+    def dataset(self) -> str | None:
+        """The name of its data set."""
+        return self._option("--dataset")
+
+    @property
+    def sample_rate(self) -> int | None:
+        """Every how manieth frame was read, where its trials were told so."""
+        rate = self._option("--sample-rate")
+        return None if rate is None else int(rate)
+
+    @property
+    def population_size(self) -> int:
+        """How many structures may be parents in a global search."""
+        return int(self._arguments.get("population_size", POPULATION_SIZE))
+
+    @property
+    def _arguments(self) -> dict[str, Any]:
+        """Of the tuner."""
+        return dict(self.settings.get("tuner", {}).get("classArgs") or {})
+
+    def _option(self, name: str) -> str | None:
+        """The value of an option of the trials; None where their command leaves it out."""
+        for word, following in pairwise([*shlex.split(self.settings.get("trialCommand", "")), ""]):
+            option, equals, value = word.partition("=")
+            if option == name:
+                return value if equals else following
+        return None
+
+    def _checked(self, where: object) -> Search:
+        """Itself. Raises BadInput for settings that no search of ours can have had."""
+        try:
+            self._check()
+        except (TypeError, ValueError, LookupError, AttributeError) as fault:
+            raise BadInput(f"{where}: its settings are not those of a search of ours ({fault!r})") from None
+        return self
+
+    def _check(self) -> None:
+        if not isinstance(self.experiment, str) or not isinstance(self.settings.get("trialCommand", ""), str):
+            raise TypeError("experiment or trialCommand")
+        if self.split < 0 or self.population_size < 2 or (self.sample_rate or 1) < 1:
+            raise ValueError("split, population size or sample rate")
+        if self.dataset is not None and not is_plain_name(self.dataset):
+            raise ValueError("data set")
+
+
+def without_places(value: Any, home: str) -> Any:
+    """JSON content whose paths tell nothing of the machine: those below ``home`` relative to it, others cut short."""
+    if isinstance(value, dict):
+        return {name: without_places(each, home) for name, each in value.items() if name != "codeDirectory"}
+    if isinstance(value, list):
+        return [without_places(each, home) for each in value]
+    if isinstance(value, str):
+        return re.sub(r"(?<![^\s='\"])/(?:[^\s/'\"]+/)*", "…/", value.replace(f"{home.rstrip('/')}/", ""))
+    return value

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from analysis.searches import Cost, Search, without_places
+from tests.analysis.records import write_global_records
+
+CONFIG = {
+    "experimentName": "a search",
+    "trialCommand": "python3 -m trials.search_trial --dataset small --split=2 --output /home/maria/runs/x",
+    "trialCodeDirectory": "/home/maria/code",
+    "tuner": {"codeDirectory": "/home/maria/code", "classArgs": {"starts": ["/home/maria/code/runs/a.json"]}},
+    "experimentWorkingDirectory": "/home/maria/nni-experiments",
+}
+
+
+@pytest.fixture
+def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an experiment ``Ab3dE`` that NNI knows."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder = tmp_path / "nni-experiments" / "Ab3dE"
+    write_global_records(folder / "checkpoint", [10.0, 30.0])
+    (folder / "db").mkdir()
+    with closing(sqlite3.connect(folder / "db" / "nni.sqlite")) as database, database:
+        database.execute("CREATE TABLE ExperimentProfile (params text, id text, revision integer)")
+        database.execute("INSERT INTO ExperimentProfile VALUES (?, ?, ?)", (json.dumps(CONFIG), "Ab3dE", 1))
+    register = {"Ab3dE": {"experimentName": "a search", "logDir": str(folder.parent), "status": "STOPPED"}}
+    (folder.parent / ".experiment").write_text(json.dumps(register))
+    return folder
+
+
+def test_a_search_is_read_as_nni_keeps_it(experiment: Path) -> None:
+    search = Search.of_experiment(experiment.name)
+    assert search.settings == {
+        "experimentName": "a search",
+        "trialCommand": "python3 -m trials.search_trial --dataset small --split=2 --output …/x",
+        "tuner": {"classArgs": {"starts": ["runs/a.json"]}},
+    }
+    assert (search.dataset, search.split, search.sample_rate, search.phase) == ("small", 2, None, "local")
+    assert search.best().dilations == (2, 1)
+    # Two trials of three seconds.
+    assert search.cost() == Cost(trials=2, failures=0, epochs=0, hours=6 / 3600)
+
+
+def test_a_kept_search_is_the_same_without_nni(experiment: Path, tmp_path: Path) -> None:
+    search = Search.of_experiment(experiment.name)
+    search.keep(tmp_path / "kept")
+    (experiment.parent / ".experiment").unlink()
+    kept = Search.of_folder(tmp_path / "kept")
+    assert (kept.experiment, kept.settings) == (search.experiment, search.settings)
+    assert kept.history.evaluations == search.history.evaluations
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("--data-root /mnt/data --x", "--data-root …/data --x"),
+        ("--output='/mnt/a b/c'", "--output='…/a b/c'"),
+        ("/code/runs/x.json", "runs/x.json"),
+        ("1/2 of runs/x", "1/2 of runs/x"),
+        (["/code/a", {"codeDirectory": "/code", "n": 3}], ["a", {"n": 3}]),
+    ],
+)
+def test_places_are_not_told(value: object, told: object) -> None:
+    assert without_places(value, "/code") == told
