@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import platform
+import shutil
 import socket
 import sys
 from collections.abc import Callable
@@ -11,6 +13,9 @@ from pathlib import Path
 import pytest
 
 from analysis import export
+from analysis.history import read_history
+from analysis.report import __main__ as report
+from analysis.searches import Search, without_places
 from experiments.pipeline import Run, summary
 from experiments.plan import make_plan
 from nas_space import structure_files
@@ -65,9 +70,27 @@ def test_nothing_private_is_written(
     steps = make_plan(out, "small", "demo", [1], ["global", "local", "final"], [0])
     (out / "summary.txt").write_text(summary(Run(out, {}), steps))
 
+    run_folder = out / "run"
+    command = f"python3 -m trials.search_trial --dataset small --split 1 --data-root {data.parent}"
+    told = without_places({"trialCommand": command}, str(REPOSITORY))
+    Search("Ab3dE", told, read_history(records)).keep(run_folder / "split1" / "global")
+    shutil.copytree(out / "final" / "native", run_folder / "final" / "hand")
+    settings = {"dataset": "small", "template": "demo", "splits": [1], "seeds": [0], "phases": ["global", "final"]}
+    (run_folder / "pipeline.json").write_text(json.dumps({"settings": settings, "steps": {}}))
+    run(report.main, run_folder, "--data-root", data.parent)
+
     files = [path for path in out.rglob("*") if path.is_file()]
     written = {path.suffix for path in files} | {path.name for path in files}
-    assert {"model.pt", "metrics.json", "log.csv", "local.json", "summary.json", ".npy"} <= written
+    assert {
+        "model.pt",
+        "metrics.json",
+        "log.csv",
+        "local.json",
+        "summary.json",
+        ".npy",
+        "report.html",
+        ".svg",
+    } <= written
     for path in files:
         content = path.read_bytes()  # torch.save does not compress
         traces = [trace for trace in (USER, HOST, SECRET, str(REPOSITORY)) if trace.encode() in content]

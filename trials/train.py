@@ -31,7 +31,9 @@ def main() -> None:
     )
     parser.add_argument("--split", required=True, help="number of a split, or 'all'")
     parser.add_argument("--structure", required=True, help="a structure file of any dialect, or 'hand'")
-    parser.add_argument("--output", type=Path, required=True, help="folder for model.pt, metrics.json, log.csv and predictions")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder for model.pt, metrics.json, log.csv and predictions"
+    )
     parser.add_argument("--keep", choices=("last", "best"), default="last", help="whose epoch's weights to keep")
     MSTCNShape.add_arguments(parser)
     add_dataset_arguments(parser)

@@ -79,7 +79,7 @@ def _draw_map(
     axes.set_yticks([*range(layers), *(layers + 0.2 + line for line in range(len(below)))], labels)
     axes.set_ylim(layers - 0.3 + len(below), -0.5)
     if labelled:
-        axes.set_ylabel("layers l0, l1, ... of stages s1, s2, ...")
+        axes.set_ylabel("layers")
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
     seconds = "" if fps is None else f", {field.network / fps:.1f} s"

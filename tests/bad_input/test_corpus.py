@@ -20,6 +20,8 @@ import pytest
 import torch
 
 from analysis import export, final
+from analysis.plots import __main__ as plots
+from analysis.report import __main__ as report
 from benchmarks import trial_gap
 from experiments import launch, pipeline
 from nas_space import structure_files
@@ -453,6 +455,49 @@ RUN: dict[str, Damage] = {
     "a cost as text": json_with("24", "steps", "global_split1", "cost", "trials"),
     "a cost left out": json_with(LEFT_OUT, "steps", "global_split1", "cost", "hours"),
 }
+REPORTED: dict[str, Damage] = {
+    "no settings": json_with(LEFT_OUT, "settings"),
+    "settings that are a list": json_with([], "settings"),
+    "no data set": json_with(LEFT_OUT, "settings", "dataset"),
+    "a data set elsewhere": json_with("../data/small", "settings", "dataset"),
+    "splits that are a number": json_with(1, "settings", "splits"),
+    "splits that are texts": json_with(["../x"], "settings", "splits"),
+    "seeds that are a number": json_with(1, "settings", "seeds"),
+    "no template": json_with(LEFT_OUT, "settings", "template"),
+    "phases that are a number": json_with(1, "settings", "phases"),
+    "steps that are a list": json_with([], "steps"),
+    "a step that is a number": json_with({"global_split1": 1}, "steps"),
+    "an experiment that is a number": json_with({"global_split1": {"experiment": 1}}, "steps"),
+    "an experiment that is a path": json_with({"global_split1": {"experiment": {"id": "../x"}}}, "steps"),
+}
+KEPT: dict[str, Damage] = {
+    "no settings": json_with(LEFT_OUT, "settings"),
+    "settings that are a text": json_with("a", "settings"),
+    "no experiment": json_with(LEFT_OUT, "experiment"),
+    "an experiment that is a list": json_with(["a"], "experiment"),
+    "a command that is a list": json_with(["a"], "settings", "trialCommand"),
+    "a command with an open quote": json_with("python3 '", "settings", "trialCommand"),
+    "a split as text": json_with("python3 --split one", "settings", "trialCommand"),
+    "a data set elsewhere": json_with("python3 --dataset ../small", "settings", "trialCommand"),
+    "every frame of none": json_with("python3 --dataset small --sample-rate x", "settings", "trialCommand"),
+    "a tuner that is a text": json_with("a", "settings", "tuner"),
+    "a population that is a text": json_with({"classArgs": {"population_size": "a"}}, "settings", "tuner"),
+    "a population of nobody": json_with({"classArgs": {"population_size": -3}}, "settings", "tuner"),
+    "splits that are a number": json_with({"tuner": {"classArgs": {"splits": 1}}}, "settings"),
+}
+JUDGED: dict[str, Damage] = {
+    "no test videos": json_with(LEFT_OUT, "run", "test_videos"),
+    "test videos that are a number": json_with(3, "run", "test_videos"),
+    "an unknown test video": json_with(["nowhere"], "run", "test_videos"),
+    "a test video elsewhere": json_with(["../x"], "run", "test_videos"),
+    "no background": json_with(LEFT_OUT, "run", "background"),
+    "an unknown background": json_with(["nothing"], "run", "background"),
+    "no sample rate": json_with(LEFT_OUT, "run", "sample_rate"),
+    "a sample rate of 0": json_with(0, "run", "sample_rate"),
+    "a sample rate as text": json_with("two", "run", "sample_rate"),
+    "no versions": json_with(LEFT_OUT, "versions"),
+    "no settings": json_with(LEFT_OUT, "run", "settings"),
+}
 DATABASE: dict[str, Damage] = {
     **MISSING,
     **NO_FILE,
@@ -471,6 +516,9 @@ LABEL_TEXT: dict[str, Damage] = {
     "far too long": edited(lambda of: of * 9),
 }
 CHECK = ("data/small",)
+TIMELINE = ("timeline", *EVALUATE, "--video", "one", "--output", "new.png")
+REPORT = ("--data-root", "data", "--output", "new")
+FINAL = "reported/final/hand/split1/seed0"
 ALL_RUNS = ("--dataset", "small", "--data-root", "data", "--split", "1", "--phases", "global")
 
 VIDEOS = ("nowhere", "touch made", "\\x1b[2J", "p01-", "p02-", "small/splits", "predicted")
@@ -562,6 +610,32 @@ READERS: dict[str, Reader] = {
         names=("nowhere.json",),
     ),
     "run": Reader(pipeline.main, ALL_RUNS, "runs/small/pipeline.json", RUN, names=("runs/small",), may_be_missing=True),
+    "true labels of a figure": Reader(plots.main, TIMELINE, "true/one.txt", LABEL_TEXT),
+    "predicted labels of a figure": Reader(plots.main, TIMELINE, "predicted/one.txt", LABEL_TEXT),
+    "settings of a search": Reader(
+        report.main,
+        ("kept", *REPORT),
+        "kept/experiment.json",
+        {**NO_TEXT, **NO_JSON, **KEPT},
+    ),
+    "records of a report": Reader(report.main, ("kept", *REPORT), "kept/records.jsonl", RECORDS, names=("kept",)),
+    "run of a report": Reader(
+        report.main,
+        ("reported", *REPORT),
+        "reported/pipeline.json",
+        {**NO_TEXT, **NO_JSON, **REPORTED},
+        names=("unknown experiment '../x'",),
+    ),
+    "final training of a report": Reader(
+        report.main,
+        ("reported", *REPORT),
+        f"{FINAL}/metrics.json",
+        {**NO_TEXT, **NO_JSON, **METRICS, **JUDGED},
+        names=("groundTruth", "background class 'nothing'"),
+    ),
+    "predictions of a report": Reader(
+        report.main, ("reported", *REPORT), f"{FINAL}/predictions/p02-1.txt", {**LABEL_TEXT, **MISSING}
+    ),
     "database": Reader(trial_gap.main, ("Ab3dE",), f"{HISTORY}/db/nni.sqlite", DATABASE),
 }
 CASES = [(reader, damage) for reader, each in READERS.items() for damage in each.damages]
@@ -604,7 +678,7 @@ def put_back(path: Path) -> Iterator[Path]:
 
 def taken_away(folder: Path) -> list[str]:
     """What no command may make of a damaged file, and must not be there for the next test."""
-    made = [*folder.glob("made"), *folder.glob("new.json"), *folder.glob("new/*")]
+    made = [*folder.glob("made"), *folder.glob("new.json"), *folder.glob("new.png"), *folder.glob("new/*")]
     for path in made:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return [path.name for path in made]

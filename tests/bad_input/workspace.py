@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sqlite3
 import sys
@@ -11,9 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from analysis.history import read_history
+from analysis.searches import Search
 from experiments.nni_experiment import Experiment
 from nas_space.bad_input import run_command
 from nas_space.structure_files import write_structure
@@ -140,3 +144,13 @@ def make_workspace(root: Path, patch: pytest.MonkeyPatch) -> None:
     (root / "runs" / "small").mkdir(parents=True)
     state = {"settings": settings, "steps": {"global_split1": {**step, "done": True}}}
     (root / "runs" / "small" / "pipeline.json").write_text(json.dumps(state))
+    make_report_files(root, settings)
+
+
+def make_report_files(root: Path, settings: dict[str, Any]) -> None:
+    """A run of one final training, that of ``trained``; and a search that was kept."""
+    shutil.copytree(root / "trained", root / "reported" / "final" / "hand" / "split1" / "seed0")
+    (root / "reported" / "pipeline.json").write_text(json.dumps({"settings": settings, "steps": {}}))
+    records = write_global_records(root / "found", [10.0, 30.0, 20.0])
+    command = {"trialCommand": "python3 -m trials.search_trial --dataset small --split 1"}
+    Search("Ab3dE", command, read_history(records)).keep(root / "kept")

@@ -1,0 +1,27 @@
+"""Write the report of a run, or of one search."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from analysis.report.writing import write_report
+from nas_space.bad_input import run_command
+
+
+def main() -> None:
+    """Write the report of a run of the pipeline, or of one search: report.html and its figures as PNG and SVG."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.report",
+        description=main.__doc__,
+        epilog="example: python -m analysis.report runs/50salads",
+    )
+    parser.add_argument("source", metavar="RUN_OR_EXPERIMENT", help="a run's folder, or the id of an experiment")
+    parser.add_argument("--output", type=Path, help="folder (default: RUN/report, or runs/report_ID)")
+    parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
+    arguments = parser.parse_args()
+    print(write_report(arguments.source, arguments.output, arguments.data_root))
+
+
+if __name__ == "__main__":
+    run_command(main)

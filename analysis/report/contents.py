@@ -1,0 +1,158 @@
+"""All that a report tells, as the page's template reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import matplotlib
+
+from analysis.final import aggregate
+from analysis.plots.confusion import draw_confusion
+from analysis.plots.timeline import draw_timeline
+from analysis.report.answer import Comparison, explanation, headline, total_cost
+from analysis.report.network_cost import NetworkCost, measure, processor
+from analysis.report.pictures import Picture, Pictures
+from analysis.report.segmentations import Segmentations, segment_lengths, without_predictions
+from analysis.report.split_section import SplitSection, split_section
+from analysis.report.subject import HAND, Subject
+from analysis.searches import Cost
+from trials.checkpoint import versions
+from trials.dataset import Dataset, background_classes
+from trials.known_datasets import defaults_of
+
+MEASURED_FRAMES = 2000
+"""Of the video whose prediction is timed."""
+
+
+@dataclass
+class Contents:
+    """A report's content; what could not be made is left empty, and told in ``left_out``."""
+
+    subject: Subject
+    written: str
+    """Date and time."""
+    headline: str
+    explanation: str
+    cost: Cost | None
+    """Of all searches."""
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Of ``analysis.final.aggregate``."""
+    comparisons: dict[str, Comparison] = field(default_factory=dict)
+    sections: list[SplitSection] = field(default_factory=list)
+    longest: tuple[int, str] | None = None
+    """Frames of the longest segment as the network reads them, and its class."""
+    fps: float | None = None
+    """Frames per second of the label files, where it is known."""
+    rate: float | None = None
+    """The same, of the frames that the network reads."""
+    timelines: list[Picture] = field(default_factory=list)
+    confusions: dict[str, list[Picture]] = field(default_factory=dict)
+    """By structure."""
+    classes: list[dict[str, Any]] = field(default_factory=list)
+    """Of each class: name, true segments, and by structure accuracy, F1@50 and predicted segments."""
+    segmentation: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By structure: over- and under-segmented videos, all videos, true and predicted segments."""
+    networks: dict[str, NetworkCost] = field(default_factory=dict)
+    processor: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+
+def collect(subject: Subject, dataset: Dataset | None, pictures: Pictures) -> Contents:
+    """Read, draw and measure all of a report.
+
+    Args:
+        dataset: None: the data is not there, and all that needs its labels is left out.
+    """
+    rows = aggregate(subject.runs) if subject.runs else {}
+    contents = Contents(
+        subject,
+        datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+        headline(subject, rows),
+        explanation(subject, rows),
+        total_cost(subject) if subject.searches else None,
+        rows,
+        {name: Comparison.of(row) for name, row in rows.items() if "better_than_hand" in row},
+        settings=_settings(subject),
+    )
+    # All is read before the first figure is drawn, so that a damaged file is told at once.
+    lengths, found = _read_labels(contents, dataset)
+    structures = {split: subject.structures(split) for split in subject.splits()}
+    contents.sections = [
+        split_section(subject, split, of_split, lengths, contents.rate, pictures)
+        for split, of_split in structures.items()
+    ]
+    if subject.runs:
+        _add_networks(contents)
+    if found is not None:
+        _add_segmentations(contents, found, pictures)
+    contents.left_out += pictures.left_out
+    return contents
+
+
+def _read_labels(contents: Contents, dataset: Dataset | None) -> tuple[dict[str, list[int]], Segmentations | None]:
+    """The lengths of the data's segments by class, and the segmentations; none of what is not there."""
+    subject = contents.subject
+    if dataset is None:
+        contents.left_out.append(
+            f"The data set {subject.dataset} is not there (give --data-root): no segment lengths, no segmentations, "
+            "no scores of single classes."
+        )
+        return {}, None
+    contents.fps = defaults_of(subject.dataset).frames_per_second
+    contents.rate = None if contents.fps is None else contents.fps / dataset.sample_rate
+    lengths = segment_lengths(dataset, background_classes(subject.dataset, dataset.classes, None))
+    contents.longest = max((length, name) for name, every in lengths.items() for length in every)
+    if not subject.runs:
+        return lengths, None
+    missing = without_predictions(subject)
+    if missing is not None:
+        contents.left_out.append(missing)
+        return lengths, None
+    return lengths, Segmentations.of(subject, dataset)
+
+
+def _add_networks(contents: Contents) -> None:
+    checkpoints = {name: each.checkpoint for (name, _), each in reversed(contents.subject.trained.items())}
+    networks = {name: checkpoints[name].network() for name in contents.rows}
+    feature_dim = next(iter(checkpoints.values())).feature_dim
+    contents.networks = measure(networks, feature_dim, MEASURED_FRAMES)
+    contents.processor = processor()
+
+
+def _add_segmentations(contents: Contents, found: Segmentations, pictures: Pictures) -> None:
+    chosen_by = contents.subject.searched or HAND
+    for which, video in found.chosen(chosen_by).items():
+        score = found.by_video[video][chosen_by]
+        caption = f"{video}: the {which} test video of {chosen_by} (mean of the five metrics {score:.1f} %)."
+        true, predictions = found.of_video(video)
+        figure = partial(draw_timeline, video, found.truth, true, predictions, contents.fps)
+        contents.timelines += pictures.draw(f"timeline_{which}", caption, figure)
+    for name, confusion in found.confusions.items():
+        caption = f"{name}: frames of each class by what they were taken for, and its true and predicted segments."
+        figure = partial(draw_confusion, confusion, found.truth.classes)
+        contents.confusions[name] = pictures.draw(f"confusion_{name}", caption, figure)
+        segments = confusion.segments.sum(axis=1)
+        contents.segmentation[name] = {
+            "videos": confusion.videos,
+            "more": confusion.more,
+            "fewer": confusion.fewer,
+            "true": int(segments[0]),
+            "predicted": int(segments[1]),
+        }
+    contents.classes = found.by_class()
+
+
+def _settings(subject: Subject) -> dict[str, Any]:
+    """Settings, seeds and versions, by what they belong to."""
+    settings: dict[str, Any] = {"run": subject.settings} if subject.settings else {}
+    for (split, phase), search in subject.searches.items():
+        settings[f"{phase} search, split {split}"] = {"experiment": search.experiment, **search.settings}
+    for each in list(subject.trained.values())[:1]:
+        read = {"sample_rate": each.sample_rate, "background": list(each.background)}
+        settings["final trainings"] = {**each.about, **read}
+    settings["this report"] = {"versions": {**versions(), "matplotlib": matplotlib.__version__}}
+    return settings

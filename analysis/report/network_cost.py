@@ -1,0 +1,61 @@
+"""What a trained network costs to use: its size, its arithmetic, its speed on this machine."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nas_space.ms_tcn import MSTCN
+from trials.training import predict
+
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class NetworkCost:
+    """Of one network."""
+
+    parameters: int
+    multiply_adds: int
+    """For each frame: every weight of a convolution is used once a frame, whatever its dilation."""
+    frames_per_second: float
+    """Frames as the network reads them."""
+
+
+def measure(networks: Mapping[str, MSTCN], feature_dim: int, frames: int) -> dict[str, NetworkCost]:
+    """The costs of networks by name; speeds are the best of some rounds, in which all take turns, on random features.
+
+    Args:
+        frames: of the video whose prediction is timed.
+    """
+    features = np.random.default_rng(0).standard_normal((frames, feature_dim), dtype=np.float32)
+    seconds = dict.fromkeys(networks, np.inf)
+    for _ in range(ROUNDS):
+        for name, network in networks.items():
+            start = time.perf_counter()
+            predict(network, features, torch.device("cpu"))
+            seconds[name] = min(seconds[name], time.perf_counter() - start)
+    return {
+        name: NetworkCost(
+            parameters=sum(weight.numel() for weight in network.parameters()),
+            multiply_adds=sum(weight.numel() for weight in network.parameters() if weight.ndim > 1),
+            frames_per_second=float(frames / seconds[name]),
+        )
+        for name, network in networks.items()
+    }
+
+
+def processor() -> str:
+    """The name of this machine's processor, as far as the system tells, and the threads that were used."""
+    name = platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        models = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        name = models[0].partition(":")[2].strip() if models else name
+    return f"{name}, {torch.get_num_threads()} thread(s)"

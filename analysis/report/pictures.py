@@ -1,0 +1,57 @@
+"""The figures of a report: in the page, and beside it as PNG and SVG."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from matplotlib.figure import Figure
+
+from analysis.plots.figure_file import WIDTH, adaptive_svg, write_figure
+from nas_space.bad_input import BadInput
+
+PLAIN = " !$()*+,-./:;=?@[]^_`{|}~"
+"""What a data URI in an attribute may hold as it is, besides letters and digits; base64 would be a third longer."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure in the page."""
+
+    name: str
+    """Of its files, without ending."""
+    caption: str
+    """What is to be seen; also told to those who cannot see it."""
+    width: float
+    """Of a full sheet: 1, or less, so that letters are as large in every figure."""
+    source: str
+    """The SVG as a data URI."""
+
+
+@dataclass
+class Pictures:
+    """Draws figures into a page, and writes each into a folder."""
+
+    folder: Path
+    drawn: Callable[[], object] = lambda: None
+    """Is called after each."""
+    left_out: list[str] = field(default_factory=list)
+    """Why figures could not be drawn."""
+
+    def draw(self, name: str, caption: str, figure: Callable[[], Figure]) -> list[Picture]:
+        """Write ``name.png`` and ``name.svg``; returns it as the page shows it, or none if it cannot be drawn."""
+        try:
+            drawn = figure()
+        except BadInput as fault:
+            self.left_out.append(f"{name}: {fault}")
+            return []
+        write_figure(drawn, self.folder / f"{name}.png")
+        drawn.set_layout_engine("none")  # all has its place now, which takes time to find
+        write_figure(drawn, self.folder / f"{name}.svg")
+        svg = re.sub(r"\n\s*", " ", adaptive_svg(drawn))
+        self.drawn()
+        width = min(drawn.get_figwidth() / WIDTH, 1)
+        return [Picture(name, caption, width, "data:image/svg+xml," + quote(svg, safe=PLAIN))]

@@ -1,0 +1,151 @@
+"""The part of a report about one split: how its searches went, what they found, and how far that sees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+
+from analysis.plots.branches import draw_branches
+from analysis.plots.population import draw_population
+from analysis.plots.progress import SPENT, draw_progress
+from analysis.plots.receptive_field import draw_receptive_fields
+from analysis.plots.structure import draw_structures
+from analysis.report.pictures import Picture, Pictures
+from analysis.report.subject import Subject
+from analysis.searches import Search
+from nas_space.structure import ReceptiveField, Structure
+from nas_space.structure_files import structure_to_json
+
+
+@dataclass(frozen=True)
+class Download:
+    """A structure file in the page."""
+
+    structure: str
+    name: str
+    source: str
+    """A data URI."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far a structure sees, in frames as the network reads them."""
+
+    structure: str
+    first_stage: int
+    network: int
+    inside: float | None
+    """Percent of the data's segments that are no longer than the first stage's field; None: lengths unknown."""
+    enough: bool | None
+    """Whether the network sees at least as much as the longest segment lasts."""
+
+
+@dataclass
+class SplitSection:
+    """What a page tells of one split."""
+
+    split: int
+    answer: str
+    """Which structure the page opens with: what the last of the searches found."""
+    dilations: str
+    """Of that structure, stage by stage."""
+    searches: list[dict[str, Any]] = field(default_factory=list)
+    """Of each search: phase, experiment, cost, finished, best, error."""
+    progress: list[Picture] = field(default_factory=list)
+    more_progress: list[Picture] = field(default_factory=list)
+    """The same against epochs and seconds."""
+    inside: list[Picture] = field(default_factory=list)
+    """How the population narrowed, and what the branches learnt."""
+    structures: list[Picture] = field(default_factory=list)
+    fields: list[Picture] = field(default_factory=list)
+    reaches: list[Reach] = field(default_factory=list)
+    downloads: list[Download] = field(default_factory=list)
+
+
+def split_section(
+    subject: Subject,
+    split: int,
+    structures: Mapping[str, Structure],
+    lengths: Mapping[str, Sequence[int]],
+    rate: float | None,
+    pictures: Pictures,
+) -> SplitSection:
+    """Draw and count all that belongs to a split.
+
+    Args:
+        structures: of the split, by name.
+        lengths: frames of each segment, by class, as the network reads them; empty: unknown.
+        rate: frames per second as the network reads them; None: unknown.
+    """
+    answer = next(name for name in ("local", "global", *structures) if name in structures)
+    section = SplitSection(split, answer, str(structures[answer]))
+    for phase in ("global", "local"):
+        search = subject.searches.get((split, phase))
+        if search is not None:
+            _add_search(section, phase, search, pictures)
+    names = ", ".join(structures)
+    section.structures = pictures.draw(
+        f"split{split}_structures",
+        f"The dilation of every layer of {names}, stage by stage, and how far each stage sees.",
+        lambda: draw_structures(structures, rate),
+    )
+    section.reaches = [_reach(name, structure, lengths) for name, structure in structures.items()]
+    if lengths:
+        section.fields = pictures.draw(
+            f"split{split}_receptive_fields",
+            f"How far {names} see after each layer, beside how long the segments of each class last.",
+            lambda: draw_receptive_fields(structures, lengths, rate),
+        )
+    section.downloads = [
+        _download(name, f"{subject.name}_split{split}_{name}.json", structure) for name, structure in structures.items()
+    ]
+    return section
+
+
+def _add_search(section: SplitSection, phase: str, search: Search, pictures: Pictures) -> None:
+    history, name = search.history, f"split {section.split}"
+    section.searches.append(
+        {
+            "phase": phase,
+            "experiment": search.experiment,
+            "cost": search.cost(),
+            "finished": history.done,
+            "best": history.best()[0].metrics["default"],
+            "error": history.error,
+        }
+    )
+    stem = f"split{section.split}_{phase}"
+    for against in SPENT:
+        caption = f"The {phase} search of split {section.split}: every trial and the best so far, against {against}."
+        drawn = pictures.draw(f"{stem}_{against}", caption, partial(draw_progress, name, history, against))
+        (section.progress if against == "trials" else section.more_progress).extend(drawn)
+    if phase == "global":
+        size = search.population_size
+        caption = (
+            f"How far the best {size} structures agreed on each layer as the search went on; 0 bits: on one dilation."
+        )
+        section.inside += pictures.draw(f"{stem}_population", caption, lambda: draw_population(name, history, size))
+    else:
+        for chain in sorted(history.chains | {e.about.get("chain", 0): None for e in history.evaluations}):
+            caption = f"Chain {chain}: the probability of each branch that every iteration learnt, and the dilations."
+            figure = partial(draw_branches, name, history, chain)
+            section.inside += pictures.draw(f"{stem}_chain{chain}_branches", caption, figure)
+
+
+def _reach(name: str, structure: Structure, lengths: Mapping[str, Sequence[int]]) -> Reach:
+    field = ReceptiveField.of(structure)
+    every = [length for each in lengths.values() for length in each]
+    first = field.stages[0]
+    if not every:
+        return Reach(name, first, field.network, None, None)
+    inside = 100 * sum(length <= first for length in every) / len(every)
+    return Reach(name, first, field.network, inside, field.network >= max(every))
+
+
+def _download(structure_name: str, name: str, structure: Structure) -> Download:
+    text = json.dumps(structure_to_json(structure), indent=2)
+    return Download(structure_name, name, f"data:application/json,{quote(text)}")

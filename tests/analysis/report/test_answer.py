@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import pytest
+
+from analysis.final import aggregate
+from analysis.report.answer import Comparison, explanation, headline, total_cost
+from analysis.report.subject import Subject
+from tests.analysis.report.conftest import SmallRun
+
+
+def row(mean: float, error: float | None, samples: int) -> dict[str, dict[str, float | None]]:
+    return {"better_than_hand": {"mean": mean, "standard_error": error, "samples": samples}}
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "samples", "half_width", "verdict"),
+    [
+        # Quantiles from any table of Student's t, two-sided 95 %: 12.706 for 1 degree of freedom, 2.776 for 4.
+        (4.5, 1.5, 2, 19.06, "not told apart"),
+        (3.0, 1.0, 5, 2.78, "better"),
+        (-3.0, 1.0, 5, 2.78, "worse"),
+        (2.7, 1.0, 5, 2.78, "not told apart"),
+        (9.0, None, 1, None, "not told apart"),
+        (2.2, 1.0, 30, 2.26, "not told apart"),
+    ],
+)
+def test_only_an_interval_without_zero_is_a_difference(
+    mean: float, error: float | None, samples: int, half_width: float | None, verdict: str
+) -> None:
+    comparison = Comparison.of(row(mean, error, samples))
+    assert comparison.half_width == (None if half_width is None else pytest.approx(half_width, abs=0.01))
+    assert comparison.verdict == verdict
+
+
+def test_the_interval_is_told(small_run: SmallRun) -> None:
+    """Split 1: local is better by 2 and 4, so by 3; split 2: by 5 and 7, so by 6. Mean 4.5, standard error 1.5."""
+    subject = Subject.of(str(small_run.folder))
+    rows = aggregate(subject.runs)
+    assert headline(subject, rows) == (
+        "What the search found cannot be told apart from the hand-designed dilations on the test videos."
+    )
+    assert "over 2 splits and 2 seeds" in explanation(subject, rows)
+    assert "local \u2212 hand = +4.5; 95 % interval \u221214.6 to +23.6 (paired over 2 splits" in explanation(
+        subject, rows
+    )
+
+
+def test_costs_add_up(small_run: SmallRun) -> None:
+    # Each split: three global trials of 2 epochs and one local of 3, 36 seconds each; one failure.
+    cost = total_cost(Subject.of(str(small_run.folder)))
+    assert cost[:3] == (8, 2, 18)
+    assert cost.hours == pytest.approx(8 * 36 / 3600)
