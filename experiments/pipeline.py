@@ -20,7 +20,8 @@ import yaml
 
 from analysis.export import export
 from analysis.final import aggregate, final_table, read_runs
-from analysis.history import find_experiment, read_history
+from analysis.history import find_experiment
+from analysis.searches import Search
 from experiments.gpus import read_machine
 from experiments.launch import free_port, require_check, running, watch
 from experiments.nni_experiment import Experiment
@@ -125,13 +126,13 @@ def do_step(run: Run, step: Step) -> None:
     with running(action, free_port(), "start the same command again", note) as experiment:
         watch(experiment, step.trials)
     if step.result is not None:
-        history = read_history(find_experiment(experiment.id))
-        export(experiment.id, history.best()[0], step.result, "native")
-        seconds = sum(evaluation.seconds or 0.0 for evaluation in history.evaluations)
-        epochs = sum(len(evaluation.epochs) for evaluation in history.evaluations)
-        cost = {"trials": len(history.evaluations), "epochs": epochs, "hours": round(seconds / 3600, 4)}
-        run.note(step.name, cost=cost, failures=len(history.failures))
-        for chain in history.chains.values():
+        search = Search.of_experiment(experiment.id)
+        export(experiment.id, search.history.best()[0], step.result, "native")
+        search.keep(step.result.with_suffix(""))
+        cost = search.cost()
+        known_cost = {"trials": cost.trials, "epochs": cost.epochs, "hours": round(cost.hours, 4)}
+        run.note(step.name, cost=known_cost, failures=cost.failures)
+        for chain in search.history.chains.values():
             if chain["why"] != "done":
                 print(f"warning: {step.name}, chain {chain['chain']} ended early: {chain['why']}", file=sys.stderr)
     else:
@@ -238,7 +239,11 @@ def main() -> None:
             do_step(run, step)
         text = summary(run, steps)
         write_text(folder / "summary.txt", text)
-    print(text)
+        print(text, flush=True)
+        # Imported at last: matplotlib and PyTorch take memory that a pipeline of days need not hold.
+        from analysis.report.writing import write_report
+
+        print(write_report(str(folder)))
 
 
 if __name__ == "__main__":

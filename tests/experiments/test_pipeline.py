@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
-from analysis.history import find_experiment
+from analysis.history import find_experiment, read_history
+from analysis.searches import Search
 from experiments import pipeline
 from experiments.nni_experiment import Experiment
 from experiments.pipeline import Run, begun_experiment, do_step, held
@@ -65,6 +66,7 @@ def nni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nni:
     monkeypatch.setattr(pipeline, "running", nni.running)
     monkeypatch.setattr(pipeline, "watch", lambda *_: None)
     monkeypatch.setattr(pipeline, "find_experiment", lambda _: nni.records)
+    monkeypatch.setattr(Search, "of_experiment", lambda id: Search(id, {}, read_history(nni.records)))
     monkeypatch.setattr(Experiment, "stop", lambda experiment: nni.stopped.append(experiment.id))
     monkeypatch.setattr(Experiment, "marked", lambda mark: nni.experiments.get(mark))
     monkeypatch.setattr(pipeline, "START_SECONDS", 0)
@@ -98,6 +100,8 @@ def test_a_search_leaves_its_best_structure_and_its_cost(nni: Nni, folder: Path)
     do_step(Run(folder, SETTINGS), global_step(folder))
     assert read_structure(folder / "global.json", MSTCNShape(1, 2)).dilations == (2, 1)
     assert nni.actions == [["create", "--config", str(folder / "global_split1.yml")]]
+    kept = Search.of_folder(folder / "global").history
+    assert [evaluation.metrics["default"] for evaluation in kept.evaluations] == [10.0, 30.0]
     known = Run(folder, SETTINGS).step("global_split1")
     # Two trials of 3 seconds each.
     assert known["cost"] == {"trials": 2, "epochs": 0, "hours": round(6 / 3600, 4)}

@@ -74,6 +74,9 @@ def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(home: Path, tmp_pat
         ["global_split1", "3"],
         ["local_split1", "2"],
     ]
+    report = folder / "report" / "report.html"
+    assert first.stdout.splitlines()[-1] == str(report)
+    assert "Left out:" not in report.read_text()
 
     # The chain started from the best of the global search, and each iteration from where the one before had moved to.
     state = json.loads((folder / "pipeline.json").read_text())["steps"]
