@@ -6,7 +6,7 @@ DEMO := runs/demo
 .PHONY: help demo screenshots test browser lint audit benchmarks clean
 
 help:
-	@echo "make demo   set up, make the demo data, search globally and locally, train, score"
+	@echo "make demo   set up, make the demo data, search globally and locally, train, score, report"
 	@echo "make screenshots  take those of the README anew, of the demo"
 	@echo "make test   set up, check the style, run all tests"
 	@echo "make lint   ruff and mypy only"
@@ -28,7 +28,7 @@ demo: .venv/installed
 		--data-root $(DEMO)/data --split 1 --output $(DEMO)/predictions
 	$(BIN)/python -m trials.evaluate --ground-truth $(DEMO)/data/demo/groundTruth \
 		--predictions $(DEMO)/predictions --per-class
-	@echo "everything is in $(DEMO); the table: $(DEMO)/summary.txt"
+	@echo "everything is in $(DEMO); the report: $(DEMO)/report/report.html"
 
 # A demo that has run already takes seconds.
 screenshots: demo browser

@@ -45,6 +45,16 @@ def nni_page(browser: Browser, step: str, removed_axes: Iterable[str]) -> bytes:
         return page.screenshot()
 
 
+def report(browser: Browser) -> bytes:
+    """The top of the demo's report, as it opens from disk."""
+    path = DEMO / "report" / "report.html"
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file; 'make demo' makes it")
+    with browser.new_page(viewport={"width": 1200, "height": 1000}) as page:
+        page.goto(path.as_uri())
+        return page.screenshot()
+
+
 def toggle(page: Page, button: str, names: Iterable[str]) -> None:
     """Add or remove axes or columns of NNI's page, in the dialog behind a button."""
     page.get_by_role("button", name=button).click()
@@ -77,6 +87,7 @@ def main() -> None:
         prog="python -m docs.screenshots", description=main.__doc__, epilog="example: python -m docs.screenshots"
     ).parse_args()
     with open_browser() as browser:
+        save(report(browser), "report.png")
         save(nni_page(browser, "global_split1", OURS), "nni_page.png")
         save(nni_page(browser, "local_split1", [*CONSTANT, *OURS]), "nni_page_local.png")
 
