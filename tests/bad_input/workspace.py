@@ -136,6 +136,9 @@ def make_workspace(root: Path, patch: pytest.MonkeyPatch) -> None:
         database.execute("create table TrialJobEvent (timestamp integer, trialJobId text, event text)")
         rows = [(1000 * second, state) for second, state in enumerate(["RUNNING", "SUCCEEDED"] * 4)]
         database.executemany("insert into TrialJobEvent values (?, 'a', ?)", rows)
+        database.execute("create table ExperimentProfile (params text, id text, revision integer)")
+        config = {"trialCommand": "python3 -m trials.search_trial --dataset small --split 1"}
+        database.execute("insert into ExperimentProfile values (?, 'Ab3dE', 1)", [json.dumps(config)])
         database.commit()
 
     settings = {"dataset": "small", "template": "small", "splits": [1], "seeds": [0, 1, 2], "phases": ["global"]}
