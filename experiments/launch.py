@@ -18,7 +18,7 @@ from tqdm import tqdm
 from analysis.nni_register import registered
 from experiments.config_file import class_arguments, read_config
 from experiments.gpus import read_machine
-from experiments.nni_experiment import Experiment, start
+from experiments.nni_experiment import Experiment, Trials, start
 from experiments.preflight import preflight
 from nas_space.bad_input import BadInput, KnownFailure, run_command
 from strategies.data_check import failed_check
@@ -40,22 +40,25 @@ def watch(experiment: Experiment, total: int | None) -> None:
             wait for ever.
     """
     with tqdm(total=total, unit="trial", disable=None) as progress:
-        succeeded, seen, missing = 0, False, 0
+        trials, seen, missing = Trials(0, 0, 0), False, 0
         while (status := experiment.status()) not in ("DONE", "ERROR", "STOPPED", "GONE"):
             present = experiment.has_tuner()
             seen, missing = seen or present, 0 if present else missing + 1
             if seen and missing == 2:  # not one: it may have ended with the experiment, a moment after the status
                 raise Killed(f"the tuner of experiment {experiment.id} was killed (is there enough memory?)")
-            ended, succeeded = experiment.ended_trials()
-            if ended > progress.n:
-                progress.n = ended
+            trials = experiment.trials() or trials
+            if status == "TUNER_NO_MORE_TRIAL" and not trials.unfinished:
+                status = "DONE"  # NNI waits for ever where a tuner of its own ends before maxTrialNumber
+                break
+            if trials.ended > progress.n:
+                progress.n = trials.ended
                 history = experiment.history()
                 best = f", best {history.best()[0].metrics['default']:.2f}" if history and history.evaluations else ""
-                progress.set_postfix_str(f"{ended} ended{best}")
+                progress.set_postfix_str(f"{trials.ended} ended{best}")
                 if progress.disable:
-                    print(f"{ended} trials ended{best}", file=sys.stderr, flush=True)
+                    print(f"{trials.ended} trials ended{best}", file=sys.stderr, flush=True)
             time.sleep(POLL_SECONDS)
-        succeeded = max(succeeded, experiment.ended_trials()[1])
+        trials = experiment.trials() or trials
     if status != "DONE":
         history = experiment.history()
         # On a full disk the tuner cannot record its error.
@@ -67,7 +70,7 @@ def watch(experiment: Experiment, total: int | None) -> None:
         if status == "GONE":
             raise Killed(f"NNI's manager of experiment {experiment.id} was killed (is there enough memory?)")
         raise KnownFailure(f"experiment {experiment.id} ended with {status}: see 'nnictl log stderr {experiment.id}'")
-    if not succeeded:
+    if not trials.succeeded:
         raise KnownFailure(f"no trial of experiment {experiment.id} succeeded: see {experiment.trials_folder()}")
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -22,6 +22,14 @@ LISTEN_LOCALLY = Path(__file__).with_name("listen_locally.js")
 
 FULL = 2**20
 """Bytes: a disk with less room than that may be why anything ended."""
+
+
+class Trials(NamedTuple):
+    """How many trials wait or run, how many have ended, and how many of those well."""
+
+    unfinished: int
+    ended: int
+    succeeded: int
 
 
 @dataclass
@@ -75,13 +83,14 @@ class Experiment:
         told = re.findall(r"Dispatcher error: (.*)", log.rpartition("Resuming experiment")[2])
         return str(told[-1]) if told else None
 
-    def ended_trials(self) -> tuple[int, int]:
-        """How many trials have ended, and how many of them well."""
+    def trials(self) -> Trials | None:
+        """How its trials stand; None where the manager does not answer."""
         try:
             states = [job["status"] for job in self._ask("/trial-jobs")]
         except NO_ANSWER:
-            return 0, 0
-        return sum(state not in ("WAITING", "RUNNING", "UNKNOWN") for state in states), states.count("SUCCEEDED")
+            return None
+        unfinished = sum(state in ("WAITING", "RUNNING", "UNKNOWN") for state in states)
+        return Trials(unfinished, len(states) - unfinished, states.count("SUCCEEDED"))
 
     def trials_folder(self) -> Path:
         """Where the trials print to: TRIAL/trial.stderr."""

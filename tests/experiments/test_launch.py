@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from experiments import launch
+from experiments.launch import watch
+from experiments.nni_experiment import Experiment, Trials
+from nas_space.bad_input import KnownFailure
+
+
+@pytest.fixture
+def experiment(monkeypatch: pytest.MonkeyPatch) -> Experiment:
+    """An experiment whose tuner has no more proposals, of which NNI 3.0 never says that it is DONE."""
+    monkeypatch.setattr(launch, "POLL_SECONDS", 0)
+    monkeypatch.setattr(Experiment, "has_tuner", lambda _: True)
+    monkeypatch.setattr(Experiment, "history", lambda _: None)
+    monkeypatch.setattr(Experiment, "status", lambda _: "TUNER_NO_MORE_TRIAL")
+    return Experiment("Ab3dE", port=0, manager=0)
+
+
+def stand(monkeypatch: pytest.MonkeyPatch, *trials: Trials | None) -> Iterator[Trials | None]:
+    """Let the trials stand so, one time after another."""
+    standing = iter(trials)
+    monkeypatch.setattr(Experiment, "trials", lambda _: next(standing))
+    return standing
+
+
+def test_an_experiment_without_further_proposals_ends_with_its_last_trial(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = stand(monkeypatch, Trials(2, 1, 1), None, Trials(1, 2, 1), Trials(0, 3, 2), Trials(0, 3, 2))
+    watch(experiment, total=None)
+    assert list(left) == []
+
+
+def test_it_fails_if_no_trial_succeeded(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand(monkeypatch, Trials(1, 1, 0), Trials(0, 2, 0), Trials(0, 2, 0))
+    monkeypatch.setattr(Experiment, "trials_folder", lambda _: "trials")
+    with pytest.raises(KnownFailure, match="no trial of experiment Ab3dE succeeded: see trials"):
+        watch(experiment, total=None)
