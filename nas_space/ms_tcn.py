@@ -5,7 +5,7 @@ The state dict has the keys and shapes of the usual nn.Conv1d implementation, so
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nas_space.branches import Branching
 from nas_space.layers import BranchedConv, DilatedConv, DilatedResidualLayer, PointwiseConv, residual_layers
+from nas_space.mapped_features import MappedLinear
 from nas_space.structure import Structure
 
 
@@ -30,10 +31,14 @@ class Stage(nn.Module):
         )
         self.conv_out = PointwiseConv(channels, classes)
 
-    def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
-        """``(frames, in_channels)`` -> logits ``(frames, classes)``."""
-        layers = cast(Sequence[DilatedResidualLayer], self.layers)
-        return self.conv_out(residual_layers(layers, self.conv_1x1(frames), offsets))
+    def forward(self, frames: Tensor, offsets: Sequence[int], let_go: Callable[[], object] | None = None) -> Tensor:
+        """``(frames, in_channels)`` -> logits ``(frames, classes)``; ``let_go`` as in ``MSTCN.forward``."""
+        layers, first = cast(Sequence[DilatedResidualLayer], self.layers), self.conv_1x1
+        if let_go is None:
+            hidden = first(frames)
+        else:
+            hidden = MappedLinear.apply(frames, first.weight[:, :, 0], first.bias, let_go)
+        return self.conv_out(residual_layers(layers, hidden, offsets))
 
 
 class MSTCN(nn.Module):
@@ -51,12 +56,13 @@ class MSTCN(nn.Module):
             Stage(classes, channels, classes, kernel_size, dilations, dropout) for dilations in later
         )
 
-    def forward(self, features: Tensor, offsets: Sequence[int]) -> Tensor:
+    def forward(self, features: Tensor, offsets: Sequence[int], let_go: Callable[[], object] | None = None) -> Tensor:
         """Packed features ``(frames, feature_dim)`` -> logits ``(stages, frames, classes)``.
 
         ``offsets`` (videos + 1): where each video begins, and where the last one ends. No video sees another one.
+        ``let_go`` is given on a CPU, where features may be mapped from a file: see ``MappedLinear``.
         """
-        logits = [self.stage1(features, offsets)]
+        logits = [self.stage1(features, offsets, let_go)]
         for stage in self.stages:
             logits.append(stage(F.softmax(logits[-1], dim=-1), offsets))
         return torch.stack(logits)

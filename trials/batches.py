@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from trials.dataset import Video
-from trials.feature_cache import ALIGNMENT
+from trials.feature_cache import ALIGNMENT, letting_go
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,23 @@ class Batch:
     """(frames,)"""
     offsets: tuple[int, ...]
     """(videos + 1,): where each video begins, and where the last one ends."""
+    let_go: Callable[[], object] | None = None
+    """Takes the features out of this process's memory until they are read again, as far as they are mapped from a file;
+    None on a GPU."""
 
     @classmethod
     def of(cls, videos: Sequence[Video], device: torch.device) -> Batch:
         """Pack videos onto a device."""
+        features = pack([video.features for video in videos]).to(device)
+        let_go = None
+        if device.type == "cpu":
+            is_copy = features.data_ptr() != videos[0].features.ctypes.data
+            let_go = (lambda: None) if is_copy else letting_go(videos[0].features)
         return cls(
-            pack([video.features for video in videos]).to(device),
+            features,
             pack([video.labels for video in videos]).to(device),
             tuple(accumulate((len(video.labels) for video in videos), initial=0)),
+            let_go,
         )
 
 

@@ -33,7 +33,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -235,6 +235,17 @@ class PackedFeatures:
             except (KeyError, ValueError, OverflowError):  # not in it, or the file has become shorter
                 return False
         return video in self._intact
+
+
+def letting_go(features: npt.NDArray[Any]) -> Callable[[], object]:
+    """What takes mapped features out of this process's memory until they are read again; nothing for another array."""
+    base: object = features
+    while isinstance(base, np.ndarray):
+        base = base.base
+    owner = base.obj if isinstance(base, memoryview) else base
+    if not isinstance(owner, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        return lambda: None
+    return partial(owner.madvise, mmap.MADV_DONTNEED)
 
 
 def _size(number: int) -> str:

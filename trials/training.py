@@ -153,7 +153,7 @@ class Training:
         self.optimiser.zero_grad()  # first: the gradients of the step before would lie between the activations
         settings = self.settings
         with torch.autocast("cuda", torch.bfloat16, enabled=settings.precision == "bf16"):
-            logits = self.network(batch.features, batch.offsets)
+            logits = self.network(batch.features, batch.offsets, batch.let_go)
         loss = segmentation_loss(
             logits, batch.labels, batch.offsets, settings.smoothing_weight, settings.smoothing_average
         )

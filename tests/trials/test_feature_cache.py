@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -27,7 +28,7 @@ from tests.conftest import REPOSITORY, on_full_disk, write_dataset
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Boom, Command, Exit, equal_weights, tree
 from trials import train
 from trials.dataset import Dataset
-from trials.feature_cache import END, default_cache_folder
+from trials.feature_cache import END, default_cache_folder, letting_go
 from trials.feature_files import FeatureFiles, FeatureType
 from trials.training import Training, TrainingSettings, score_network
 
@@ -556,3 +557,30 @@ def test_float16_is_another_training(words: list[object], exit_of: Exit) -> None
     outcome = exit_of(train.main, *words, "--feature-dtype", "float16")
     assert outcome.code == 2
     assert "holds a training with other settings" in outcome.err
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="needs Linux")
+def test_features_that_are_let_go_take_no_memory_and_come_back(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).normal(size=(6, 200_000)).astype(np.float32)
+    folder = write_dataset(tmp_path / "data")
+    np.save(folder / "features" / "p00-1.npy", features)
+    dataset = Dataset(folder, cache_folder=tmp_path / "cache")
+    mapped, _ = dataset.features("p00-1")
+
+    def resident() -> int:
+        """kB of the mapping of the packed file."""
+        maps = Path("/proc/self/smaps").read_text()
+        (rss,) = re.findall(r"\.features\n(?:.*\n)*?Rss: +(\d+) kB", maps)
+        return int(rss)
+
+    np.testing.assert_array_equal(mapped, features.T)
+    assert resident() > 4000
+    letting_go(mapped)()
+    assert resident() == 0
+    np.testing.assert_array_equal(mapped, features.T)
+
+
+def test_an_array_of_its_own_is_kept() -> None:
+    features = np.ones((3, 4), np.float32)
+    letting_go(features[1:])()
+    assert features.sum() == 12
