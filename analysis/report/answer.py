@@ -71,8 +71,8 @@ def explanation(subject: Subject, rows: dict[str, dict[str, Any]]) -> str:
     if searched is None or "better_than_hand" not in rows[searched]:
         return ""
     comparison = Comparison.of(rows[searched])
-    seeds = len({seed for cells in subject.runs.values() for _, seed in cells})
-    splits = len({split for cells in subject.runs.values() for split, _ in cells})
+    paired = subject.runs[searched].keys() & subject.runs[HAND].keys()
+    splits, seeds = (len(set(numbers)) for numbers in zip(*paired, strict=True))
     pairs = "splits" if splits > 1 else "seeds"
     interval = "one pair says nothing about the spread"
     if comparison.half_width is not None:

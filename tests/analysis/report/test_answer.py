@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from analysis.final import aggregate
@@ -43,6 +46,23 @@ def test_the_interval_is_told(small_run: SmallRun) -> None:
     assert "local \u2212 hand = +4.5; 95 % interval \u221214.6 to +23.6 (paired over 2 splits" in explanation(
         subject, rows
     )
+
+
+@pytest.mark.parametrize(("mean", "word"), [(3.0, "better"), (-3.0, "worse")])
+def test_a_difference_is_said_as_it_is(small_run: SmallRun, mean: float, word: str) -> None:
+    said = headline(Subject.of(str(small_run.folder)), {"local": row(mean, 0.5, 5)})
+    assert said == f"What the search found is {word} than the hand-designed dilations by 3.0 on the test videos."
+
+
+def test_pairs_are_those_that_both_have_finished(small_run: SmallRun, tmp_path: Path) -> None:
+    """Only split 1 of local has: its two seeds, in which it is better by 2 and 4, are the samples."""
+    folder = tmp_path / "small"
+    shutil.copytree(small_run.folder, folder)
+    shutil.rmtree(folder / "final" / "local" / "split2")
+    subject = Subject.of(str(folder))
+    told = explanation(subject, aggregate(subject.runs))
+    assert "over 1 split and 2 seeds: local \u2212 hand = +3.0" in told
+    assert "paired over 2 seeds" in told
 
 
 def test_costs_add_up(small_run: SmallRun) -> None:
