@@ -87,7 +87,12 @@ def collect(subject: Subject, dataset: Dataset | None, pictures: Pictures) -> Co
     ]
     if subject.runs:
         _add_networks(contents)
-    if found is not None:
+    if len({frozenset(cells) for cells in subject.runs.values()}) > 1:
+        contents.left_out.append(
+            "Some final trainings have not finished: differences from hand are of those that both have, single classes "
+            "and videos of the splits that all structures have; the other means are of different trainings."
+        )
+    if found is not None and found.by_video:
         _add_segmentations(contents, found, pictures)
     contents.left_out += pictures.left_out
     return contents

@@ -20,7 +20,7 @@ from trials.metrics import METRICS, Scores, Segments
 
 @dataclass
 class Segmentations:
-    """The predictions of the first seed of each structure and split, scored video by video."""
+    """The predictions of the first seed of each structure, scored video by video, on the splits that all share."""
 
     truth: GroundTruth
     predictions: dict[str, dict[str, Path]] = field(default_factory=dict)
@@ -39,7 +39,9 @@ class Segmentations:
         names = finals[0].background
         found = cls(GroundTruth.of(dataset.folder / "groundTruth", dataset.folder / "mapping.txt", names))
         for final in finals:
-            found._add(final)
+            # While final trainings go on, some structures have been trained on fewer splits than others.
+            if all((structure, final.split) in subject.trained for structure in subject.runs):
+                found._add(final)
         return found
 
     def _add(self, final: Trained) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -160,6 +161,8 @@ def test_every_figure_is_in_the_page_and_beside_it(path: Path, read: Reader) -> 
     }
     assert len(read.alternatives) == len(names)
     assert all(read.alternatives)
+    assert "the best 2 structures agreed" in read.text
+    assert "the worst test video of local" in read.text
 
 
 def test_it_refers_to_nothing_outside(read: Reader) -> None:
@@ -184,6 +187,17 @@ def test_without_final_trainings_it_promises_nothing(small_run: SmallRun, tmp_pa
     assert "scores 40.0 % in the search's own trials" in read.text
     assert "Test scores" not in read.text
     assert read.row("Searches of split 1", "global")[1:3] == ["3", "1"]
+
+
+def test_unfinished_final_trainings_are_told(small_run: SmallRun, tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    shutil.copytree(small_run.folder, folder)
+    shutil.rmtree(folder / "final" / "local")
+    shutil.rmtree(folder / "final" / "global" / "split1")
+    shutil.rmtree(folder / "final" / "hand" / "split2")
+    read = Reader(write_report(str(folder), tmp_path, small_run.data_root).read_text())
+    assert "Some final trainings have not finished" in read.text
+    assert "Over- and under-segmentation" not in read.tables  # no split has been trained on by both
 
 
 def test_without_the_data_it_says_what_is_left_out(

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -37,6 +40,20 @@ def test_scores_are_pooled_over_splits(small_run: SmallRun, dataset: Dataset) ->
     assert found.confusions["hand"].videos == len(videos)
 
 
+def test_structures_are_compared_on_the_same_videos(small_run: SmallRun, dataset: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    shutil.copytree(small_run.folder, folder)
+    shutil.rmtree(folder / "final" / "local" / "split2")
+    found = Segmentations.of(Subject.of(str(folder)), dataset)
+    assert set(found.by_video) == set(dataset.split(1)[1])
+    assert {confusion.videos for confusion in found.confusions.values()} == {len(found.by_video)}
+
+
+def test_the_first_seed_is_looked_at(small_run: SmallRun) -> None:
+    trained = Subject.of(str(small_run.folder)).trained
+    assert {final.folder.name for final in trained.values()} == {"seed0"}
+
+
 def test_lengths_are_those_of_the_runs_of_labels(dataset: Dataset) -> None:
     expected: dict[str, list[int]] = {}
     for video in dataset.videos():
@@ -48,3 +65,9 @@ def test_lengths_are_those_of_the_runs_of_labels(dataset: Dataset) -> None:
                     expected.setdefault(lines[start], []).append(end - start)
                 start = end
     assert segment_lengths(dataset, ["class_0"]) == expected
+
+
+def test_lengths_are_of_the_frames_that_are_read(dataset: Dataset) -> None:
+    every_second = Dataset(dataset.folder, sample_rate=2)
+    frames = sum(sum(of_class) for of_class in segment_lengths(every_second, []).values())
+    assert frames == sum(len(dataset.labels(video)[::2]) for video in dataset.videos())
