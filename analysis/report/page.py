@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -44,12 +45,8 @@ def commands(contents: Contents) -> list[str]:
             f"python -m analysis.report {subject.name}",
         ]
     splits = [str(split) for split in settings["splits"]]
-    words = [
-        "python -m experiments.pipeline --dataset",
-        settings["dataset"],
-        "--split",
-        "all" if len(splits) > 1 else splits[0],
-    ]
+    words = ["python", "-m", "experiments.pipeline", "--dataset", settings["dataset"]]
+    words += ["--split", "all" if len(splits) > 1 else splits[0]]
     words += ["--seeds", *map(str, settings["seeds"]), "--phases", ",".join(settings["phases"])]
     words += ["--template", settings["template"], "--name", subject.name]
-    return [" ".join(words), f"python -m analysis.report runs/{subject.name}"]
+    return [shlex.join(words), shlex.join(["python", "-m", "analysis.report", f"runs/{subject.name}"])]

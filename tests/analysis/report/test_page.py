@@ -179,6 +179,7 @@ def test_what_others_wrote_is_text(small_run: SmallRun, tmp_path: Path) -> None:
     written = write_report(str(copy), data_root=small_run.data_root).read_text()
     assert "<b>" not in written
     assert html.escape("<b>bold") in written
+    assert "--name '<b>bold'\npython -m analysis.report 'runs/<b>bold'\n" in html.unescape(written)
 
 
 def test_without_final_trainings_it_promises_nothing(small_run: SmallRun, tmp_path: Path) -> None:
