@@ -7,17 +7,15 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 
-import torch
-
 from nas_space.bad_input import BadInput, run_command
-from nas_space.ms_tcn import MSTCN
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from trials.data_arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
 from trials.event_files import add_tensorboard_argument, event_folder, scalar_writer, scalars_of
 from trials.metrics import METRICS, objective_value
 from trials.nni_channel import NniTrial
-from trials.training import Training, find_device, score_network
+from trials.short_training import short_training
+from trials.training import find_device
 from trials.training_arguments import add_training_arguments, training_settings
 
 SEARCH_EPOCHS = 5
@@ -40,23 +38,16 @@ def train_and_report(arguments: argparse.Namespace, structure: Structure, trial:
         judged = test_videos
     else:
         train_videos, judged = held_out(arguments, train_videos)
-    torch.manual_seed(settings.seed)
-    feature_dim = task.dataset.feature_dim(train_videos[0])
-    network = MSTCN(structure, feature_dim, len(task.dataset.classes))
-    training = Training(network, settings, device)
-    task.dataset.check(train_videos + judged, feature_dim)
     print(f"seed {settings.seed}", file=sys.stderr)
-    epochs = []
-    while training.epoch < settings.epochs:
-        learning_rate = training.learning_rate
-        loss = training.run_epoch(task.dataset, train_videos)
-        metrics = score_network(network, task.dataset, judged, task.background, device)
+    epochs: list[dict[str, float]] = []
+    for row in short_training(task, structure, settings, train_videos, judged, device):
+        metrics = {name: row[name] for name in METRICS}
         epochs.append({"default": objective_value(metrics, arguments.objective), **metrics})
         trial.report_epoch(epochs[-1])
-        row = {"loss": loss, "learning_rate": learning_rate, **metrics}
-        add_scalars(training.epoch, scalars_of(row, arguments.select_on))
-        print(f"epoch {training.epoch}/{settings.epochs}: loss {loss:.4f}, {epochs[-1]}", file=sys.stderr, flush=True)
-        if training.epoch == trial.parameters.get("_stop_epoch") and _is_below(trial.parameters["_stop_below"], epochs):
+        epoch = len(epochs)
+        add_scalars(epoch, scalars_of(row, arguments.select_on))
+        print(f"epoch {epoch}/{settings.epochs}: loss {row['loss']:.4f}, {epochs[-1]}", file=sys.stderr, flush=True)
+        if epoch == trial.parameters.get("_stop_epoch") and _is_below(trial.parameters["_stop_below"], epochs):
             print(f"stopped: below {trial.parameters['_stop_below']}, the median of the others", file=sys.stderr)
             break
     return epochs

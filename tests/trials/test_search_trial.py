@@ -15,7 +15,7 @@ import torch
 from nas_space.bad_input import BadInput
 from tests.conftest import write_dataset
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial, shell, tree
-from trials import search_trial, train, training
+from trials import search_trial, short_training, train, training
 from trials.batches import Batch
 from trials.dataset import Dataset
 from trials.metrics import METRICS
@@ -195,7 +195,7 @@ class Seen:
             return score(network, dataset, videos, *others)
 
         monkeypatch.setattr(Batch, "of", watched_batch)
-        monkeypatch.setattr(search_trial, "score_network", watched_score)
+        monkeypatch.setattr(short_training, "score_network", watched_score)
 
 
 @pytest.fixture
