@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from analysis.comparison import Comparison
 from nas_space.bad_input import BadInput, run_command
 from nas_space.read_file import read_json
 from trials.metrics import METRICS, read_metrics
@@ -53,12 +54,11 @@ def aggregate(runs: Runs) -> dict[str, dict[str, Any]]:
             column = [cell[name] for cell in cells.values()]
             rows[structure][name] = {"mean": mean(column), "std": _deviation(column)}
         if structure != "hand" and (samples := _differences(cells, runs.get("hand", {}))):
-            deviation = _deviation(samples)
-            error = None if deviation is None else deviation / len(samples) ** 0.5
+            better = Comparison.of(samples)
             rows[structure]["better_than_hand"] = {
-                "mean": mean(samples),
-                "standard_error": error,
-                "samples": len(samples),
+                "mean": better.difference,
+                "standard_error": better.standard_error,
+                "samples": better.samples,
             }
     return rows
 

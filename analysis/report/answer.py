@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from analysis.comparison import Comparison
 from analysis.report.subject import HAND, Subject
 from analysis.searches import Cost
-
-T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
-"""Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom; beyond, the last is a little too wide."""
 
 MINUS = "\N{MINUS SIGN}"
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """How much better than ``hand`` a structure is on the mean of the five metrics, over paired samples."""
-
-    difference: float
-    half_width: float | None
-    """Of the 95 % interval; None with one sample, which has no spread."""
-    samples: int
-
-    @classmethod
-    def of(cls, row: dict[str, Any]) -> Comparison:
-        """From a row of ``analysis.final.aggregate``."""
-        better = row["better_than_hand"]
-        samples, error = better["samples"], better["standard_error"]
-        half_width = None if error is None else T_95[min(samples - 1, len(T_95)) - 1] * error
-        return cls(better["mean"], half_width, samples)
-
-    @property
-    def verdict(self) -> str:
-        """``better``, ``worse`` or ``not told apart``: only an interval without 0 is a difference."""
-        if self.half_width is None or abs(self.difference) <= self.half_width:
-            return "not told apart"
-        return "better" if self.difference > 0 else "worse"
+def against_hand(row: dict[str, Any]) -> Comparison:
+    """How much better than ``hand`` a structure is, from a row of ``analysis.final.aggregate``."""
+    better = row["better_than_hand"]
+    return Comparison(better["mean"], better["standard_error"], better["samples"])
 
 
 def total_cost(subject: Subject) -> Cost:
@@ -56,7 +34,7 @@ def headline(subject: Subject, rows: dict[str, dict[str, Any]]) -> str:
             f"What the {phase} search found scores {found[phase].metrics['default']:.1f} % in the search's own trials. "
             "How good it is on the test videos only a final training tells."
         )
-    comparison = Comparison.of(rows[searched])
+    comparison = against_hand(rows[searched])
     over = {
         "better": f"What the search found is better than the hand-designed dilations by {comparison.difference:.1f}",
         "worse": f"What the search found is worse than the hand-designed dilations by {-comparison.difference:.1f}",
@@ -70,7 +48,7 @@ def explanation(subject: Subject, rows: dict[str, dict[str, Any]]) -> str:
     searched = subject.searched
     if searched is None or "better_than_hand" not in rows[searched]:
         return ""
-    comparison = Comparison.of(rows[searched])
+    comparison = against_hand(rows[searched])
     paired = subject.runs[searched].keys() & subject.runs[HAND].keys()
     splits, seeds = (len(set(numbers)) for numbers in zip(*paired, strict=True))
     pairs = "splits" if splits > 1 else "seeds"

@@ -9,10 +9,11 @@ from typing import Any
 
 import matplotlib
 
+from analysis.comparison import Comparison
 from analysis.final import aggregate
 from analysis.plots.confusion import draw_confusion
 from analysis.plots.timeline import draw_timeline
-from analysis.report.answer import Comparison, explanation, headline, total_cost
+from analysis.report.answer import against_hand, explanation, headline, total_cost
 from analysis.report.network_cost import NetworkCost, measure, processor
 from analysis.report.pictures import Picture, Pictures
 from analysis.report.segmentations import Segmentations, segment_lengths, without_predictions
@@ -75,7 +76,7 @@ def collect(subject: Subject, dataset: Dataset | None, pictures: Pictures) -> Co
         explanation(subject, rows),
         total_cost(subject) if subject.searches else None,
         rows,
-        {name: Comparison.of(row) for name, row in rows.items() if "better_than_hand" in row},
+        {name: against_hand(row) for name, row in rows.items() if "better_than_hand" in row},
         settings=_settings(subject),
     )
     # All is read before the first figure is drawn, so that a damaged file is told at once.

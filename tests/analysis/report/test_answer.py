@@ -6,33 +6,9 @@ from pathlib import Path
 import pytest
 
 from analysis.final import aggregate
-from analysis.report.answer import Comparison, explanation, headline, total_cost
+from analysis.report.answer import explanation, headline, total_cost
 from analysis.report.subject import Subject
 from tests.analysis.report.conftest import SmallRun
-
-
-def row(mean: float, error: float | None, samples: int) -> dict[str, dict[str, float | None]]:
-    return {"better_than_hand": {"mean": mean, "standard_error": error, "samples": samples}}
-
-
-@pytest.mark.parametrize(
-    ("mean", "error", "samples", "half_width", "verdict"),
-    [
-        # Quantiles from any table of Student's t, two-sided 95 %: 12.706 for 1 degree of freedom, 2.776 for 4.
-        (4.5, 1.5, 2, 19.06, "not told apart"),
-        (3.0, 1.0, 5, 2.78, "better"),
-        (-3.0, 1.0, 5, 2.78, "worse"),
-        (2.7, 1.0, 5, 2.78, "not told apart"),
-        (9.0, None, 1, None, "not told apart"),
-        (2.2, 1.0, 30, 2.26, "not told apart"),
-    ],
-)
-def test_only_an_interval_without_zero_is_a_difference(
-    mean: float, error: float | None, samples: int, half_width: float | None, verdict: str
-) -> None:
-    comparison = Comparison.of(row(mean, error, samples))
-    assert comparison.half_width == (None if half_width is None else pytest.approx(half_width, abs=0.01))
-    assert comparison.verdict == verdict
 
 
 def test_the_interval_is_told(small_run: SmallRun) -> None:
