@@ -1,0 +1,133 @@
+"""Compare searches: ``python -m benchmarks.search_quality``. In parts, and resumable after any kill."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from analysis.plots.figure_file import write_figure
+from benchmarks.search_quality.figure import draw_differences
+from benchmarks.search_quality.search import HAND, Place
+from benchmarks.search_quality.searchers import SEARCHERS
+from benchmarks.search_quality.table import read_cells, summarise, text_table, write_csv
+from benchmarks.search_quality.work import Rules, work
+from nas_space.atomic_file import write_json, write_text
+from nas_space.bad_input import BadInput, run_command
+from nas_space.read_file import read_json
+from nas_space.shape import MSTCNShape
+from trials.data_arguments import Task
+from trials.dataset import background_classes, find_dataset, is_plain_name
+from trials.feature_cache import default_cache_folder
+
+
+def find_task(name: str, data_root: Path | None) -> Task:
+    """A data set with all its defaults."""
+    dataset = replace(find_dataset(name, data_root), cache_folder=default_cache_folder())
+    return Task(name, dataset, background_classes(name, dataset.classes))
+
+
+def external_structures(words: list[str]) -> dict[str, str]:
+    """Paths of structure files by name, from ``NAME=PATH``. Raises BadInput for what is none, and for taken names."""
+    external: dict[str, str] = {}
+    for word in words:
+        name, _, path = word.partition("=")
+        if not is_plain_name(name) or not path or name in {HAND, *SEARCHERS, *external}:
+            raise BadInput(f"--structures {word}: expected NAME=PATH, with a plain name that is not taken")
+        external[name] = path
+    return external
+
+
+def keep_rules(output: Path, rules: dict[str, Any]) -> None:
+    """Note what the searches in a folder have in common. Raises BadInput where it holds searches by other rules."""
+    path = output / "rules.json"
+    if path.exists() and read_json(path) != rules:
+        raise BadInput(f"{output}: holds a comparison with other settings (rules.json): choose another --output")
+    write_json(path, rules)
+
+
+def report(output: Path) -> None:
+    """Print the table of what is there so far, and write it as text, CSV and figure."""
+    cells = read_cells(output)
+    rows = summarise(cells)
+    text = text_table(rows)
+    write_text(output / "table.txt", text + "\n")
+    write_csv(output / "trainings.csv", [cell.describe() for cell in cells])
+    write_csv(output / "strategies.csv", [row.describe() for row in rows])
+    write_figure(draw_differences(rows), output / "differences.svg")
+    print(text)
+
+
+def main() -> None:
+    """Run searches at equal budget, train what they find in full, score it once on the test videos; print the table."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.search_quality",
+        description=main.__doc__,
+        epilog="example: python -m benchmarks.search_quality --dataset gtea --strategy hand random genetic",
+    )
+    parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
+    parser.add_argument(
+        "--dataset", nargs="+", default=[], metavar="NAME", help="folders of data sets in the data root"
+    )
+    parser.add_argument("--splits", type=int, nargs="+", metavar="K", help="(default: all)")
+    names = [HAND, *SEARCHERS]
+    parser.add_argument("--strategy", nargs="+", choices=names, default=names, help="(default: all)")
+    parser.add_argument(
+        "--structures",
+        nargs="+",
+        default=[],
+        metavar="NAME=PATH",
+        help="structure files found by anything else; {dataset}, {split} and {seed} in PATH are filled in",
+    )
+    parser.add_argument("--search-seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
+    parser.add_argument("--final-seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
+    parser.add_argument("--budget", type=int, default=240, help="epochs of a search in all (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=10, help="of a short training (default: %(default)s)")
+    parser.add_argument("--final-epochs", type=int, default=40, help="of a final training (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument("--output", type=Path, default=Path("runs/search_quality"), help="(default: %(default)s)")
+    parser.add_argument("--table", action="store_true", help="only the table of what is there: nothing is trained")
+    MSTCNShape.add_arguments(parser)
+    arguments = parser.parse_args()
+    if not arguments.table:
+        compare(arguments)
+    report(arguments.output)
+
+
+def compare(arguments: argparse.Namespace) -> None:
+    """Do what the options ask for, as far as it is not done. Raises BadInput where they make no comparison."""
+    if not arguments.dataset:
+        raise BadInput("--dataset: name one at least, or ask for --table")
+    if arguments.workers < 1 or arguments.epochs < 1 or arguments.budget < 2 * arguments.epochs:
+        raise BadInput("at least 1 worker, 1 epoch, and a budget of two short trainings are needed")
+    if min(arguments.search_seeds + arguments.final_seeds) < 0:
+        raise BadInput("--search-seeds and --final-seeds must be at least 0")
+    external = external_structures(arguments.structures)
+    shape = MSTCNShape.from_arguments(arguments)
+    tasks = {name: find_task(name, arguments.data_root) for name in arguments.dataset}
+    searched = [(name, split) for name, task in tasks.items() for split in arguments.splits or task.dataset.splits()]
+    searched.sort(key=lambda place: place[1])
+    for name, split in searched:
+        tasks[name].dataset.split(split)  # what is missing is told before anything is trained
+    common = {
+        name: getattr(arguments, name) for name in ("budget", "epochs", "final_epochs", "num_stages", "num_layers")
+    }
+    keep_rules(arguments.output, common)
+    rules = Rules(arguments.output, tasks, shape, arguments.budget, arguments.epochs, arguments.final_epochs)
+    strategies = [*arguments.strategy, *external]
+    # Nobody searched for the hand-designed structure: it has one seed.
+    places = [
+        Place(name, strategy, split, seed)
+        for seed, (name, split), strategy in product(arguments.search_seeds, searched, strategies)
+        if strategy != HAND
+    ]
+    if HAND in strategies:
+        places = [Place(name, HAND, split, 0) for name, split in searched] + places
+    work(rules, list(dict.fromkeys(places)), external, arguments.final_seeds, arguments.workers)
+
+
+if __name__ == "__main__":
+    run_command(main)

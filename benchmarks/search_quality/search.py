@@ -1,0 +1,101 @@
+"""One search: a searcher proposes, judgements answer, the budget ends it; its winner is a structure file."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.search_quality.judgement import Judge
+from benchmarks.search_quality.searchers import SEARCHERS
+from nas_space.bad_input import BadInput
+from nas_space.read_file import read_json
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from nas_space.structure_files import read_structure, write_structure
+
+HAND = "hand"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which search: its results lie in folders of these names."""
+
+    dataset: str
+    strategy: str
+    split: int
+    seed: int
+
+    def file(self, output: Path) -> Path:
+        """Where the winner is kept."""
+        return output / "searches" / self.dataset / self.strategy / f"split{self.split}" / f"seed{self.seed}.json"
+
+
+@dataclass(frozen=True)
+class Winner:
+    """What a search found, and what it took."""
+
+    structure: Structure
+    epochs: int | None
+    """Trained in all; None where nobody has told."""
+    seconds: float | None
+    """Of all its judgements, also of those that another search had needed before; None where nobody has told."""
+
+    def write(self, path: Path) -> None:
+        """Keep it as a structure file."""
+        write_structure(self.structure, path, about={"epochs": self.epochs, "seconds": self.seconds})
+
+    @classmethod
+    def read(cls, source: str | Path, shape: MSTCNShape) -> Winner:
+        """The winner in a structure file of any dialect, or ``hand``, which took nothing.
+
+        What the search took stands in the file's ``about``, if anywhere.
+
+        Raises:
+            BadInput: the file cannot be read, or is no structure of that shape.
+        """
+        structure = read_structure(source, shape)
+        if source == HAND:
+            return cls(structure, 0, 0.0)
+        about: Any = read_json(Path(source)).get("about")
+        epochs, seconds = (about.get(name) if isinstance(about, dict) else None for name in ("epochs", "seconds"))
+        if type(epochs) not in (int, type(None)) or type(seconds) not in (int, float, type(None)):
+            raise BadInput(f"{source}: about: epochs and seconds must be numbers")
+        return cls(structure, epochs, seconds)
+
+
+def run_search(strategy: str, judge: Judge, budget: int, shape: MSTCNShape) -> Winner:
+    """Search until the budget is spent, with the seed of the judge's trainings; of equals, the earlier wins.
+
+    Started again after a kill, the searcher proposes the same and is answered from the judgements that were kept. A
+    structure that a searcher proposes twice is paid for twice, as NNI would train it twice.
+
+    Args:
+        budget: epochs of all judgements together; enough for one at least.
+    """
+    epochs, seed = judge.settings.epochs, judge.settings.seed
+    searcher = SEARCHERS[strategy](budget // epochs, seed, shape)
+    proposed = next(searcher)
+    objectives: list[float] = []
+    best, seconds = proposed, 0.0
+    while True:
+        judgement = judge.judge(proposed)
+        if judgement.objective > max(objectives, default=-1.0):
+            best = proposed
+        objectives.append(judgement.objective)
+        seconds += judgement.seconds
+        spent = epochs * len(objectives)
+        print(
+            f"{judge.task.name} split {judge.split} {strategy} seed {seed}: {spent}/{budget} epochs, "
+            f"{objectives[-1]:.1f}, best {max(objectives):.1f}",
+            file=sys.stderr,
+            flush=True,
+        )
+        if spent + epochs > budget:
+            break
+        try:
+            proposed = searcher.send(objectives[-1])
+        except StopIteration:  # a tiny space has no other structure
+            break
+    return Winner(best, spent, round(seconds, 3))

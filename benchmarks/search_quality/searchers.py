@@ -1,0 +1,98 @@
+"""The searches that are compared, each as a generator that proposes structures and is told how good they are.
+
+NNI's RegularizedEvolution (``nni.nas.strategy``) is not among them: it needs PyTorch Lightning and drives an experiment
+of its own, so that it cannot run here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Generator
+from itertools import count
+from typing import Any
+
+import numpy as np
+from nni.algorithms.hpo.evolution_tuner import EvolutionTuner
+from nni.algorithms.hpo.tpe_tuner import TpeTuner
+
+from nas_space.shape import MSTCNShape
+from nas_space.space import POWERS_OF_TWO, global_space, to_nni
+from nas_space.structure import Structure
+from strategies.genetic import GeneticSearch
+
+Searcher = Generator[Structure, float, None]
+"""Yields a structure, and is sent its objective, which is to be maximised. It may end, or go on for ever."""
+
+
+def random_search(evaluations: int, seed: int, shape: MSTCNShape) -> Searcher:
+    """Structures drawn uniformly, none twice: a genetic search whose first population is all that it may spend."""
+    yield from _genetic(evaluations, evaluations, seed, shape)
+
+
+def genetic_search(evaluations: int, seed: int, shape: MSTCNShape) -> Searcher:
+    """Our global search. It begins as the random search of the same seed does."""
+    yield from _genetic(evaluations, first_population(evaluations), seed, shape)
+
+
+def tpe(evaluations: int, seed: int, shape: MSTCNShape) -> Searcher:
+    """NNI's TPE. Its usual 20 random structures would leave it little of a small budget: it draws as many as ours.
+
+    Where it would repeat a structure, NNI takes the next of a grid instead.
+    """
+    startup = {"n_startup_jobs": first_population(evaluations)}
+    tuner = TpeTuner(optimize_mode="maximize", seed=seed, tpe_args=startup)
+    tuner.update_search_space(to_nni(global_space(shape)))
+    yield from _nni(tuner, shape, tuner.generate_parameters)
+
+
+def evolution(evaluations: int, seed: int, shape: MSTCNShape) -> Searcher:
+    """NNI's Evolution, with a population as large as ours. It may propose a structure twice."""
+    tuner = EvolutionTuner(optimize_mode="maximize", population_size=first_population(evaluations))
+    tuner.update_search_space(to_nni(global_space(shape)))
+    # It takes no seed: it draws from a generator of its own, which has drawn its population by now, and from Python's.
+    tuner.random_state = np.random.RandomState(seed)
+    tuner.population.clear()
+    for _ in range(tuner.population_size):
+        tuner._random_generate_individual()
+    own = random.Random(seed).getstate()
+
+    def generate(number: int) -> dict[str, Any]:
+        nonlocal own
+        others = random.getstate()
+        random.setstate(own)
+        try:
+            return tuner.generate_parameters(number)
+        finally:
+            own = random.getstate()
+            random.setstate(others)
+
+    yield from _nni(tuner, shape, generate)
+
+
+SEARCHERS: dict[str, Callable[[int, int, MSTCNShape], Searcher]] = {
+    "random": random_search,
+    "genetic": genetic_search,
+    "tpe": tpe,
+    "evolution": evolution,
+}
+"""By name; each is given how many structures will be judged, its seed, and the size of the network.
+
+The same seed and the same objectives give the same structures.
+"""
+
+
+def first_population(evaluations: int) -> int:
+    """How many structures a search draws at random before it learns: a third, as in our YAML files of small data."""
+    return max(evaluations // 3, 2)
+
+
+def _genetic(evaluations: int, population_size: int, seed: int, shape: MSTCNShape) -> Searcher:
+    search = GeneticSearch(dict.fromkeys(shape.paths, POWERS_OF_TWO), population_size, evaluations, seed=seed)
+    while (proposal := search.ask()) is not None:
+        search.tell(proposal.uid, (yield Structure.from_labels(proposal.dilations, shape)))
+
+
+def _nni(tuner: Any, shape: MSTCNShape, generate: Callable[[int], dict[str, Any]]) -> Searcher:
+    for number in count():
+        parameters = generate(number)
+        tuner.receive_trial_result(number, parameters, (yield Structure.from_labels(parameters, shape)))

@@ -1,0 +1,194 @@
+"""What a comparison has shown so far: each final training, and each strategy against ``hand`` and random search."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from analysis.comparison import Comparison
+from benchmarks.search_quality.search import HAND, Place, Winner
+from benchmarks.search_quality.searchers import SEARCHERS
+from benchmarks.search_quality.work import final_folder
+from nas_space.atomic_file import write_text
+from nas_space.bad_input import BadInput
+from nas_space.read_file import read_json
+from nas_space.shape import MSTCNShape
+from trials.metrics import METRICS, read_metrics
+
+BASELINES = (HAND, "random")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One final training of the winner of one search."""
+
+    place: Place
+    final_seed: int
+    winner: Winner
+    metrics: dict[str, float]
+    """On the test videos."""
+
+    @property
+    def mean(self) -> float:
+        """Of the five metrics."""
+        return mean(self.metrics[name] for name in METRICS)
+
+    def describe(self) -> dict[str, Any]:
+        """As a line of a CSV file."""
+        place, winner = self.place, self.winner
+        about = {"dataset": place.dataset, "strategy": place.strategy, "split": place.split, "search_seed": place.seed}
+        cost = {"search_epochs": winner.epochs, "search_seconds": winner.seconds}
+        metrics = {**self.metrics, "mean": self.mean}
+        return {**about, "final_seed": self.final_seed, **metrics, **cost, "structure": str(winner.structure)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One strategy on one data set."""
+
+    dataset: str
+    strategy: str
+    splits: int
+    searches: int
+    trainings: int
+    mean: float
+    deviation: float | None
+    """Sample standard deviation over all trainings: splits, search seeds and final seeds."""
+    differences: dict[str, list[float]]
+    """To each of ``BASELINES``, in the splits that both have, after averaging over the seeds of a split."""
+    epochs: float | None
+    seconds: float | None
+    """Of short trainings that a search took, on the mean; None where nobody has told."""
+
+    def against(self, baseline: str) -> Comparison | None:
+        """How much better than a baseline, paired over the splits; None for itself, and where there are no pairs."""
+        differences = self.differences.get(baseline)
+        return Comparison.of(differences) if differences else None
+
+    def describe(self) -> dict[str, Any]:
+        """As a line of a CSV file."""
+        line: dict[str, Any] = {"dataset": self.dataset, "strategy": self.strategy, "splits": self.splits}
+        line |= {"searches": self.searches, "trainings": self.trainings, "mean": self.mean, "std": self.deviation}
+        for baseline in BASELINES:
+            comparison = self.against(baseline)
+            line[f"minus_{baseline}"] = comparison and comparison.difference
+            line[f"minus_{baseline}_95_half_width"] = comparison and comparison.half_width
+        return {**line, "search_epochs": self.epochs, "search_seconds": self.seconds}
+
+
+def read_cells(output: Path) -> list[Cell]:
+    """All final trainings of the searches in ``output`` that are finished.
+
+    Raises:
+        BadInput: there are none, or a file is damaged.
+    """
+    rules = read_json(output / "rules.json")
+    shape = MSTCNShape(rules["num_stages"], rules["num_layers"])
+    cells = []
+    for path in sorted(output.glob("searches/*/*/split*/seed*.json")):
+        dataset, strategy, split, _ = path.parts[-4:]
+        place = Place(dataset, strategy, int(split.removeprefix("split")), int(path.stem.removeprefix("seed")))
+        winner = Winner.read(path, shape)
+        trainings = final_folder(output, dataset, place.split, winner.structure, 0).parent
+        for file in sorted(trainings.glob("seed*/metrics.json")):
+            try:
+                metrics = read_metrics(read_json(file)["test"])
+            except (ValueError, KeyError, TypeError):
+                raise BadInput(f"{file}: damaged, or not of a training; remove its folder") from None
+            cells.append(Cell(place, int(file.parent.name.removeprefix("seed")), winner, metrics))
+    if not cells:
+        raise BadInput(f"{output}: no winner of a search is trained in full yet")
+    return cells
+
+
+def summarise(cells: Sequence[Cell]) -> list[Row]:
+    """A row for each data set and strategy: data sets by name; ``hand``, the searches, then external structures."""
+    groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        groups[cell.place.dataset, cell.place.strategy].append(cell)
+    by_split = {key: _split_means(group) for key, group in groups.items()}
+    known = [HAND, *SEARCHERS]
+    rows = []
+    for dataset, strategy in sorted(
+        groups, key=lambda key: (key[0], known.index(key[1]) if key[1] in known else len(known), key[1])
+    ):
+        group = groups[dataset, strategy]
+        values = [cell.mean for cell in group]
+        own = by_split[dataset, strategy]
+        differences = {}
+        for baseline in BASELINES:
+            theirs = by_split.get((dataset, baseline), {})
+            if baseline != strategy:
+                differences[baseline] = [own[split] - theirs[split] for split in sorted(own.keys() & theirs.keys())]
+        winners = {cell.place: cell.winner for cell in group}
+        rows.append(
+            Row(
+                dataset,
+                strategy,
+                splits=len(own),
+                searches=len(winners),
+                trainings=len(group),
+                mean=mean(values),
+                deviation=stdev(values) if len(values) > 1 else None,
+                differences=differences,
+                epochs=_mean(winner.epochs for winner in winners.values()),
+                seconds=_mean(winner.seconds for winner in winners.values()),
+            )
+        )
+    return rows
+
+
+def text_table(rows: Sequence[Row]) -> str:
+    """The rows as text."""
+    width = max(len(row.strategy) for row in rows)
+    head = f"{'':<{width}}{'splits':>8}{'n':>5}{'mean':>13}" + "".join(f"{'- ' + name:>26}" for name in BASELINES)
+    lines = []
+    for number, row in enumerate(rows):
+        if number == 0 or rows[number - 1].dataset != row.dataset:
+            lines += [*([""] if number else []), row.dataset, head + f"{'epochs':>8}{'seconds':>9}"]
+        spread = "" if row.deviation is None else f" ±{row.deviation:4.1f}"
+        line = f"{row.strategy:<{width}}{row.splits:>8}{row.trainings:>5}{f'{row.mean:.1f}{spread}':>13}"
+        line += "".join(f"{_interval(row.against(name)):>26}" for name in BASELINES)
+        cost = (f"{'' if value is None else format(value, '.0f')}" for value in (row.epochs, row.seconds))
+        lines.append(line + "{:>8}{:>9}".format(*cost))
+    about = (
+        "mean of the five metrics on the test videos ± standard deviation over n trainings; differences paired over "
+        "splits (95 % interval, Student's t); epochs and seconds of short trainings that a search took"
+    )
+    return "\n".join([*lines, about])
+
+
+def write_csv(path: Path, lines: Sequence[dict[str, Any]]) -> None:
+    """Write lines of equal keys as a CSV file."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_text(path, text.getvalue())
+
+
+def _split_means(cells: Iterable[Cell]) -> dict[int, float]:
+    by_split: dict[int, list[float]] = defaultdict(list)
+    for cell in cells:
+        by_split[cell.place.split].append(cell.mean)
+    return {split: mean(values) for split, values in by_split.items()}
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None
+
+
+def _interval(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return ""
+    if comparison.half_width is None:
+        return f"{comparison.difference:+.1f}"
+    low, high = (comparison.difference + sign * comparison.half_width for sign in (-1, 1))
+    return f"{comparison.difference:+.1f} ({low:+.1f} to {high:+.1f})"
