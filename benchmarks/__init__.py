@@ -1,1 +1,1 @@
-"""Speed, memory and what a search rests on, measured: each file is a command."""
+"""Speed, memory and what a search rests on, measured: each file is a command, and so is each package."""

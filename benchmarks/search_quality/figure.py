@@ -30,7 +30,7 @@ def draw_differences(rows: Sequence[Row]) -> Figure:
             width = comparison.half_width or 0.0
             axes.errorbar(comparison.difference, line, xerr=width, fmt="o", color=COLOURS[0], markersize=9, capsize=5)
         axes.set_title(short(dataset))
-        axes.set_xlabel("better than hand by, mean of the five metrics, in percent points")
+        axes.set_xlabel("better than hand by (mean of the five)")
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_yticks(range(len(strategies)), [short(name, 20) for name in strategies])
     panels[0].set_ylim(len(strategies) - 0.5, -0.5)

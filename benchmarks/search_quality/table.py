@@ -89,7 +89,10 @@ def read_cells(output: Path) -> list[Cell]:
         BadInput: there are none, or a file is damaged.
     """
     rules = read_json(output / "rules.json")
-    shape = MSTCNShape(rules["num_stages"], rules["num_layers"])
+    try:
+        shape = MSTCNShape(rules["num_stages"], rules["num_layers"])
+    except (KeyError, TypeError):
+        raise BadInput(f"{output / 'rules.json'}: damaged; start the comparison again to write it anew") from None
     cells = []
     for path in sorted(output.glob("searches/*/*/split*/seed*.json")):
         dataset, strategy, split, _ = path.parts[-4:]

@@ -1,0 +1,59 @@
+"""A small data set, and judges of it whose trainings are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.search_quality import judgement
+from benchmarks.search_quality.__main__ import find_task
+from benchmarks.search_quality.judgement import Judge
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from tests.conftest import write_dataset
+from trials.data_arguments import Task
+from trials.metrics import METRICS
+from trials.training import TrainingSettings
+
+SHAPE = MSTCNShape(2, 3)
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Task:
+    """Six videos to train on, two of them held out, and two to test on; two splits."""
+    write_dataset(tmp_path / "data" / "small", train=6, test=2, splits=2)
+    return find_task("small", tmp_path / "data")
+
+
+@pytest.fixture
+def new_judge(task: Task, tmp_path: Path) -> Callable[..., Judge]:
+    """Judges that share one file."""
+
+    def new(split: int = 1, epochs: int = 2, seed: int = 0) -> Judge:
+        settings = TrainingSettings(epochs=epochs, batch_size=1, seed=seed)
+        return Judge(task, split, settings, tmp_path / "judgements.jsonl")
+
+    return new
+
+
+def play_trainings(monkeypatch: pytest.MonkeyPatch, kill_after: int | None = None) -> list[Structure]:
+    """Play the short trainings: small dilations score high. Returns a list that grows by what is trained.
+
+    Args:
+        kill_after: so many trainings end, and the next one is interrupted.
+    """
+    trained: list[Structure] = []
+
+    def train(_task: Task, structure: Structure, settings: TrainingSettings, *_: Any) -> Iterator[dict[str, float]]:
+        if len(trained) == kill_after:
+            raise KeyboardInterrupt
+        trained.append(structure)
+        for epoch in range(settings.epochs):
+            value = 100 / (1 + sum(structure.dilations)) + epoch
+            yield {"loss": 1.0, "learning_rate": 5e-4, **dict.fromkeys(METRICS, value)}
+
+    monkeypatch.setattr(judgement, "short_training", train)
+    return trained

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.search_quality import work as working
+from benchmarks.search_quality.__main__ import main
+from benchmarks.search_quality.search import Place, Winner
+from benchmarks.search_quality.work import Rules, work
+from nas_space.bad_input import BadInput
+from nas_space.structure import Structure
+from nas_space.structure_files import write_structure
+from tests.benchmarks.search_quality.conftest import SHAPE
+from trials.data_arguments import Task
+
+
+class PlayedPool:
+    """Does what is submitted at once."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __enter__(self) -> PlayedPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(function(*arguments))
+        return future
+
+
+def test_a_stop_leaves_balanced_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[Any, ...]] = []
+
+    def search(_: Rules, place: Place) -> Winner:
+        done.append(("search", place.seed, place.split))
+        # The winner of split 1 is the same whatever the seed.
+        return Winner(Structure((8 if place.split == 1 else 16 + place.seed,) * 6, SHAPE), 4, 1.0)
+
+    def train(_: Rules, place: Place, structure: Structure, seed: int) -> None:
+        done.append((structure.dilations[0], place.strategy, place.seed, seed, place.split))
+
+    monkeypatch.setattr(working, "ProcessPoolExecutor", PlayedPool)
+    monkeypatch.setattr(Rules, "search", search)
+    monkeypatch.setattr(Rules, "train", train)
+    hand = [Place("small", "hand", split, 0) for split in (1, 2)]
+    places = hand + [Place("small", "random", split, seed) for seed in (0, 1) for split in (1, 2)]
+    work(Rules(tmp_path, {}, SHAPE, 4, 2, 1), places, {}, [7, 8], workers=1)
+    assert done == [
+        *(("search", 0, 1), ("search", 0, 2)),
+        *((1, "hand", 0, 7, 1), (1, "hand", 0, 7, 2), (8, "random", 0, 7, 1), (16, "random", 0, 7, 2)),
+        *((1, "hand", 0, 8, 1), (1, "hand", 0, 8, 2), (8, "random", 0, 8, 1), (16, "random", 0, 8, 2)),
+        *(("search", 1, 1), ("search", 1, 2)),
+        *((17, "random", 1, 7, 2), (17, "random", 1, 8, 2)),  # that of split 1 is trained already
+    ]
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["search_quality", *map(str, words)])
+    main()
+
+
+def times(folder: Path, pattern: str) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob(pattern)}
+
+
+def test_all_of_it(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once trained, then nothing anew, and the table alone; the structures of others are the hand-designed ones."""
+    for split in (1, 2):
+        write_structure(Structure.hand(SHAPE), tmp_path / f"small-{split}-0.json")
+    output = tmp_path / "out"
+    data: Sequence[object] = ("--data-root", task.dataset.folder.parent, "--dataset", "small", "--output", output)
+    found = f"found={tmp_path}/{{dataset}}-{{split}}-{{seed}}.json"
+    strategies = ("--strategy", "hand", "evolution", "--structures", found)
+    size = ("--num-stages", 2, "--num-layers", 3, "--budget", 4, "--epochs", 2, "--final-epochs", 1)
+    words = (*data, *strategies, *size, "--search-seeds", 0, "--final-seeds", 0, 1, "--workers", 1)
+    run(monkeypatch, *words)
+    table = capsys.readouterr().out
+    trained = times(output, "metrics.json")
+    # hand and found share theirs: two structures x two splits x two seeds.
+    assert len(trained) == 8
+    assert [line.split()[:3] for line in table.splitlines()[2:5]] == [
+        [strategy, "2", "4"] for strategy in ("hand", "evolution", "found")
+    ]
+    judged = times(output, "*.jsonl")
+    with monkeypatch.context() as patch:
+        patch.setattr(working, "ProcessPoolExecutor", PlayedPool)
+        run(patch, *words)
+    assert capsys.readouterr().out == table
+    run(monkeypatch, "--table", "--output", output)
+    assert capsys.readouterr().out == table == (output / "table.txt").read_text()
+    assert times(output, "metrics.json") == trained
+    assert times(output, "*.jsonl") == judged
+    assert len((output / "trainings.csv").read_text().splitlines()) == 1 + 3 * 2 * 2
+    assert len((output / "strategies.csv").read_text().splitlines()) == 1 + 3
+    assert (output / "differences.svg").exists()
+    with pytest.raises(BadInput, match="other settings"):
+        run(monkeypatch, *words, "--epochs", 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "--dataset"),
+        (("--dataset", "x", "--budget", 10), "budget"),
+        (("--dataset", "x", "--final-seeds", -1), "at least 0"),
+        (("--dataset", "x", "--structures", "random=x.json"), "not taken"),
+        (("--dataset", "x", "--structures", "../up=x.json"), "plain name"),
+        (("--table", "--output", "nowhere"), "no such file"),
+    ],
+)
+def test_what_makes_no_comparison_is_refused(
+    words: Sequence[object], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        run(monkeypatch, *words)
