@@ -45,7 +45,7 @@ def keep_rules(output: Path, rules: dict[str, Any]) -> None:
     """Note what the searches in a folder have in common. Raises BadInput where it holds searches by other rules."""
     path = output / "rules.json"
     if path.exists() and read_json(path) != rules:
-        raise BadInput(f"{output}: holds a comparison with other settings (rules.json): choose another --output")
+        raise BadInput(f"{output}: holds a comparison with other settings: choose another --output, or remove it")
     write_json(path, rules)
 
 
