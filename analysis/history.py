@@ -68,6 +68,8 @@ class History:
     done: bool = False
     error: str | None = None
     """Why the search ended early."""
+    versions: dict[str, str] = field(default_factory=dict)
+    """Of Python and the packages that it began with, or was resumed with last."""
 
     def best(self, count: int = 1) -> list[Evaluation]:
         """The best evaluations by ``default``, the best first; of equals, the earlier. Each structure comes once.
@@ -130,6 +132,7 @@ def read_history(folder: Path) -> History:
             history.failures.append(event)
         elif kind == "started":
             history.done, history.error = False, None
+            history.versions = told if isinstance(told := event.get("versions"), dict) else {}
         elif kind == "done":
             history.done = True
         elif kind == "error":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from dataclasses import dataclass
@@ -9,20 +10,22 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from analysis.history import History, read_history
 from analysis.nni_register import registered
-from nas_space.atomic_file import write_atomically, write_json
+from nas_space.atomic_file import write_json, write_text
 from nas_space.bad_input import BadInput
 from nas_space.read_file import read_json
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from strategies.genetic import POPULATION_SIZE
-from strategies.records import RECORDS_FILE
+from strategies.records import RECORDS_FILE, read_records
 from trials.dataset import is_plain_name
 
 SETTINGS_FILE = "experiment.json"
-KEPT = ("experimentName", "trialCommand", "trialConcurrency", "maxTrialDuration", "maxTrialNumber", "tuner")
-"""Of NNI's configuration: what the results depend on."""
+KEPT = ("experimentName", "trialCommand", "trialConcurrency", "maxTrialDuration", "tuner", "searchSpace")
+"""Of NNI's configuration: what the results depend on, and what starts the same search again."""
 
 
 class Cost(NamedTuple):
@@ -57,7 +60,7 @@ class Search:
         known = registered(experiment)
         history, config = read_history(known.folder / "checkpoint"), known.settings()
         kept = {name: config[name] for name in KEPT if name in config}
-        settings = without_places(kept, str(config.get("trialCodeDirectory")))
+        settings = without_places(kept, f"{config.get('trialCodeDirectory')}/")
         return cls(experiment, settings, history)._checked(f"experiment {experiment}")
 
     @classmethod
@@ -70,8 +73,8 @@ class Search:
 
     def keep(self, folder: Path) -> None:
         """Copy the records and settings into a folder, which can then be read on any machine."""
-        records = (self.history.folder / RECORDS_FILE).read_bytes()
-        write_atomically(folder / RECORDS_FILE, lambda file: file.write(records))
+        events = (without_places(event) for event in read_records(self.history.folder / RECORDS_FILE))
+        write_text(folder / RECORDS_FILE, "".join(json.dumps(event) + "\n" for event in events))
         write_json(folder / SETTINGS_FILE, {"experiment": self.experiment, "settings": self.settings})
 
     def cost(self) -> Cost:
@@ -84,6 +87,12 @@ class Search:
             hours=sum(evaluation.seconds or 0.0 for evaluation in evaluations) / 3600,
         )
 
+    def to_yaml(self) -> str:
+        """A YAML file that starts the same search again, from the folder ``experiments``."""
+        content = {"trialCodeDirectory": "..", "trainingService": {"platform": "local"}, **self.settings}
+        content["tuner"] = {**self.settings.get("tuner", {}), "codeDirectory": ".."}
+        return yaml.safe_dump(content, sort_keys=False, width=100, default_flow_style=None)
+
     def best(self) -> Structure:
         """The structure that it found. Raises BadInput where no trial succeeded, or what it trained is no structure."""
         dilations = self.history.best()[0].structure
@@ -91,6 +100,11 @@ class Search:
             return Structure.from_labels(dilations, MSTCNShape.of_labels(dilations))
         except BadInput as fault:
             raise BadInput(f"{self.history.folder / RECORDS_FILE}: {fault}") from None
+
+    @property
+    def error(self) -> str | None:
+        """Why it ended early, without the places of files on this machine."""
+        return None if self.history.error is None else without_places(self.history.error)
 
     @property
     def phase(self) -> str:
@@ -109,7 +123,7 @@ class Search:
 
     @property
     def sample_rate(self) -> int | None:
-        """Every how manieth frame was read, where its trials were told so."""
+        """Of how many frames one was read, where its trials were told so."""
         rate = self._option("--sample-rate")
         return None if rate is None else int(rate)
 
@@ -148,12 +162,12 @@ class Search:
             raise ValueError("data set")
 
 
-def without_places(value: Any, home: str) -> Any:
-    """JSON content whose paths tell nothing of the machine: those below ``home`` relative to it, others cut short."""
+def without_places(value: Any, home: str = "\0") -> Any:
+    """JSON content whose paths tell nothing of the machine: those below ``home/`` relative to it, others cut short."""
     if isinstance(value, dict):
         return {name: without_places(each, home) for name, each in value.items() if name != "codeDirectory"}
     if isinstance(value, list):
         return [without_places(each, home) for each in value]
     if isinstance(value, str):
-        return re.sub(r"(?<![^\s='\"])/(?:[^\s/'\"]+/)*", "…/", value.replace(f"{home.rstrip('/')}/", ""))
+        return re.sub(r"(?<![^\s='\"])/(?:[^\s/'\"]+/)*", "…/", value.replace(home, ""))
     return value

@@ -15,7 +15,9 @@ from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 from nni.tuner import Tuner
@@ -114,7 +116,9 @@ class SearchTuner(Tuner):
                     self._start(self.create_search(search_space))
                 except BadInput as fault:
                     self._refusal = str(fault)
-            self._records.write("started", resumed=self._saved is not None, refusal=self._refusal)
+            versions = {"python": python_version(), **{name: version(name) for name in ("nni", "numpy", "torch")}}
+            resumed = self._saved is not None
+            self._records.write("started", resumed=resumed, refusal=self._refusal, versions=versions)
 
     def generate_parameters(self, parameter_id: int, **kwargs: Any) -> Any:
         """Not used: NNI calls ``generate_multiple_parameters``."""

@@ -72,7 +72,7 @@ def test_nothing_private_is_written(
 
     run_folder = out / "run"
     command = f"python3 -m trials.search_trial --dataset small --split 1 --data-root {data.parent}"
-    told = without_places({"trialCommand": command}, str(REPOSITORY))
+    told = without_places({"trialCommand": command}, f"{REPOSITORY}/")
     Search("Ab3dE", told, read_history(records)).keep(run_folder / "split1" / "global")
     shutil.copytree(out / "final" / "native", run_folder / "final" / "hand")
     settings = {"dataset": "small", "template": "demo", "splits": [1], "seeds": [0], "phases": ["global", "final"]}

@@ -34,34 +34,34 @@ def headline(subject: Subject, rows: dict[str, dict[str, Any]]) -> str:
             f"What the {phase} search found scores {found[phase].metrics['default']:.1f} % in the search's own trials. "
             "How good it is on the test videos only a final training tells."
         )
-    comparison = against_hand(rows[searched])
-    over = {
-        "better": f"What the search found is better than the hand-designed dilations by {comparison.difference:.1f}",
-        "worse": f"What the search found is worse than the hand-designed dilations by {-comparison.difference:.1f}",
-        "not told apart": "What the search found cannot be told apart from the hand-designed dilations",
-    }[comparison.verdict]
-    return f"{over} on the test videos."
+    worth = against_hand(rows[searched])
+    verdict = {
+        "better": f"is better than the hand-designed dilations by {worth.difference:.1f}",
+        "worse": f"is worse than the hand-designed dilations by {-worth.difference:.1f}",
+        "not told apart": "cannot be told apart from the hand-designed dilations",
+    }[worth.verdict]
+    return f"What the {searched} search found {verdict} on the test videos."
 
 
 def explanation(subject: Subject, rows: dict[str, dict[str, Any]]) -> str:
-    """Where the headline comes from."""
-    searched = subject.searched
-    if searched is None or "better_than_hand" not in rows[searched]:
+    """Where the headline comes from: how far each structure is from ``hand``."""
+    compared = {name: against_hand(row) for name, row in rows.items() if "better_than_hand" in row}
+    if not compared:
         return ""
-    comparison = against_hand(rows[searched])
-    paired = subject.runs[searched].keys() & subject.runs[HAND].keys()
-    splits, seeds = (len(set(numbers)) for numbers in zip(*paired, strict=True))
+    splits, seeds = (len(set(numbers)) for numbers in zip(*subject.runs[HAND], strict=True))
     pairs = "splits" if splits > 1 else "seeds"
-    interval = "one pair says nothing about the spread"
-    if comparison.half_width is not None:
-        low, high = comparison.difference - comparison.half_width, comparison.difference + comparison.half_width
-        interval = (
-            f"95 % interval {_signed(low)} to {_signed(high)} (paired over {comparison.samples} {pairs}, Student's t)"
-        )
+    differences = "; ".join(f"{name} {MINUS} {HAND} = {_told(worth)}" for name, worth in compared.items())
     return (
         f"Mean of accuracy, edit score, F1@10, F1@25 and F1@50 over {_count(splits, 'split')} and "
-        f"{_count(seeds, 'seed')}: {searched} {MINUS} {HAND} = {_signed(comparison.difference)}; {interval}."
+        f"{_count(seeds, 'seed')}, with 95 % intervals of differences paired over {pairs} (Student's t): {differences}."
     )
+
+
+def _told(worth: Comparison) -> str:
+    if worth.half_width is None:
+        return f"{_signed(worth.difference)} (one pair says nothing about the spread)"
+    low, high = worth.difference - worth.half_width, worth.difference + worth.half_width
+    return f"{_signed(worth.difference)} ({_signed(low)} to {_signed(high)})"
 
 
 def _count(number: int, what: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from importlib.metadata import version
 from typing import Any
-
-import matplotlib
 
 from analysis.comparison import Comparison
 from analysis.final import aggregate
@@ -78,6 +77,7 @@ def collect(subject: Subject, dataset: Dataset | None, pictures: Pictures) -> Co
         rows,
         {name: against_hand(row) for name, row in rows.items() if "better_than_hand" in row},
         settings=_settings(subject),
+        left_out=[f"{what[0].upper()}{what[1:]}." for what in subject.unfinished],
     )
     # All is read before the first figure is drawn, so that a damaged file is told at once.
     lengths, found = _read_labels(contents, dataset)
@@ -88,12 +88,7 @@ def collect(subject: Subject, dataset: Dataset | None, pictures: Pictures) -> Co
     ]
     if subject.runs:
         _add_networks(contents)
-    if len({frozenset(cells) for cells in subject.runs.values()}) > 1:
-        contents.left_out.append(
-            "Some final trainings have not finished: differences from hand are of those that both have, single classes "
-            "and videos of the splits that all structures have; the other means are of different trainings."
-        )
-    if found is not None and found.by_video:
+    if found is not None:
         _add_segmentations(contents, found, pictures)
     contents.left_out += pictures.left_out
     return contents
@@ -110,7 +105,10 @@ def _read_labels(contents: Contents, dataset: Dataset | None) -> tuple[dict[str,
         return {}, None
     contents.fps = defaults_of(subject.dataset).frames_per_second
     contents.rate = None if contents.fps is None else contents.fps / dataset.sample_rate
-    lengths = segment_lengths(dataset, background_classes(subject.dataset, dataset.classes, None))
+    background = subject.background
+    if background is None:
+        background = background_classes(subject.dataset, dataset.classes, None)
+    lengths = segment_lengths(dataset, background)
     contents.longest = max((length, name) for name, every in lengths.items() for length in every)
     if not subject.runs:
         return lengths, None
@@ -156,9 +154,11 @@ def _settings(subject: Subject) -> dict[str, Any]:
     """Settings, seeds and versions, by what they belong to."""
     settings: dict[str, Any] = {"run": subject.settings} if subject.settings else {}
     for (split, phase), search in subject.searches.items():
-        settings[f"{phase} search, split {split}"] = {"experiment": search.experiment, **search.settings}
+        told = search.history.versions
+        by = f"# By {', '.join(f'{name} {number}' for name, number in told.items())}.\n" if told else ""
+        settings[f"{phase} search, split {split}: experiment {search.experiment}"] = by + search.to_yaml()
     for each in list(subject.trained.values())[:1]:
         read = {"sample_rate": each.sample_rate, "background": list(each.background)}
         settings["final trainings"] = {**each.about, **read}
-    settings["this report"] = {"versions": {**versions(), "matplotlib": matplotlib.__version__}}
+    settings["this report"] = {"versions": {**versions(), "nni": version("nni"), "matplotlib": version("matplotlib")}}
     return settings

@@ -40,9 +40,9 @@ def commands(contents: Contents) -> list[str]:
     subject, settings = contents.subject, contents.subject.settings
     if not settings:
         return [
-            "# with the settings below in a YAML file:",
-            "python -m experiments.launch FILE.yml",
-            f"python -m analysis.report {subject.name}",
+            "# the settings of the search, below, as experiments/again.yml:",
+            "python -m experiments.launch experiments/again.yml",
+            "python -m analysis.report ID",
         ]
     splits = [str(split) for split in settings["splits"]]
     words = ["python", "-m", "experiments.pipeline", "--dataset", settings["dataset"]]

@@ -20,7 +20,7 @@ from trials.metrics import METRICS, Scores, Segments
 
 @dataclass
 class Segmentations:
-    """The predictions of the first seed of each structure, scored video by video, on the splits that all share."""
+    """The predictions of the first seed of each structure and split, scored video by video."""
 
     truth: GroundTruth
     predictions: dict[str, dict[str, Path]] = field(default_factory=dict)
@@ -39,9 +39,7 @@ class Segmentations:
         names = finals[0].background
         found = cls(GroundTruth.of(dataset.folder / "groundTruth", dataset.folder / "mapping.txt", names))
         for final in finals:
-            # While final trainings go on, some structures have been trained on fewer splits than others.
-            if all((structure, final.split) in subject.trained for structure in subject.runs):
-                found._add(final)
+            found._add(final)
         return found
 
     def _add(self, final: Trained) -> None:
@@ -93,13 +91,14 @@ class Segmentations:
 
 
 def without_predictions(subject: Subject) -> str | None:
-    """What to do where a training kept no predictions, as those of older versions; None where all did."""
-    for final in subject.trained.values():
-        if not final.predictions.is_dir():
+    """What to do where predictions are missing, as of trainings of older versions; None where all are there."""
+    for each in subject.trained.values():
+        if not all((each.predictions / f"{video}.txt").is_file() for video in each.test_videos):
+            place = f"final/{each.structure}/split{each.split}/{each.folder.name}"
             return (
-                f"{final.predictions} is not there: no segmentations, no scores of single classes. Make it with "
-                f"python -m trials.predict --checkpoint {final.folder / 'model.pt'} --split {final.split} "
-                f"--output {final.predictions}, and so for the other final trainings."
+                f"Predictions are missing in {place}: no segmentations, no scores of single classes. Make them with "
+                f"'python -m trials.predict --checkpoint RUN/{place}/model.pt --split {each.split} "
+                f"--output RUN/{place}/predictions', and so for the other first seeds."
             )
     return None
 

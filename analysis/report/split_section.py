@@ -58,7 +58,7 @@ class SplitSection:
     progress: list[Picture] = field(default_factory=list)
     more_progress: list[Picture] = field(default_factory=list)
     """The same against epochs and seconds."""
-    inside: list[Picture] = field(default_factory=list)
+    learnt: list[Picture] = field(default_factory=list)
     """How the population narrowed, and what the branches learnt."""
     structures: list[Picture] = field(default_factory=list)
     fields: list[Picture] = field(default_factory=list)
@@ -115,7 +115,7 @@ def _add_search(section: SplitSection, phase: str, search: Search, pictures: Pic
             "cost": search.cost(),
             "finished": history.done,
             "best": history.best()[0].metrics["default"],
-            "error": history.error,
+            "error": search.error,
         }
     )
     stem = f"split{section.split}_{phase}"
@@ -128,12 +128,12 @@ def _add_search(section: SplitSection, phase: str, search: Search, pictures: Pic
         caption = (
             f"How far the best {size} structures agreed on each layer as the search went on; 0 bits: on one dilation."
         )
-        section.inside += pictures.draw(f"{stem}_population", caption, lambda: draw_population(name, history, size))
+        section.learnt += pictures.draw(f"{stem}_population", caption, lambda: draw_population(name, history, size))
     else:
         for chain in sorted(history.chains | {e.about.get("chain", 0): None for e in history.evaluations}):
             caption = f"Chain {chain}: the probability of each branch that every iteration learnt, and the dilations."
             figure = partial(draw_branches, name, history, chain)
-            section.inside += pictures.draw(f"{stem}_chain{chain}_branches", caption, figure)
+            section.learnt += pictures.draw(f"{stem}_chain{chain}_branches", caption, figure)
 
 
 def _reach(name: str, structure: Structure, lengths: Mapping[str, Sequence[int]]) -> Reach:

@@ -27,7 +27,9 @@ class Subject:
     searches: dict[tuple[int, str], Search]
     """By split and ``global`` or ``local``; each has judged at least one structure."""
     runs: Runs = field(default_factory=dict)
-    """Test metrics of the final trainings."""
+    """Test metrics of the final trainings, of those splits and seeds that all structures have."""
+    unfinished: tuple[str, ...] = ()
+    """What is told of searches that found nothing, and of final trainings that cannot be compared yet."""
     folder: Path | None = None
     """Of the run."""
     settings: dict[str, Any] = field(default_factory=dict)
@@ -59,18 +61,27 @@ class Subject:
             experiments = {name: step["experiment"]["id"] for name, step in content["steps"].items() if step}
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             raise BadInput(f"{path}: damaged, or not of a run of experiments.pipeline ({fault!r})") from None
-        searches = {}
+        searches, unfinished = {}, []
         for split in settings["splits"]:
             for phase in ("global", "local"):
                 search = _search(folder / f"split{split}" / phase, experiments.get(f"{phase}_split{split}"))
                 if search is not None and search.history.evaluations:
                     search.best()
                     searches[split, phase] = search
+                elif search is not None:
+                    why = search.error or f"{len(search.history.failures)} failures, no success yet"
+                    unfinished.append(f"the {phase} search of split {split} ({why})")
         trained = any(folder.glob("final/*/split*/seed*/metrics.json"))
         if not trained and not searches:
-            raise BadInput(f"{folder}: nothing has come of this run yet")
+            raise BadInput(f"{folder}: nothing has come of this run yet{''.join(f': {why}' for why in unfinished)}")
         runs = read_runs(folder / "final") if trained else {}
-        return cls(folder.resolve().name, settings["dataset"], searches, runs, folder, settings)
+        common = set.intersection(*map(set, runs.values())) if runs else set()
+        left = sum(len(cells.keys() - common) for cells in runs.values())
+        if left:
+            unfinished.append(f"{left} final trainings of splits and seeds that some structures were not trained on")
+
+        runs = {name: {place: cells[place] for place in common} for name, cells in runs.items() if common}
+        return cls(folder.resolve().name, settings["dataset"], searches, runs, tuple(unfinished), folder, settings)
 
     @cached_property
     def trained(self) -> dict[tuple[str, int], Trained]:
@@ -96,8 +107,13 @@ class Subject:
         return {HAND: Structure.hand(shape), **structures}
 
     @property
+    def background(self) -> tuple[str, ...] | None:
+        """The classes that the scores leave out; None: the data set's default."""
+        return next((each.background for each in self.trained.values()), None)
+
+    @property
     def sample_rate(self) -> int | None:
-        """Every how manieth frame the networks read; None: the data set's default."""
+        """Of how many frames the networks read one; None: the data set's default."""
         rates = [each.sample_rate for each in self.trained.values()]
         rates += [search.sample_rate for search in self.searches.values() if search.sample_rate is not None]
         return rates[0] if rates else None

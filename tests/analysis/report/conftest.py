@@ -108,6 +108,7 @@ def keep(folder: Path, tuner: str, arguments: dict[str, Any], options: str) -> N
     trial = "search_trial" if tuner == "GlobalTuner" else "local_trial"
     settings = {
         "trialCommand": f"python3 -m trials.{trial} {options}",
+        "trialConcurrency": 2,
         "tuner": {"className": f"strategies.tuners.{tuner}", "classArgs": arguments},
     }
     Search("Ab3dE", settings, read_history(folder)).keep(folder)

@@ -16,29 +16,34 @@ def test_the_interval_is_told(small_run: SmallRun) -> None:
     subject = Subject.of(str(small_run.folder))
     rows = aggregate(subject.runs)
     assert headline(subject, rows) == (
-        "What the search found cannot be told apart from the hand-designed dilations on the test videos."
+        "What the local search found cannot be told apart from the hand-designed dilations on the test videos."
     )
-    assert "over 2 splits and 2 seeds" in explanation(subject, rows)
-    assert "local \u2212 hand = +4.5; 95 % interval \u221214.6 to +23.6 (paired over 2 splits" in explanation(
-        subject, rows
-    )
+    told = explanation(subject, rows)
+    assert "over 2 splits and 2 seeds, with 95 % intervals of differences paired over splits" in told
+    # global is better by 1 everywhere.
+    assert "global \u2212 hand = +1.0 (+1.0 to +1.0); local \u2212 hand = +4.5 (\u221214.6 to +23.6)." in told
 
 
 @pytest.mark.parametrize(("mean", "word"), [(3.0, "better"), (-3.0, "worse")])
 def test_a_difference_is_said_as_it_is(small_run: SmallRun, mean: float, word: str) -> None:
-    said = headline(Subject.of(str(small_run.folder)), {"local": row(mean, 0.5, 5)})
-    assert said == f"What the search found is {word} than the hand-designed dilations by 3.0 on the test videos."
+    row = {"better_than_hand": {"mean": mean, "standard_error": 0.5, "samples": 5}}
+    said = headline(Subject.of(str(small_run.folder)), {"local": row})
+    assert said == f"What the local search found is {word} than the hand-designed dilations by 3.0 on the test videos."
 
 
-def test_pairs_are_those_that_both_have_finished(small_run: SmallRun, tmp_path: Path) -> None:
-    """Only split 1 of local has: its two seeds, in which it is better by 2 and 4, are the samples."""
+def test_only_what_all_structures_have_is_compared(small_run: SmallRun, tmp_path: Path) -> None:
+    """Only split 1 of local has finished: its two seeds, in which it is better by 2 and 4, are the samples."""
     folder = tmp_path / "small"
     shutil.copytree(small_run.folder, folder)
     shutil.rmtree(folder / "final" / "local" / "split2")
     subject = Subject.of(str(folder))
-    told = explanation(subject, aggregate(subject.runs))
-    assert "over 1 split and 2 seeds: local \u2212 hand = +3.0" in told
-    assert "paired over 2 seeds" in told
+    rows = aggregate(subject.runs)
+    assert {name: row["trainings"] for name, row in rows.items()} == {"hand": 2, "global": 2, "local": 2}
+    told = explanation(subject, rows)
+    assert "over 1 split and 2 seeds" in told
+    assert "paired over seeds" in told
+    assert "local \u2212 hand = +3.0" in told
+    assert subject.unfinished == ("4 final trainings of splits and seeds that some structures were not trained on",)
 
 
 def test_costs_add_up(small_run: SmallRun) -> None:

@@ -11,11 +11,17 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+import yaml
 from playwright.sync_api import Browser, Page
 
 from analysis.report.writing import write_report
+from analysis.searches import Search
+from experiments.gpus import Machine
+from experiments.preflight import preflight
+from nas_space.bad_input import BadInput
 from nas_space.structure_files import read_structure
 from tests.analysis.report.conftest import FOUND, SmallRun
+from tests.conftest import REPOSITORY
 from tests.trials.conftest import TINY_STRUCTURE
 from trials.dataset import Dataset
 from trials.metrics import Segments
@@ -84,7 +90,7 @@ def test_it_opens_with_the_answer(read: Reader) -> None:
     text = " ".join(read.text.split())
     answer = text[: text.index("Test scores")]
     assert "cannot be told apart from the hand-designed dilations on the test videos" in answer
-    assert "= +4.5; 95 % interval" in answer
+    assert "local \u2212 hand = +4.5 (\u221214.6 to +23.6)" in answer
     # The five metrics are equal, so their mean is 54.5 over 52, 54, 55, 57, whose sample deviation is 2.08.
     assert "54.5 ± 2.1 local" in answer
     assert "50.0 ± 0.0 hand" in answer
@@ -108,10 +114,10 @@ def test_searches_are_told_as_they_were_recorded(read: Reader) -> None:
 
 
 def test_receptive_fields_are_set_against_the_longest_segment(read: Reader, small_run: SmallRun) -> None:
-    """1 + 2 x the sum of the dilations: of stage 1, and of the network."""
+    """1 + 2 x the sum of the dilations: of stage 1, and of the network. class_0 is background, and does not count."""
     lengths = []
     for labels in (small_run.data_root / "small" / "groundTruth").iterdir():
-        lengths += [len(run[0].split()) for run in re.finditer(r"(class_\d\n)\1*", labels.read_text())]
+        lengths += [len(run[0].split()) for run in re.finditer(r"(class_[12]\n)\1*", labels.read_text())]
     longest = max(lengths)
     assert f"The longest segment lasts {longest} frames" in read.text
     inside = 100 * sum(length <= 15 for length in lengths) / len(lengths)
@@ -131,6 +137,13 @@ def test_classes_and_segmentations_are_scored(read: Reader, small_run: SmallRun)
     assert (of_hand[0], of_hand[2]) == ("100.0", "4")
     assert int(true) == sum(int((Segments.of(dataset.labels(video)).classes == 1).sum()) for video in videos)
     assert read.row("Scores of single classes", "class_2")[1] == "0.0"
+    # F1@50: its one segment is right where a true one covers half of the video; all others are missed.
+    half = 0
+    for video in videos:
+        labels = dataset.labels(video)
+        of_class = Segments.of(labels, [0, 2])
+        half += bool((2 * (of_class.ends - of_class.starts) >= len(labels)).any())
+    assert of_hand[1] == f"{100 * 2 * half / (4 + int(true)):.1f}"
 
 
 def test_structures_can_be_taken_out_of_the_page(read: Reader, tmp_path: Path) -> None:
@@ -148,7 +161,7 @@ def test_it_says_how_to_do_it_again(read: Reader) -> None:
         "python -m experiments.pipeline --dataset small --split all --seeds 0 1 --phases global,local,final "
         "--template demo --name small\npython -m analysis.report runs/small\n"
     ) in read.text
-    assert '"population_size": 2' in read.text
+    assert "population_size: 2" in read.text
     assert '"torch": ' in read.text
 
 
@@ -190,15 +203,64 @@ def test_without_final_trainings_it_promises_nothing(small_run: SmallRun, tmp_pa
     assert read.row("Searches of split 1", "global")[1:3] == ["3", "1"]
 
 
-def test_unfinished_final_trainings_are_told(small_run: SmallRun, tmp_path: Path) -> None:
+def test_what_is_not_finished_is_told(small_run: SmallRun, tmp_path: Path) -> None:
     folder = tmp_path / "small"
     shutil.copytree(small_run.folder, folder)
-    shutil.rmtree(folder / "final" / "local")
     shutil.rmtree(folder / "final" / "global" / "split1")
-    shutil.rmtree(folder / "final" / "hand" / "split2")
+    records = folder / "split2" / "local" / "records.jsonl"
+    lines = [line for line in records.read_text().splitlines() if '"finished"' not in line and '"chain' not in line]
+    lines.append('{"event": "error", "time": 3, "message": "the first 5 trials failed: /home/maria/x.npy: damaged"}')
+    records.write_text("\n".join(lines) + "\n")
     read = Reader(write_report(str(folder), tmp_path, small_run.data_root).read_text())
-    assert "Some final trainings have not finished" in read.text
-    assert "Over- and under-segmentation" not in read.tables  # no split has been trained on by both
+    text = " ".join(read.text.split())
+    assert "Left out: The local search of split 2 (the first 5 trials failed: …/x.npy: damaged)." in text
+    assert "Left out: 4 final trainings of splits and seeds that some structures were not trained on." in text
+    assert read.row("Test scores", "local")[:2] == ["2", "56.0 ± 1.4"]  # 55 and 57 of split 2
+    assert read.row("Over- and under-segmentation", "local")[0] == "2"
+
+
+def test_a_run_of_failures_says_why(small_run: SmallRun, tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    shutil.copytree(small_run.folder / "split1" / "global", folder / "split1" / "global")
+    shutil.copy(small_run.folder / "pipeline.json", folder)
+    records = folder / "split1" / "global" / "records.jsonl"
+    records.write_text('{"event": "error", "time": 3, "message": "no data"}\n')
+    with pytest.raises(BadInput, match=r"nothing has come of this run yet: the global search of split 1 \(no data\)"):
+        write_report(str(folder), tmp_path)
+
+
+def test_missing_predictions_leave_out_what_needs_them(small_run: SmallRun, tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    shutil.copytree(small_run.folder, folder)
+    next((folder / "final" / "hand" / "split1" / "seed0" / "predictions").iterdir()).unlink()
+    text = write_report(str(folder), tmp_path, small_run.data_root).read_text()
+    assert "Left out:</strong> Predictions are missing in final/hand/split1/seed0" in text
+    assert str(tmp_path) not in text
+    assert "Over- and under-segmentation" not in Reader(text).tables
+
+
+def test_a_known_rate_gives_seconds(small_run: SmallRun, tmp_path: Path) -> None:
+    """50 Salads has 30 frames a second; the trainings of the small run read each."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "50salads").symlink_to(small_run.data_root / "small")
+    folder = tmp_path / "small"
+    shutil.copytree(small_run.folder, folder)
+    path = folder / "pipeline.json"
+    path.write_text(path.read_text().replace('"dataset": "small"', '"dataset": "50salads"'))
+    read = Reader(write_report(str(folder), tmp_path, tmp_path / "data").read_text())
+    found = re.search(r"The longest segment lasts (\d+) frames \(([\d.]+) s\)", read.text)
+    assert found
+    assert float(found[2]) == pytest.approx(int(found[1]) / 30, abs=0.05)
+    assert read.row("Receptive fields of split 1", "hand")[2:4] == ["29", "1.0"]  # 29 / 30 = 0.97
+
+
+def test_the_settings_of_a_search_start_it_again(small_run: SmallRun) -> None:
+    """As a YAML file in the folder experiments, if the space is told, as NNI does."""
+    search = Search.of_folder(small_run.folder / "split1" / "global")
+    search.settings["searchSpace"] = {"s1l0": {"_type": "choice", "_value": [1, 2]}}
+    content = yaml.safe_load(search.to_yaml())
+    assert content["tuner"]["classArgs"] == {"population_size": 2}
+    preflight(content, REPOSITORY / "experiments", "again.yml", Machine())
 
 
 def test_without_the_data_it_says_what_is_left_out(
