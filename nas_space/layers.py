@@ -58,6 +58,8 @@ class DilatedConv(nn.Conv1d):
 
 
 INITIAL_BRANCH_WEIGHT = 0.01
+BRANCH_WEIGHTS = "branch_weights"
+"""How the names of their parameters end."""
 
 
 class BranchedConv(DilatedConv):
@@ -105,6 +107,27 @@ class BranchedConv(DilatedConv):
         if self.inner_activation:
             outputs = outputs.relu()
         return torch.einsum("b,bfc->fc", self.probabilities(), outputs)
+
+
+class ChoosingConv(BranchedConv):
+    """A dilated convolution that chooses among branches: their probabilities are softmax(branch weights / temperature).
+
+    The colder it is, the more the most probable branch has for itself. The branch weights begin at 0.
+    """
+
+    temperature: float = 1.0
+
+    @classmethod
+    def among(cls, conv: DilatedConv, candidates: Sequence[int]) -> ChoosingConv:
+        """Put a choice in place of a convolution's one dilation. Weight and bias are the very same parameters."""
+        choosing = cls(conv.in_channels, conv.out_channels, conv.kernel_size[0], candidates)
+        choosing.weight, choosing.bias = conv.weight, conv.bias
+        nn.init.zeros_(choosing.branch_weights)
+        return choosing
+
+    def probabilities(self) -> Tensor:
+        """``(branches,)``: non-negative, of sum 1."""
+        return torch.softmax(self.branch_weights / self.temperature, dim=0)
 
 
 Form = Literal["auto", "packed", "padded"]

@@ -13,7 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.branches import Branching
-from nas_space.layers import BranchedConv, DilatedConv, DilatedResidualLayer, PointwiseConv, residual_layers
+from nas_space.layers import (
+    BranchedConv,
+    ChoosingConv,
+    DilatedConv,
+    DilatedResidualLayer,
+    PointwiseConv,
+    residual_layers,
+)
 from nas_space.mapped_features import MappedLinear
 from nas_space.structure import Structure
 
@@ -74,6 +81,21 @@ def expand_network(network: MSTCN, branching: Branching, inner_activation: bool 
         conv = network.get_submodule(path)
         assert isinstance(conv, DilatedConv)
         network.set_submodule(path, BranchedConv.expand(conv, branching.expand(dilation), inner_activation))
+
+
+def choose_among(network: MSTCN, candidates: Sequence[int]) -> None:
+    """Let every searchable convolution choose among candidate dilations, in place."""
+    for path in network.structure.by_path():
+        conv = network.get_submodule(path)
+        assert isinstance(conv, DilatedConv)
+        network.set_submodule(path, ChoosingConv.among(conv, candidates))
+
+
+def set_temperature(network: MSTCN, temperature: float) -> None:
+    """Set how decided the choices of a network are."""
+    for module in network.modules():
+        if isinstance(module, ChoosingConv):
+            module.temperature = temperature
 
 
 def collapse_network(network: MSTCN, structure: Structure) -> None:

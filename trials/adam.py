@@ -38,26 +38,29 @@ class Adam:
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self, learning_rate: float) -> None:
-        """One step of all parameters that have a gradient."""
+    def step(self, learning_rate: float, others: Mapping[str, float] | None = None) -> None:
+        """One step of all parameters that have a gradient; ``others``: learning rates of some of them, by name."""
         gradients = {name: value.grad for name, value in self.parameters.items() if value.grad is not None}
-        first, second, steps = ([self.moments[name][kind] for name in gradients] for kind in KINDS)
-        torch._foreach_add_(steps, 1)
-        torch._fused_adam_(
-            [self.parameters[name] for name in gradients],
-            list(gradients.values()),
-            first,
-            second,
-            [],
-            steps,
-            lr=learning_rate,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            weight_decay=0.0,
-            eps=EPSILON,
-            amsgrad=False,
-            maximize=False,
-        )
+        rates = {name: (others or {}).get(name, learning_rate) for name in gradients}
+        for rate in dict.fromkeys(rates.values()):
+            names = [name for name in rates if rates[name] == rate]
+            first, second, steps = ([self.moments[name][kind] for name in names] for kind in KINDS)
+            torch._foreach_add_(steps, 1)
+            torch._fused_adam_(
+                [self.parameters[name] for name in names],
+                [gradients[name] for name in names],
+                first,
+                second,
+                [],
+                steps,
+                lr=rate,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                weight_decay=0.0,
+                eps=EPSILON,
+                amsgrad=False,
+                maximize=False,
+            )
 
     def load(self, moments: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Go on from the moments of another training. Raises ValueError where they are of other parameters."""

@@ -13,6 +13,7 @@ import torch
 
 from nas_space.bad_input import BadInput
 from nas_space.branches import Branching
+from nas_space.layers import BRANCH_WEIGHTS
 from nas_space.ms_tcn import MSTCN, branch_probabilities, expand_network
 from nas_space.structure import Structure
 from trials.checkpoint import DAMAGE, load_torch, save_torch
@@ -24,7 +25,6 @@ from trials.training_arguments import training_settings
 
 EPOCHS_PER_ITERATION = 3
 """Epochs between two estimates (Gao et al., CVPR 2021, section 4)."""
-BRANCH_WEIGHTS = "branch_weights"
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.bad_input import BadInput, KnownFailure
+from nas_space.layers import BRANCH_WEIGHTS
 from trials.adam import Adam
 from trials.batches import Batch, pack
 from trials.dataset import Dataset, common_frames
@@ -106,7 +107,14 @@ class Training:
     class seeds, saves and restores, because torch.nn.Dropout takes no other.
     """
 
-    def __init__(self, network: nn.Module, settings: TrainingSettings, device: torch.device) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        settings: TrainingSettings,
+        device: torch.device,
+        branch_learning_rate: float | None = None,
+    ) -> None:
+        """``branch_learning_rate`` is that of branch weights; None: as of all others."""
         if settings.precision == "bf16" and device.type != "cuda":
             raise BadInput("--precision bf16 needs a CUDA device")
         self.network = network.to(device)
@@ -114,6 +122,8 @@ class Training:
         self.device = device
         self.epoch = 0
         self.optimiser = Adam(self.network.named_parameters())
+        branches = [name for name in self.optimiser.parameters if name.endswith(BRANCH_WEIGHTS)]
+        self._branch_rates = {} if branch_learning_rate is None else dict.fromkeys(branches, branch_learning_rate)
         self.shuffling = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)
 
@@ -158,7 +168,7 @@ class Training:
             logits, batch.labels, batch.offsets, settings.smoothing_weight, settings.smoothing_average
         )
         loss.backward()
-        self.optimiser.step(self.learning_rate)
+        self.optimiser.step(self.learning_rate, self._branch_rates)
         return float(loss.detach())
 
     def state_dict(self) -> dict[str, Any]:
