@@ -91,3 +91,16 @@ def test_a_training_does_not_import_pytorchs_compiler() -> None:
         "Adam([('p', p)]).step(0.1); assert 'torch._dynamo' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", step], cwd=REPOSITORY, check=True)
+
+
+def test_some_parameters_may_have_a_rate_of_their_own() -> None:
+    ours, theirs = parameters(), parameters()
+    adam = Adam(ours.items())
+    groups = [{"params": [theirs["matrix"]], "lr": 1e-2}, {"params": [theirs["vector"]], "lr": 0.5}]
+    expected = torch.optim.Adam(groups, fused=True)
+    for step in range(3):
+        set_gradients(ours, step)
+        set_gradients(theirs, step)
+        adam.step(1e-2, {"vector": 0.5})
+        expected.step()
+        assert all(torch.equal(ours[name], theirs[name]) for name in ours)

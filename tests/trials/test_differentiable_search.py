@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nas_space.bad_input import BadInput
+from nas_space.shape import MSTCNShape
+from tests.trials.conftest import equal_weights
+from tests.trials.test_planted_dilation import LAG, VIDEOS, write_planted
+from trials.checkpoint import load_torch
+from trials.data_arguments import Task
+from trials.dataset import Dataset
+from trials.differentiable_search import DifferentiableSearch, most_probable, temperature
+from trials.training import Training, TrainingSettings
+
+CPU = torch.device("cpu")
+CANDIDATES = (1, 3, LAG, 48)
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> DifferentiableSearch:
+    """For the dilation of one layer that sees what labels depend on."""
+    task = Task("planted", Dataset(write_planted(tmp_path / "data", seed=0)), background=())
+    settings = TrainingSettings(epochs=10, batch_size=2, learning_rate=0.01, smoothing_weight=0, decay_epochs=())
+    shape = MSTCNShape(num_stages=1, num_layers=1)
+    return DifferentiableSearch(task, VIDEOS[:-1], VIDEOS[-1:], settings, CANDIDATES, shape, channels=16)
+
+
+def test_the_temperature_falls_to_its_end() -> None:
+    assert [temperature(epoch, 10) for epoch in (0, 2, 4, 8, 9)] == pytest.approx([1.0, 0.75, 0.5, 0.02, 0.02])
+
+
+def test_the_first_of_equals_is_the_most_probable() -> None:
+    assert most_probable({"s1l0": [0.2, 0.4, 0.4], "s1l1": [0.5, 0.3, 0.2]}, (1, 2, 4)) == {"s1l0": 2, "s1l1": 1}
+
+
+def test_a_planted_dilation_is_found(search: DifferentiableSearch, tmp_path: Path) -> None:
+    for seed in range(4):
+        found = replace(search, settings=replace(search.settings, seed=seed)).run(tmp_path / str(seed), CPU)
+        assert found.structure.dilations == (LAG,)
+        assert found.probabilities["s1l0"][CANDIDATES.index(LAG)] > 0.99
+        assert found.metrics["acc"] > 80
+
+
+def test_a_search_goes_on_where_it_was_stopped(
+    search: DifferentiableSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole: list[dict[str, float]] = []
+    expected = search.run(tmp_path / "whole", CPU, whole.append)
+    run_epoch = Training.run_epoch
+
+    def stopping(self: Training, *arguments: Any) -> float:
+        if self.epoch == 4:
+            raise KeyboardInterrupt
+        return run_epoch(self, *arguments)
+
+    parts: list[dict[str, float]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "run_epoch", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            search.run(tmp_path / "parts", CPU, parts.append)
+    assert search.run(tmp_path / "parts", CPU, parts.append) == expected
+    assert parts == whole
+    weights = [load_torch(tmp_path / name / "search.pt")["training"]["network"] for name in ("whole", "parts")]
+    assert equal_weights(*weights)
+
+
+def test_a_damaged_search_is_refused(search: DifferentiableSearch, tmp_path: Path) -> None:
+    torch.save({"training": {"epoch": 1}}, tmp_path / "search.pt")
+    with pytest.raises(BadInput, match=r"search\.pt: damaged, or of another search"):
+        search.run(tmp_path, CPU)
