@@ -1,1 +1,1 @@
-"""Keep the best and show why: the history of a search and what is exported from it."""
+"""Keep the best and show why: searches as they were recorded, structure files, tables, figures, the report."""
