@@ -47,8 +47,11 @@ def watch(experiment: Experiment, total: int | None) -> None:
             if seen and missing == 2:  # not one: it may have ended with the experiment, a moment after the status
                 raise Killed(f"the tuner of experiment {experiment.id} was killed (is there enough memory?)")
             trials = experiment.trials() or trials
-            if status == "TUNER_NO_MORE_TRIAL" and not trials.unfinished:
-                status = "DONE"  # NNI waits for ever where a tuner of its own ends before maxTrialNumber
+            # NNI waits for ever where a tuner of its own ends before maxTrialNumber. Ours say that they have no more
+            # trials whenever they wait for a result, and end their experiments themselves.
+            all_ended = trials.ended and not trials.unfinished
+            if status == "TUNER_NO_MORE_TRIAL" and all_ended and experiment.history() is None:
+                status = "DONE"
                 break
             if trials.ended > progress.n:
                 progress.n = trials.ended

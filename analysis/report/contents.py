@@ -19,6 +19,7 @@ from analysis.report.segmentations import Segmentations, segment_lengths, withou
 from analysis.report.split_section import SplitSection, split_section
 from analysis.report.subject import HAND, Subject
 from analysis.searches import Cost
+from nas_space.bad_input import BadInput
 from trials.checkpoint import versions
 from trials.dataset import Dataset, background_classes
 from trials.known_datasets import defaults_of
@@ -108,6 +109,8 @@ def _read_labels(contents: Contents, dataset: Dataset | None) -> tuple[dict[str,
     background = subject.background
     if background is None:
         background = background_classes(subject.dataset, dataset.classes, None)
+    if not set(background) <= set(dataset.classes):
+        raise BadInput(f"background classes {', '.join(background)} are not all classes of {dataset.folder}")
     lengths = segment_lengths(dataset, background)
     contents.longest = max((length, name) for name, every in lengths.items() for length in every)
     if not subject.runs:

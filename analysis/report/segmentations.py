@@ -93,7 +93,7 @@ class Segmentations:
 def without_predictions(subject: Subject) -> str | None:
     """What to do where predictions are missing, as of trainings of older versions; None where all are there."""
     for each in subject.trained.values():
-        if not all((each.predictions / f"{video}.txt").is_file() for video in each.test_videos):
+        if not all((each.predictions / f"{video}.txt").exists() for video in each.test_videos):
             place = f"final/{each.structure}/split{each.split}/{each.folder.name}"
             return (
                 f"Predictions are missing in {place}: no segmentations, no scores of single classes. Make them with "

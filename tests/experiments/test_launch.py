@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from analysis.history import History
 from experiments import launch
 from experiments.launch import watch
 from experiments.nni_experiment import Experiment, Trials
@@ -32,6 +34,16 @@ def test_an_experiment_without_further_proposals_ends_with_its_last_trial(
 ) -> None:
     left = stand(monkeypatch, Trials(2, 1, 1), None, Trials(1, 2, 1), Trials(0, 3, 2), Trials(0, 3, 2))
     watch(experiment, total=None)
+    assert list(left) == []
+
+
+def test_a_search_of_ours_goes_on(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chain has nothing to propose while its iteration is trained, nor until its result is there."""
+    monkeypatch.setattr(Experiment, "history", lambda _: History(Path("checkpoint")))
+    statuses = iter([*["TUNER_NO_MORE_TRIAL"] * 3, "DONE"])
+    monkeypatch.setattr(Experiment, "status", lambda _: next(statuses))
+    left = stand(monkeypatch, Trials(0, 0, 0), Trials(0, 1, 1), Trials(1, 1, 1), Trials(0, 2, 2))
+    watch(experiment, total=2)
     assert list(left) == []
 
 
