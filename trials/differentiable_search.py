@@ -2,25 +2,35 @@
 
 Every layer has a branch for each candidate dilation; the branches share its weights, and their probabilities are learnt
 with them. A temperature that falls makes each layer decide, so that the network at the end is nearly the one that its
-most probable dilations make. It is how DARTS (Liu et al., ICLR 2019) searches, over the global space of Global2Local.
+most probable dilations make. So searches DARTS (Liu et al., ICLR 2019), here over the global space of Global2Local.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from tqdm import tqdm
 
-from nas_space.bad_input import BadInput
+from nas_space.atomic_file import write_json
+from nas_space.bad_input import BadInput, run_command
 from nas_space.ms_tcn import MSTCN, branch_probabilities, choose_among, collapse_network, set_temperature
 from nas_space.shape import MSTCNShape
+from nas_space.space import POWERS_OF_TWO
 from nas_space.structure import Structure
-from trials.checkpoint import DAMAGE, load_torch, save_torch
-from trials.data_arguments import Task
-from trials.training import Training, TrainingSettings, score_network
+from nas_space.structure_files import write_structure
+from trials.checkpoint import DAMAGE, load_torch, save_torch, versions
+from trials.data_arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
+from trials.metrics import METRICS, objective_value
+from trials.training import Training, TrainingSettings, find_device, score_network, telling_full_memory
+from trials.training_arguments import add_training_arguments, training_settings
 
+EPOCHS = 30
 BRANCH_LEARNING_RATE = 0.03
 COOLED = 0.8
 """Share of the training after which it stays as cold as it gets."""
@@ -47,6 +57,8 @@ class Found:
     """Of the candidates, by short label."""
     metrics: dict[str, float]
     """Of the network with that structure and the weights of the search, on the validation videos."""
+    epochs: list[dict[str, float]]
+    """Loss, temperature and the validation metrics of the mixture, epoch by epoch."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ class DifferentiableSearch:
     """What a search needs: data, network, candidates, schedule."""
 
     task: Task
+    split: int
     train_videos: tuple[str, ...]
     validation_videos: tuple[str, ...]
     settings: TrainingSettings
@@ -62,16 +75,37 @@ class DifferentiableSearch:
     branch_learning_rate: float = BRANCH_LEARNING_RATE
     channels: int = 64
 
+    def __post_init__(self) -> None:
+        if not 0 < self.branch_learning_rate < float("inf"):
+            raise BadInput(f"the branch learning rate must be above 0, not {self.branch_learning_rate}")
+
+    def describe(self) -> dict[str, Any]:
+        """What makes two searches the same, as JSON content."""
+        return {
+            "dataset": self.task.name,
+            "split": self.split,
+            "sample_rate": self.task.dataset.sample_rate,
+            "feature_dtype": self.task.dataset.feature_dtype,
+            "background": list(self.task.background),
+            "settings": self.settings.describe(),
+            "branch_learning_rate": self.branch_learning_rate,
+            "candidates": list(self.candidates),
+            "shape": asdict(self.shape),
+            "channels": self.channels,
+            "train_videos": list(self.train_videos),
+            "validation_videos": list(self.validation_videos),
+        }
+
     def run(
         self, folder: Path, device: torch.device, after_epoch: Callable[[dict[str, float]], object] = lambda _: None
     ) -> Found:
         """Search, or go on with the search that ``folder`` holds; with the same numbers on a CPU.
 
         Args:
-            after_epoch: is given the loss, the temperature and the validation metrics of the mixture.
+            after_epoch: is given each new row of ``Found.epochs``.
 
         Raises:
-            BadInput: the data is faulty, or ``folder`` holds a search of another network or data set.
+            BadInput: the data is faulty, or ``folder`` holds a search with another description.
             NonFiniteLoss: the training failed.
         """
         dataset = self.task.dataset
@@ -81,21 +115,86 @@ class DifferentiableSearch:
         choose_among(network, self.candidates)
         training = Training(network, self.settings, device, self.branch_learning_rate)
         dataset.check(self.train_videos + self.validation_videos, feature_dim)
-        path = folder / "search.pt"
+        path, epochs = folder / "search.pt", []
         if path.exists():
+            state = load_torch(path)
+            if state.get("search") != self.describe():
+                raise BadInput(f"{folder}: holds a search with other settings; choose another folder, or remove it")
             try:
-                training.load_state_dict(load_torch(path)["training"])
+                training.load_state_dict(state["training"])
+                epochs = state["epochs"]
+                if [row["epoch"] for row in epochs] != list(range(1, training.epoch + 1)):
+                    raise ValueError("epochs are missing")
             except DAMAGE as fault:
-                raise BadInput(f"{path}: damaged, or of another search ({fault!r}); choose another folder") from None
+                raise BadInput(f"{path}: damaged ({fault!r}); choose another folder, or remove it") from None
+            print(f"{folder}: resumed after epoch {training.epoch}", file=sys.stderr)
         while training.epoch < self.settings.epochs:
             heat = temperature(training.epoch, self.settings.epochs)
             set_temperature(network, heat)
             loss = training.run_epoch(dataset, self.train_videos)
             metrics = score_network(network, dataset, self.validation_videos, self.task.background, device)
-            after_epoch({"loss": loss, "temperature": heat, **metrics})
-            save_torch(path, {"training": training.state_dict()})
+            epochs.append({"epoch": training.epoch, "loss": loss, "temperature": heat, **metrics})
+            save_torch(path, {"search": self.describe(), "training": training.state_dict(), "epochs": epochs})
+            after_epoch(epochs[-1])
+        set_temperature(network, temperature(self.settings.epochs - 1, self.settings.epochs))
         probabilities = branch_probabilities(network)
         structure = Structure.from_labels(most_probable(probabilities, self.candidates), self.shape)
         collapse_network(network, structure)
         metrics = score_network(network, dataset, self.validation_videos, self.task.background, device)
-        return Found(structure, probabilities, metrics)
+        return Found(structure, probabilities, metrics, epochs)
+
+
+@telling_full_memory()
+def main() -> None:
+    """Search the global space in one training; killed and started again with the same --output, it goes on."""
+    parser = argparse.ArgumentParser(
+        prog="python -m trials.differentiable_search",
+        description=main.__doc__,
+        epilog="example: python -m trials.differentiable_search --dataset gtea --split 1 --output runs/found",
+    )
+    parser.add_argument("--split", required=True, help="number of a split")
+    parser.add_argument("--output", type=Path, required=True, help="folder for best.json, search.json and search.pt")
+    parser.add_argument(
+        "--candidates", type=int, nargs="+", default=list(POWERS_OF_TWO), metavar="D", help="(default: 1 2 4 ... 1024)"
+    )
+    parser.add_argument(
+        "--branch-learning-rate",
+        type=float,
+        default=BRANCH_LEARNING_RATE,
+        help="of the probabilities (default: %(default)s)",
+    )
+    parser.add_argument("--objective", choices=(*METRICS, "mean"), default="mean", help="what is shown")
+    MSTCNShape.add_arguments(parser)
+    add_dataset_arguments(parser)
+    add_holdout_arguments(parser, fraction=0.25)
+    add_training_arguments(parser, epochs=EPOCHS)
+    arguments = parser.parse_args()
+    settings, device = training_settings(arguments), find_device(arguments.device)
+    candidates = tuple(arguments.candidates)
+    if len(set(candidates)) != len(candidates) or len(candidates) < 2 or min(candidates) < 1:
+        raise BadInput(f"--candidates must be at least two different dilations, not {arguments.candidates}")
+    task, split = Task.from_arguments(arguments), split_number(arguments.split)
+    kept, held = held_out(arguments, task.dataset.split(split)[0])
+    if not held:
+        raise BadInput("a search needs validation videos: --validation-fraction must be above 0")
+    shape = MSTCNShape.from_arguments(arguments)
+    search = DifferentiableSearch(task, split, kept, held, settings, candidates, shape, arguments.branch_learning_rate)
+    with tqdm(total=settings.epochs, unit="epoch", disable=None) as progress:
+
+        def show(row: dict[str, float]) -> None:
+            progress.update(int(row["epoch"]) - progress.n)
+            if progress.disable:
+                value = objective_value(row, arguments.objective)
+                print(f"epoch {row['epoch']}: loss {row['loss']:.3f}, {value:.2f}", file=sys.stderr, flush=True)
+
+        found = search.run(arguments.output, device, show)
+    value = objective_value(found.metrics, arguments.objective)
+    print(f"{arguments.objective} {value:.2f} on validation videos: {found.structure}", file=sys.stderr)
+    content = {"search": search.describe(), "versions": versions(), "epochs": found.epochs}
+    write_json(arguments.output / "search.json", {**content, "probabilities": found.probabilities})
+    write_structure(found.structure, arguments.output / "best.json", about={"metrics": found.metrics})
+    print(arguments.output / "best.json")
+
+
+if __name__ == "__main__":
+    run_command(main)

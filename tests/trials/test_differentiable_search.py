@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ import torch
 
 from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
-from tests.trials.conftest import equal_weights
+from nas_space.structure_files import read_structure
+from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, equal_weights
 from tests.trials.test_planted_dilation import LAG, VIDEOS, write_planted
 from trials.checkpoint import load_torch
 from trials.data_arguments import Task
 from trials.dataset import Dataset
-from trials.differentiable_search import DifferentiableSearch, most_probable, temperature
+from trials.differentiable_search import DifferentiableSearch, main, most_probable, temperature
 from trials.training import Training, TrainingSettings
 
 CPU = torch.device("cpu")
@@ -27,7 +29,7 @@ def search(tmp_path: Path) -> DifferentiableSearch:
     task = Task("planted", Dataset(write_planted(tmp_path / "data", seed=0)), background=())
     settings = TrainingSettings(epochs=10, batch_size=2, learning_rate=0.01, smoothing_weight=0, decay_epochs=())
     shape = MSTCNShape(num_stages=1, num_layers=1)
-    return DifferentiableSearch(task, VIDEOS[:-1], VIDEOS[-1:], settings, CANDIDATES, shape, channels=16)
+    return DifferentiableSearch(task, 1, VIDEOS[:-1], VIDEOS[-1:], settings, CANDIDATES, shape, channels=16)
 
 
 def test_the_temperature_falls_to_its_end() -> None:
@@ -70,6 +72,40 @@ def test_a_search_goes_on_where_it_was_stopped(
 
 
 def test_a_damaged_search_is_refused(search: DifferentiableSearch, tmp_path: Path) -> None:
-    torch.save({"training": {"epoch": 1}}, tmp_path / "search.pt")
-    with pytest.raises(BadInput, match=r"search\.pt: damaged, or of another search"):
+    torch.save({"search": search.describe(), "training": {"epoch": 1}}, tmp_path / "search.pt")
+    with pytest.raises(BadInput, match=r"search\.pt: damaged"):
         search.run(tmp_path, CPU)
+
+
+def test_a_search_with_other_settings_is_refused(search: DifferentiableSearch, tmp_path: Path) -> None:
+    short = replace(search, settings=replace(search.settings, epochs=1))
+    short.run(tmp_path / "found", CPU)
+    with pytest.raises(BadInput, match="holds a search with other settings"):
+        replace(short, branch_learning_rate=0.1).run(tmp_path / "found", CPU)
+
+
+def test_the_command_leaves_what_it_found(command: Command, small_dataset: Path, tmp_path: Path) -> None:
+    output = tmp_path / "found"
+    words = ("--dataset", "small", "--data-root", small_dataset.parent, "--split", 1, *TINY, "--epochs", 2)
+    command(main, *words, "--candidates", 1, 4, "--output", output)
+    structure = read_structure(output / "best.json", TINY_STRUCTURE.shape)
+    content = json.loads((output / "search.json").read_text())
+    assert structure.by_label() == most_probable(content["probabilities"], (1, 4))
+    assert [row["epoch"] for row in content["epochs"]] == [1, 2]
+    assert content["search"]["candidates"] == [1, 4]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--candidates", 4, 4), "--candidates must be at least two different dilations"),
+        (("--branch-learning-rate", 0), "the branch learning rate must be above 0"),
+        (("--validation-fraction", 0), "a search needs validation videos"),
+    ],
+)
+def test_bad_options_are_refused(
+    command: Command, small_dataset: Path, tmp_path: Path, words: tuple[Any, ...], message: str
+) -> None:
+    data = ("--dataset", "small", "--data-root", small_dataset.parent, "--split", 1, "--output", tmp_path / "found")
+    with pytest.raises(BadInput, match=message):
+        command(main, *data, *TINY, *words)
