@@ -41,9 +41,9 @@ from tests.bad_input.damages import (
     swapped,
     torch_with,
 )
-from tests.bad_input.workspace import SEARCH, SIZE, TRAIN
+from tests.bad_input.workspace import CHOOSE, SEARCH, SIZE, TRAIN
 from tests.trials.conftest import Boom
-from trials import check_data, evaluate, local_search, predict, train
+from trials import check_data, differentiable_search, evaluate, local_search, predict, train
 
 pytestmark = pytest.mark.filterwarnings("default")  # as a user has them
 
@@ -301,6 +301,16 @@ ITERATION: dict[str, Damage] = {
     "weights that are numbers": torch_with(1.0, "training", "network", "stage1.conv_1x1.bias"),
     "other classes": torch_with(["a"], "classes"),
     "another feature dimension": torch_with(7, "feature_dim"),
+}
+CHOICE: dict[str, Damage] = {
+    **CHECKPOINT,
+    "no settings": torch_with(LEFT_OUT, "search"),
+    "no training": torch_with(LEFT_OUT, "training"),
+    "no epochs": torch_with(LEFT_OUT, "epochs"),
+    "an epoch left out": torch_with([], "epochs"),
+    "epochs that are numbers": torch_with([1], "epochs"),
+    "weights left out": torch_with(LEFT_OUT, "training", "network", BIAS),
+    "branch weights left out": torch_with(LEFT_OUT, "training", "optimiser", FIRST + ".branch_weights"),
 }
 METRICS: dict[str, Damage] = {
     "no test": json_with(LEFT_OUT, "test"),
@@ -560,6 +570,9 @@ READERS: dict[str, Reader] = {
         local_search.main, (*SEARCH, "1"), "search/local.json", LOCAL, names=("search: holds",), may_be_missing=True
     ),
     "iteration": Reader(local_search.main, (*SEARCH, "2"), "search/iteration_0.pt", ITERATION),
+    "differentiable search": Reader(
+        differentiable_search.main, CHOOSE, "chosen/search.pt", CHOICE, names=("chosen: holds",), may_be_missing=True
+    ),
     "true labels": Reader(evaluate.main, EVALUATE, "true/one.txt", LABEL_TEXT),
     "predicted labels": Reader(
         evaluate.main,

@@ -24,7 +24,7 @@ from nas_space.structure_files import write_structure
 from tests.analysis.records import write_global_records
 from tests.conftest import write_dataset
 from tests.trials.conftest import TINY, TINY_STRUCTURE
-from trials import final_training, local_search, train
+from trials import differentiable_search, final_training, local_search, train
 from trials.metrics import METRICS
 
 SECONDS_TO_HANG = 30
@@ -32,6 +32,7 @@ SECONDS_TO_HANG = 30
 DATA = ("--data-root", "data", "--dataset", "small", "--split", "1", "--no-cache")
 TRAIN = (*DATA, *TINY, "--structure", "hand", "--epochs", "1", "--output")
 SEARCH = (*DATA, *TINY, "--structure", "hand", "--epochs", "1", "--output", "search", "--iterations")
+CHOOSE = (*DATA, *TINY, "--candidates", "1", "2", "--epochs", "1", "--output", "chosen")
 SIZE = ("--num-stages", "2", "--num-layers", "3")
 
 CONFIG = """\
@@ -107,6 +108,7 @@ def make_workspace(root: Path, patch: pytest.MonkeyPatch) -> None:
         with pytest.raises(Killed):
             train.main()
     run(local_search.main, *SEARCH, "1")
+    run(differentiable_search.main, *CHOOSE)
 
     for folder in ("true", "predicted"):
         (root / folder).mkdir()
