@@ -42,7 +42,7 @@ class Outcomes:
             self.note_foreign(report)
             return None
         structure = self.search.proposal(report.uid).dilations
-        if report.structure not in (None, structure):
+        if structure and report.structure not in (None, structure):
             raise RuntimeError(f"the trial of proposal {report.uid} reports that it trained {report.structure}")
         if report.failure is not None:
             if report.trial in self.failed_trials:
@@ -52,7 +52,7 @@ class Outcomes:
         if self.tell(report):
             self.assignments.judged(report.uid)
             self.failures.end()
-            self._record_finished(report, structure)
+            self._record_finished(report, structure or report.structure or {})
         return None
 
     def note_failure(self, uid: int, reason: str, trial: str | None, repeat: bool = True) -> str | None:

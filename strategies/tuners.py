@@ -13,6 +13,7 @@ from nas_space.shape import MSTCNShape
 from nas_space.space import from_nni
 from nas_space.structure_files import read_structure
 from nas_space.trial_report import TrialReport
+from strategies.differentiable import DifferentiableSearch
 from strategies.early_stop import EarlyStop
 from strategies.expectation import ExpectationSearch
 from strategies.genetic import POPULATION_SIZE, GeneticSearch
@@ -127,6 +128,46 @@ class LocalTuner(SearchTuner):
         if report.probabilities is None:
             raise RuntimeError(f"the trial of proposal {report.uid} reports no branch probabilities")
         return search.tell(report.uid, report.probabilities)
+
+
+class DifferentiableTuner(SearchTuner):
+    """The differentiable global search as an NNI tuner: one training for each seed of the search space.
+
+    Args:
+        num_stages, num_layers: the network.
+        check_command, retries: see ``SearchTuner``.
+    """
+
+    def __init__(
+        self,
+        num_stages: int = MSTCNShape.num_stages,
+        num_layers: int = MSTCNShape.num_layers,
+        check_command: str | None = None,
+        retries: int = 1,
+    ) -> None:
+        super().__init__(check_command, retries)
+        self._size = (num_stages, num_layers)
+
+    def create_search(self, search_space: Any) -> DifferentiableSearch:
+        """A training for each seed that the search space names; trials know the candidates of the layers."""
+        try:
+            ((name, choice),) = search_space.items()
+            if name != "seed" or choice["_type"] != "choice":
+                raise ValueError
+            seeds = choice["_value"]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise BadInput(
+                "the search space must be {seed: {_type: choice, _value: [0, 1, 2]}}, or other seeds"
+            ) from None
+        return DifferentiableSearch(seeds)
+
+    def tell(self, search: DifferentiableSearch, report: TrialReport) -> bool:
+        """A training has found a structure."""
+        assert report.uid is not None
+        layers = MSTCNShape(*self._size).paths.keys()
+        if report.structure is None or report.structure.keys() != layers:
+            raise RuntimeError(f"the trial of proposal {report.uid} reports no structure of this network")
+        return search.tell(report.uid)
 
 
 def _check_list(name: str, values: Any, what: str, fits: Callable[[Any], bool]) -> None:

@@ -79,6 +79,19 @@ class DifferentiableSearch:
         if not 0 < self.branch_learning_rate < float("inf"):
             raise BadInput(f"the branch learning rate must be above 0, not {self.branch_learning_rate}")
 
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> DifferentiableSearch:
+        """The search that the options name. Raises BadInput where they name none."""
+        settings, candidates = training_settings(arguments), tuple(arguments.candidates)
+        if len(set(candidates)) != len(candidates) or len(candidates) < 2 or min(candidates) < 1:
+            raise BadInput(f"--candidates must be at least two different dilations, not {arguments.candidates}")
+        task, split = Task.from_arguments(arguments), split_number(arguments.split)
+        kept, held = held_out(arguments, task.dataset.split(split)[0])
+        if not held:
+            raise BadInput("a search needs validation videos: --validation-fraction must be above 0")
+        shape = MSTCNShape.from_arguments(arguments)
+        return cls(task, split, kept, held, settings, candidates, shape, arguments.branch_learning_rate)
+
     def describe(self) -> dict[str, Any]:
         """What makes two searches the same, as JSON content."""
         return {
@@ -144,16 +157,9 @@ class DifferentiableSearch:
         return Found(structure, probabilities, metrics, epochs)
 
 
-@telling_full_memory()
-def main() -> None:
-    """Search the global space in one training; killed and started again with the same --output, it goes on."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.differentiable_search",
-        description=main.__doc__,
-        epilog="example: python -m trials.differentiable_search --dataset gtea --split 1 --output runs/found",
-    )
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    """All options of a search."""
     parser.add_argument("--split", required=True, help="number of a split")
-    parser.add_argument("--output", type=Path, required=True, help="folder for best.json, search.json and search.pt")
     parser.add_argument(
         "--candidates", type=int, nargs="+", default=list(POWERS_OF_TWO), metavar="D", help="(default: 1 2 4 ... 1024)"
     )
@@ -163,23 +169,28 @@ def main() -> None:
         default=BRANCH_LEARNING_RATE,
         help="of the probabilities (default: %(default)s)",
     )
-    parser.add_argument("--objective", choices=(*METRICS, "mean"), default="mean", help="what is shown")
+    parser.add_argument(
+        "--objective", choices=(*METRICS, "mean"), default="mean", help="what searches of several seeds are compared by"
+    )
     MSTCNShape.add_arguments(parser)
     add_dataset_arguments(parser)
     add_holdout_arguments(parser, fraction=0.25)
     add_training_arguments(parser, epochs=EPOCHS)
+
+
+@telling_full_memory()
+def main() -> None:
+    """Search the global space in one training; killed and started again with the same --output, it goes on."""
+    parser = argparse.ArgumentParser(
+        prog="python -m trials.differentiable_search",
+        description=main.__doc__,
+        epilog="example: python -m trials.differentiable_search --dataset gtea --split 1 --output runs/found",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder for best.json, search.json and search.pt")
+    add_search_arguments(parser)
     arguments = parser.parse_args()
-    settings, device = training_settings(arguments), find_device(arguments.device)
-    candidates = tuple(arguments.candidates)
-    if len(set(candidates)) != len(candidates) or len(candidates) < 2 or min(candidates) < 1:
-        raise BadInput(f"--candidates must be at least two different dilations, not {arguments.candidates}")
-    task, split = Task.from_arguments(arguments), split_number(arguments.split)
-    kept, held = held_out(arguments, task.dataset.split(split)[0])
-    if not held:
-        raise BadInput("a search needs validation videos: --validation-fraction must be above 0")
-    shape = MSTCNShape.from_arguments(arguments)
-    search = DifferentiableSearch(task, split, kept, held, settings, candidates, shape, arguments.branch_learning_rate)
-    with tqdm(total=settings.epochs, unit="epoch", disable=None) as progress:
+    search, device = DifferentiableSearch.from_arguments(arguments), find_device(arguments.device)
+    with tqdm(total=search.settings.epochs, unit="epoch", disable=None) as progress:
 
         def show(row: dict[str, float]) -> None:
             progress.update(int(row["epoch"]) - progress.n)

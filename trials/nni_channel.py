@@ -129,11 +129,12 @@ class NniTrial:
         nni.report_intermediate_result(metrics)
 
     def report(self, **outcome: Any) -> None:
-        """Tell the tuner the outcome: see ``TrialReport`` for the fields."""
+        """Tell the tuner the outcome: see ``TrialReport`` for the fields; the structure is that of the parameters."""
         seconds = round(time.monotonic() - self.started, 3)
         uid = None if self.added_by_hand else self.parameters.get("_uid")
         trial = os.environ["NNI_TRIAL_JOB_ID"]
-        nni.report_final_result(TrialReport(uid, trial, self.dilations(), seconds=seconds, **outcome).to_nni())
+        outcome = {"structure": self.dilations(), **outcome}
+        nni.report_final_result(TrialReport(uid, trial, seconds=seconds, **outcome).to_nni())
 
     @contextmanager
     def reporting_failures(self) -> Iterator[None]:

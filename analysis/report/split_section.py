@@ -123,17 +123,16 @@ def _add_search(section: SplitSection, phase: str, search: Search, pictures: Pic
         caption = f"The {phase} search of split {section.split}: every trial and the best so far, against {against}."
         drawn = pictures.draw(f"{stem}_{against}", caption, partial(draw_progress, name, history, against))
         (section.progress if against == "trials" else section.more_progress).extend(drawn)
-    if phase == "global":
+    if any("generation" in evaluation.about for evaluation in history.evaluations):
         size = search.population_size
         caption = (
             f"How far the best {size} structures agreed on each layer as the search went on; 0 bits: on one dilation."
         )
         section.learnt += pictures.draw(f"{stem}_population", caption, lambda: draw_population(name, history, size))
-    else:
-        for chain in sorted(history.chains | {e.about.get("chain", 0): None for e in history.evaluations}):
-            caption = f"Chain {chain}: the probability of each branch that every iteration learnt, and the dilations."
-            figure = partial(draw_branches, name, history, chain)
-            section.learnt += pictures.draw(f"{stem}_chain{chain}_branches", caption, figure)
+    for chain in sorted({e.about["chain"] for e in history.evaluations if "chain" in e.about}):
+        caption = f"Chain {chain}: the probability of each branch that every iteration learnt, and the dilations."
+        figure = partial(draw_branches, name, history, chain)
+        section.learnt += pictures.draw(f"{stem}_chain{chain}_branches", caption, figure)
 
 
 def _reach(name: str, structure: Structure, lengths: Mapping[str, Sequence[int]]) -> Reach:

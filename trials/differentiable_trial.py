@@ -1,0 +1,60 @@
+"""What NNI starts for every seed of the differentiable global search: one training, which finds a structure."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from nas_space.bad_input import BadInput, run_command
+from trials.differentiable_search import DifferentiableSearch, add_search_arguments
+from trials.event_files import add_tensorboard_argument, event_folder, scalar_writer, scalars_of
+from trials.metrics import objective_value
+from trials.nni_channel import NniTrial
+from trials.training import find_device
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The options, as the ``trialCommand`` of an experiment's YAML file gives them."""
+    parser = argparse.ArgumentParser(
+        prog="python -m trials.differentiable_trial",
+        description=__doc__,
+        epilog="example (in a YAML file): trialCommand: python3 -m trials.differentiable_trial --dataset a --split 1",
+    )
+    add_search_arguments(parser)
+    add_tensorboard_argument(parser, "where NNI's TensorBoard button finds them")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run one search. Whatever goes wrong is reported to the tuner with its reason before the process fails."""
+    arguments = parse_arguments()
+    trial = NniTrial.receive(arguments)
+    with trial.reporting_failures():
+        if trial.added_by_hand:
+            raise BadInput("a search cannot be added by hand: add its seed to the search space")
+        arguments.seed = trial.parameters["seed"]
+        search = DifferentiableSearch.from_arguments(arguments)
+        add_scalars = scalar_writer(event_folder(arguments, trial.tensorboard_folder))
+        epochs: list[dict[str, float]] = []
+
+        def note(row: dict[str, float]) -> None:
+            epochs.append({"default": objective_value(row, arguments.objective), **row})
+            trial.report_epoch(epochs[-1])
+            add_scalars(int(row["epoch"]), scalars_of(row))
+            print(f"epoch {row['epoch']}: {epochs[-1]}", file=sys.stderr, flush=True)
+
+        # .../EXPERIMENT_ID/environments/local-env/trials/TRIAL_ID: a trial that is repeated finds what it had begun.
+        folder = Path(os.environ["NNI_OUTPUT_DIR"]).parents[3] / "searches" / f"seed_{arguments.seed}"
+        found = search.run(folder, find_device(arguments.device), note)
+        trial.report(
+            structure=found.structure.by_label(),
+            metrics={"default": objective_value(found.metrics, arguments.objective), **found.metrics},
+            epochs=[{"default": objective_value(row, arguments.objective), **row} for row in found.epochs],
+            probabilities=found.probabilities,
+        )
+
+
+if __name__ == "__main__":
+    run_command(main)
