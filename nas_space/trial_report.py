@@ -19,22 +19,25 @@ class TrialReport:
     trial: str | None
     """NNI's id of the trial."""
     structure: dict[str, int] | None
-    """Dilations by short label, as really trained."""
+    """Dilations by short label, as really trained, or found."""
     metrics: dict[str, float] = field(default_factory=dict)
     """``default`` (what NNI and the tuner go by) and the metrics that it comes from."""
     epochs: list[dict[str, float]] = field(default_factory=list)
     """The metrics after each epoch."""
     seconds: float | None = None
     probabilities: dict[str, list[float]] | None = None
-    """What the branches of each layer have learnt, by short label: of trials of the local search."""
+    """What the branches of each layer have learnt, by short label: of trials whose networks have branches."""
     failure: str | None = None
     """Why there is no result."""
 
-    def to_nni(self) -> dict[str, Any]:
+    def to_nni(self, found: bool = False) -> dict[str, Any]:
         """As a final result for NNI: the numbers, flat, and the rest as one object.
 
         NNI's page draws an axis for each entry of a final result: a text would cover all others with its values, an
         object is one short label. Lines reach neither the axis of an object nor the one before it: that of the seconds.
+
+        Args:
+            found: the trial found its structure, so that no parameters show the dilations: the result does.
         """
         trained = {
             "trial": self.trial,
@@ -43,7 +46,8 @@ class TrialReport:
             "probabilities": self.probabilities,
             "failure": self.failure,
         }
-        return {**self.metrics, "_uid": self.uid, "_sec": self.seconds, "_trained": trained}
+        shown = (self.structure or {}) if found else {}
+        return {**shown, **self.metrics, "_uid": self.uid, "_sec": self.seconds, "_trained": trained}
 
     @classmethod
     def from_nni(cls, value: Any, parameters: Any, trial: str | None) -> TrialReport:
@@ -57,13 +61,19 @@ class TrialReport:
         # A trial command of the user's own may say anything.
         trained = own["_trained"] if isinstance(own.get("_trained"), dict) else {}
         fitness, failure = own.get("default"), trained.get("failure")
+        structure = trained.get("structure")
+        no_metrics = structure.keys() if isinstance(structure, dict) else ()
         if failure is None and not _is_finite(fitness):
             failure = f"the reported result is no finite number: {fitness!r}"
         return cls(
             uid=uid,
             trial=trained.get("trial") or trial,
-            structure=trained.get("structure"),
-            metrics={name: number for name, number in own.items() if name[0] != "_" and _is_finite(number)}
+            structure=structure,
+            metrics={
+                name: number
+                for name, number in own.items()
+                if name[0] != "_" and name not in no_metrics and _is_finite(number)
+            }
             if failure is None
             else {},
             epochs=trained.get("epochs") or [],

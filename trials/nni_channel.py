@@ -129,12 +129,16 @@ class NniTrial:
         nni.report_intermediate_result(metrics)
 
     def report(self, **outcome: Any) -> None:
-        """Tell the tuner the outcome: see ``TrialReport`` for the fields; the structure is that of the parameters."""
+        """Tell the tuner the outcome: see ``TrialReport`` for the fields.
+
+        The structure is that of the parameters, unless the trial found it itself.
+        """
         seconds = round(time.monotonic() - self.started, 3)
         uid = None if self.added_by_hand else self.parameters.get("_uid")
         trial = os.environ["NNI_TRIAL_JOB_ID"]
+        found = "structure" in outcome
         outcome = {"structure": self.dilations(), **outcome}
-        nni.report_final_result(TrialReport(uid, trial, seconds=seconds, **outcome).to_nni())
+        nni.report_final_result(TrialReport(uid, trial, seconds=seconds, **outcome).to_nni(found))
 
     @contextmanager
     def reporting_failures(self) -> Iterator[None]:

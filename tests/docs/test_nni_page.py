@@ -32,13 +32,14 @@ AXES = """() => {
 }"""
 
 
-def job(uid: int, dilations: list[int], fitness: float) -> dict[str, Any]:
-    """A finished trial, as NNI's manager tells it."""
+def job(uid: int, dilations: list[int], fitness: float, found: bool = False) -> dict[str, Any]:
+    """A finished trial, as NNI's manager tells it; one that found its dilations was told a seed only."""
     structure = dict(zip(SHAPE.paths, dilations, strict=True))
     metrics = {name: fitness + place for place, name in enumerate(("default", *METRICS))}
     report = TrialReport(uid, f"trial{uid}", structure, metrics, [metrics], seconds=2.0 + uid)
-    parameters = {"parameter_id": uid, "parameters": {**structure, "_uid": uid}}
-    final = {"trialJobId": f"trial{uid}", "type": "FINAL", "data": json.dumps(json.dumps(report.to_nni()))}
+    told = {"seed": uid} if found else structure
+    parameters = {"parameter_id": uid, "parameters": {**told, "_uid": uid}}
+    final = {"trialJobId": f"trial{uid}", "type": "FINAL", "data": json.dumps(json.dumps(report.to_nni(found)))}
     return {
         "trialJobId": f"trial{uid}",
         "sequenceId": uid,
@@ -50,10 +51,10 @@ def job(uid: int, dilations: list[int], fitness: float) -> dict[str, Any]:
     }
 
 
-def open_page(browser: Browser, candidates: list[int] | None) -> Page:
+def open_page(browser: Browser, space: dict[str, Any], found: bool = False) -> Page:
     """The hyper-parameter view of an experiment of two trials."""
-    jobs = [job(0, [1, 8, 32, 128], 40.0), job(1, [128, 1, 4, 2], 70.0)]
-    params = {"searchSpace": json.loads(space_json(SHAPE, candidates)), "trainingService": {"platform": "local"}}
+    jobs = [job(0, [1, 8, 32, 128], 40.0, found), job(1, [128, 1, 4, 2], 70.0, found)]
+    params = {"searchSpace": space, "trainingService": {"platform": "local"}}
     answers = {
         "/experiment": {"id": "Ab3dE", "params": params, "startTime": 1000},
         "/experiment-metadata": {"id": "Ab3dE"},
@@ -91,7 +92,7 @@ def test_lines_reach_every_dilation_and_metric(
     browser: Browser, candidates: list[int] | None, ticks: list[str]
 ) -> None:
     wanted = [*SHAPE.paths, "_uid", "default", *METRICS]
-    with open_page(browser, candidates) as page:
+    with open_page(browser, json.loads(space_json(SHAPE, candidates))) as page:
         axes = page.evaluate(AXES)
         assert [axis["name"] for axis in axes] == [*wanted, "_sec", "_trained"]
         assert [axis["name"] for axis in axes if axis["reached"]] == wanted
@@ -100,3 +101,12 @@ def test_lines_reach_every_dilation_and_metric(
         toggle(page, "Add/Remove axes", ["_uid", "_trained"])
         wanted = [*SHAPE.paths, "default", *METRICS, "_sec"]
         assert [axis["name"] for axis in page.evaluate(AXES) if axis["reached"]] == wanted
+
+
+def test_lines_reach_the_dilations_that_trials_found(browser: Browser) -> None:
+    space = {"seed": {"_type": "choice", "_value": [0, 1]}}
+    wanted = ["seed", "_uid", *SHAPE.paths, "default", *METRICS]
+    with open_page(browser, space, found=True) as page:
+        axes = page.evaluate(AXES)
+    assert [axis["name"] for axis in axes] == [*wanted, "_sec", "_trained"]
+    assert [axis["name"] for axis in axes if axis["reached"]] == wanted

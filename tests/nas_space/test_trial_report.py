@@ -32,9 +32,9 @@ FAILURES = st.builds(
 )
 
 
-@given(REPORTS | FAILURES)
-def test_a_report_survives_nni_whatever_nni_pairs_it_with(report: TrialReport) -> None:
-    received = json.loads(json.dumps(report.to_nni()))
+@given(REPORTS | FAILURES, st.booleans())
+def test_a_report_survives_nni_whatever_nni_pairs_it_with(report: TrialReport, found: bool) -> None:
+    received = json.loads(json.dumps(report.to_nni(found)))
     assert TrialReport.from_nni(received, {"s1l0": 4096, "_uid": -1}, "another trial") == report
 
 
@@ -51,6 +51,14 @@ def test_nni_sees_flat_metrics() -> None:
         "probabilities": None,
         "failure": None,
     }
+
+
+def test_nni_sees_the_dilations_that_a_trial_found() -> None:
+    report = TrialReport(3, "Ab1Cd", {"s1l0": 8, "s1l1": 1}, {"default": 50.5})
+    names = ["s1l0", "s1l1", "default", "_uid", "_sec", "_trained"]
+    assert list(report.to_nni(found=True)) == names
+    assert list(report.to_nni()) == names[2:]
+    assert list(TrialReport(3, "Ab1Cd", None, failure="out of memory").to_nni(found=True)) == names[3:]
 
 
 @pytest.mark.parametrize("number", [42, 42.5, -1.0, 0])

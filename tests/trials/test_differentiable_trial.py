@@ -42,6 +42,7 @@ def test_a_trial_finds_what_the_command_finds(
     assert report.probabilities == content["probabilities"]
     assert [{name: row[name] for name in row if name != "default"} for row in report.epochs] == content["epochs"]
     assert report.epochs == trial.intermediate
+    assert trial.final[0].items() > report.structure.items()  # NNI's page shows them
 
 
 def test_a_repeated_trial_goes_on(trial: Trial, words: list[object], command: Command, tmp_path: Path) -> None:
