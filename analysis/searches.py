@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,6 +131,16 @@ class Search:
     def population_size(self) -> int:
         """How many structures may be parents in a global search."""
         return int(self._arguments.get("population_size", POPULATION_SIZE))
+
+    @property
+    def candidates(self) -> tuple[int, ...]:
+        """The dilations that each layer of a differentiable search chose among."""
+        # Here, because nas_space.space imports NNI, which reading searches does not need.
+        from nas_space.space import POWERS_OF_TWO
+
+        words = shlex.split(self.settings.get("trialCommand", ""))
+        following = words[words.index("--candidates") + 1 :] if "--candidates" in words else []
+        return tuple(map(int, takewhile(str.isdecimal, following))) or POWERS_OF_TWO
 
     @property
     def _arguments(self) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from analysis.plots.branches import draw_branches
+from analysis.plots.choices import draw_choices
 from analysis.plots.population import draw_population
 from analysis.plots.progress import SPENT, draw_progress
 from analysis.plots.receptive_field import draw_receptive_fields
@@ -133,6 +134,12 @@ def _add_search(section: SplitSection, phase: str, search: Search, pictures: Pic
         caption = f"Chain {chain}: the probability of each branch that every iteration learnt, and the dilations."
         figure = partial(draw_branches, name, history, chain)
         section.learnt += pictures.draw(f"{stem}_chain{chain}_branches", caption, figure)
+    for evaluation in history.evaluations:
+        if evaluation.probabilities is not None and "chain" not in evaluation.about:
+            seed = evaluation.about.get("seed")
+            caption = f"Seed {seed}: the probability of each candidate that its training learnt, and what it found."
+            figure = partial(draw_choices, f"{name}, seed {seed}", evaluation, search.candidates)
+            section.learnt += pictures.draw(f"{stem}_seed{seed}_choices", caption, figure)
 
 
 def _reach(name: str, structure: Structure, lengths: Mapping[str, Sequence[int]]) -> Reach:

@@ -47,6 +47,18 @@ def test_a_search_is_read_as_nni_keeps_it(experiment: Path) -> None:
     assert search.cost() == Cost(trials=2, failures=0, epochs=0, hours=6 / 3600)
 
 
+@pytest.mark.parametrize(
+    ("options", "candidates"),
+    [("--candidates 1 3 9 --epochs 2", (1, 3, 9)), ("--candidates 5 1", (5, 1)), ("", tuple(2**i for i in range(11)))],
+)
+def test_a_differentiable_search_names_its_candidates(
+    options: str, candidates: tuple[int, ...], experiment: Path
+) -> None:
+    search = Search.of_experiment(experiment.name)
+    search.settings["trialCommand"] = f"python3 -m trials.differentiable_trial --split 1 {options}"
+    assert search.candidates == candidates
+
+
 def test_a_kept_search_is_the_same_without_nni(experiment: Path, tmp_path: Path) -> None:
     search = Search.of_experiment(experiment.name)
     search.keep(tmp_path / "kept")

@@ -20,7 +20,7 @@ from experiments.gpus import Machine
 from experiments.preflight import preflight
 from nas_space.bad_input import BadInput
 from nas_space.structure_files import read_structure
-from tests.analysis.report.conftest import FOUND, SmallRun
+from tests.analysis.report.conftest import FOUND, SmallRun, begin, finish, keep
 from tests.conftest import REPOSITORY
 from tests.trials.conftest import TINY_STRUCTURE
 from trials.dataset import Dataset
@@ -201,6 +201,22 @@ def test_without_final_trainings_it_promises_nothing(small_run: SmallRun, tmp_pa
     assert "scores 40.0 % in the search's own trials" in read.text
     assert "Test scores" not in read.text
     assert read.row("Searches of split 1", "global")[1:3] == ["3", "1"]
+
+
+def test_a_differentiable_search_shows_what_every_seed_learnt(small_run: SmallRun, tmp_path: Path) -> None:
+    search, structure = tmp_path / "search", TINY_STRUCTURE.by_label()
+    records = begin(search)
+    for uid, seed in enumerate((3, 5)):
+        records.write("proposed", uid=uid, structure={}, seed=seed)
+        learnt = {label: [float(dilation == each) for each in (1, 2, 4)] for label, dilation in structure.items()}
+        finish(records, uid, structure, 40.0, epochs=2, probabilities=learnt)
+    keep(search, "DifferentiableTuner", {}, "--dataset small --split 1 --candidates 1 2 4 --epochs 2")
+    text = Reader(write_report(str(search), tmp_path / "page", small_run.data_root).read_text()).text
+    figures = {picture.stem for picture in (tmp_path / "page" / "figures").iterdir()}
+    learnt_figures = {f"split1_global_seed{seed}_choices" for seed in (3, 5)}
+    progress = {f"split1_global_{against}" for against in ("trials", "epochs", "seconds")}
+    assert figures == learnt_figures | progress | {"split1_structures", "split1_receptive_fields"}
+    assert "Left out" not in text
 
 
 def test_what_is_not_finished_is_told(small_run: SmallRun, tmp_path: Path) -> None:

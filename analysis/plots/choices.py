@@ -1,0 +1,48 @@
+"""What one training of a differentiable search learnt: in each layer, the probability of every candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from analysis.history import Evaluation
+from analysis.plots.figure_file import new_figure, short
+from analysis.plots.layer_rows import label_rows, rows_height
+from nas_space.bad_input import BadInput
+from nas_space.shape import MSTCNShape
+
+MOST_LABELS = 24
+"""Candidates that are named."""
+
+
+def draw_choices(name: str, evaluation: Evaluation, candidates: Sequence[int]) -> Figure:
+    """The figure of one training.
+
+    Args:
+        candidates: dilations that each layer chose among.
+
+    Raises:
+        BadInput: it lacks the probabilities of these candidates, or there are too many layers for a legible figure.
+    """
+    shape, found = MSTCNShape.of_labels(evaluation.structure), evaluation.structure
+    probabilities = evaluation.probabilities or {}
+    try:
+        learnt = {label: dict(zip(candidates, probabilities[label], strict=True)) for label in shape.paths}
+        ends = [f"{found[label]} ({100 * of_layer[found[label]]:.0f} %)" for label, of_layer in learnt.items()]
+    except (KeyError, ValueError):
+        raise BadInput(f"trial {evaluation.trial}: it lacks the probabilities of its candidates") from None
+    figure = new_figure(rows_height(shape) + 1.4)
+    axes = figure.add_subplot()
+    scale = ScalarMappable(Normalize(0, 1), "Blues")
+    axes.imshow(scale.to_rgba(np.array([list(of_layer.values()) for of_layer in learnt.values()])), aspect="auto")
+    label_rows(axes, shape, ends, "found (its probability)")
+    named = range(0, len(candidates), -(-len(candidates) // MOST_LABELS))
+    axes.set_xticks(named, [str(candidates[index]) for index in named])
+    axes.set_xlabel("candidate dilation")
+    figure.colorbar(scale, ax=axes, label="probability", aspect=30, pad=0.01)
+    axes.set_title(f"{short(name)}: how probable every layer found each dilation in the end")
+    return figure
