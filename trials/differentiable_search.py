@@ -115,7 +115,7 @@ class DifferentiableSearch:
         """Search, or go on with the search that ``folder`` holds; with the same numbers on a CPU.
 
         Args:
-            after_epoch: is given each new row of ``Found.epochs``.
+            after_epoch: is given each row of ``Found.epochs``, those of before an interruption first.
 
         Raises:
             BadInput: the data is faulty, or ``folder`` holds a search with another description.
@@ -141,6 +141,8 @@ class DifferentiableSearch:
             except DAMAGE as fault:
                 raise BadInput(f"{path}: damaged ({fault!r}); choose another folder, or remove it") from None
             print(f"{folder}: resumed after epoch {training.epoch}", file=sys.stderr)
+        for row in epochs:
+            after_epoch(row)
         while training.epoch < self.settings.epochs:
             heat = temperature(training.epoch, self.settings.epochs)
             set_temperature(network, heat)

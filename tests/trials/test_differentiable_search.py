@@ -60,13 +60,14 @@ def test_a_search_goes_on_where_it_was_stopped(
             raise KeyboardInterrupt
         return run_epoch(self, *arguments)
 
-    parts: list[dict[str, float]] = []
+    first: list[dict[str, float]] = []
+    again: list[dict[str, float]] = []
     with monkeypatch.context() as patch:
         patch.setattr(Training, "run_epoch", stopping)
         with pytest.raises(KeyboardInterrupt):
-            search.run(tmp_path / "parts", CPU, parts.append)
-    assert search.run(tmp_path / "parts", CPU, parts.append) == expected
-    assert parts == whole
+            search.run(tmp_path / "parts", CPU, first.append)
+    assert search.run(tmp_path / "parts", CPU, again.append) == expected
+    assert (first, again) == (whole[:4], whole)
     weights = [load_torch(tmp_path / name / "search.pt")["training"]["network"] for name in ("whole", "parts")]
     assert equal_weights(*weights)
 

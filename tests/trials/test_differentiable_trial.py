@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from nas_space.structure_files import read_structure
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial
 from trials import differentiable_search
 from trials.differentiable_trial import main
+from trials.training import Training
 
 
 @pytest.fixture
@@ -45,13 +47,60 @@ def test_a_trial_finds_what_the_command_finds(
     assert trial.final[0].items() > report.structure.items()  # NNI's page shows them
 
 
-def test_a_repeated_trial_goes_on(trial: Trial, words: list[object], command: Command, tmp_path: Path) -> None:
-    command(main, *words)
-    command(main, *words)
-    one, again = trial.final
-    assert len(trial.intermediate) == 2  # nothing is trained again
-    assert again["_trained"] == one["_trained"]
+def test_a_repeated_trial_goes_on_and_shows_all_of_its_epochs(
+    trial: Trial, words: list[object], command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command(differentiable_search.main, *words, "--seed", 5, "--output", tmp_path / "found")
+    expected = json.loads((tmp_path / "found" / "search.json").read_text())
+    run_epoch, begun = Training.run_epoch, list[int]()
+
+    def killed_once(training: Training, *rest: Any) -> float:
+        begun.append(training.epoch)
+        if begun == [0, 1]:
+            raise KeyboardInterrupt
+        return run_epoch(training, *rest)
+
+    monkeypatch.setattr(Training, "run_epoch", killed_once)
+    with pytest.raises(KeyboardInterrupt):
+        command(main, *words)
+    assert (len(trial.intermediate), trial.final) == (1, [])
+    trial.intermediate.clear()
+    command(main, *words, "--tensorboard")
+    assert begun == [0, 1, 1]
+    assert trial.report.probabilities == expected["probabilities"]
+    assert trial.report.epochs == trial.intermediate
+    assert [row["loss"] for row in trial.intermediate] == [row["loss"] for row in expected["epochs"]]
+    steps, losses = zip(*trial.scalars["loss"], strict=True)
+    assert steps == (1, 2)
+    assert losses == pytest.approx([row["loss"] for row in expected["epochs"]])
     assert (tmp_path / "experiment" / "searches" / "seed_5" / "search.pt").exists()
+
+
+def test_default_is_the_objective(trial: Trial, words: list[object], command: Command) -> None:
+    command(main, *words, "--objective", "edit")
+    assert [row["default"] for row in trial.intermediate] == [row["edit"] for row in trial.intermediate]
+    assert trial.report.metrics["default"] == trial.report.metrics["edit"]
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "reason"),
+    [
+        ({"seed": -1}, (), "the seed must be at least 0, not -1"),
+        ({}, ("--split", 9), "no such split"),
+        ({}, ("--candidates", 4), "--candidates must be at least two different dilations"),
+        ({}, ("--validation-fraction", 0), "a search needs validation videos"),
+    ],
+)
+def test_bad_input_is_reported_in_one_line(
+    change: dict[str, Any], options: tuple[object, ...], reason: str, trial: Trial, words: list[object], exit_of: Exit
+) -> None:
+    trial.parameters |= change
+    outcome = exit_of(main, *words, *options)
+    assert outcome.code == 2
+    assert outcome.err.count("\n") == 1
+    assert reason in outcome.err
+    assert reason in str(trial.report.failure)
+    assert (trial.report.uid, trial.intermediate) == (42, [])
 
 
 def test_a_trial_added_by_hand_is_refused(trial: Trial, words: list[object], exit_of: Exit) -> None:
