@@ -6,11 +6,16 @@ from typing import Any
 
 import pytest
 
+from analysis.history import read_history
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
+from strategies.tuners import DifferentiableTuner
+from tests.strategies.fake_nni import FakeNni
+from tests.strategies.fake_nni import Trial as NniTrial
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial
 from trials import differentiable_search
 from trials.differentiable_trial import main
+from trials.metrics import METRICS
 from trials.training import Training
 
 
@@ -107,3 +112,45 @@ def test_a_trial_added_by_hand_is_refused(trial: Trial, words: list[object], exi
     trial.added_by_hand = True
     assert exit_of(main, *words).code == 2
     assert "cannot be added by hand" in trial.final[0]["_trained"]["failure"]
+
+
+@pytest.mark.parametrize("trouble", [False, True], ids=["undisturbed", "killed and resumed"])
+def test_a_search_under_nni_finds_what_the_command_finds_bit_for_bit(
+    trouble: bool,
+    trial: Trial,
+    words: list[object],
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    space = {"seed": {"_type": "choice", "_value": [5, 6, 9]}}
+    (tmp_path / "nni").mkdir()
+    nni = FakeNni(tmp_path / "nni", monkeypatch)
+    nni.start(DifferentiableTuner(num_stages=2, num_layers=3), space)
+
+    def run(job: NniTrial) -> Any:
+        trial.parameters = job.parameters
+        trial.final.clear()
+        command(main, *words)
+        return trial.final[0]
+
+    if trouble:  # after its last checkpoint, and before its report
+        run(nni.running[1])
+        nni.crash(nni.running[1])
+        nni.resume(DifferentiableTuner(num_stages=2, num_layers=3), space)
+    while nni.running:
+        job = nni.running[-1]
+        nni.report(job, run(job))
+        nni.end(job)
+    assert (nni.endings, nni.errors, len(nni.records("failed"))) == (1, [], int(trouble))
+    finished = read_history(nni.folder).evaluations
+    assert sorted(evaluation.about["seed"] for evaluation in finished) == [5, 6, 9]
+    for evaluation in finished:
+        alone = tmp_path / f"alone{evaluation.about['seed']}"
+        command(differentiable_search.main, *words, "--seed", evaluation.about["seed"], "--output", alone)
+        content = json.loads((alone / "search.json").read_text())
+        about = json.loads((alone / "best.json").read_text())["about"]
+        assert evaluation.structure == read_structure(alone / "best.json", TINY_STRUCTURE.shape).by_label()
+        assert {name: evaluation.metrics[name] for name in METRICS} == about["metrics"]
+        assert evaluation.probabilities == content["probabilities"]
+        assert [row["loss"] for row in evaluation.epochs] == [row["loss"] for row in content["epochs"]]
