@@ -138,6 +138,8 @@ class DifferentiableSearch:
                 epochs = state["epochs"]
                 if [row["epoch"] for row in epochs] != list(range(1, training.epoch + 1)):
                     raise ValueError("epochs are missing")
+                if any(not {"loss", *METRICS} <= row.keys() for row in epochs):
+                    raise ValueError("metrics are missing")
             except DAMAGE as fault:
                 raise BadInput(f"{path}: damaged ({fault!r}); choose another folder, or remove it") from None
             print(f"{folder}: resumed after epoch {training.epoch}", file=sys.stderr)

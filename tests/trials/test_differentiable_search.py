@@ -78,6 +78,17 @@ def test_a_damaged_search_is_refused(search: DifferentiableSearch, tmp_path: Pat
         search.run(tmp_path, CPU)
 
 
+@pytest.mark.parametrize("epochs", [[], [{"epoch": 1}]])
+def test_a_search_without_its_epochs_is_refused(
+    search: DifferentiableSearch, tmp_path: Path, epochs: list[dict[str, int]]
+) -> None:
+    short = replace(search, settings=replace(search.settings, epochs=1))
+    short.run(tmp_path, CPU)
+    torch.save({**load_torch(tmp_path / "search.pt"), "epochs": epochs}, tmp_path / "search.pt")
+    with pytest.raises(BadInput, match=r"search\.pt: damaged .* are missing"):
+        short.run(tmp_path, CPU)
+
+
 def test_a_search_with_other_settings_is_refused(search: DifferentiableSearch, tmp_path: Path) -> None:
     short = replace(search, settings=replace(search.settings, epochs=1))
     short.run(tmp_path / "found", CPU)
