@@ -33,6 +33,12 @@ class Comparison:
         return T_95[min(self.samples - 1, len(T_95)) - 1] * self.standard_error
 
     @property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the difference; None with one sample."""
+        width = self.half_width
+        return None if width is None else (self.difference - width, self.difference + width)
+
+    @property
     def verdict(self) -> str:
         """``better``, ``worse`` or ``not told apart``: only an interval without 0 is a difference."""
         if self.half_width is None or abs(self.difference) <= self.half_width:

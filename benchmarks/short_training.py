@@ -28,7 +28,14 @@ from nas_space.shape import MSTCNShape
 from nas_space.space import POWERS_OF_TWO
 from nas_space.structure import Structure
 from strategies.genetic import draw
-from trials.data_arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
+from trials.data_arguments import (
+    SEARCH_FRACTION,
+    Task,
+    add_dataset_arguments,
+    add_holdout_arguments,
+    held_out,
+    split_number,
+)
 from trials.final_training import FinalTraining
 from trials.metrics import objective_value
 from trials.training_arguments import add_training_arguments, training_settings
@@ -117,7 +124,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes of one thread (default: %(default)s)")
     parser.add_argument("--output", type=Path, required=True, help="folder of the trainings")
     add_dataset_arguments(parser)
-    add_holdout_arguments(parser, fraction=0.25)
+    add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
     add_training_arguments(parser, epochs=40)
     arguments = parser.parse_args()
     if arguments.structures < 2 or len(set(arguments.seeds)) < 2 or arguments.workers < 1:

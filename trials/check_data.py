@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nas_space.bad_input import BadInput, one_line, run_command
-from trials.data_arguments import add_holdout_arguments, split_number
+from trials.data_arguments import SEARCH_FRACTION, add_holdout_arguments, split_number
 from trials.dataset import Dataset, background_classes, common_frames, cut_warning, find_dataset
 from trials.feature_files import open_features, sample
 from trials.holdout import hold_out
@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("--sample-rate", type=int, metavar="N", help="read every N-th frame (default: the data set's)")
     parser.add_argument("--files-only", action="store_true", help="only check that the files are there (for a search)")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_holdout_arguments(parser, fraction=0.25)
+    add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
     arguments = parser.parse_args()
     if (arguments.folder is None) == (arguments.dataset is None):
         raise BadInput("give either the folder of a data set, or its name with --dataset")

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nas_space.bad_input import BadInput
 from trials.dataset import Dataset, background_classes, find_dataset
@@ -58,6 +59,10 @@ def add_holdout_arguments(parser: argparse.ArgumentParser, fraction: float) -> N
     )
 
 
+SEARCH_FRACTION = 0.25
+"""Of the training videos that a search holds out, unless told otherwise."""
+
+
 @dataclass(frozen=True)
 class Task:
     """A data set as the options name it: what to read, and which classes are background."""
@@ -76,6 +81,23 @@ class Task:
         )
         background = background_classes(arguments.dataset, dataset.classes, arguments.background)
         return cls(arguments.dataset, dataset, background)
+
+    def describe(self) -> dict[str, Any]:
+        """What was read, and how, as JSON content."""
+        return {
+            "dataset": self.name,
+            "sample_rate": self.dataset.sample_rate,
+            "feature_dtype": self.dataset.feature_dtype,
+            "background": list(self.background),
+        }
+
+
+def search_videos(arguments: argparse.Namespace, videos: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """As ``held_out``, for a search. Raises BadInput where the options hold out none."""
+    kept, held = held_out(arguments, videos)
+    if not held:
+        raise BadInput("a search needs validation videos: --validation-fraction must be above 0")
+    return kept, held
 
 
 def held_out(arguments: argparse.Namespace, videos: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -25,7 +25,14 @@ from nas_space.space import POWERS_OF_TWO
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from trials.checkpoint import DAMAGE, load_torch, save_torch, versions
-from trials.data_arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
+from trials.data_arguments import (
+    SEARCH_FRACTION,
+    Task,
+    add_dataset_arguments,
+    add_holdout_arguments,
+    search_videos,
+    split_number,
+)
 from trials.metrics import METRICS, objective_value
 from trials.training import Training, TrainingSettings, find_device, score_network, telling_full_memory
 from trials.training_arguments import add_training_arguments, training_settings
@@ -86,20 +93,15 @@ class DifferentiableSearch:
         if len(set(candidates)) != len(candidates) or len(candidates) < 2 or min(candidates) < 1:
             raise BadInput(f"--candidates must be at least two different dilations, not {arguments.candidates}")
         task, split = Task.from_arguments(arguments), split_number(arguments.split)
-        kept, held = held_out(arguments, task.dataset.split(split)[0])
-        if not held:
-            raise BadInput("a search needs validation videos: --validation-fraction must be above 0")
+        kept, held = search_videos(arguments, task.dataset.split(split)[0])
         shape = MSTCNShape.from_arguments(arguments)
         return cls(task, split, kept, held, settings, candidates, shape, arguments.branch_learning_rate)
 
     def describe(self) -> dict[str, Any]:
         """What makes two searches the same, as JSON content."""
         return {
-            "dataset": self.task.name,
+            **self.task.describe(),
             "split": self.split,
-            "sample_rate": self.task.dataset.sample_rate,
-            "feature_dtype": self.task.dataset.feature_dtype,
-            "background": list(self.task.background),
             "settings": self.settings.describe(),
             "branch_learning_rate": self.branch_learning_rate,
             "candidates": list(self.candidates),
@@ -178,7 +180,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     )
     MSTCNShape.add_arguments(parser)
     add_dataset_arguments(parser)
-    add_holdout_arguments(parser, fraction=0.25)
+    add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
     add_training_arguments(parser, epochs=EPOCHS)
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from pathlib import Path
 
 from nas_space.bad_input import BadInput, run_command
 from trials.differentiable_search import DifferentiableSearch, add_search_arguments
 from trials.event_files import add_tensorboard_argument, event_folder, scalar_writer, scalars_of
 from trials.metrics import objective_value
-from trials.nni_channel import NniTrial
+from trials.nni_channel import NniTrial, experiment_folder
 from trials.training import find_device
 
 
@@ -45,8 +43,8 @@ def main() -> None:
             add_scalars(int(row["epoch"]), scalars_of(row))
             print(f"epoch {row['epoch']}: {epochs[-1]}", file=sys.stderr, flush=True)
 
-        # .../EXPERIMENT_ID/environments/local-env/trials/TRIAL_ID: a trial that is repeated finds what it had begun.
-        folder = Path(os.environ["NNI_OUTPUT_DIR"]).parents[3] / "searches" / f"seed_{arguments.seed}"
+        # Of the experiment, not of the trial: one that is repeated finds what it had begun.
+        folder = experiment_folder() / "searches" / f"seed_{arguments.seed}"
         found = search.run(folder, find_device(arguments.device), note)
         trial.report(
             structure=found.structure.by_label(),

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +22,7 @@ from trials.event_files import scalar_writer, scalars_of
 from trials.known_datasets import defaults_of
 from trials.label_files import Labels, write_labels
 from trials.metrics import METRICS, objective_value, read_metrics
+from trials.table import csv_text
 from trials.training import Training, TrainingSettings, score_network
 
 Keep = Literal["last", "best"]
@@ -49,11 +47,8 @@ class FinalTraining:
     def describe(self) -> dict[str, Any]:
         """The description as JSON, as the output folder keeps it."""
         return {
-            "dataset": self.task.name,
+            **self.task.describe(),
             "split": self.split,
-            "sample_rate": self.task.dataset.sample_rate,
-            "feature_dtype": self.task.dataset.feature_dtype,
-            "background": list(self.task.background),
             "structure": self.structure.by_path(),
             "settings": self.settings.describe(),
             "channels": self.channels,
@@ -149,7 +144,7 @@ class FinalTraining:
         }
         add_scalars(result["weights_of_epoch"], scalars_of(result["test"], "test"))
         save_checkpoint(output / "model.pt", self._checkpoint(network, feature_dim))
-        write_text(output / "log.csv", _csv(history))
+        write_text(output / "log.csv", csv_text(history))
         write_json(output / "metrics.json", result)
         unfinished.unlink(missing_ok=True)
         return result
@@ -198,14 +193,6 @@ def _mean(row: dict[str, Any]) -> float:
 def _line(row: dict[str, Any], epochs: int) -> str:
     metrics = " ".join(f"{name} {row[name]:.1f}" for name in METRICS if name in row)
     return f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.4f} {metrics}".rstrip()
-
-
-def _csv(history: Sequence[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    return text.getvalue()
 
 
 def _finished(output: Path, description: dict[str, Any]) -> dict[str, Any] | None:

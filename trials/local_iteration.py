@@ -17,7 +17,7 @@ from nas_space.layers import BRANCH_WEIGHTS
 from nas_space.ms_tcn import MSTCN, branch_probabilities, expand_network
 from nas_space.structure import Structure
 from trials.checkpoint import DAMAGE, load_torch, save_torch
-from trials.data_arguments import Task, held_out
+from trials.data_arguments import Task, search_videos
 from trials.event_files import AddScalars, scalars_of
 from trials.metrics import METRICS
 from trials.training import NonFiniteLoss, Training, TrainingSettings, score_network
@@ -45,9 +45,7 @@ class LocalSearch:
         """The local search that the options name."""
         task = Task.from_arguments(arguments)
         train_videos, _ = task.dataset.split(split)
-        kept, held = held_out(arguments, train_videos)
-        if not held:
-            raise BadInput("a search needs validation videos: --validation-fraction must be above 0")
+        kept, held = search_videos(arguments, train_videos)
         return cls(task, kept, held, training_settings(arguments), branching, arguments.inner_activation)
 
     def train(

@@ -17,7 +17,7 @@ from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from trials.checkpoint import versions
-from trials.data_arguments import add_dataset_arguments, add_holdout_arguments, split_number
+from trials.data_arguments import SEARCH_FRACTION, add_dataset_arguments, add_holdout_arguments, split_number
 from trials.local_iteration import EPOCHS_PER_ITERATION, LocalSearch, add_local_arguments
 from trials.metrics import objective_value
 from trials.training import find_device, telling_full_memory
@@ -40,7 +40,7 @@ def main() -> None:
     Branching.add_arguments(parser)
     add_local_arguments(parser)
     add_dataset_arguments(parser)
-    add_holdout_arguments(parser, fraction=0.25)
+    add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
     add_training_arguments(parser, epochs=EPOCHS_PER_ITERATION)
     arguments = parser.parse_args()
     if arguments.iterations < 1:
@@ -103,10 +103,7 @@ class _History:
 def _describe(search: LocalSearch, start: Structure, arguments: argparse.Namespace) -> dict[str, Any]:
     """What makes two local searches the same, as JSON content."""
     return {
-        "dataset": search.task.name,
-        "sample_rate": search.task.dataset.sample_rate,
-        "feature_dtype": search.task.dataset.feature_dtype,
-        "background": list(search.task.background),
+        **search.task.describe(),
         "split": split_number(arguments.split),
         "start": start.by_label(),
         "settings": search.settings.describe(),

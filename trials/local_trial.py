@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,11 @@ from nas_space.bad_input import BadInput, run_command
 from nas_space.branches import Branching
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
-from trials.data_arguments import add_dataset_arguments, add_holdout_arguments
+from trials.data_arguments import SEARCH_FRACTION, add_dataset_arguments, add_holdout_arguments
 from trials.event_files import add_tensorboard_argument, event_folder, scalar_writer
 from trials.local_iteration import EPOCHS_PER_ITERATION, LocalSearch, add_local_arguments
 from trials.metrics import objective_value
-from trials.nni_channel import NniTrial
+from trials.nni_channel import NniTrial, experiment_folder
 from trials.training import find_device
 from trials.training_arguments import add_training_arguments
 
@@ -32,7 +31,7 @@ def parse_arguments() -> argparse.Namespace:
     MSTCNShape.add_arguments(parser)
     add_local_arguments(parser)
     add_dataset_arguments(parser)
-    add_holdout_arguments(parser, fraction=0.25)
+    add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
     add_training_arguments(parser, epochs=EPOCHS_PER_ITERATION)
     add_tensorboard_argument(parser, "where NNI's TensorBoard button finds them")
     return parser.parse_args()
@@ -68,8 +67,7 @@ def main() -> None:
 def chain_folder(chains: Path | None, parameters: dict[str, Any]) -> Path:
     """Where the checkpoints of a chain lie."""
     if chains is None:
-        # .../EXPERIMENT_ID/environments/local-env/trials/TRIAL_ID
-        chains = Path(os.environ["NNI_OUTPUT_DIR"]).parents[3] / "chains"
+        chains = experiment_folder() / "chains"
     return chains / f"chain_{parameters['chain']}"
 
 

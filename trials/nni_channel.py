@@ -84,6 +84,11 @@ def _manager_url() -> str | None:
     return f"{channel.split('/env/')[0]}/api/v1/nni"
 
 
+def experiment_folder() -> Path:
+    """The folder of this trial's experiment; NNI_OUTPUT_DIR is EXPERIMENT/environments/local-env/trials/TRIAL."""
+    return Path(os.environ["NNI_OUTPUT_DIR"]).parents[3]
+
+
 def share_of_cores() -> int | None:
     """How many cores there are for each of the trials side by side, at least 1; None where NNI does not tell.
 
@@ -115,10 +120,10 @@ class NniTrial:
     def tensorboard_folder(self) -> Path:
         """Where the TensorBoard button of NNI's page looks for the event files of this trial.
 
-        In NNI 3.0 this is not a folder of NNI_OUTPUT_DIR, which is EXPERIMENT/environments/local-env/trials/TRIAL.
+        In NNI 3.0 this is not a folder of NNI_OUTPUT_DIR.
         """
-        output = Path(os.environ["NNI_OUTPUT_DIR"])
-        return output.parents[3] / "trials" / output.name / "output" / "tensorboard"
+        trial = Path(os.environ["NNI_OUTPUT_DIR"]).name
+        return experiment_folder() / "trials" / trial / "output" / "tensorboard"
 
     def dilations(self) -> dict[str, Any]:
         """The parameters that are dilations, by short label."""

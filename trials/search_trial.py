@@ -10,7 +10,14 @@ from collections.abc import Mapping, Sequence
 from nas_space.bad_input import BadInput, run_command
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
-from trials.data_arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
+from trials.data_arguments import (
+    SEARCH_FRACTION,
+    Task,
+    add_dataset_arguments,
+    add_holdout_arguments,
+    held_out,
+    split_number,
+)
 from trials.event_files import add_tensorboard_argument, event_folder, scalar_writer, scalars_of
 from trials.metrics import METRICS, objective_value
 from trials.nni_channel import NniTrial
@@ -76,7 +83,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     MSTCNShape.add_arguments(parser)
     add_dataset_arguments(parser)
-    add_holdout_arguments(parser, fraction=0.25)
+    add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
     add_training_arguments(parser, epochs=SEARCH_EPOCHS)
     add_tensorboard_argument(parser, "where NNI's TensorBoard button finds them")
     arguments = parser.parse_args()

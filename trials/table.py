@@ -1,8 +1,11 @@
-"""Metrics as a text table."""
+"""Metrics as a table, of text or CSV."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def metrics_table(rows: Mapping[str, Mapping[str, float | None]], columns: Sequence[str]) -> str:
@@ -15,3 +18,12 @@ def metrics_table(rows: Mapping[str, Mapping[str, float | None]], columns: Seque
             f"{name:<{width}}" + "".join(f"{'-':>8}" if value is None else f"{value:8.1f}" for value in values)
         )
     return "\n".join(lines)
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows of equal keys, at least one, as the text of a CSV file."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

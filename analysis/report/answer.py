@@ -58,15 +58,16 @@ def explanation(subject: Subject, rows: dict[str, dict[str, Any]]) -> str:
 
 
 def _told(worth: Comparison) -> str:
-    if worth.half_width is None:
-        return f"{_signed(worth.difference)} (one pair says nothing about the spread)"
-    low, high = worth.difference - worth.half_width, worth.difference + worth.half_width
-    return f"{_signed(worth.difference)} ({_signed(low)} to {_signed(high)})"
+    if worth.interval is None:
+        return f"{signed(worth.difference)} (one pair says nothing about the spread)"
+    low, high = worth.interval
+    return f"{signed(worth.difference)} ({signed(low)} to {signed(high)})"
 
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _signed(value: float) -> str:
+def signed(value: float) -> str:
+    """A difference with its sign, as text."""
     return f"{value:+.1f}".replace("-", MINUS)

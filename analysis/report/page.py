@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from analysis.final import COLUMNS
-from analysis.report.answer import MINUS
+from analysis.report.answer import signed
 from analysis.report.contents import MEASURED_FRAMES, Contents
 from analysis.report.network_cost import ROUNDS
 
@@ -27,7 +27,7 @@ def page(contents: Contents) -> str:
     return environment.get_template("page.html.jinja").render(
         it=contents,
         columns=COLUMNS,
-        minus=MINUS,
+        signed=signed,
         commands=commands(contents),
         measured_frames=MEASURED_FRAMES,
         rounds=ROUNDS,

@@ -13,7 +13,7 @@ from analysis.plots.figure_file import write_figure
 from benchmarks.search_quality.figure import draw_differences
 from benchmarks.search_quality.search import HAND, Place
 from benchmarks.search_quality.searchers import SEARCHERS
-from benchmarks.search_quality.table import read_cells, summarise, text_table, write_csv
+from benchmarks.search_quality.table import read_cells, summarise, text_table
 from benchmarks.search_quality.work import Rules, work
 from nas_space.atomic_file import write_json, write_text
 from nas_space.bad_input import BadInput, run_command
@@ -22,6 +22,7 @@ from nas_space.shape import MSTCNShape
 from trials.data_arguments import Task
 from trials.dataset import background_classes, find_dataset, is_plain_name
 from trials.feature_cache import default_cache_folder
+from trials.table import csv_text
 
 
 def find_task(name: str, data_root: Path | None) -> Task:
@@ -55,8 +56,8 @@ def report(output: Path) -> None:
     rows = summarise(cells)
     text = text_table(rows)
     write_text(output / "table.txt", text + "\n")
-    write_csv(output / "trainings.csv", [cell.describe() for cell in cells])
-    write_csv(output / "strategies.csv", [row.describe() for row in rows])
+    write_text(output / "trainings.csv", csv_text([cell.describe() for cell in cells]))
+    write_text(output / "strategies.csv", csv_text([row.describe() for row in rows]))
     write_figure(draw_differences(rows), output / "differences.svg")
     print(text)
 

@@ -14,15 +14,15 @@ from typing import Any
 import torch
 
 from nas_space.structure import Structure
-from trials.data_arguments import Task
+from trials.data_arguments import SEARCH_FRACTION, Task
 from trials.holdout import hold_out
 from trials.known_datasets import defaults_of
 from trials.metrics import METRICS, objective_value, read_metrics
 from trials.short_training import short_training
 from trials.training import TrainingSettings
 
-VALIDATION_FRACTION, VALIDATION_SEED = 0.25, 0
-"""The defaults of ``trials.search_trial``."""
+VALIDATION_SEED = 0
+"""The default of ``trials.search_trial``."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Judge:
         started = time.monotonic()
         train_videos, _ = self.task.dataset.split(self.split)
         group = defaults_of(self.task.name).group
-        kept, held = hold_out(train_videos, VALIDATION_FRACTION, VALIDATION_SEED, group)
+        kept, held = hold_out(train_videos, SEARCH_FRACTION, VALIDATION_SEED, group)
         rows = short_training(self.task, structure, self.settings, kept, held, torch.device("cpu"))
         epochs = tuple({name: row[name] for name in METRICS} for row in rows)
         judgement = Judgement(epochs, round(time.monotonic() - started, 3))

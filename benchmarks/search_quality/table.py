@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +13,6 @@ from analysis.comparison import Comparison
 from benchmarks.search_quality.search import HAND, Place, Winner
 from benchmarks.search_quality.searchers import SEARCHERS
 from benchmarks.search_quality.work import final_folder
-from nas_space.atomic_file import write_text
 from nas_space.bad_input import BadInput
 from nas_space.read_file import read_json
 from nas_space.shape import MSTCNShape
@@ -167,15 +164,6 @@ def text_table(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, about])
 
 
-def write_csv(path: Path, lines: Sequence[dict[str, Any]]) -> None:
-    """Write lines of equal keys as a CSV file."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(lines[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(lines)
-    write_text(path, text.getvalue())
-
-
 def _split_means(cells: Iterable[Cell]) -> dict[int, float]:
     by_split: dict[int, list[float]] = defaultdict(list)
     for cell in cells:
@@ -191,7 +179,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
 def _interval(comparison: Comparison | None) -> str:
     if comparison is None:
         return ""
-    if comparison.half_width is None:
+    if comparison.interval is None:
         return f"{comparison.difference:+.1f}"
-    low, high = (comparison.difference + sign * comparison.half_width for sign in (-1, 1))
+    low, high = comparison.interval
     return f"{comparison.difference:+.1f} ({low:+.1f} to {high:+.1f})"

@@ -6,10 +6,11 @@ import pytest
 
 from benchmarks.search_quality.figure import draw_differences
 from benchmarks.search_quality.search import Place, Winner
-from benchmarks.search_quality.table import Cell, summarise, text_table, write_csv
+from benchmarks.search_quality.table import Cell, summarise, text_table
 from nas_space.structure import Structure
 from tests.analysis.plots.texts import assert_legible
 from trials.metrics import METRICS
+from trials.table import csv_text
 
 
 def cell(strategy: str, split: int, seed: int, final_seed: int, value: float, took: int | None = None) -> Cell:
@@ -66,7 +67,7 @@ def test_text_and_csv(tmp_path: Path) -> None:
     genetic = next(line for line in lines if line.startswith("genetic"))
     assert "+3.0 (-9.7 to +15.7)" in genetic
     assert genetic.split()[-2:] == ["23", "12"]
-    write_csv(tmp_path / "rows.csv", [row.describe() for row in rows])
+    (tmp_path / "rows.csv").write_text(csv_text([row.describe() for row in rows]))
     head, _, random, *_ = (tmp_path / "rows.csv").read_text().splitlines()
     assert dict(zip(head.split(","), random.split(","), strict=True))["minus_hand"] == "-2.5"
     assert CELLS[0].describe()["mean"] == 55.0
