@@ -24,6 +24,7 @@ from nas_space.bad_input import BadInput, KnownFailure, run_command
 from strategies.data_check import failed_check
 
 POLL_SECONDS = 2.0
+IDLE_POLLS = 5
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -40,7 +41,7 @@ def watch(experiment: Experiment, total: int | None) -> None:
             wait for ever.
     """
     with tqdm(total=total, unit="trial", disable=None) as progress:
-        trials, seen, missing = Trials(0, 0, 0), False, 0
+        trials, seen, missing, idle = Trials(0, 0, 0), False, 0, 0
         while (status := experiment.status()) not in ("DONE", "ERROR", "STOPPED", "GONE"):
             present = experiment.has_tuner()
             seen, missing = seen or present, 0 if present else missing + 1
@@ -48,9 +49,11 @@ def watch(experiment: Experiment, total: int | None) -> None:
                 raise Killed(f"the tuner of experiment {experiment.id} was killed (is there enough memory?)")
             trials = experiment.trials() or trials
             # NNI waits for ever where a tuner of its own ends before maxTrialNumber. Ours say that they have no more
-            # trials whenever they wait for a result, and end their experiments themselves.
-            all_ended = trials.ended and not trials.unfinished
-            if status == "TUNER_NO_MORE_TRIAL" and all_ended and experiment.history() is None:
+            # trials whenever they wait for a result, and end their experiments themselves. Several times, because NNI
+            # lists a trial only a moment after its tuner has proposed it.
+            all_ended = status == "TUNER_NO_MORE_TRIAL" and trials.ended and not trials.unfinished
+            idle = idle + 1 if all_ended and experiment.history() is None else 0
+            if idle == IDLE_POLLS:
                 status = "DONE"
                 break
             if trials.ended > progress.n:

@@ -7,7 +7,7 @@ import pytest
 
 from analysis.history import History
 from experiments import launch
-from experiments.launch import watch
+from experiments.launch import IDLE_POLLS, watch
 from experiments.nni_experiment import Experiment, Trials
 from nas_space.bad_input import KnownFailure
 
@@ -32,8 +32,17 @@ def stand(monkeypatch: pytest.MonkeyPatch, *trials: Trials | None) -> Iterator[T
 def test_an_experiment_without_further_proposals_ends_with_its_last_trial(
     experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    left = stand(monkeypatch, Trials(2, 1, 1), None, Trials(1, 2, 1), Trials(0, 3, 2), Trials(0, 3, 2))
+    over = [Trials(0, 3, 2)] * (IDLE_POLLS + 1)
+    left = stand(monkeypatch, Trials(2, 1, 1), None, Trials(1, 2, 1), *over)
     watch(experiment, total=None)
+    assert list(left) == []
+
+
+def test_a_trial_that_is_listed_late_is_waited_for(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between a proposal and its trial NNI lists ended trials only."""
+    between = [Trials(0, 2, 2)] * (IDLE_POLLS - 1)
+    left = stand(monkeypatch, *between, Trials(1, 2, 2), *[Trials(0, 3, 3)] * (IDLE_POLLS + 1))
+    watch(experiment, total=3)
     assert list(left) == []
 
 
@@ -48,7 +57,7 @@ def test_a_search_of_ours_goes_on(experiment: Experiment, monkeypatch: pytest.Mo
 
 
 def test_it_fails_if_no_trial_succeeded(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand(monkeypatch, Trials(1, 1, 0), Trials(0, 2, 0), Trials(0, 2, 0))
+    stand(monkeypatch, Trials(1, 1, 0), *[Trials(0, 2, 0)] * (IDLE_POLLS + 1))
     monkeypatch.setattr(Experiment, "trials_folder", lambda _: "trials")
     with pytest.raises(KnownFailure, match="no trial of experiment Ab3dE succeeded: see trials"):
         watch(experiment, total=None)
