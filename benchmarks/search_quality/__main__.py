@@ -11,6 +11,7 @@ from typing import Any
 
 from analysis.plots.figure_file import write_figure
 from benchmarks.search_quality.figure import draw_differences
+from benchmarks.search_quality.preferences import draw_dilations, text_fields, winners_of
 from benchmarks.search_quality.search import HAND, Place
 from benchmarks.search_quality.searchers import SEARCHERS
 from benchmarks.search_quality.table import read_cells, summarise, text_table
@@ -51,14 +52,16 @@ def keep_rules(output: Path, rules: dict[str, Any]) -> None:
 
 
 def report(output: Path) -> None:
-    """Print the table of what is there so far, and write it as text, CSV and figure."""
+    """Print the tables of what is there so far, and write them as text, CSV and figures."""
     cells = read_cells(output)
     rows = summarise(cells)
-    text = text_table(rows)
+    winners = winners_of(cells, [(row.dataset, row.strategy) for row in rows])
+    text = f"{text_table(rows)}\n\n{text_fields(winners)}"
     write_text(output / "table.txt", text + "\n")
     write_text(output / "trainings.csv", csv_text([cell.describe() for cell in cells]))
     write_text(output / "strategies.csv", csv_text([row.describe() for row in rows]))
     write_figure(draw_differences(rows), output / "differences.svg")
+    write_figure(draw_dilations(winners), output / "dilations.svg")
     print(text)
 
 

@@ -104,6 +104,7 @@ def test_all_of_it(
     assert len((output / "trainings.csv").read_text().splitlines()) == 1 + 3 * 2 * 2
     assert len((output / "strategies.csv").read_text().splitlines()) == 1 + 3
     assert (output / "differences.svg").exists()
+    assert (output / "dilations.svg").exists()
     with pytest.raises(BadInput, match="other settings"):
         run(monkeypatch, *words, "--epochs", 1)
 
