@@ -47,6 +47,8 @@ class Run:
         if self._path.exists():
             try:
                 self._state = read_json(self._path)
+                # Runs from before there was a choice have not noted it.
+                self._state["settings"].setdefault("global_search", "global")
                 other = [name for name in settings if self._state["settings"].get(name) != settings[name]]
                 for known in self._state["steps"].values():
                     _check_step(known)
@@ -196,6 +198,12 @@ def main() -> None:
     )
     parser.add_argument("--dataset", required=True, metavar="NAME", help="folder of the data set in the data root")
     parser.add_argument("--template", metavar="NAME", help="use experiments/NAME_*.yml (default: the data set's name)")
+    parser.add_argument(
+        "--global-search",
+        default="global",
+        metavar="NAME",
+        help="search globally as experiments/TEMPLATE_NAME.yml says, 'differentiable' for one (default: %(default)s)",
+    )
     parser.add_argument("--split", default="1", help="number of a split, or 'all' (default: %(default)s)")
     parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
     parser.add_argument("--phases", default=",".join(PHASES), help="which of %(default)s")
@@ -222,19 +230,20 @@ def main() -> None:
         dataset.split(split)
     if min(arguments.seeds) < 0 or len(set(arguments.seeds)) != len(arguments.seeds):
         raise BadInput(f"--seeds must be different whole numbers of at least 0, not {arguments.seeds}")
-    steps = make_plan(folder, arguments.dataset, template, splits, phases, arguments.seeds)
+    steps = make_plan(folder, arguments.dataset, template, splits, phases, arguments.seeds, arguments.global_search)
     if arguments.dry_run:
         for step in steps:
             print(f"{step.name:<20}{step.trials:>7} trainings")
         return
     settings = {"dataset": arguments.dataset, "template": template, "splits": splits, "seeds": arguments.seeds}
+    settings["global_search"] = arguments.global_search
     machine = read_machine()
     with held(folder):
         run = Run(folder, {**settings, "phases": phases})
         # All of them now, so that no search is made for a final training that cannot start.
         for step in steps:
             if not run.step(step.name).get("done"):
-                preflight(step.config, FOLDER, f"experiments/{template}_{step.phase}.yml", machine)
+                preflight(step.config, FOLDER, step.source, machine)
         for step in steps:
             do_step(run, step)
         text = summary(run, steps)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as shortened
@@ -17,12 +18,6 @@ Phase = Literal["global", "local", "final"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
 FOLDER = Path(__file__).parent
 
-REQUIRED_ARGUMENTS: dict[Phase, dict[str, type]] = {
-    "global": {"budget": int},
-    "local": {"seeds": list, "iterations": int},
-    "final": {},
-}
-"""Of the tuner: what says how many trainings a phase takes."""
 KINDS = {str: "a text", int: "a whole number", list: "a list", dict: "an object"}
 
 
@@ -33,6 +28,8 @@ class Step:
     name: str
     """``global_split1``, ``local_split1``, ..., ``final``."""
     phase: Phase
+    source: str
+    """The YAML file that it is made from, for messages."""
     config: dict[str, Any]
     """What nnictl is given, its paths absolute."""
     result: Path | None
@@ -47,7 +44,13 @@ class Step:
 
 
 def make_plan(
-    run: Path, dataset: str, template: str, splits: Sequence[int], phases: Sequence[Phase], seeds: Sequence[int]
+    run: Path,
+    dataset: str,
+    template: str,
+    splits: Sequence[int],
+    phases: Sequence[Phase],
+    seeds: Sequence[int],
+    global_search: str = "global",
 ) -> list[Step]:
     """The steps of a run, in order: for each split global, then local search; then the final training of all.
 
@@ -55,18 +58,23 @@ def make_plan(
         run: the folder of the run.
         template: which data set's YAML files to take (``experiments/TEMPLATE_global.yml`` ...).
         seeds: of the final trainings.
+        global_search: which of the global searches: that of ``experiments/TEMPLATE_GLOBALSEARCH.yml``.
 
     Raises:
         BadInput: a YAML file is missing or damaged.
     """
-    if not (FOLDER / f"{template}_global.yml").exists():
-        known = ", ".join(sorted(path.name.removesuffix("_global.yml") for path in FOLDER.glob("*_global.yml")))
-        raise BadInput(f"no experiments/{template}_global.yml: copy one for your data, or give --template ({known})")
+    ending = f"_{global_search}.yml"
+    if not (FOLDER / f"{template}{ending}").exists():
+        known = ", ".join(sorted(path.name.removesuffix(ending) for path in FOLDER.glob(f"*{ending}")))
+        wanted = f"no experiments/{template}{ending}: copy one for your data"
+        raise BadInput(
+            f"{wanted}, or give --template ({known})" if known else f"{wanted}, or leave out --global-search"
+        )
     steps = []
     for split in splits:
         folder = run / f"split{split}"
         if "global" in phases:
-            steps.append(_global(template, dataset, split, folder))
+            steps.append(_global(template, global_search, dataset, split, folder))
         if "local" in phases:
             steps.append(_local(template, dataset, split, folder))
     if "final" in phases:
@@ -75,44 +83,68 @@ def make_plan(
     return steps
 
 
-def _global(template: str, dataset: str, split: int, folder: Path) -> Step:
+def _global(template: str, search: str, dataset: str, split: int, folder: Path) -> Step:
     name = f"global_split{split}"
     options = {"--dataset": dataset, "--split": str(split)}
-    config = _adapted(template, "global", f"{dataset} {name}", options, options)
-    return Step(name, "global", config, folder / "global.json", class_arguments(config)["budget"])
+    config, source = _adapted(template, search, f"{dataset} {name}", options, options)
+    with naming(source):
+        trials = trainings_of(config)
+    return Step(name, "global", source, config, folder / "global.json", trials)
+
+
+def trainings_of(config: dict[str, Any]) -> int:
+    """How many trainings a global search takes, by its configuration: a budget, or each seed of the search space.
+
+    Raises:
+        BadInput: it says neither.
+    """
+    if not str(config["tuner"].get("className")).endswith(".DifferentiableTuner"):
+        _require(class_arguments(config), {"budget": int})
+        budget: int = class_arguments(config)["budget"]
+        return budget
+    space = config.get("searchSpace")
+    seeds = space.get("seed") if isinstance(space, dict) else None
+    if not isinstance(seeds, dict) or not isinstance(seeds.get("_value"), list):
+        raise BadInput("searchSpace must name the seeds: {seed: {_type: choice, _value: [0, 1, 2]}}")
+    return len(seeds["_value"])
 
 
 def _local(template: str, dataset: str, split: int, folder: Path) -> Step:
     name = f"local_split{split}"
     options = {"--dataset": dataset, "--split": str(split)}
-    config = _adapted(template, "local", f"{dataset} {name}", {"--dataset": dataset}, options)
+    config, source = _adapted(template, "local", f"{dataset} {name}", {"--dataset": dataset}, options)
     arguments = class_arguments(config)
+    with naming(source):
+        _require(arguments, {"seeds": list, "iterations": int})
     arguments |= {"starts": [str(folder / "global.json")], "splits": [split]}
     trials = len(arguments["seeds"]) * arguments["iterations"]
-    return Step(name, "local", config, folder / "local.json", trials)
+    return Step(name, "local", source, config, folder / "local.json", trials)
 
 
 def _final(
     template: str, dataset: str, splits: Sequence[int], found: Sequence[str], seeds: Sequence[int], run: Path
 ) -> Step:
     options = {"--dataset": dataset, "--output": str(run / "final")}
-    config = _adapted(template, "final", f"{dataset} final", options, {})
+    config, source = _adapted(template, "final", f"{dataset} final", options, {})
     structures = ["hand", *(str(run / "split{split}" / f"{phase}.json") for phase in found)]
     values = {"structure": structures, "split": list(splits), "seed": list(seeds)}
     config["searchSpace"] = {name: {"_type": "choice", "_value": chosen} for name, chosen in values.items()}
     config["maxTrialNumber"] = len(structures) * len(splits) * len(seeds)
-    return Step("final", "final", config, None, config["maxTrialNumber"])
+    return Step("final", "final", source, config, None, config["maxTrialNumber"])
 
 
 def _adapted(
-    template: str, phase: Phase, name: str, options: dict[str, str], check_options: dict[str, str]
-) -> dict[str, Any]:
-    """A template's configuration with another name, other options of its commands, and paths that hold anywhere."""
-    path = FOLDER / f"{template}_{phase}.yml"
-    config = read_config(path)
-    try:
+    template: str, file: str, name: str, options: dict[str, str], check_options: dict[str, str]
+) -> tuple[dict[str, Any], str]:
+    """A template's configuration with another name, other options of its commands, and paths that hold anywhere.
+
+    Returns:
+        It, and the file that it is from.
+    """
+    source = f"experiments/{template}_{file}.yml"
+    config = read_config(FOLDER / f"{template}_{file}.yml")
+    with naming(source):
         _require(config, {"trialCommand": str, "trialCodeDirectory": str, "tuner": dict})
-        _require(class_arguments(config), REQUIRED_ARGUMENTS[phase])
         config["experimentName"] = name
         config["trialCommand"] = with_options(config["trialCommand"], options)
         arguments = class_arguments(config)
@@ -127,9 +159,16 @@ def _adapted(
             if holder.get(key) is not None:
                 _require(holder, {key: str})
                 holder[key] = os.path.realpath(FOLDER / holder[key])
+    return config, source
+
+
+@contextmanager
+def naming(source: str) -> Iterator[None]:
+    """Let what is refused begin with the file that it is from."""
+    try:
+        yield
     except BadInput as fault:
-        raise BadInput(f"{path}: {fault}") from None
-    return config
+        raise BadInput(f"{source}: {fault}") from None
 
 
 def _require(values: dict[str, Any], kinds: Mapping[str, type]) -> None:

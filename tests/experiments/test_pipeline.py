@@ -89,11 +89,11 @@ def interrupted(nni: Nni, step: Step, run: Run) -> None:
 
 def global_step(folder: Path, budget: int = 2) -> Step:
     config = {"experimentName": "tiny global", "tuner": {"classArgs": {"budget": budget}}}
-    return Step("global_split1", "global", config, folder / "global.json", budget)
+    return Step("global_split1", "global", "it", config, folder / "global.json", budget)
 
 
 def final_step(trials: int) -> Step:
-    return Step("final", "final", {"experimentName": "tiny final", "tuner": {"name": "GridSearch"}}, None, trials)
+    return Step("final", "final", "it", {"experimentName": "tiny final", "tuner": {"name": "GridSearch"}}, None, trials)
 
 
 def test_a_search_leaves_its_best_structure_and_its_cost(nni: Nni, folder: Path) -> None:
@@ -196,7 +196,7 @@ def test_final_trainings_that_failed_are_told_and_tried_again(nni: Nni, folder: 
 def test_a_failing_check_stops_before_nni(nni: Nni, folder: Path) -> None:
     config: dict[str, Any] = {"tuner": {"classArgs": {"check_command": "python3 -m trials.check_data nowhere"}}}
     with pytest.raises(BadInput, match="nowhere: no such data set folder"):
-        do_step(Run(folder, SETTINGS), Step("global_split1", "global", config, folder / "global.json", 2))
+        do_step(Run(folder, SETTINGS), Step("global_split1", "global", "it", config, folder / "global.json", 2))
     assert nni.actions == []
 
 

@@ -9,7 +9,7 @@ import yaml
 
 from experiments.config_file import class_arguments
 from experiments.gpus import Machine
-from experiments.plan import FOLDER, Phase, make_plan, with_options
+from experiments.plan import FOLDER, Phase, make_plan, trainings_of, with_options
 from experiments.preflight import preflight
 from nas_space.bad_input import BadInput
 from strategies.data_check import failed_check
@@ -60,9 +60,39 @@ def test_the_cost_is_known_before(tmp_path: Path) -> None:
     assert [step.trials for step in steps] == [5000, 10]
 
 
+def test_another_global_search_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    steps = make_plan(tmp_path, "mine", "demo", [2], ["global", "local"], [0], "differentiable")
+    search, local = steps
+    assert (search.name, search.phase, search.source) == (
+        "global_split2",
+        "global",
+        "experiments/demo_differentiable.yml",
+    )
+    assert "trials.differentiable_trial --dataset mine --split 2" in search.config["trialCommand"]
+    # A trial for each of its seeds.
+    assert search.trials == len(search.config["searchSpace"]["seed"]["_value"]) > 1
+    assert class_arguments(local.config)["starts"] == [str(search.result)]
+
+
 def test_unknown_templates_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"no experiments/nowhere_global\.yml: copy one"):
+    with pytest.raises(BadInput, match=r"no experiments/nowhere_global\.yml: copy one .*--template \(.*demo.*\)"):
         make_plan(tmp_path, "nowhere", "nowhere", [1], ["global"], [0])
+    with pytest.raises(BadInput, match=r"demo_quantum\.yml: copy one for your data, or leave out --global-search$"):
+        make_plan(tmp_path, "mine", "demo", [1], ["global"], [0], "quantum")
+
+
+@pytest.mark.parametrize(
+    ("tuner", "space", "message"),
+    [
+        ({"className": "strategies.tuners.GlobalTuner"}, None, "budget must be a whole number, not None"),
+        ({"className": "strategies.tuners.DifferentiableTuner"}, None, "searchSpace must name the seeds"),
+        ({"className": "strategies.tuners.DifferentiableTuner"}, {"seed": {"_value": 3}}, "must name the seeds"),
+        ({"className": "strategies.tuners.DifferentiableTuner"}, [], "must name the seeds"),
+    ],
+)
+def test_a_global_search_must_say_how_long_it_is(tuner: dict[str, str], space: object, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        trainings_of({"tuner": tuner, "searchSpace": space})
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yml")), ids=lambda path: path.name)
