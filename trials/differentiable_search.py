@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,8 @@ class Found:
     """Of the network with that structure and the weights of the search, on the validation videos."""
     epochs: list[dict[str, float]]
     """Loss, temperature and the validation metrics of the mixture, epoch by epoch."""
+    seconds: float = field(compare=False)
+    """Of all epochs, also of those before an interruption."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +133,14 @@ class DifferentiableSearch:
         choose_among(network, self.candidates)
         training = Training(network, self.settings, device, self.branch_learning_rate)
         dataset.check(self.train_videos + self.validation_videos, feature_dim)
-        path, epochs = folder / "search.pt", []
+        path, epochs, seconds = folder / "search.pt", [], 0.0
         if path.exists():
             state = load_torch(path)
             if state.get("search") != self.describe():
                 raise BadInput(f"{folder}: holds a search with other settings; choose another folder, or remove it")
             try:
                 training.load_state_dict(state["training"])
-                epochs = state["epochs"]
+                epochs, seconds = state["epochs"], float(state["seconds"])
                 if [row["epoch"] for row in epochs] != list(range(1, training.epoch + 1)):
                     raise ValueError("epochs are missing")
                 if any(not {"loss", *METRICS} <= row.keys() for row in epochs):
@@ -148,19 +151,22 @@ class DifferentiableSearch:
         for row in epochs:
             after_epoch(row)
         while training.epoch < self.settings.epochs:
+            begun = time.monotonic()
             heat = temperature(training.epoch, self.settings.epochs)
             set_temperature(network, heat)
             loss = training.run_epoch(dataset, self.train_videos)
             metrics = score_network(network, dataset, self.validation_videos, self.task.background, device)
             epochs.append({"epoch": training.epoch, "loss": loss, "temperature": heat, **metrics})
-            save_torch(path, {"search": self.describe(), "training": training.state_dict(), "epochs": epochs})
+            seconds += time.monotonic() - begun
+            progress = {"training": training.state_dict(), "epochs": epochs, "seconds": seconds}
+            save_torch(path, {"search": self.describe(), **progress})
             after_epoch(epochs[-1])
         set_temperature(network, temperature(self.settings.epochs - 1, self.settings.epochs))
         probabilities = branch_probabilities(network)
         structure = Structure.from_labels(most_probable(probabilities, self.candidates), self.shape)
         collapse_network(network, structure)
         metrics = score_network(network, dataset, self.validation_videos, self.task.background, device)
-        return Found(structure, probabilities, metrics, epochs)
+        return Found(structure, probabilities, metrics, epochs, seconds)
 
 
 def add_search_arguments(parser: argparse.ArgumentParser) -> None:
@@ -209,7 +215,8 @@ def main() -> None:
     print(f"{arguments.objective} {value:.2f} on validation videos: {found.structure}", file=sys.stderr)
     content = {"search": search.describe(), "versions": versions(), "epochs": found.epochs}
     write_json(arguments.output / "search.json", {**content, "probabilities": found.probabilities})
-    write_structure(found.structure, arguments.output / "best.json", about={"metrics": found.metrics})
+    cost = {"epochs": len(found.epochs), "seconds": round(found.seconds, 3)}
+    write_structure(found.structure, arguments.output / "best.json", about={**cost, "metrics": found.metrics})
     print(arguments.output / "best.json")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.search_quality.search import Winner
 from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
@@ -68,6 +69,8 @@ def test_a_search_goes_on_where_it_was_stopped(
             search.run(tmp_path / "parts", CPU, first.append)
     assert search.run(tmp_path / "parts", CPU, again.append) == expected
     assert (first, again) == (whole[:4], whole)
+    # A search that has ended takes no longer by being looked at again.
+    assert search.run(tmp_path / "parts", CPU).seconds == load_torch(tmp_path / "parts" / "search.pt")["seconds"] > 0
     weights = [load_torch(tmp_path / name / "search.pt")["training"]["network"] for name in ("whole", "parts")]
     assert equal_weights(*weights)
 
@@ -105,6 +108,11 @@ def test_the_command_leaves_what_it_found(command: Command, small_dataset: Path,
     assert structure.by_label() == most_probable(content["probabilities"], (1, 4))
     assert [row["epoch"] for row in content["epochs"]] == [1, 2]
     assert content["search"]["candidates"] == [1, 4]
+    # As a comparison of searches reads it.
+    winner = Winner.read(output / "best.json", TINY_STRUCTURE.shape)
+    assert winner.epochs == 2
+    assert winner.seconds is not None
+    assert winner.seconds > 0
 
 
 @pytest.mark.parametrize(
