@@ -48,5 +48,5 @@ def commands(contents: Contents) -> list[str]:
     words = ["python", "-m", "experiments.pipeline", "--dataset", settings["dataset"]]
     words += ["--split", "all" if len(splits) > 1 else splits[0]]
     words += ["--seeds", *map(str, settings["seeds"]), "--phases", ",".join(settings["phases"])]
-    words += ["--template", settings["template"], "--name", subject.name]
+    words += ["--template", settings["template"], "--global-search", settings["global_search"], "--name", subject.name]
     return [shlex.join(words), shlex.join(["python", "-m", "analysis.report", f"runs/{subject.name}"])]

@@ -56,7 +56,8 @@ class Subject:
         path = folder / "pipeline.json"
         content = read_json(path)
         try:
-            settings = content["settings"]
+            # Runs from before there was a choice of global searches have not noted it.
+            settings = {"global_search": "global", **content["settings"]}
             _check(settings)
             experiments = {name: step["experiment"]["id"] for name, step in content["steps"].items() if step}
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
@@ -134,8 +135,11 @@ def _search(kept: Path, experiment: Any) -> Search | None:
 
 def _check(settings: dict[str, Any]) -> None:
     """Raise KeyError, TypeError or ValueError for settings that are not as the pipeline writes them."""
-    if not is_plain_name(settings["dataset"]) or not isinstance(settings["template"], str):
-        raise ValueError("dataset or template")
+    if not is_plain_name(settings["dataset"]):
+        raise ValueError("dataset")
+    for name in ("template", "global_search"):
+        if not isinstance(settings[name], str):
+            raise ValueError(name)
     for name, kind in (("splits", int), ("seeds", int), ("phases", str)):
         if not isinstance(settings[name], list) or not all(type(value) is kind for value in settings[name]):
             raise ValueError(name)

@@ -474,6 +474,7 @@ REPORTED: dict[str, Damage] = {
     "splits that are texts": json_with(["../x"], "settings", "splits"),
     "seeds that are a number": json_with(1, "settings", "seeds"),
     "no template": json_with(LEFT_OUT, "settings", "template"),
+    "a global search that is a list": json_with(["global"], "settings", "global_search"),
     "phases that are a number": json_with(1, "settings", "phases"),
     "steps that are a list": json_with([], "steps"),
     "a step that is a number": json_with({"global_split1": 1}, "steps"),

@@ -54,7 +54,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
         for name, structure in FOUND.items():
             for seed in (0, 1):
                 final(folder / "final" / name / f"split{split}" / f"seed{seed}", dataset, name, structure, split, seed)
-    settings = {"dataset": "small", "template": "demo", "splits": [1, 2], "seeds": [0, 1]}
+    settings = {"dataset": "small", "template": "demo", "splits": [1, 2], "seeds": [0, 1], "global_search": "quick"}
     phases = ["global", "local", "final"]
     (folder / "pipeline.json").write_text(json.dumps({"settings": {**settings, "phases": phases}, "steps": {}}))
     return SmallRun(folder, root / "data")

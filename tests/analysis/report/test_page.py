@@ -159,7 +159,7 @@ def test_structures_can_be_taken_out_of_the_page(read: Reader, tmp_path: Path) -
 def test_it_says_how_to_do_it_again(read: Reader) -> None:
     assert (
         "python -m experiments.pipeline --dataset small --split all --seeds 0 1 --phases global,local,final "
-        "--template demo --name small\npython -m analysis.report runs/small\n"
+        "--template demo --global-search quick --name small\npython -m analysis.report runs/small\n"
     ) in read.text
     assert "population_size: 2" in read.text
     assert '"torch": ' in read.text
