@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from experiments.config_file import class_arguments, read_config
 from nas_space.bad_input import BadInput
+from strategies.differentiable import DifferentiableSearch
 
 Phase = Literal["global", "local", "final"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
@@ -98,15 +99,11 @@ def trainings_of(config: dict[str, Any]) -> int:
     Raises:
         BadInput: it says neither.
     """
-    if not str(config["tuner"].get("className")).endswith(".DifferentiableTuner"):
-        _require(class_arguments(config), {"budget": int})
-        budget: int = class_arguments(config)["budget"]
-        return budget
-    space = config.get("searchSpace")
-    seeds = space.get("seed") if isinstance(space, dict) else None
-    if not isinstance(seeds, dict) or not isinstance(seeds.get("_value"), list):
-        raise BadInput("searchSpace must name the seeds: {seed: {_type: choice, _value: [0, 1, 2]}}")
-    return len(seeds["_value"])
+    if str(config["tuner"].get("className")).endswith(".DifferentiableTuner"):
+        return len(DifferentiableSearch.over(config.get("searchSpace")).seeds)
+    _require(class_arguments(config), {"budget": int})
+    budget: int = class_arguments(config)["budget"]
+    return budget
 
 
 def _local(template: str, dataset: str, split: int, folder: Path) -> Step:
@@ -142,7 +139,7 @@ def _adapted(
         It, and the file that it is from.
     """
     source = f"experiments/{template}_{file}.yml"
-    config = read_config(FOLDER / f"{template}_{file}.yml")
+    config = read_config(FOLDER.parent / source)
     with naming(source):
         _require(config, {"trialCommand": str, "trialCodeDirectory": str, "tuner": dict})
         config["experimentName"] = name

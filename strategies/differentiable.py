@@ -28,6 +28,19 @@ class DifferentiableSearch:
         if not fits or not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise BadInput(f"seeds must be a list of different whole numbers of at least 0, not {self.seeds!r}")
 
+    @classmethod
+    def over(cls, search_space: Any) -> DifferentiableSearch:
+        """The search that NNI's search space asks for. Raises BadInput where it names no seeds."""
+        try:
+            ((name, choice),) = search_space.items()
+            if name != "seed" or choice["_type"] != "choice":
+                raise ValueError
+            seeds = choice["_value"]
+        except (AttributeError, KeyError, TypeError, ValueError):
+            example = "{seed: {_type: choice, _value: [0, 1, 2]}}"
+            raise BadInput(f"searchSpace must name the seeds: {example}, or other seeds") from None
+        return cls(seeds)
+
     def ask(self) -> Proposal | None:
         """The next seed; None once all have been handed out."""
         if self._asked == len(self.seeds):

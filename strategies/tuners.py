@@ -150,16 +150,7 @@ class DifferentiableTuner(SearchTuner):
 
     def create_search(self, search_space: Any) -> DifferentiableSearch:
         """A training for each seed that the search space names; trials know the candidates of the layers."""
-        try:
-            ((name, choice),) = search_space.items()
-            if name != "seed" or choice["_type"] != "choice":
-                raise ValueError
-            seeds = choice["_value"]
-        except (AttributeError, KeyError, TypeError, ValueError):
-            raise BadInput(
-                "the search space must be {seed: {_type: choice, _value: [0, 1, 2]}}, or other seeds"
-            ) from None
-        return DifferentiableSearch(seeds)
+        return DifferentiableSearch.over(search_space)
 
     def tell(self, search: DifferentiableSearch, report: TrialReport) -> bool:
         """A training has found a structure."""
