@@ -11,7 +11,7 @@ from typing import Any
 
 from analysis.plots.figure_file import write_figure
 from benchmarks.search_quality.figure import draw_differences
-from benchmarks.search_quality.preferences import draw_dilations, text_fields, winners_of
+from benchmarks.search_quality.preferences import draw_dilations, text_fields
 from benchmarks.search_quality.search import HAND, Place
 from benchmarks.search_quality.searchers import SEARCHERS
 from benchmarks.search_quality.table import read_cells, summarise, text_table
@@ -55,13 +55,12 @@ def report(output: Path) -> None:
     """Print the tables of what is there so far, and write them as text, CSV and figures."""
     cells = read_cells(output)
     rows = summarise(cells)
-    winners = winners_of(cells, [(row.dataset, row.strategy) for row in rows])
-    text = f"{text_table(rows)}\n\n{text_fields(winners)}"
+    text = f"{text_table(rows)}\n\n{text_fields(rows)}"
     write_text(output / "table.txt", text + "\n")
     write_text(output / "trainings.csv", csv_text([cell.describe() for cell in cells]))
     write_text(output / "strategies.csv", csv_text([row.describe() for row in rows]))
     write_figure(draw_differences(rows), output / "differences.svg")
-    write_figure(draw_dilations(winners), output / "dilations.svg")
+    write_figure(draw_dilations(rows), output / "dilations.svg")
     print(text)
 
 

@@ -52,16 +52,29 @@ class Row:
     dataset: str
     strategy: str
     splits: int
-    searches: int
+    winners: tuple[Winner, ...]
+    """Of each search, trained once or several times."""
     trainings: int
     mean: float
     deviation: float | None
     """Sample standard deviation over all trainings: splits, search seeds and final seeds."""
     differences: dict[str, list[float]]
     """To each of ``BASELINES``, in the splits that both have, after averaging over the seeds of a split."""
-    epochs: float | None
-    seconds: float | None
-    """Of short trainings that a search took, on the mean; None where nobody has told."""
+
+    @property
+    def searches(self) -> int:
+        """How many there were."""
+        return len(self.winners)
+
+    @property
+    def epochs(self) -> float | None:
+        """Of short trainings that a search took, on the mean; None where nobody has told."""
+        return _mean(winner.epochs for winner in self.winners)
+
+    @property
+    def seconds(self) -> float | None:
+        """Of short trainings that a search took, on the mean; None where nobody has told."""
+        return _mean(winner.seconds for winner in self.winners)
 
     def against(self, baseline: str) -> Comparison | None:
         """How much better than a baseline, paired over the splits; None for itself, and where there are no pairs."""
@@ -132,13 +145,11 @@ def summarise(cells: Sequence[Cell]) -> list[Row]:
                 dataset,
                 strategy,
                 splits=len(own),
-                searches=len(winners),
+                winners=tuple(winners.values()),
                 trainings=len(group),
                 mean=mean(values),
                 deviation=stdev(values) if len(values) > 1 else None,
                 differences=differences,
-                epochs=_mean(winner.epochs for winner in winners.values()),
-                seconds=_mean(winner.seconds for winner in winners.values()),
             )
         )
     return rows

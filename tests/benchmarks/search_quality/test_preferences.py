@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from matplotlib.container import ErrorbarContainer
 
-from benchmarks.search_quality.preferences import draw_dilations, text_fields, winners_of
+from benchmarks.search_quality.preferences import draw_dilations, text_fields
 from benchmarks.search_quality.search import Place, Winner
-from benchmarks.search_quality.table import Cell
+from benchmarks.search_quality.table import Cell, summarise
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from tests.analysis.plots.texts import assert_legible
@@ -13,9 +13,13 @@ from trials.metrics import METRICS
 SHAPE = MSTCNShape(2, 3)
 
 
+def trained(dataset: str, strategy: str, seed: int, final_seed: int, structure: Structure) -> Cell:
+    place, winner = Place(dataset, strategy, 1, seed), Winner(structure, 1, 1.0)
+    return Cell(place, final_seed, winner, dict.fromkeys(METRICS, 50.0))
+
+
 def cell(strategy: str, seed: int, final_seed: int, *dilations: int) -> Cell:
-    winner = Winner(Structure(dilations, SHAPE), 1, 1.0)
-    return Cell(Place("small", strategy, 1, seed), final_seed, winner, dict.fromkeys(METRICS, 50.0))
+    return trained("small", strategy, seed, final_seed, Structure(dilations, SHAPE))
 
 
 CELLS = [
@@ -24,17 +28,17 @@ CELLS = [
     cell("random", 2, 0, 16, 2, 4, 8, 16, 128),
     cell("hand", 0, 0, 1, 2, 4, 1, 2, 4),
 ]
-ORDER = [("small", "hand"), ("small", "random")]
+ROWS = summarise(CELLS)
 
 
 def test_a_winner_counts_once_however_often_it_is_trained() -> None:
-    found = winners_of(CELLS, ORDER)["small"]
-    assert list(found) == ["hand", "random"]
-    assert [structure.dilations[0] for structure in found["random"]] == [1, 4, 16]
+    hand, random = ROWS
+    assert (hand.strategy, random.strategy) == ("hand", "random")
+    assert [winner.structure.dilations[0] for winner in random.winners] == [1, 4, 16]
 
 
 def test_medians_of_the_receptive_fields() -> None:
-    lines = text_fields(winners_of(CELLS, ORDER)).splitlines()
+    lines = text_fields(ROWS).splitlines()
     assert lines[0] == "small"
     # hand: 1 + 2 (1 + 2 + 4) = 15 a stage, 1 + 2 x 14 = 29 in all.
     assert lines[2].split() == ["hand", "15", "15", "29"]
@@ -43,7 +47,7 @@ def test_medians_of_the_receptive_fields() -> None:
 
 
 def test_each_strategy_is_drawn_with_its_quartiles_beside_hand() -> None:
-    figure = draw_dilations(winners_of(CELLS, ORDER))
+    figure = draw_dilations(ROWS)
     (axes,) = figure.axes
     stages = [list(line.get_ydata()) for line in axes.lines if line.get_drawstyle() == "steps-mid"]  # type: ignore[arg-type]
     assert stages == [[1, 2, 4], [1, 2, 4]]
@@ -57,8 +61,8 @@ def test_each_strategy_is_drawn_with_its_quartiles_beside_hand() -> None:
 
 
 def test_many_strategies_and_data_sets_stay_legible() -> None:
-    structures = [Structure.hand(MSTCNShape(4, 10))] * 3
-    strategies = dict.fromkeys(("hand", "random", "genetic", "tpe", "evolution", "differentiable"), structures)
-    assert_legible(draw_dilations({"one": strategies, "two": strategies}))
-    large = [Structure.hand(MSTCNShape(8, 20))]
-    assert_legible(draw_dilations({"large": {"hand": large, "random": large}}))
+    strategies = ("hand", "random", "genetic", "tpe", "evolution", "differentiable")
+    usual, large = (Structure.hand(MSTCNShape(*size)) for size in ((4, 10), (8, 20)))
+    cells = [trained(dataset, name, seed, 0, usual) for dataset in "ab" for name in strategies for seed in range(3)]
+    assert_legible(draw_dilations(summarise(cells)))
+    assert_legible(draw_dilations(summarise([trained("large", name, 0, 0, large) for name in ("hand", "random")])))
