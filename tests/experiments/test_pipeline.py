@@ -114,6 +114,14 @@ def test_what_is_done_is_not_done_again(nni: Nni, folder: Path) -> None:
     assert len(nni.actions) == 1
 
 
+@pytest.mark.usefixtures("nni")
+def test_a_run_from_before_there_was_a_choice_of_global_searches_goes_on(folder: Path) -> None:
+    do_step(Run(folder, SETTINGS), global_step(folder))
+    assert Run(folder, {**SETTINGS, "global_search": "global"}).step("global_split1")["done"]
+    with pytest.raises(BadInput, match=r"other settings \(global_search\)"):
+        Run(folder, {**SETTINGS, "global_search": "differentiable"})
+
+
 def test_an_interrupted_step_is_resumed(nni: Nni, folder: Path) -> None:
     interrupted(nni, global_step(folder), Run(folder, SETTINGS))
     do_step(Run(folder, SETTINGS), global_step(folder))
