@@ -131,15 +131,16 @@ def _final(
 
 
 def _adapted(
-    template: str, file: str, name: str, options: dict[str, str], check_options: dict[str, str]
+    template: str, ending: str, name: str, options: dict[str, str], check_options: dict[str, str]
 ) -> tuple[dict[str, Any], str]:
     """A template's configuration with another name, other options of its commands, and paths that hold anywhere.
 
     Returns:
         It, and the file that it is from.
     """
-    source = f"experiments/{template}_{file}.yml"
-    config = read_config(FOLDER.parent / source)
+    file = f"{template}_{ending}.yml"
+    source = f"experiments/{file}"
+    config = read_config(FOLDER / file)
     with naming(source):
         _require(config, {"trialCommand": str, "trialCodeDirectory": str, "tuner": dict})
         config["experimentName"] = name
