@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from nas_space.atomic_file import write_json
@@ -19,9 +24,83 @@ from nas_space.structure_files import read_structure, write_structure
 from trials.checkpoint import versions
 from trials.data_arguments import SEARCH_FRACTION, add_dataset_arguments, add_holdout_arguments, split_number
 from trials.local_iteration import EPOCHS_PER_ITERATION, LocalSearch, add_local_arguments
-from trials.metrics import objective_value
+from trials.metrics import objective_value, read_metrics
 from trials.training import find_device, telling_full_memory
 from trials.training_arguments import add_training_arguments
+
+ITERATIONS = 10
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What a chain has come to."""
+
+    structure: Structure
+    metrics: dict[str, float]
+    """Of the network with the branches of the last iteration, on the validation videos."""
+    epochs: int
+    """Of all iterations."""
+    seconds: float
+    """Of all iterations, also of those before an interruption."""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One local search from its start structure to its last iteration."""
+
+    search: LocalSearch
+    split: int
+    start: Structure
+    iterations: int
+
+    def describe(self) -> dict[str, Any]:
+        """What makes two local searches the same, as JSON content; one may go further than the other."""
+        search = self.search
+        return {
+            **search.task.describe(),
+            "split": self.split,
+            "start": self.start.by_label(),
+            "settings": search.settings.describe(),
+            "branching": search.branching.describe(),
+            "inner_activation": search.inner_activation,
+            "train_videos": list(search.train_videos),
+            "validation_videos": list(search.validation_videos),
+        }
+
+    def run(
+        self, folder: Path, device: torch.device, after_iteration: Callable[[dict[str, Any]], object] = lambda _: None
+    ) -> Refined:
+        """Refine, or go on with the local search that ``folder`` holds; with the same numbers on a CPU.
+
+        Args:
+            after_iteration: is given each row of ``local.json`` that is new.
+
+        Raises:
+            BadInput: the data is faulty, or ``folder`` holds a local search with another description.
+            NonFiniteLoss: the training failed.
+        """
+        history = _History(folder, self.describe())
+        rows, structure = history.rows, self.start
+        if rows:
+            print(f"{folder}: resumed after iteration {len(rows)}", file=sys.stderr)
+            structure = Structure.from_labels(rows[-1]["next"], structure.shape)
+        for iteration in range(len(rows), self.iterations):
+            begun = time.monotonic()
+            epochs: list[dict[str, float]] = []
+            probabilities = self.search.train(structure, iteration, folder, device, epochs.append)
+            after = next_structure(structure, self.search.branching, probabilities)
+            history.append(
+                iteration=iteration,
+                structure=structure.by_label(),
+                probabilities=probabilities,
+                epochs=epochs,
+                next=after.by_label(),
+                seconds=round(time.monotonic() - begun, 3),
+            )
+            structure = after
+            after_iteration(rows[-1])
+        trained = sum(len(row["epochs"]) for row in rows)
+        return Refined(structure, rows[-1]["epochs"][-1], trained, round(sum(row["seconds"] for row in rows), 3))
 
 
 @telling_full_memory()
@@ -34,7 +113,7 @@ def main() -> None:
     )
     parser.add_argument("--split", required=True, help="number of a split")
     parser.add_argument("--structure", required=True, help="where to start: a structure file of any dialect, or 'hand'")
-    parser.add_argument("--iterations", type=int, default=10, help="of --epochs each (default: %(default)s)")
+    parser.add_argument("--iterations", type=int, default=ITERATIONS, help="of --epochs each (default: %(default)s)")
     parser.add_argument("--output", type=Path, required=True, help="folder for best.json, local.json and checkpoints")
     MSTCNShape.add_arguments(parser)
     Branching.add_arguments(parser)
@@ -46,31 +125,26 @@ def main() -> None:
     if arguments.iterations < 1:
         raise BadInput(f"--iterations must be at least 1, not {arguments.iterations}")
     branching = Branching.from_arguments(arguments)
-    structure = read_structure(arguments.structure, MSTCNShape.from_arguments(arguments))
-    branching.check(structure)
-    search = LocalSearch.from_arguments(arguments, split_number(arguments.split), branching)
+    start = read_structure(arguments.structure, MSTCNShape.from_arguments(arguments))
+    branching.check(start)
+    split = split_number(arguments.split)
+    chain = Chain(LocalSearch.from_arguments(arguments, split, branching), split, start, arguments.iterations)
     device = find_device(arguments.device)
+    with tqdm(total=arguments.iterations, unit="iteration", disable=None) as progress:
 
-    history = _History(arguments.output, _describe(search, structure, arguments))
-    if history.rows:
-        print(f"{arguments.output}: resumed after iteration {len(history.rows)}", file=sys.stderr)
-        structure = Structure.from_labels(history.rows[-1]["next"], structure.shape)
-    for iteration in tqdm(range(len(history.rows), arguments.iterations), unit="iteration", disable=None):
-        epochs: list[dict[str, float]] = []
-        probabilities = search.train(structure, iteration, arguments.output, device, epochs.append)
-        after = next_structure(structure, branching, probabilities)
-        history.append(
-            iteration=iteration,
-            structure=structure.by_label(),
-            probabilities=probabilities,
-            epochs=epochs,
-            next=after.by_label(),
-        )
-        moved = sum(old != new for old, new in zip(structure.dilations, after.dilations, strict=True))
-        value = objective_value(epochs[-1], arguments.objective)
-        print(f"iteration {iteration + 1}: {arguments.objective} {value:.2f}, {moved} moved: {after}", file=sys.stderr)
-        structure = after
-    write_structure(structure, arguments.output / "best.json", about={"metrics": history.rows[-1]["epochs"][-1]})
+        def show(row: dict[str, Any]) -> None:
+            moved = sum(dilation != row["structure"][label] for label, dilation in row["next"].items())
+            value = objective_value(row["epochs"][-1], arguments.objective)
+            after = Structure.from_labels(row["next"], start.shape)
+            progress.write(
+                f"iteration {row['iteration'] + 1}: {arguments.objective} {value:.2f}, {moved} moved: {after}",
+                file=sys.stderr,
+            )
+            progress.update(row["iteration"] + 1 - progress.n)
+
+        refined = chain.run(arguments.output, device, show)
+    about = {"epochs": refined.epochs, "seconds": refined.seconds, "metrics": refined.metrics}
+    write_structure(refined.structure, arguments.output / "best.json", about=about)
     print(arguments.output / "best.json")
 
 
@@ -86,8 +160,10 @@ class _History:
                 content = read_json(self.path)
                 same, self.rows = content["search"] == description, content["iterations"]
                 for index, row in enumerate(self.rows if same else []):
-                    Structure.from_labels(row["next"], MSTCNShape.of_labels(description["start"]))
-                    if row["iteration"] != index or not isinstance(row["epochs"][-1], dict):
+                    for name in ("structure", "next"):
+                        Structure.from_labels(row[name], MSTCNShape.of_labels(description["start"]))
+                    read_metrics(row["epochs"][-1])
+                    if row["iteration"] != index or not math.isfinite(row["seconds"]):
                         raise ValueError("an iteration is missing")
             except (ValueError, LookupError, TypeError):
                 raise BadInput(f"{self.path}: damaged; choose another --output") from None
@@ -98,20 +174,6 @@ class _History:
         self.rows.append(row)
         content = {"search": self.description, "iterations": self.rows, "versions": versions()}
         write_json(self.path, content)
-
-
-def _describe(search: LocalSearch, start: Structure, arguments: argparse.Namespace) -> dict[str, Any]:
-    """What makes two local searches the same, as JSON content."""
-    return {
-        **search.task.describe(),
-        "split": split_number(arguments.split),
-        "start": start.by_label(),
-        "settings": search.settings.describe(),
-        "branching": search.branching.describe(),
-        "inner_activation": search.inner_activation,
-        "train_videos": list(search.train_videos),
-        "validation_videos": list(search.validation_videos),
-    }
 
 
 if __name__ == "__main__":

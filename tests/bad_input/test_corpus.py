@@ -335,6 +335,10 @@ LOCAL: dict[str, Damage] = {
     "an iteration left out": json_with(1, "iterations", 0, "iteration"),
     "no epochs": json_with([], "iterations", 0, "epochs"),
     "epochs that are a number": json_with(3, "iterations", 0, "epochs"),
+    "no metrics": json_with({}, "iterations", 0, "epochs", 0),
+    "no structure that was trained": json_with(LEFT_OUT, "iterations", 0, "structure"),
+    "no seconds": json_with(LEFT_OUT, "iterations", 0, "seconds"),
+    "seconds as text": json_with("3", "iterations", 0, "seconds"),
     "other settings": json_with(2, "search", "split"),
 }
 RECORDS: dict[str, Damage] = {

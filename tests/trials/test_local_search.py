@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +26,12 @@ ITERATIONS = 3
 STEPS = 3
 """Of an iteration: one epoch of six videos in batches of two."""
 BRANCHING = Branching(rate=0.5, maximum=32)
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An iteration takes a second, so that equal searches write equal files."""
+    monkeypatch.setattr(local_search, "time", SimpleNamespace(monotonic=count().__next__))
 
 
 @pytest.fixture
@@ -81,7 +89,9 @@ def test_every_iteration_is_written(words: list[object], output: Path, exit_of: 
     assert len(rows) == ITERATIONS
     assert structure != TINY_STRUCTURE
     assert read_structure(output / "best.json", TINY_STRUCTURE.shape) == structure
-    assert json.loads((output / "best.json").read_text())["about"] == {"metrics": rows[-1]["epochs"][-1]}
+    about = json.loads((output / "best.json").read_text())["about"]
+    assert (about["epochs"], about["metrics"]) == (ITERATIONS, rows[-1]["epochs"][-1])
+    assert about["seconds"] == ITERATIONS
     checkpoints = {f"iteration_{iteration}.pt" for iteration in range(ITERATIONS)}
     assert {path.name for path in output.iterdir()} == {"best.json", "local.json"} | checkpoints
 
