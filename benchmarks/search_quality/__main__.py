@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -13,9 +14,9 @@ from analysis.plots.figure_file import write_figure
 from benchmarks.search_quality.figure import draw_differences
 from benchmarks.search_quality.preferences import draw_dilations, text_fields
 from benchmarks.search_quality.search import HAND, Place
-from benchmarks.search_quality.searchers import SEARCHERS
-from benchmarks.search_quality.table import read_cells, summarise, text_table
-from benchmarks.search_quality.work import Rules, work
+from benchmarks.search_quality.table import summarise, text_table
+from benchmarks.search_quality.trainings import TABLE, read_cells
+from benchmarks.search_quality.work import LOCAL, STRATEGIES, Rules, work
 from nas_space.atomic_file import write_json, write_text
 from nas_space.bad_input import BadInput, run_command
 from nas_space.read_file import read_json
@@ -37,10 +38,20 @@ def external_structures(words: list[str]) -> dict[str, str]:
     external: dict[str, str] = {}
     for word in words:
         name, _, path = word.partition("=")
-        if not is_plain_name(name) or not path or name in {HAND, *SEARCHERS, *external}:
+        if not is_plain_name(name) or not path or name in {*STRATEGIES, *external} or name.endswith(LOCAL):
             raise BadInput(f"--structures {word}: expected NAME=PATH, with a plain name that is not taken")
         external[name] = path
     return external
+
+
+def check_strategies(names: Sequence[str], external: Collection[str]) -> None:
+    """Raises BadInput for what is none, and for a local search of what is not searched for."""
+    for name in names:
+        if name not in STRATEGIES and not name.endswith(LOCAL):
+            known = ", ".join(STRATEGIES)
+            raise BadInput(f"--strategy {name}: unknown; there are {known}, and each with {LOCAL} at its end")
+        if name.endswith(LOCAL) and name.removesuffix(LOCAL) not in {*names, *external}:
+            raise BadInput(f"--strategy {name}: name {name.removesuffix(LOCAL)}, too: it starts from what that finds")
 
 
 def keep_rules(output: Path, rules: dict[str, Any]) -> None:
@@ -54,10 +65,12 @@ def keep_rules(output: Path, rules: dict[str, Any]) -> None:
 def report(output: Path) -> None:
     """Print the tables of what is there so far, and write them as text, CSV and figures."""
     cells = read_cells(output)
+    if not cells:
+        raise BadInput(f"{output}: no winner of a search is trained in full yet")
     rows = summarise(cells)
     text = f"{text_table(rows)}\n\n{text_fields(rows)}"
     write_text(output / "table.txt", text + "\n")
-    write_text(output / "trainings.csv", csv_text([cell.describe() for cell in cells]))
+    write_text(output / TABLE, csv_text([cell.describe() for cell in cells]))
     write_text(output / "strategies.csv", csv_text([row.describe() for row in rows]))
     write_figure(draw_differences(rows), output / "differences.svg")
     write_figure(draw_dilations(rows), output / "dilations.svg")
@@ -76,8 +89,13 @@ def main() -> None:
         "--dataset", nargs="+", default=[], metavar="NAME", help="folders of data sets in the data root"
     )
     parser.add_argument("--splits", type=int, nargs="+", metavar="K", help="(default: all)")
-    names = [HAND, *SEARCHERS]
-    parser.add_argument("--strategy", nargs="+", choices=names, default=names, help="(default: all)")
+    parser.add_argument(
+        "--strategy",
+        nargs="+",
+        default=[*STRATEGIES],
+        metavar="NAME",
+        help=f"of {', '.join(STRATEGIES)} (default: all of them); NAME{LOCAL} also refines what NAME found",
+    )
     parser.add_argument(
         "--structures",
         nargs="+",
@@ -109,6 +127,7 @@ def compare(arguments: argparse.Namespace) -> None:
     if min(arguments.search_seeds + arguments.final_seeds) < 0:
         raise BadInput("--search-seeds and --final-seeds must be at least 0")
     external = external_structures(arguments.structures)
+    check_strategies(arguments.strategy, external)
     shape = MSTCNShape.from_arguments(arguments)
     tasks = {name: find_task(name, arguments.data_root) for name in arguments.dataset}
     searched = [(name, split) for name, task in tasks.items() for split in arguments.splits or task.dataset.splits()]
@@ -129,7 +148,8 @@ def compare(arguments: argparse.Namespace) -> None:
     ]
     if HAND in strategies:
         places = [Place(name, HAND, split, 0) for name, split in searched] + places
-    work(rules, list(dict.fromkeys(places)), external, arguments.final_seeds, arguments.workers)
+    known = read_cells(arguments.output)
+    work(rules, list(dict.fromkeys(places)), external, arguments.final_seeds, arguments.workers, known)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,11 @@ VALIDATION_SEED = 0
 """The default of ``trials.search_trial``."""
 
 
+def search_side(task: Task, split: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The videos that a search trains on and those that it judges on: never the test videos."""
+    return hold_out(task.dataset.split(split)[0], SEARCH_FRACTION, VALIDATION_SEED, defaults_of(task.name).group)
+
+
 @dataclass(frozen=True)
 class Judgement:
     """What a short training has shown."""
@@ -62,9 +67,7 @@ class Judge:
             if all(line.get(name) == value for name, value in key.items()):
                 return Judgement(tuple(map(read_metrics, line["epochs"])), line["seconds"])
         started = time.monotonic()
-        train_videos, _ = self.task.dataset.split(self.split)
-        group = defaults_of(self.task.name).group
-        kept, held = hold_out(train_videos, SEARCH_FRACTION, VALIDATION_SEED, group)
+        kept, held = search_side(self.task, self.split)
         rows = short_training(self.task, structure, self.settings, kept, held, torch.device("cpu"))
         epochs = tuple({name: row[name] for name in METRICS} for row in rows)
         judgement = Judgement(epochs, round(time.monotonic() - started, 3))

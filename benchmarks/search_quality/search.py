@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from nas_space.structure_files import read_structure, write_structure
 HAND = "hand"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Place:
     """Which search: its results lie in folders of these names."""
 
@@ -30,6 +31,15 @@ class Place:
     def file(self, output: Path) -> Path:
         """Where the winner is kept."""
         return output / "searches" / self.dataset / self.strategy / f"split{self.split}" / f"seed{self.seed}.json"
+
+    def training_folder(self, output: Path) -> Path:
+        """Where a search that is one training keeps it."""
+        return output / "training" / self.dataset / self.strategy / f"split{self.split}" / f"seed{self.seed}"
+
+    def final_folder(self, output: Path, structure: Structure, seed: int) -> Path:
+        """Where a final training is kept: searches with the same winner share it."""
+        name = hashlib.sha256(str(structure).encode()).hexdigest()[:12]
+        return output / "final" / self.dataset / f"split{self.split}" / name / f"seed{seed}"
 
 
 @dataclass(frozen=True)

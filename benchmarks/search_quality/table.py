@@ -1,48 +1,19 @@
-"""What a comparison has shown so far: each final training, and each strategy against ``hand`` and random search."""
+"""What a comparison has shown so far: each strategy against ``hand`` and random search."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from analysis.comparison import Comparison
-from benchmarks.search_quality.search import HAND, Place, Winner
-from benchmarks.search_quality.searchers import SEARCHERS
-from benchmarks.search_quality.work import final_folder
-from nas_space.bad_input import BadInput
-from nas_space.read_file import read_json
-from nas_space.shape import MSTCNShape
-from trials.metrics import METRICS, read_metrics
+from benchmarks.search_quality.search import HAND, Winner
+from benchmarks.search_quality.trainings import Cell
+from benchmarks.search_quality.work import LOCAL, STRATEGIES
 
 BASELINES = (HAND, "random")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One final training of the winner of one search."""
-
-    place: Place
-    final_seed: int
-    winner: Winner
-    metrics: dict[str, float]
-    """On the test videos."""
-
-    @property
-    def mean(self) -> float:
-        """Of the five metrics."""
-        return mean(self.metrics[name] for name in METRICS)
-
-    def describe(self) -> dict[str, Any]:
-        """As a line of a CSV file."""
-        place, winner = self.place, self.winner
-        about = {"dataset": place.dataset, "strategy": place.strategy, "split": place.split, "search_seed": place.seed}
-        cost = {"search_epochs": winner.epochs, "search_seconds": winner.seconds}
-        metrics = {**self.metrics, "mean": self.mean}
-        return {**about, "final_seed": self.final_seed, **metrics, **cost, "structure": str(winner.structure)}
 
 
 @dataclass(frozen=True)
@@ -92,45 +63,14 @@ class Row:
         return {**line, "search_epochs": self.epochs, "search_seconds": self.seconds}
 
 
-def read_cells(output: Path) -> list[Cell]:
-    """All final trainings of the searches in ``output`` that are finished.
-
-    Raises:
-        BadInput: there are none, or a file is damaged.
-    """
-    rules = read_json(output / "rules.json")
-    try:
-        shape = MSTCNShape(rules["num_stages"], rules["num_layers"])
-    except (KeyError, TypeError):
-        raise BadInput(f"{output / 'rules.json'}: damaged; start the comparison again to write it anew") from None
-    cells = []
-    for path in sorted(output.glob("searches/*/*/split*/seed*.json")):
-        dataset, strategy, split, _ = path.parts[-4:]
-        place = Place(dataset, strategy, int(split.removeprefix("split")), int(path.stem.removeprefix("seed")))
-        winner = Winner.read(path, shape)
-        trainings = final_folder(output, dataset, place.split, winner.structure, 0).parent
-        for file in sorted(trainings.glob("seed*/metrics.json")):
-            try:
-                metrics = read_metrics(read_json(file)["test"])
-            except (ValueError, KeyError, TypeError):
-                raise BadInput(f"{file}: damaged, or not of a training; remove its folder") from None
-            cells.append(Cell(place, int(file.parent.name.removeprefix("seed")), winner, metrics))
-    if not cells:
-        raise BadInput(f"{output}: no winner of a search is trained in full yet")
-    return cells
-
-
 def summarise(cells: Sequence[Cell]) -> list[Row]:
-    """A row for each data set and strategy: data sets by name; ``hand``, the searches, then external structures."""
+    """A row for each data set and strategy: data sets by name; ours, then external structures; each, then refined."""
     groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
         groups[cell.place.dataset, cell.place.strategy].append(cell)
     by_split = {key: _split_means(group) for key, group in groups.items()}
-    known = [HAND, *SEARCHERS]
     rows = []
-    for dataset, strategy in sorted(
-        groups, key=lambda key: (key[0], known.index(key[1]) if key[1] in known else len(known), key[1])
-    ):
+    for dataset, strategy in sorted(groups, key=lambda key: (key[0], _position(key[1]))):
         group = groups[dataset, strategy]
         values = [cell.mean for cell in group]
         own = by_split[dataset, strategy]
@@ -173,6 +113,11 @@ def text_table(rows: Sequence[Row]) -> str:
         "splits (95 % interval, Student's t); epochs and seconds of short trainings that a search took"
     )
     return "\n".join([*lines, about])
+
+
+def _position(strategy: str) -> tuple[int, str]:
+    base = strategy.removesuffix(LOCAL)
+    return (STRATEGIES.index(base) if base in STRATEGIES else len(STRATEGIES), strategy)
 
 
 def _split_means(cells: Iterable[Cell]) -> dict[int, float]:

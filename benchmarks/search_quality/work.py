@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
@@ -20,11 +19,18 @@ import torch
 from benchmarks.search_quality.judgement import Judge
 from benchmarks.search_quality.search import HAND, Place, Winner, run_search
 from benchmarks.search_quality.searchers import SEARCHERS
+from benchmarks.search_quality.trained import search_differentiably, search_locally
+from benchmarks.search_quality.trainings import Cell
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from trials.data_arguments import Task
 from trials.final_training import FinalTraining
 from trials.training import TrainingSettings
+
+LOCAL = "+local"
+"""Ends the name of a strategy that refines what another found."""
+DIFFERENTIABLE = "differentiable"
+STRATEGIES = (HAND, *SEARCHERS, DIFFERENTIABLE)
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,16 @@ class Rules:
     """Of a short training."""
     final_epochs: int
 
-    def search(self, place: Place) -> Winner:
-        """Search, or go on with a search."""
+    def search(self, place: Place, start: Winner | None) -> Winner:
+        """Search, or go on with a search; a local one from its start."""
+        task, folder = self.tasks[place.dataset], place.training_folder(self.output)
+        if start is not None:
+            return search_locally(task, place, start, folder)
+        if place.strategy == DIFFERENTIABLE:
+            return search_differentiably(task, place, self.shape, folder)
         settings = TrainingSettings(epochs=self.epochs, batch_size=1, seed=place.seed)
         file = self.output / "judgements" / place.dataset / f"split{place.split}.jsonl"
-        judge = Judge(self.tasks[place.dataset], place.split, settings, file)
-        return run_search(place.strategy, judge, self.budget, self.shape)
+        return run_search(place.strategy, Judge(task, place.split, settings, file), self.budget, self.shape)
 
     def train(self, place: Place, structure: Structure, seed: int) -> dict[str, Any]:
         """The final training of a winner, as the README's results are made."""
@@ -54,49 +64,69 @@ class Rules:
         train_videos, test_videos = task.dataset.split(place.split)
         settings = TrainingSettings(epochs=self.final_epochs, batch_size=2, seed=seed)
         training = FinalTraining(task, place.split, structure, settings, train_videos, (), test_videos, "last")
-        folder = final_folder(self.output, place.dataset, place.split, structure, seed)
-        return training.run(folder, torch.device("cpu"))
+        return training.run(place.final_folder(self.output, structure, seed), torch.device("cpu"))
 
 
-def final_folder(output: Path, dataset: str, split: int, structure: Structure, seed: int) -> Path:
-    """Where a final training is kept: searches with the same winner share it."""
-    name = hashlib.sha256(str(structure).encode()).hexdigest()[:12]
-    return output / "final" / dataset / f"split{split}" / name / f"seed{seed}"
+@dataclass(frozen=True, order=True)
+class Job:
+    """A search, or a final training of what it found."""
 
-
-Order = tuple[int, int, int, int]
-"""Position of the search seed; 0 for a search and 1 for a final training; of the final seed; of the place."""
-Job = tuple[Order, Place, Structure | None, int]
-"""The structure and the seed of a final training; None and 0 for a search."""
+    order: tuple[int, int, int]
+    """Position of the search seed; 0 for a search and 1 for a final training; position of the final seed."""
+    index: int
+    """Of the place."""
+    winner: Winner | None = field(compare=False)
+    """What is trained, or where a local search starts."""
+    final_seed: int | None = field(compare=False)
+    """None for a search."""
 
 
 def work(
-    rules: Rules, places: Sequence[Place], external: Mapping[str, str], final_seeds: Sequence[int], workers: int
+    rules: Rules,
+    places: Sequence[Place],
+    external: Mapping[str, str],
+    final_seeds: Sequence[int],
+    workers: int,
+    known: Sequence[Cell] = (),
 ) -> None:
     """Search at every place, and train all winners in full; what is there already is not done again.
 
     Args:
-        places: of one search seed after the other.
+        places: of one search seed after the other; with that of a local search, that where it starts.
         external: structure files by strategy, with ``{dataset}``, ``{split}`` and ``{seed}`` in their paths.
         workers: processes of one thread each.
+        known: final trainings that are done.
     """
     seeds = list(dict.fromkeys(place.seed for place in places))
+    winners = {cell.place: cell.winner for cell in known}
     jobs: list[Job] = []
-    folders: set[Path] = set()
+    begun = {cell.place.final_folder(rules.output, cell.winner.structure, cell.final_seed) for cell in known}
+
+    def search(index: int, start: Winner | None) -> None:
+        place = places[index]
+        if place in winners:
+            finish(index, winners[place])
+        elif place.file(rules.output).exists():
+            finish(index, Winner.read(place.file(rules.output), rules.shape))
+        else:
+            heappush(jobs, Job((seeds.index(place.seed), 0, 0), index, start, None))
 
     def finish(index: int, winner: Winner) -> None:
         place = places[index]
         winner.write(place.file(rules.output))
         for number, seed in enumerate(final_seeds):
-            folder = final_folder(rules.output, place.dataset, place.split, winner.structure, seed)
-            if folder not in folders:
-                folders.add(folder)
-                heappush(jobs, ((seeds.index(place.seed), 1, number, index), place, winner.structure, seed))
+            folder = place.final_folder(rules.output, winner.structure, seed)
+            if folder not in begun:
+                begun.add(folder)
+                heappush(jobs, Job((seeds.index(place.seed), 1, number), index, winner, seed))
+        for number, other in enumerate(places):
+            if other.strategy.endswith(LOCAL) and _start(other) == place:
+                search(number, winner)
 
     for index, place in enumerate(places):
-        if place.strategy in SEARCHERS:
-            heappush(jobs, ((seeds.index(place.seed), 0, 0, index), place, None, 0))
-        else:
+        if place.strategy in (*SEARCHERS, DIFFERENTIABLE):
+            search(index, None)
+        elif not place.strategy.endswith(LOCAL):
             finish(index, Winner.read(_source(place, external), rules.shape))
     # A spawned process imports torch anew: a forked one would share its threads.
     with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
@@ -104,26 +134,32 @@ def work(
         while jobs or running:
             while jobs and len(running) < workers:
                 job = heappop(jobs)
-                _, place, structure, seed = job
-                future: Future[Any] = (
-                    pool.submit(rules.search, place)
-                    if structure is None
-                    else pool.submit(rules.train, place, structure, seed)
-                )
+                place = places[job.index]
+                if job.final_seed is None:
+                    future: Future[Any] = pool.submit(rules.search, place, job.winner)
+                else:
+                    assert job.winner is not None
+                    future = pool.submit(rules.train, place, job.winner.structure, job.final_seed)
                 running[future] = job
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                (*_, index), place, structure, seed = running.pop(future)
-                what = "search" if structure is None else f"final training {seed} of the winner"
-                if structure is None:
-                    finish(index, future.result())
-                else:
-                    future.result()
+                job = running.pop(future)
+                place, result = places[job.index], future.result()
+                what = f"final training {job.final_seed} of the winner"
+                if job.final_seed is None:
+                    what = "search"
+                    finish(job.index, result)
                 print(
                     f"done: {place.dataset} split {place.split} {place.strategy} seed {place.seed}, {what}; "
                     f"{len(jobs) + len(running)} known to be left",
                     file=sys.stderr,
                     flush=True,
                 )
+
+
+def _start(refined: Place) -> Place:
+    """Where a local search starts: of its own seed, but ``hand`` has only one."""
+    base = refined.strategy.removesuffix(LOCAL)
+    return replace(refined, strategy=base, seed=0 if base == HAND else refined.seed)
 
 
 def _source(place: Place, external: Mapping[str, str]) -> str:

@@ -4,7 +4,8 @@ from matplotlib.container import ErrorbarContainer
 
 from benchmarks.search_quality.preferences import draw_dilations, text_fields
 from benchmarks.search_quality.search import Place, Winner
-from benchmarks.search_quality.table import Cell, summarise
+from benchmarks.search_quality.table import summarise
+from benchmarks.search_quality.trainings import Cell
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from tests.analysis.plots.texts import assert_legible

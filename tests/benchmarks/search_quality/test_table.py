@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks.search_quality.figure import draw_differences
 from benchmarks.search_quality.search import Place, Winner
-from benchmarks.search_quality.table import Cell, summarise, text_table
+from benchmarks.search_quality.table import summarise, text_table
+from benchmarks.search_quality.trainings import Cell
 from nas_space.structure import Structure
 from tests.analysis.plots.texts import assert_legible
 from trials.metrics import METRICS

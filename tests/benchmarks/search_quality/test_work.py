@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks.search_quality import trained
 from benchmarks.search_quality import work as working
 from benchmarks.search_quality.__main__ import main
 from benchmarks.search_quality.search import Place, Winner
+from benchmarks.search_quality.trainings import read_cells
 from benchmarks.search_quality.work import Rules, work
 from nas_space.bad_input import BadInput
 from nas_space.structure import Structure
@@ -40,7 +42,7 @@ class PlayedPool:
 def test_a_stop_leaves_balanced_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[tuple[Any, ...]] = []
 
-    def search(_: Rules, place: Place) -> Winner:
+    def search(_: Rules, place: Place, __: Winner | None) -> Winner:
         done.append(("search", place.seed, place.split))
         # The winner of split 1 is the same whatever the seed.
         return Winner(Structure((8 if place.split == 1 else 16 + place.seed,) * 6, SHAPE), 4, 1.0)
@@ -61,6 +63,30 @@ def test_a_stop_leaves_balanced_results(tmp_path: Path, monkeypatch: pytest.Monk
         *(("search", 1, 1), ("search", 1, 2)),
         *((17, "random", 1, 7, 2), (17, "random", 1, 8, 2)),  # that of split 1 is trained already
     ]
+
+
+def test_a_local_search_starts_from_what_the_search_of_its_seed_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``hand`` has one seed, from which the local search of every seed starts."""
+    starts: dict[tuple[str, int, int], int | None] = {}
+
+    def search(_: Rules, place: Place, start: Winner | None) -> Winner:
+        starts[place.strategy, place.split, place.seed] = start.structure.dilations[0] if start else None
+        return Winner(Structure((10 * place.split + place.seed,) * 6, SHAPE), 4, 1.0)
+
+    monkeypatch.setattr(working, "ProcessPoolExecutor", PlayedPool)
+    monkeypatch.setattr(Rules, "search", search)
+    monkeypatch.setattr(Rules, "train", lambda *_: None)
+    places = [Place("small", "hand", split, 0) for split in (1, 2)]
+    names = ("hand+local", "random", "random+local")
+    places += [Place("small", name, split, seed) for seed in (0, 1) for split in (1, 2) for name in names]
+    work(Rules(tmp_path, {}, SHAPE, 4, 2, 1), places, {}, [0], workers=1)
+    assert starts == {
+        **{("hand+local", split, seed): 1 for split in (1, 2) for seed in (0, 1)},
+        **{("random", split, seed): None for split in (1, 2) for seed in (0, 1)},
+        **{("random+local", split, seed): 10 * split + seed for split in (1, 2) for seed in (0, 1)},
+    }
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
@@ -86,9 +112,9 @@ def test_all_of_it(
     words = (*data, *strategies, *size, "--search-seeds", 0, "--final-seeds", 0, 1, "--workers", 1)
     run(monkeypatch, *words)
     table = capsys.readouterr().out
-    trained = times(output, "metrics.json")
+    finished = times(output, "metrics.json")
     # hand and found share theirs: two structures x two splits x two seeds.
-    assert len(trained) == 8
+    assert len(finished) == 8
     assert [line.split()[:3] for line in table.splitlines()[2:5]] == [
         [strategy, "2", "4"] for strategy in ("hand", "evolution", "found")
     ]
@@ -99,7 +125,7 @@ def test_all_of_it(
     assert capsys.readouterr().out == table
     run(monkeypatch, "--table", "--output", output)
     assert capsys.readouterr().out == table == (output / "table.txt").read_text()
-    assert times(output, "metrics.json") == trained
+    assert times(output, "metrics.json") == finished
     assert times(output, "*.jsonl") == judged
     assert len((output / "trainings.csv").read_text().splitlines()) == 1 + 3 * 2 * 2
     assert len((output / "strategies.csv").read_text().splitlines()) == 1 + 3
@@ -109,10 +135,53 @@ def test_all_of_it(
         run(monkeypatch, *words, "--epochs", 1)
 
 
+def test_searches_that_are_trainings(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They cost what they took; rules and CSV file alone are enough to go on elsewhere, where nothing is done again."""
+    monkeypatch.setattr(trained, "EPOCHS", 2)
+    monkeypatch.setattr(trained, "ITERATIONS", 2)
+    monkeypatch.setattr(trained, "EPOCHS_PER_ITERATION", 1)
+    monkeypatch.setattr(working, "ProcessPoolExecutor", PlayedPool)
+    output, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    size = ("--num-stages", 2, "--num-layers", 3, "--final-epochs", 1, "--workers", 1)
+    what = ("--strategy", "differentiable", "differentiable+local", "--splits", 1)
+    seeds = ("--search-seeds", 0, "--final-seeds", 0)
+    words = ("--data-root", task.dataset.folder.parent, "--dataset", "small", *size, *what, *seeds)
+    run(monkeypatch, *words, "--output", output)
+    table = capsys.readouterr().out
+    cells = read_cells(output)
+    assert [(cell.place.strategy, cell.winner.epochs) for cell in cells] == [
+        ("differentiable", 2),
+        ("differentiable+local", 4),
+    ]
+    first, second = (cell.winner for cell in cells)
+    assert first.seconds is not None
+    assert second.seconds is not None
+    assert 0 < first.seconds < second.seconds
+    assert first.structure != second.structure
+
+    elsewhere.mkdir()
+    for name in ("rules.json", "trainings.csv"):
+        (elsewhere / name).write_bytes((output / name).read_bytes())
+    with monkeypatch.context() as patch:
+        patch.setattr(Rules, "search", lambda *_: pytest.fail("searched again"))
+        patch.setattr(Rules, "train", lambda *_: pytest.fail("trained again"))
+        run(patch, *words, "--output", elsewhere)
+    assert capsys.readouterr().out == table
+    assert (elsewhere / "trainings.csv").read_bytes() == (output / "trainings.csv").read_bytes()
+    run(monkeypatch, *words, "--final-seeds", 0, 1, "--output", elsewhere)
+    assert len(times(elsewhere, "metrics.json")) == 2
+    assert read_cells(elsewhere)[::2] == cells
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ((), "--dataset"),
+        (("--dataset", "x", "--strategy", "best"), "--strategy best: unknown"),
+        (("--dataset", "x", "--strategy", "hand", "tpe+local"), "name tpe, too"),
+        (("--dataset", "x", "--strategy", "hand", "--structures", "x+local=x.json"), "not taken"),
         (("--dataset", "x", "--budget", 10), "budget"),
         (("--dataset", "x", "--final-seeds", -1), "at least 0"),
         (("--dataset", "x", "--structures", "random=x.json"), "not taken"),

@@ -1,0 +1,57 @@
+"""Searches that are one training each: the differentiable one, and the local one from what another search has found."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.search_quality.judgement import search_side
+from benchmarks.search_quality.search import Place, Winner
+from nas_space.branches import Branching
+from nas_space.shape import MSTCNShape
+from nas_space.space import POWERS_OF_TWO
+from trials.data_arguments import Task
+from trials.differentiable_search import EPOCHS, DifferentiableSearch
+from trials.local_iteration import EPOCHS_PER_ITERATION, LocalSearch
+from trials.local_search import ITERATIONS, Chain
+from trials.metrics import objective_value
+from trials.training import TrainingSettings
+
+
+def search_differentiably(task: Task, place: Place, shape: MSTCNShape, folder: Path) -> Winner:
+    """As ``experiments/50salads_mid_svm_differentiable.yml`` says; killed, it goes on from what ``folder`` holds."""
+    settings = TrainingSettings(epochs=EPOCHS, batch_size=2, seed=place.seed)
+    search = DifferentiableSearch(task, place.split, *search_side(task, place.split), settings, POWERS_OF_TWO, shape)
+
+    def show(row: dict[str, float]) -> None:
+        _tell(place, f"epoch {row['epoch']:.0f}/{EPOCHS}, {objective_value(row, 'mean'):.1f}")
+
+    found = search.run(folder, torch.device("cpu"), show)
+    return Winner(found.structure, len(found.epochs), round(found.seconds, 3))
+
+
+def search_locally(task: Task, place: Place, start: Winner, folder: Path) -> Winner:
+    """As ``experiments/50salads_mid_svm_local.yml`` says, from what another search has found.
+
+    Its cost is that of both. Killed, it goes on from what ``folder`` holds.
+    """
+    settings = TrainingSettings(epochs=EPOCHS_PER_ITERATION, batch_size=1, seed=place.seed, decay_epochs=())
+    search = LocalSearch(task, *search_side(task, place.split), settings, Branching(rate=0.5))
+
+    def show(row: dict[str, Any]) -> None:
+        value = objective_value(row["epochs"][-1], "mean")
+        _tell(place, f"iteration {row['iteration'] + 1}/{ITERATIONS}, {value:.1f}")
+
+    refined = Chain(search, place.split, start.structure, ITERATIONS).run(folder, torch.device("cpu"), show)
+    epochs = None if start.epochs is None else start.epochs + refined.epochs
+    seconds = None if start.seconds is None else round(start.seconds + refined.seconds, 3)
+    return Winner(refined.structure, epochs, seconds)
+
+
+def _tell(place: Place, what: str) -> None:
+    print(
+        f"{place.dataset} split {place.split} {place.strategy} seed {place.seed}: {what}", file=sys.stderr, flush=True
+    )

@@ -1,0 +1,96 @@
+"""The final trainings of a comparison: those in its folder, and those that its CSV file brings from another machine."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from benchmarks.search_quality.search import Place, Winner
+from nas_space.bad_input import BadInput
+from nas_space.read_file import read_json, read_text
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from trials.metrics import METRICS, read_metrics
+
+TABLE = "trainings.csv"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One final training of the winner of one search."""
+
+    place: Place
+    final_seed: int
+    winner: Winner
+    metrics: dict[str, float]
+    """On the test videos."""
+
+    @property
+    def mean(self) -> float:
+        """Of the five metrics."""
+        return mean(self.metrics[name] for name in METRICS)
+
+    def describe(self) -> dict[str, Any]:
+        """As a line of a CSV file."""
+        place, winner = self.place, self.winner
+        about = {"dataset": place.dataset, "strategy": place.strategy, "split": place.split, "search_seed": place.seed}
+        cost = {"search_epochs": winner.epochs, "search_seconds": winner.seconds}
+        metrics = {**self.metrics, "mean": self.mean}
+        return {**about, "final_seed": self.final_seed, **metrics, **cost, "structure": str(winner.structure)}
+
+    @classmethod
+    def read(cls, line: dict[str, str], shape: MSTCNShape) -> Cell:
+        """From such a line. Raises BadInput, KeyError, TypeError or ValueError for what is none."""
+        place = Place(line["dataset"], line["strategy"], int(line["split"]), int(line["search_seed"]))
+        epochs, seconds = line["search_epochs"], line["search_seconds"]
+        winner = Winner(
+            Structure(tuple(int(word) for word in line["structure"].replace("|", " ").split()), shape),
+            int(epochs) if epochs else None,
+            float(seconds) if seconds else None,
+        )
+        metrics = read_metrics({name: float(line[name]) for name in METRICS})
+        return cls(place, int(line["final_seed"]), winner, metrics)
+
+
+def read_cells(output: Path) -> list[Cell]:
+    """All final trainings of a comparison that are finished: in the order of data sets, strategies, splits and seeds.
+
+    Of a training that is in the folder and in the CSV file, the folder's counts.
+
+    Raises:
+        BadInput: a file is damaged.
+    """
+    rules = read_json(output / "rules.json")
+    try:
+        shape = MSTCNShape(rules["num_stages"], rules["num_layers"])
+    except (KeyError, TypeError):
+        raise BadInput(f"{output / 'rules.json'}: damaged; start the comparison again to write it anew") from None
+    cells = {(cell.place, cell.final_seed): cell for cell in _in_table(output / TABLE, shape)}
+    for path in output.glob("searches/*/*/split*/seed*.json"):
+        dataset, strategy, split, _ = path.parts[-4:]
+        place = Place(dataset, strategy, int(split.removeprefix("split")), int(path.stem.removeprefix("seed")))
+        winner = Winner.read(path, shape)
+        trainings = place.final_folder(output, winner.structure, 0).parent
+        for file in trainings.glob("seed*/metrics.json"):
+            try:
+                metrics = read_metrics(read_json(file)["test"])
+            except (ValueError, KeyError, TypeError):
+                raise BadInput(f"{file}: damaged, or not of a training; remove its folder") from None
+            seed = int(file.parent.name.removeprefix("seed"))
+            cells[place, seed] = Cell(place, seed, winner, metrics)
+    return [cells[key] for key in sorted(cells)]
+
+
+def _in_table(path: Path, shape: MSTCNShape) -> list[Cell]:
+    if not path.exists():
+        return []
+    cells = []
+    for number, line in enumerate(csv.DictReader(read_text(path).splitlines()), start=2):
+        try:
+            cells.append(Cell.read(line, shape))
+        except (BadInput, KeyError, TypeError, ValueError, AttributeError) as fault:
+            raise BadInput(f"{path}: line {number}: not a final training ({fault}); remove the line") from None
+    return cells
