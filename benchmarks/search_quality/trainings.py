@@ -68,11 +68,16 @@ def read_cells(output: Path) -> list[Cell]:
         shape = MSTCNShape(rules["num_stages"], rules["num_layers"])
     except (KeyError, TypeError):
         raise BadInput(f"{output / 'rules.json'}: damaged; start the comparison again to write it anew") from None
-    cells = {(cell.place, cell.final_seed): cell for cell in _in_table(output / TABLE, shape)}
+    table = _in_table(output / TABLE, shape)
+    cells = {(cell.place, cell.final_seed): cell for cell in table}
     for path in output.glob("searches/*/*/split*/seed*.json"):
         dataset, strategy, split, _ = path.parts[-4:]
         place = Place(dataset, strategy, int(split.removeprefix("split")), int(path.stem.removeprefix("seed")))
         winner = Winner.read(path, shape)
+        for cell in table:  # a search whose winner another one had found before, there
+            other = cell.place
+            if (dataset, place.split, winner.structure) == (other.dataset, other.split, cell.winner.structure):
+                cells[place, cell.final_seed] = Cell(place, cell.final_seed, winner, cell.metrics)
         trainings = place.final_folder(output, winner.structure, 0).parent
         for file in trainings.glob("seed*/metrics.json"):
             try:

@@ -61,6 +61,16 @@ def test_what_is_in_the_folder_counts(tmp_path: Path) -> None:
     assert (second.place, second.mean) == (CELL.place, 60.0)
 
 
+def test_a_search_that_finds_what_another_found_shares_its_trainings(tmp_path: Path) -> None:
+    """Also where those are only in the CSV file: they are not trained again."""
+    write(tmp_path, CELL)
+    place = Place("small", "genetic", 2, 0)
+    winner = Winner(WINNER.structure, 30, 2.0)
+    winner.write(place.file(tmp_path))
+    Winner(WINNER.structure, 30, 2.0).write(Place("small", "genetic", 1, 0).file(tmp_path))  # of another split
+    assert read_cells(tmp_path) == [Cell(place, 0, winner, CELL.metrics), CELL]
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
