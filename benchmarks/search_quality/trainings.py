@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
@@ -68,25 +69,29 @@ def read_cells(output: Path) -> list[Cell]:
         shape = MSTCNShape(rules["num_stages"], rules["num_layers"])
     except (KeyError, TypeError):
         raise BadInput(f"{output / 'rules.json'}: damaged; start the comparison again to write it anew") from None
-    table = _in_table(output / TABLE, shape)
-    cells = {(cell.place, cell.final_seed): cell for cell in table}
+    winners: dict[Place, Winner] = {}
+    # By data set, split and structure: searches that found the same share its trainings.
+    trained: dict[tuple[str, int, Structure], dict[int, dict[str, float]]] = defaultdict(dict)
+    for cell in _in_table(output / TABLE, shape):
+        place, winner = cell.place, cell.winner
+        winners[place] = winner
+        trained[place.dataset, place.split, winner.structure][cell.final_seed] = cell.metrics
     for path in output.glob("searches/*/*/split*/seed*.json"):
         dataset, strategy, split, _ = path.parts[-4:]
         place = Place(dataset, strategy, int(split.removeprefix("split")), int(path.stem.removeprefix("seed")))
-        winner = Winner.read(path, shape)
-        for cell in table:  # a search whose winner another one had found before, there
-            other = cell.place
-            if (dataset, place.split, winner.structure) == (other.dataset, other.split, cell.winner.structure):
-                cells[place, cell.final_seed] = Cell(place, cell.final_seed, winner, cell.metrics)
-        trainings = place.final_folder(output, winner.structure, 0).parent
-        for file in trainings.glob("seed*/metrics.json"):
+        winners[place] = winner = Winner.read(path, shape)
+        for file in place.final_folder(output, winner.structure, 0).parent.glob("seed*/metrics.json"):
             try:
                 metrics = read_metrics(read_json(file)["test"])
             except (ValueError, KeyError, TypeError):
                 raise BadInput(f"{file}: damaged, or not of a training; remove its folder") from None
             seed = int(file.parent.name.removeprefix("seed"))
-            cells[place, seed] = Cell(place, seed, winner, metrics)
-    return [cells[key] for key in sorted(cells)]
+            trained[place.dataset, place.split, winner.structure][seed] = metrics
+    return [
+        Cell(place, seed, winner, metrics)
+        for place, winner in sorted(winners.items(), key=lambda item: item[0])
+        for seed, metrics in sorted(trained[place.dataset, place.split, winner.structure].items())
+    ]
 
 
 def _in_table(path: Path, shape: MSTCNShape) -> list[Cell]:
