@@ -11,6 +11,7 @@ All other actions (and idling) show in features of their own. All features are n
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -63,17 +64,34 @@ def _show(features: Features, action: str, start: int, end: int) -> None:
         features[CUE_OIL if action == "pour_oil" else CUE_WATER, start - CUE_LAG : start - CUE_LAG + 5] += 3.0
 
 
+def write_dataset(
+    folder: Path,
+    videos: Mapping[str, tuple[Features, Labels]],
+    classes: Sequence[str],
+    splits: Sequence[tuple[Sequence[str], Sequence[str]]],
+) -> None:
+    """Write a data set in the standard layout.
+
+    Args:
+        videos: features ``(channels, frames)`` and labels ``(frames,)`` by name.
+        splits: the videos to train on and those to test on, split 1 first.
+    """
+    for name, (features, labels) in videos.items():
+        write_atomically(folder / "features" / f"{name}.npy", partial(np.save, arr=features))
+        write_text(folder / "groundTruth" / f"{name}.txt", "".join(classes[label] + "\n" for label in labels))
+    write_text(folder / "mapping.txt", "".join(f"{index} {name}\n" for index, name in enumerate(classes)))
+    for number, parts in enumerate(splits, start=1):
+        for part, chosen in zip(("train", "test"), parts, strict=True):
+            bundle = folder / "splits" / f"{part}.split{number}.bundle"
+            write_text(bundle, "".join(f"{name}.txt\n" for name in chosen))
+
+
 def write_demo(folder: Path, train: int, test: int, seed: int) -> None:
-    """Write the data set in the standard layout; the same seed writes the same files."""
+    """Write the data set; the same seed writes the same files."""
     random = np.random.default_rng(seed)
-    videos = [f"demo-{index:02d}" for index in range(train + test)]
-    for video in videos:
-        features, labels = make_video(random)
-        write_atomically(folder / "features" / f"{video}.npy", partial(np.save, arr=features))
-        write_text(folder / "groundTruth" / f"{video}.txt", "".join(CLASSES[label] + "\n" for label in labels))
-    write_text(folder / "mapping.txt", "".join(f"{index} {name}\n" for index, name in enumerate(CLASSES)))
-    for part, chosen in (("train", videos[:train]), ("test", videos[train:])):
-        write_text(folder / "splits" / f"{part}.split1.bundle", "".join(f"{video}.txt\n" for video in chosen))
+    names = [f"demo-{index:02d}" for index in range(train + test)]
+    videos = {name: make_video(random) for name in names}
+    write_dataset(folder, videos, CLASSES, [(names[:train], names[train:])])
 
 
 def main() -> None:

@@ -8,13 +8,11 @@ are noisy, so that a network must also look at several frames. It says nothing a
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from nas_space.atomic_file import write_atomically, write_text
+from experiments.demo_data import Features, Labels, write_dataset
 from nas_space.bad_input import BadInput, run_command
 
 PAIRS = 3
@@ -25,7 +23,7 @@ SPLITS = 5
 CLASSES = tuple(f"{pair}{which}" for pair in "abc" for which in (1, 2))
 
 
-def make_video(random: np.random.Generator, lag: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+def make_video(random: np.random.Generator, lag: int) -> tuple[Features, Labels]:
     """One video: features ``(channels, frames)`` and labels ``(frames,)``."""
     frames = int(random.integers(380, 460))
     # Beyond the end, too: the last frames show what would follow.
@@ -42,19 +40,13 @@ def make_video(random: np.random.Generator, lag: int) -> tuple[npt.NDArray[np.fl
 
 
 def write_planted(folder: Path, videos: int, seed: int, lag: int) -> None:
-    """Write the data set in the standard layout; a video is tested on in one split. The same seed, the same files."""
+    """Write the data set; a video is tested on in one split. The same seed writes the same files."""
     random = np.random.default_rng(seed)
     names = [f"planted-{index:02d}" for index in range(videos)]
-    for name in names:
-        features, labels = make_video(random, lag)
-        write_atomically(folder / "features" / f"{name}.npy", partial(np.save, arr=features))
-        write_text(folder / "groundTruth" / f"{name}.txt", "".join(CLASSES[label] + "\n" for label in labels))
-    write_text(folder / "mapping.txt", "".join(f"{index} {name}\n" for index, name in enumerate(CLASSES)))
-    for split in range(SPLITS):
-        for part, tested in (("train", False), ("test", True)):
-            chosen = [name for index, name in enumerate(names) if (index % SPLITS == split) == tested]
-            bundle = folder / "splits" / f"{part}.split{split + 1}.bundle"
-            write_text(bundle, "".join(f"{name}.txt\n" for name in chosen))
+    made = {name: make_video(random, lag) for name in names}
+    tested = [names[split::SPLITS] for split in range(SPLITS)]
+    splits = [([name for name in names if name not in test], test) for test in tested]
+    write_dataset(folder, made, CLASSES, splits)
 
 
 def main() -> None:
