@@ -3,6 +3,9 @@
 Every layer has a branch for each candidate dilation; the branches share its weights, and their probabilities are learnt
 with them. A temperature that falls makes each layer decide, so that the network at the end is nearly the one that its
 most probable dilations make. So searches DARTS (Liu et al., ICLR 2019), here over the global space of Global2Local.
+
+In the first epochs all candidates stay equally probable: what a layer sees nearby is learnt soonest, and it would have
+decided before what it sees further away had been learnt at all.
 """
 
 from __future__ import annotations
@@ -40,14 +43,16 @@ from trials.training_arguments import add_training_arguments, training_settings
 
 EPOCHS = 30
 BRANCH_LEARNING_RATE = 0.03
+WARM_UP = 0.3
+"""Share of the training in which the probabilities are held still."""
 COOLED = 0.8
-"""Share of the training after which it stays as cold as it gets."""
+"""Share of the rest after which it stays as cold as it gets."""
 COLDEST = 0.02
 
 
-def temperature(epoch: int, epochs: int) -> float:
-    """The temperature in an epoch, counted from 0: it falls evenly from 1."""
-    return max(COLDEST, 1 - epoch / (COOLED * epochs))
+def temperature(epoch: int, epochs: int, held: int) -> float:
+    """The temperature in an epoch, counted from 0: after ``held`` epochs it falls evenly from 1."""
+    return max(COLDEST, 1 - max(epoch - held, 0) / (COOLED * (epochs - held)))
 
 
 def most_probable(probabilities: Mapping[str, Sequence[float]], candidates: Sequence[int]) -> dict[str, int]:
@@ -83,9 +88,12 @@ class DifferentiableSearch:
     candidates: tuple[int, ...]
     shape: MSTCNShape
     branch_learning_rate: float = BRANCH_LEARNING_RATE
+    warm_up: float = WARM_UP
     channels: int = 64
 
     def __post_init__(self) -> None:
+        if not 0 <= self.warm_up < 1:
+            raise BadInput(f"the warm-up must be at least 0 and below 1, a share of the epochs, not {self.warm_up}")
         if not 0 < self.branch_learning_rate < float("inf"):
             raise BadInput(f"the branch learning rate must be above 0, not {self.branch_learning_rate}")
 
@@ -98,7 +106,13 @@ class DifferentiableSearch:
         task, split = Task.from_arguments(arguments), split_number(arguments.split)
         kept, held = search_videos(arguments, task.dataset.split(split)[0])
         shape = MSTCNShape.from_arguments(arguments)
-        return cls(task, split, kept, held, settings, candidates, shape, arguments.branch_learning_rate)
+        rate, warm_up = arguments.branch_learning_rate, arguments.warm_up
+        return cls(task, split, kept, held, settings, candidates, shape, rate, warm_up)
+
+    @property
+    def held_epochs(self) -> int:
+        """The first epochs, in which the probabilities are held still."""
+        return int(self.warm_up * self.settings.epochs)
 
     def describe(self) -> dict[str, Any]:
         """What makes two searches the same, as JSON content."""
@@ -107,6 +121,7 @@ class DifferentiableSearch:
             "split": self.split,
             "settings": self.settings.describe(),
             "branch_learning_rate": self.branch_learning_rate,
+            "warm_up": self.warm_up,
             "candidates": list(self.candidates),
             "shape": asdict(self.shape),
             "channels": self.channels,
@@ -131,7 +146,7 @@ class DifferentiableSearch:
         feature_dim = dataset.feature_dim(self.train_videos[0])
         network = MSTCN(Structure.hand(self.shape), feature_dim, len(dataset.classes), self.channels)
         choose_among(network, self.candidates)
-        training = Training(network, self.settings, device, self.branch_learning_rate)
+        training = Training(network, self.settings, device)
         dataset.check(self.train_videos + self.validation_videos, feature_dim)
         path, epochs, seconds = folder / "search.pt", [], 0.0
         if path.exists():
@@ -152,8 +167,10 @@ class DifferentiableSearch:
             after_epoch(row)
         while training.epoch < self.settings.epochs:
             begun = time.monotonic()
-            heat = temperature(training.epoch, self.settings.epochs)
+            heat = temperature(training.epoch, self.settings.epochs, self.held_epochs)
             set_temperature(network, heat)
+            holds = training.epoch < self.held_epochs
+            training.branch_learning_rate = 0.0 if holds else self.branch_learning_rate
             loss = training.run_epoch(dataset, self.train_videos)
             metrics = score_network(network, dataset, self.validation_videos, self.task.background, device)
             epochs.append({"epoch": training.epoch, "loss": loss, "temperature": heat, **metrics})
@@ -161,7 +178,7 @@ class DifferentiableSearch:
             progress = {"training": training.state_dict(), "epochs": epochs, "seconds": seconds}
             save_torch(path, {"search": self.describe(), **progress})
             after_epoch(epochs[-1])
-        set_temperature(network, temperature(self.settings.epochs - 1, self.settings.epochs))
+        set_temperature(network, temperature(self.settings.epochs - 1, self.settings.epochs, self.held_epochs))
         probabilities = branch_probabilities(network)
         structure = Structure.from_labels(most_probable(probabilities, self.candidates), self.shape)
         collapse_network(network, structure)
@@ -180,6 +197,13 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=BRANCH_LEARNING_RATE,
         help="of the probabilities (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--warm-up",
+        type=float,
+        default=WARM_UP,
+        metavar="SHARE",
+        help="of the epochs, in which all candidates stay equally probable (default: %(default)s)",
     )
     parser.add_argument(
         "--objective", choices=(*METRICS, "mean"), default="mean", help="what searches of several seeds are compared by"

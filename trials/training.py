@@ -122,8 +122,8 @@ class Training:
         self.device = device
         self.epoch = 0
         self.optimiser = Adam(self.network.named_parameters())
-        branches = [name for name in self.optimiser.parameters if name.endswith(BRANCH_WEIGHTS)]
-        self._branch_rates = {} if branch_learning_rate is None else dict.fromkeys(branches, branch_learning_rate)
+        self.branch_learning_rate = branch_learning_rate
+        self._branches = [name for name in self.optimiser.parameters if name.endswith(BRANCH_WEIGHTS)]
         self.shuffling = torch.Generator().manual_seed(settings.seed)
         torch.manual_seed(settings.seed)
 
@@ -168,7 +168,8 @@ class Training:
             logits, batch.labels, batch.offsets, settings.smoothing_weight, settings.smoothing_average
         )
         loss.backward()
-        self.optimiser.step(self.learning_rate, self._branch_rates)
+        rate = self.branch_learning_rate
+        self.optimiser.step(self.learning_rate, {} if rate is None else dict.fromkeys(self._branches, rate))
         return float(loss.detach())
 
     def state_dict(self) -> dict[str, Any]:

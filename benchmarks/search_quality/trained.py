@@ -20,10 +20,13 @@ from trials.local_search import ITERATIONS, Chain
 from trials.metrics import objective_value
 from trials.training import TrainingSettings
 
+LEARNING_RATE = 1e-3
+"""Of a differentiable search on data sets as small as those here."""
+
 
 def search_differentiably(task: Task, place: Place, shape: MSTCNShape, folder: Path) -> Winner:
     """As ``experiments/50salads_mid_svm_differentiable.yml`` says; killed, it goes on from what ``folder`` holds."""
-    settings = TrainingSettings(epochs=EPOCHS, batch_size=2, seed=place.seed)
+    settings = TrainingSettings(epochs=EPOCHS, batch_size=1, learning_rate=LEARNING_RATE, seed=place.seed)
     search = DifferentiableSearch(task, place.split, *search_side(task, place.split), settings, POWERS_OF_TWO, shape)
 
     def show(row: dict[str, float]) -> None:

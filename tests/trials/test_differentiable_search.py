@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.search_quality.search import Winner
 from nas_space.bad_input import BadInput
+from nas_space.layers import BRANCH_WEIGHTS
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, equal_weights
@@ -34,7 +35,34 @@ def search(tmp_path: Path) -> DifferentiableSearch:
 
 
 def test_the_temperature_falls_to_its_end() -> None:
-    assert [temperature(epoch, 10) for epoch in (0, 2, 4, 8, 9)] == pytest.approx([1.0, 0.75, 0.5, 0.02, 0.02])
+    assert [temperature(epoch, 10, 0) for epoch in (0, 2, 4, 8, 9)] == pytest.approx([1.0, 0.75, 0.5, 0.02, 0.02])
+
+
+def test_the_temperature_falls_only_after_the_warm_up() -> None:
+    assert [temperature(epoch, 15, 5) for epoch in (0, 5, 7, 9, 13, 14)] == pytest.approx([1, 1, 0.75, 0.5, 0.02, 0.02])
+
+
+def test_the_probabilities_are_held_still_in_the_warm_up(search: DifferentiableSearch, tmp_path: Path) -> None:
+    seen: list[list[float]] = []
+
+    def look(_: dict[str, float]) -> None:
+        weights = load_torch(tmp_path / "search.pt")["training"]["network"]
+        (branches,) = (value for name, value in weights.items() if name.endswith(BRANCH_WEIGHTS))
+        seen.append(branches.tolist())
+
+    found = search.run(tmp_path, CPU, look)
+    assert search.held_epochs == 3
+    assert seen[:3] == [[0.0] * len(CANDIDATES)] * 3
+    assert 0.0 not in seen[3]
+    assert [row["temperature"] for row in found.epochs[:4]] == [1.0] * 4
+
+
+def test_a_search_without_a_warm_up_decides_from_the_first_epoch_on(
+    search: DifferentiableSearch, tmp_path: Path
+) -> None:
+    short = replace(search, settings=replace(search.settings, epochs=2))
+    assert short.held_epochs == 0
+    assert short.run(tmp_path, CPU).probabilities["s1l0"] != [0.25] * 4
 
 
 def test_the_first_of_equals_is_the_most_probable() -> None:
@@ -119,6 +147,7 @@ def test_the_command_leaves_what_it_found(command: Command, small_dataset: Path,
     ("words", "message"),
     [
         (("--candidates", 4, 4), "--candidates must be at least two different dilations"),
+        (("--warm-up", 1), "the warm-up must be at least 0 and below 1"),
         (("--branch-learning-rate", 0), "the branch learning rate must be above 0"),
         (("--validation-fraction", 0), "a search needs validation videos"),
     ],
