@@ -15,14 +15,14 @@ FEATURE_DIM = 2048
 CLASSES = 19
 
 
-def made_up_videos(lengths: Sequence[int], feature_dim: int = FEATURE_DIM) -> list[Video]:
+def made_up_videos(lengths: Sequence[int], feature_dim: int = FEATURE_DIM, classes: int = CLASSES) -> list[Video]:
     """One video of each length; labels change every 100 frames."""
     random = np.random.default_rng(0)
     videos = []
     for frames in lengths:
         features = torch.empty(frames, feature_dim).numpy()  # lies where the features of the cache do
         random.standard_normal(out=features, dtype=np.float32)
-        labels = np.repeat(random.integers(CLASSES, size=frames // 100 + 1), 100)[:frames]
+        labels = np.repeat(random.integers(classes, size=frames // 100 + 1), 100)[:frames]
         videos.append(Video(f"{frames} frames", features, labels, labels))
     return videos
 

@@ -1,0 +1,113 @@
+"""A GPU computes what a CPU does. Skipped where there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.branched_step import put_branches
+from benchmarks.made_up_videos import made_up_videos
+from nas_space.branches import Branching
+from nas_space.ms_tcn import MSTCN, choose_among
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from tests.conftest import write_dataset
+from trials.batches import Batch
+from trials.dataset import Dataset
+from trials.loss import segmentation_loss
+from trials.training import Training, TrainingSettings, score_network
+
+CPU = torch.device("cpu")
+SHAPE = MSTCNShape(num_stages=2, num_layers=3)
+STRUCTURE = Structure((2, 5, 40, 3, 9, 2), SHAPE)
+LENGTHS = [30, 7, 100]
+"""Of videos: some dilations see beyond all frames."""
+CLASSES = 5
+
+Prepare = Callable[[MSTCN], object]
+KINDS: dict[str, Prepare] = {
+    "plain": lambda _: None,
+    "branched": lambda network: put_branches(network, [Branching(count=3).expand(d) for d in STRUCTURE.dilations]),
+    "choosing": lambda network: choose_among(network, (1, 4, 16, 64)),
+}
+
+
+@pytest.fixture
+def gpu() -> torch.device:
+    """The first one."""
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    return torch.device("cuda")
+
+
+def new_network(prepare: Prepare) -> MSTCN:
+    torch.manual_seed(0)
+    network = MSTCN(STRUCTURE, 8, CLASSES, channels=16)
+    prepare(network)
+    return network
+
+
+def loss_and_gradients(prepare: Prepare, device: torch.device, dtype: torch.dtype) -> tuple[float, list[torch.Tensor]]:
+    """Without dropout, which draws other elements on another device."""
+    network = new_network(prepare).eval().to(device, dtype)
+    batch = Batch.of(made_up_videos(LENGTHS, 8, CLASSES), device)
+    logits = network(batch.features.to(dtype), batch.offsets)
+    loss = segmentation_loss(logits, batch.labels, batch.offsets)
+    loss.backward()
+    return float(loss.detach()), [
+        parameter.grad.cpu() for parameter in network.parameters() if parameter.grad is not None
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loss_and_gradients_are_those_of_a_cpu(gpu: torch.device, kind: str) -> None:
+    expected, expected_gradients = loss_and_gradients(KINDS[kind], CPU, torch.float64)
+    loss, gradients = loss_and_gradients(KINDS[kind], gpu, torch.float64)
+    assert loss == pytest.approx(expected, rel=1e-12)
+    assert len(gradients) == len(expected_gradients) > 0
+    for gradient, other in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(gradient, other, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_network_learns(gpu: torch.device, kind: str, precision: str) -> None:
+    settings = TrainingSettings(learning_rate=0.01, precision=precision)  # type: ignore[arg-type]
+    training = Training(new_network(KINDS[kind]), settings, gpu, branch_learning_rate=0.01)
+    training.network.train()
+    batch = Batch.of(made_up_videos(LENGTHS, 8, CLASSES), gpu)
+    losses = [training.step(batch) for _ in range(60)]
+    assert losses[-1] < losses[0] / 4
+
+
+def test_a_training_goes_on_where_it_was(gpu: torch.device, tmp_path: Path) -> None:
+    dataset = Dataset(write_dataset(tmp_path / "small"))
+    train = dataset.split(1)[0]
+    settings = TrainingSettings(epochs=4, batch_size=2)
+
+    def new_training() -> Training:
+        torch.manual_seed(0)
+        network = MSTCN(STRUCTURE, dataset.feature_dim(train[0]), len(dataset.classes), channels=16)
+        return Training(network, settings, gpu)
+
+    whole = new_training()
+    losses = [whole.run_epoch(dataset, train) for _ in range(4)]
+    first = new_training()
+    first.run_epoch(dataset, train)
+    first.run_epoch(dataset, train)
+    state = first.state_dict()
+    second = new_training()
+    second.load_state_dict(state)
+    # Sums of a GPU come in any order: the same numbers but for the rounding, which grows step by step.
+    assert [second.run_epoch(dataset, train) for _ in range(2)] == pytest.approx(losses[2:], rel=1e-3)
+
+
+def test_metrics_are_those_of_a_cpu(gpu: torch.device, tmp_path: Path) -> None:
+    dataset = Dataset(write_dataset(tmp_path / "small"))
+    videos = dataset.split(1)[1]
+    network = MSTCN(STRUCTURE, dataset.feature_dim(videos[0]), len(dataset.classes), channels=16)
+    expected = score_network(network, dataset, videos, (), CPU)
+    assert score_network(network.to(gpu), dataset, videos, (), gpu) == pytest.approx(expected, abs=2)
