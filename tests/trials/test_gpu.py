@@ -57,9 +57,8 @@ def loss_and_gradients(prepare: Prepare, device: torch.device, dtype: torch.dtyp
     logits = network(batch.features.to(dtype), batch.offsets)
     loss = segmentation_loss(logits, batch.labels, batch.offsets)
     loss.backward()
-    return float(loss.detach()), [
-        parameter.grad.cpu() for parameter in network.parameters() if parameter.grad is not None
-    ]
+    gradients = [parameter.grad.cpu() for parameter in network.parameters() if parameter.grad is not None]
+    return float(loss.detach()), gradients
 
 
 @pytest.mark.parametrize("kind", KINDS)
