@@ -25,6 +25,7 @@ from trials.data_arguments import Task
 from trials.dataset import background_classes, find_dataset, is_plain_name
 from trials.feature_cache import default_cache_folder
 from trials.table import csv_text
+from trials.training import find_device
 
 
 def find_task(name: str, data_root: Path | None) -> Task:
@@ -109,6 +110,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10, help="of a short training (default: %(default)s)")
     parser.add_argument("--final-epochs", type=int, default=40, help="of a final training (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/search_quality"), help="(default: %(default)s)")
     parser.add_argument("--table", action="store_true", help="only the table of what is there: nothing is trained")
     MSTCNShape.add_arguments(parser)
@@ -138,7 +140,8 @@ def compare(arguments: argparse.Namespace) -> None:
         name: getattr(arguments, name) for name in ("budget", "epochs", "final_epochs", "num_stages", "num_layers")
     }
     keep_rules(arguments.output, common)
-    rules = Rules(arguments.output, tasks, shape, arguments.budget, arguments.epochs, arguments.final_epochs)
+    budget, epochs, final_epochs = arguments.budget, arguments.epochs, arguments.final_epochs
+    rules = Rules(arguments.output, tasks, shape, budget, epochs, final_epochs, find_device(arguments.device))
     strategies = [*arguments.strategy, *external]
     # Nobody searched for the hand-designed structure: it has one seed.
     places = [

@@ -54,6 +54,7 @@ class Judge:
     settings: TrainingSettings
     file: Path
     """Where judgements are kept, a JSON line each; several processes may use it at once."""
+    device: torch.device
 
     def judge(self, structure: Structure) -> Judgement:
         """The judgement that was kept, else a new one, which is kept from now on."""
@@ -68,7 +69,7 @@ class Judge:
                 return Judgement(tuple(map(read_metrics, line["epochs"])), line["seconds"])
         started = time.monotonic()
         kept, held = search_side(self.task, self.split)
-        rows = short_training(self.task, structure, self.settings, kept, held, torch.device("cpu"))
+        rows = short_training(self.task, structure, self.settings, kept, held, self.device)
         epochs = tuple({name: row[name] for name in METRICS} for row in rows)
         judgement = Judgement(epochs, round(time.monotonic() - started, 3))
         _append_line(self.file, {**key, "epochs": epochs, "seconds": judgement.seconds})

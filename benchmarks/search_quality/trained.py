@@ -24,7 +24,7 @@ LEARNING_RATE = 1e-3
 """Of a differentiable search on data sets as small as those here."""
 
 
-def search_differentiably(task: Task, place: Place, shape: MSTCNShape, folder: Path) -> Winner:
+def search_differentiably(task: Task, place: Place, shape: MSTCNShape, folder: Path, device: torch.device) -> Winner:
     """As ``experiments/50salads_mid_svm_differentiable.yml`` says; killed, it goes on from what ``folder`` holds."""
     settings = TrainingSettings(epochs=EPOCHS, batch_size=1, learning_rate=LEARNING_RATE, seed=place.seed)
     search = DifferentiableSearch(task, place.split, *search_side(task, place.split), settings, POWERS_OF_TWO, shape)
@@ -32,11 +32,11 @@ def search_differentiably(task: Task, place: Place, shape: MSTCNShape, folder: P
     def show(row: dict[str, float]) -> None:
         _tell(place, f"epoch {row['epoch']:.0f}/{EPOCHS}, {objective_value(row, 'mean'):.1f}")
 
-    found = search.run(folder, torch.device("cpu"), show)
+    found = search.run(folder, device, show)
     return Winner(found.structure, len(found.epochs), round(found.seconds, 3))
 
 
-def search_locally(task: Task, place: Place, start: Winner, folder: Path) -> Winner:
+def search_locally(task: Task, place: Place, start: Winner, folder: Path, device: torch.device) -> Winner:
     """As ``experiments/50salads_mid_svm_local.yml`` says, from what another search has found.
 
     Its cost is that of both. Killed, it goes on from what ``folder`` holds.
@@ -48,7 +48,7 @@ def search_locally(task: Task, place: Place, start: Winner, folder: Path) -> Win
         value = objective_value(row["epochs"][-1], "mean")
         _tell(place, f"iteration {row['iteration'] + 1}/{ITERATIONS}, {value:.1f}")
 
-    refined = Chain(search, place.split, start.structure, ITERATIONS).run(folder, torch.device("cpu"), show)
+    refined = Chain(search, place.split, start.structure, ITERATIONS).run(folder, device, show)
     epochs = None if start.epochs is None else start.epochs + refined.epochs
     seconds = None if start.seconds is None else round(start.seconds + refined.seconds, 3)
     return Winner(refined.structure, epochs, seconds)

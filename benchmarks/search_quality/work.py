@@ -46,17 +46,19 @@ class Rules:
     epochs: int
     """Of a short training."""
     final_epochs: int
+    device: torch.device
 
     def search(self, place: Place, start: Winner | None) -> Winner:
         """Search, or go on with a search; a local one from its start."""
         task, folder = self.tasks[place.dataset], place.training_folder(self.output)
         if start is not None:
-            return search_locally(task, place, start, folder)
+            return search_locally(task, place, start, folder, self.device)
         if place.strategy == DIFFERENTIABLE:
-            return search_differentiably(task, place, self.shape, folder)
+            return search_differentiably(task, place, self.shape, folder, self.device)
         settings = TrainingSettings(epochs=self.epochs, batch_size=1, seed=place.seed)
         file = self.output / "judgements" / place.dataset / f"split{place.split}.jsonl"
-        return run_search(place.strategy, Judge(task, place.split, settings, file), self.budget, self.shape)
+        judge = Judge(task, place.split, settings, file, self.device)
+        return run_search(place.strategy, judge, self.budget, self.shape)
 
     def train(self, place: Place, structure: Structure, seed: int) -> dict[str, Any]:
         """The final training of a winner, as the README's results are made."""
@@ -64,7 +66,7 @@ class Rules:
         train_videos, test_videos = task.dataset.split(place.split)
         settings = TrainingSettings(epochs=self.final_epochs, batch_size=2, seed=seed)
         training = FinalTraining(task, place.split, structure, settings, train_videos, (), test_videos, "last")
-        return training.run(place.final_folder(self.output, structure, seed), torch.device("cpu"))
+        return training.run(place.final_folder(self.output, structure, seed), self.device)
 
 
 @dataclass(frozen=True, order=True)

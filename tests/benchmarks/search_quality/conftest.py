@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from benchmarks.search_quality import judgement
 from benchmarks.search_quality.__main__ import find_task
@@ -18,6 +19,7 @@ from trials.data_arguments import Task
 from trials.metrics import METRICS
 from trials.training import TrainingSettings
 
+CPU = torch.device("cpu")
 SHAPE = MSTCNShape(2, 3)
 
 
@@ -34,7 +36,7 @@ def new_judge(task: Task, tmp_path: Path) -> Callable[..., Judge]:
 
     def new(split: int = 1, epochs: int = 2, seed: int = 0) -> Judge:
         settings = TrainingSettings(epochs=epochs, batch_size=1, seed=seed)
-        return Judge(task, split, settings, tmp_path / "judgements.jsonl")
+        return Judge(task, split, settings, tmp_path / "judgements.jsonl", CPU)
 
     return new
 

@@ -17,7 +17,7 @@ from benchmarks.search_quality.work import Rules, work
 from nas_space.bad_input import BadInput
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
-from tests.benchmarks.search_quality.conftest import SHAPE
+from tests.benchmarks.search_quality.conftest import CPU, SHAPE
 from trials.data_arguments import Task
 
 
@@ -55,7 +55,7 @@ def test_a_stop_leaves_balanced_results(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Rules, "train", train)
     hand = [Place("small", "hand", split, 0) for split in (1, 2)]
     places = hand + [Place("small", "random", split, seed) for seed in (0, 1) for split in (1, 2)]
-    work(Rules(tmp_path, {}, SHAPE, 4, 2, 1), places, {}, [7, 8], workers=1)
+    work(Rules(tmp_path, {}, SHAPE, 4, 2, 1, CPU), places, {}, [7, 8], workers=1)
     assert done == [
         *(("search", 0, 1), ("search", 0, 2)),
         *((1, "hand", 0, 7, 1), (1, "hand", 0, 7, 2), (8, "random", 0, 7, 1), (16, "random", 0, 7, 2)),
@@ -81,7 +81,7 @@ def test_a_local_search_starts_from_what_the_search_of_its_seed_found(
     places = [Place("small", "hand", split, 0) for split in (1, 2)]
     names = ("hand+local", "random", "random+local")
     places += [Place("small", name, split, seed) for seed in (0, 1) for split in (1, 2) for name in names]
-    work(Rules(tmp_path, {}, SHAPE, 4, 2, 1), places, {}, [0], workers=1)
+    work(Rules(tmp_path, {}, SHAPE, 4, 2, 1, CPU), places, {}, [0], workers=1)
     assert starts == {
         **{("hand+local", split, seed): 1 for split in (1, 2) for seed in (0, 1)},
         **{("random", split, seed): None for split in (1, 2) for seed in (0, 1)},
