@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 from benchmarks import search_cost
 from benchmarks.search_cost import FRAMES, Cost, main, video_lengths
+
+torch.set_num_threads(1)  # tiny networks: more threads only wait for each other
 
 SECONDS = {"plain": 2.0, "predict": 0.5}
 
