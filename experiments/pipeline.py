@@ -202,7 +202,7 @@ def main() -> None:
         "--global-search",
         default="global",
         metavar="NAME",
-        help="search globally as experiments/TEMPLATE_NAME.yml says, 'differentiable' for one (default: %(default)s)",
+        help="search globally as experiments/TEMPLATE_NAME.yml says, 'paper' for one (default: %(default)s)",
     )
     parser.add_argument("--split", default="1", help="number of a split, or 'all' (default: %(default)s)")
     parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")

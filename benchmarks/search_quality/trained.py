@@ -25,7 +25,7 @@ LEARNING_RATE = 1e-3
 
 
 def search_differentiably(task: Task, place: Place, shape: MSTCNShape, folder: Path, device: torch.device) -> Winner:
-    """As ``experiments/50salads_mid_svm_differentiable.yml`` says; killed, it goes on from what ``folder`` holds."""
+    """As ``experiments/50salads_mid_svm_global.yml`` says; killed, it goes on from what ``folder`` holds."""
     settings = TrainingSettings(epochs=EPOCHS, batch_size=1, learning_rate=LEARNING_RATE, seed=place.seed)
     search = DifferentiableSearch(task, place.split, *search_side(task, place.split), settings, POWERS_OF_TWO, shape)
 

@@ -57,7 +57,9 @@ def test_steps_hand_their_structures_on(tmp_path: Path) -> None:
 
 def test_the_cost_is_known_before(tmp_path: Path) -> None:
     steps = make_plan(tmp_path, "breakfast", "breakfast", [1], ["global", "local"], [0])
-    assert [step.trials for step in steps] == [5000, 10]
+    assert [step.trials for step in steps] == [3, 10]
+    # Population 50, 100 generations.
+    assert make_plan(tmp_path, "breakfast", "breakfast", [1], ["global"], [0], "paper")[0].trials == 5000
 
 
 def test_another_global_search_takes_the_place_of_the_first(tmp_path: Path) -> None:
