@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
@@ -38,6 +38,7 @@ from trials.data_arguments import (
 )
 from trials.final_training import FinalTraining
 from trials.metrics import objective_value
+from trials.training import TrainingSettings
 from trials.training_arguments import add_training_arguments, training_settings
 
 EARLY_EPOCHS = (1, 2, 3, 5, 10, 20, 30)
@@ -83,6 +84,77 @@ def train(training: FinalTraining, output: Path) -> dict[str, Any]:
     return training.run(output, torch.device("cpu"))
 
 
+@dataclass(frozen=True)
+class Study:
+    """Structures that are all trained for the full schedule with several seeds."""
+
+    task: Task
+    split: int
+    train_videos: tuple[str, ...]
+    validation_videos: tuple[str, ...]
+    test_videos: tuple[str, ...]
+    settings: TrainingSettings
+    structures: dict[str, Structure]
+    """By name; ``hand`` first, the others drawn at random."""
+    seeds: tuple[int, ...]
+    workers: int
+    """Processes of one thread."""
+    output: Path
+
+    @staticmethod
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        """The options of a study."""
+        parser.add_argument("--split", required=True, help="number of a split")
+        parser.add_argument(
+            "--structures", type=int, default=12, help="random ones, besides hand (default: %(default)s)"
+        )
+        parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings (default: 0 1 2)")
+        parser.add_argument("--workers", type=int, default=2, help="processes of one thread (default: %(default)s)")
+        parser.add_argument("--output", type=Path, required=True, help="folder of the trainings")
+        add_dataset_arguments(parser)
+        add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
+        add_training_arguments(parser, epochs=40)
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> Study:
+        """The study that the options name. Raises BadInput where they name none."""
+        if arguments.structures < 2 or len(set(arguments.seeds)) < 2 or arguments.workers < 1:
+            raise BadInput("at least 2 random structures, 2 different seeds and 1 worker are needed")
+        task, split = Task.from_arguments(arguments), split_number(arguments.split)
+        train_videos, test_videos = task.dataset.split(split)
+        kept, held = held_out(arguments, train_videos)
+        if not held:
+            raise BadInput("short trainings are judged on validation videos: --validation-fraction must be above 0")
+        shape = MSTCNShape()
+        structures = {"hand": Structure.hand(shape)} | {
+            f"random{number}": structure
+            for number, structure in enumerate(random_structures(arguments.structures, shape, seed=0))
+        }
+        settings, seeds = training_settings(arguments), tuple(arguments.seeds)
+        return cls(
+            task, split, kept, held, test_videos, settings, structures, seeds, arguments.workers, arguments.output
+        )
+
+    def folder(self, name: str, seed: int) -> Path:
+        """Where a training leaves its results."""
+        return self.output / name / f"seed{seed}"
+
+    def run(self) -> dict[tuple[str, int], dict[str, Any]]:
+        """Train all, or go on with it: the metrics.json content of each training by structure's name and seed."""
+        # A spawned process imports torch anew: a forked one would share its threads.
+        with ProcessPoolExecutor(self.workers, get_context("spawn")) as pool:
+            futures = {}
+            for name, seed in product(self.structures, self.seeds):
+                videos = (self.train_videos, self.validation_videos, self.test_videos)
+                own = replace(self.settings, seed=seed)
+                training = FinalTraining(self.task, self.split, self.structures[name], own, *videos, "last")
+                futures[name, seed] = pool.submit(train, training, self.folder(name, seed))
+            return {
+                place: future.result()
+                for place, future in tqdm(futures.items(), unit="training", disable=None, file=sys.stderr)
+            }
+
+
 def report(results: dict[tuple[str, int], dict[str, Any]], seeds: Sequence[int]) -> str:
     """The tables, from the metrics.json content of each training by structure's name and seed."""
     names = list(dict.fromkeys(name for name, _ in results))
@@ -118,40 +190,9 @@ def main() -> None:
         description=main.__doc__,
         epilog="example: python -m benchmarks.short_training --dataset gtea --split 1 --output runs/short_training",
     )
-    parser.add_argument("--split", required=True, help="number of a split")
-    parser.add_argument("--structures", type=int, default=12, help="random ones, besides hand (default: %(default)s)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings (default: 0 1 2)")
-    parser.add_argument("--workers", type=int, default=2, help="processes of one thread (default: %(default)s)")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the trainings")
-    add_dataset_arguments(parser)
-    add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
-    add_training_arguments(parser, epochs=40)
-    arguments = parser.parse_args()
-    if arguments.structures < 2 or len(set(arguments.seeds)) < 2 or arguments.workers < 1:
-        raise BadInput("at least 2 random structures, 2 different seeds and 1 worker are needed")
-    task, split = Task.from_arguments(arguments), split_number(arguments.split)
-    train_videos, test_videos = task.dataset.split(split)
-    kept, held = held_out(arguments, train_videos)
-    if not held:
-        raise BadInput("short trainings are judged on validation videos: --validation-fraction must be above 0")
-    shape = MSTCNShape()
-    structures = {"hand": Structure.hand(shape)} | {
-        f"random{number}": structure
-        for number, structure in enumerate(random_structures(arguments.structures, shape, seed=0))
-    }
-    settings = training_settings(arguments)
-    # A spawned process imports torch anew: a forked one would share its threads.
-    with ProcessPoolExecutor(arguments.workers, get_context("spawn")) as pool:
-        futures = {}
-        for name, seed in product(structures, arguments.seeds):
-            own = replace(settings, seed=seed)
-            training = FinalTraining(task, split, structures[name], own, kept, held, test_videos, "last")
-            futures[name, seed] = pool.submit(train, training, arguments.output / name / f"seed{seed}")
-        results = {
-            place: future.result()
-            for place, future in tqdm(futures.items(), unit="training", disable=None, file=sys.stderr)
-        }
-    print(report(results, arguments.seeds))
+    Study.add_arguments(parser)
+    study = Study.from_arguments(parser.parse_args())
+    print(report(study.run(), study.seeds))
 
 
 if __name__ == "__main__":
