@@ -59,6 +59,7 @@ class GeneticSearch:
         budget: how many structures to propose in all, failed ones included.
         mutation_rate: probability with which each gene of a child is drawn anew.
         seed: the same seed and the same answers give the same proposals.
+        starts: dilations by layer label that are proposed before any random ones.
 
     Raises:
         BadInput: an argument is out of its range.
@@ -71,6 +72,7 @@ class GeneticSearch:
         budget: int = 5000,
         mutation_rate: float = 0.2,
         seed: int = 0,
+        starts: Sequence[Mapping[str, int]] = (),
     ) -> None:
         for name, value in (("population_size", population_size), ("budget", budget)):
             if type(value) is not int or value < 1:
@@ -83,6 +85,7 @@ class GeneticSearch:
             raise BadInput(f"seed must be a whole number of at least 0, not {seed!r}")
         self.labels = list(candidates)
         self.candidates = [tuple(candidates[label]) for label in self.labels]
+        self._starts = [self._within(start) for start in starts]
         self.population_size = population_size
         self.budget = min(budget, math.prod(len(values) for values in self.candidates))
         self.mutation_rate = mutation_rate
@@ -104,6 +107,8 @@ class GeneticSearch:
         parents: tuple[int, ...] = ()
         if self._proposed >= self.population_size and len(self._population) >= 2:
             genes, parents = self._child()
+        elif self._proposed < len(self._starts):
+            genes = self._starts[self._proposed]
         else:
             genes = draw(self.candidates, self._random)
         while _to_text(genes) in self._seen:
@@ -112,6 +117,13 @@ class GeneticSearch:
         uid = self._add(genes, parents)
         self._pending.add(uid)
         return self.proposal(uid)
+
+    def _within(self, start: Mapping[str, int]) -> Genes:
+        """The genes of a start. Raises BadInput where the space does not hold it."""
+        for label, values in zip(self.labels, self.candidates, strict=True):
+            if start[label] not in values:
+                raise BadInput(f"a start has the dilation {start[label]} at {label}, which is no candidate there")
+        return tuple(start[label] for label in self.labels)
 
     def proposal(self, uid: int) -> Proposal:
         """A proposal that was handed out before. Raises ValueError where there is none of that number."""

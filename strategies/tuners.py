@@ -11,6 +11,7 @@ from nas_space.bad_input import BadInput
 from nas_space.branches import Branching
 from nas_space.shape import MSTCNShape
 from nas_space.space import from_nni
+from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
 from nas_space.trial_report import TrialReport
 from strategies.differentiable import DifferentiableSearch
@@ -27,6 +28,7 @@ class GlobalTuner(SearchTuner):
 
     Args:
         population_size, budget, mutation_rate, seed: of the search, see ``GeneticSearch``.
+        starts: structure files, from the repository root, or ``hand``: the population begins with them.
         stop_epoch: after so many epochs a trial below the median of the others stops; None: none does.
         num_stages, num_layers: the network whose layers the search space names.
         check_command, retries: see ``SearchTuner``.
@@ -38,6 +40,7 @@ class GlobalTuner(SearchTuner):
         budget: int = 5000,
         mutation_rate: float = 0.2,
         seed: int = 0,
+        starts: list[str] | None = None,
         stop_epoch: int | None = None,
         num_stages: int = MSTCNShape.num_stages,
         num_layers: int = MSTCNShape.num_layers,
@@ -46,6 +49,7 @@ class GlobalTuner(SearchTuner):
     ) -> None:
         super().__init__(check_command, retries)
         self._arguments = (population_size, budget, mutation_rate, seed)
+        self._starts = starts
         self._stop_epoch = stop_epoch
         self._size = (num_stages, num_layers)
 
@@ -53,7 +57,10 @@ class GlobalTuner(SearchTuner):
         """The genetic search over the candidates that the search space names."""
         # After a resume NNI reports all finished trials again, so that nothing of it needs to be saved.
         self._early_stop = EarlyStop(self._stop_epoch)
-        return GeneticSearch(from_nni(search_space, MSTCNShape(*self._size)), *self._arguments)
+        shape = MSTCNShape(*self._size)
+        space = from_nni(search_space, shape)
+        starts = [] if self._starts is None else _read_starts(self._starts, shape)
+        return GeneticSearch(space, *self._arguments, [start.by_label() for start in starts])
 
     def tell(self, search: GeneticSearch, report: TrialReport) -> bool:
         """The search learns the fitness of a proposal."""
@@ -113,13 +120,10 @@ class LocalTuner(SearchTuner):
         if not isinstance(search_space, dict) or set(search_space) != set(shape.paths):
             raise BadInput("the search space must name the layers of the network (experiments/spaces/*_local.json)")
         names, splits, seeds = self._chains
-        _check_list("starts", names, "file names", lambda value: isinstance(value, str))
+        structures = _read_starts(names, shape)
         _check_list("splits", splits, "numbers of splits", lambda value: type(value) is int and value >= 1)
         _check_list("seeds", seeds, "whole numbers of at least 0", lambda value: type(value) is int and value >= 0)
-        starts = [
-            (read_structure(start if start == "hand" else ROOT / start, shape), {"split": split, "seed": seed})
-            for start, split, seed in product(*self._chains)
-        ]
+        starts = [(start, {"split": split, "seed": seed}) for start, split, seed in product(structures, splits, seeds)]
         return ExpectationSearch(starts, Branching(*self._branching), self._iterations)
 
     def tell(self, search: ExpectationSearch, report: TrialReport) -> bool:
@@ -159,6 +163,12 @@ class DifferentiableTuner(SearchTuner):
         if report.structure is None or report.structure.keys() != layers:
             raise RuntimeError(f"the trial of proposal {report.uid} reports no structure of this network")
         return search.tell(report.uid)
+
+
+def _read_starts(names: Any, shape: MSTCNShape) -> list[Structure]:
+    """The start structures of a search. Raises BadInput for what is no list of structure files of that shape."""
+    _check_list("starts", names, "file names", lambda value: isinstance(value, str))
+    return [read_structure(name if name == "hand" else ROOT / name, shape) for name in names]
 
 
 def _check_list(name: str, values: Any, what: str, fits: Callable[[Any], bool]) -> None:

@@ -393,6 +393,28 @@ def test_finished_when_all_is_proposed_and_settled() -> None:
 # What others chose
 
 
+def test_starts_are_proposed_first_and_then_what_any_search_would_draw() -> None:
+    starts = [dict.fromkeys(SPACE, 16), dict.fromkeys(SPACE, 1), dict.fromkeys(SPACE, 16)]
+    begun = play(GeneticSearch(SPACE, 5, 5, starts=starts), lambda _: 1.0, 5)
+    assert [proposal.dilations for proposal in begun[:2]] == starts[:2]
+    # A start that was proposed already gives its place to a random structure.
+    usual = play(GeneticSearch(SPACE, 5, 3), lambda _: 1.0, 3)
+    assert [proposal.dilations for proposal in begun[2:]] == [proposal.dilations for proposal in usual]
+
+
+def test_starts_may_be_parents() -> None:
+    search = GeneticSearch(SPACE, 2, 3, starts=[dict.fromkeys(SPACE, 16)])
+    play(search, lambda dilations: float(dilations == dict.fromkeys(SPACE, 16)), 2)
+    child = search.ask()
+    assert child is not None
+    assert child.about["parents"][0] == 0
+
+
+def test_a_start_outside_the_space_is_refused() -> None:
+    with pytest.raises(BadInput, match="a start has the dilation 3 at s1l2, which is no candidate there"):
+        GeneticSearch(SPACE, starts=[{**dict.fromkeys(SPACE, 1), "s1l2": 3}])
+
+
 def test_injected_structure_is_a_parent() -> None:
     search = GeneticSearch(SPACE, 2, 10)
     play(search, lambda _: 0.0, 2)

@@ -11,8 +11,10 @@ import pytest
 from nni.runtime.msg_dispatcher import MsgDispatcher
 from nni.runtime.tuner_command_channel import CommandType
 
-from nas_space.shape import MS_TCN
+from nas_space.shape import MS_TCN, MSTCNShape
 from nas_space.space import COMMITTED_SPACES, SPACES_FOLDER, global_space, space_json, to_nni
+from nas_space.structure import Structure
+from nas_space.structure_files import write_structure
 from nas_space.trial_report import TrialReport
 from strategies.records import RECORDS_FILE, read_records
 from strategies.tuners import GlobalTuner
@@ -51,9 +53,28 @@ def test_each_argument_reaches_the_search() -> None:
     assert search.ask() != GlobalTuner(seed=2, population_size=7).create_search(space).ask()
 
 
+@pytest.mark.usefixtures("nni")
+def test_the_genetic_search_begins_with_structures_from_files(tmp_path: Path) -> None:
+    shape = MSTCNShape(1, 3)
+    found = Structure((4, 1, 4), shape)
+    write_structure(found, tmp_path / "found.json")
+    space = json.loads(space_json(shape, (1, 2, 4)))
+    starts = [str(tmp_path / "found.json"), "hand"]
+    search = GlobalTuner(num_stages=1, num_layers=3, starts=starts).create_search(space)
+    for expected in (found, Structure.hand(shape)):
+        proposal = search.ask()
+        assert proposal is not None
+        assert proposal.dilations == expected.by_label()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"starts": "hand"}, "starts must be a list of file names, at least one, not 'hand'"),
+        (
+            {"starts": ["nowhere.json"]},
+            f"{REPOSITORY}/nowhere.json: no such structure file (give a JSON file, or the name 'hand')",
+        ),
         ({"num_layers": 4}, "the search space has no choice for layer 's1l3' of a network of 1 stages x 4 layers"),
         ({"num_layers": 2}, "the search space names 's1l2', which is no layer of a network of 1 stages x 2 layers"),
         ({"num_layers": 0}, "num_layers must be a whole number of at least 1, not 0"),
