@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from trials.data_arguments import SEARCH_FRACTION, Task
 from trials.holdout import hold_out
@@ -74,6 +75,13 @@ class Judge:
         judgement = Judgement(epochs, round(time.monotonic() - started, 3))
         _append_line(self.file, {**key, "epochs": epochs, "seconds": judgement.seconds})
         return judgement
+
+
+def read_judgements(path: Path, shape: MSTCNShape) -> Iterator[tuple[int, Structure, Judgement]]:
+    """What a judge has kept of one split: seed, structure and judgement, in the order in which they were made."""
+    for line in _read_lines(path):
+        judgement = Judgement(tuple(map(read_metrics, line["epochs"])), line["seconds"])
+        yield line["settings"]["seed"], Structure.from_labels(line["dilations"], shape), judgement
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
