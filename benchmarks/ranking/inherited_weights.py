@@ -1,10 +1,10 @@
 """Would weights that structures share, or inherit, rank them better than short trainings from scratch?
 
-On top of the trainings of ``benchmarks.short_training``, with the same options and folder: for each seed one network is
-trained whose structure is drawn anew after every step, as in single-path one-shot search (Guo et al., ECCV 2020), and
-judges every structure with its weights as they are, and after a few epochs more. The same few epochs start from the
-weights of ``hand`` at the end of its training, as those of a child that inherits its parent's. What they show is
-compared, by Kendall's tau, with the ranking of the other seeds' full trainings from scratch.
+On top of the trainings of ``benchmarks.ranking.short_training``, with the same options and folder: for each seed one
+network is trained whose structure is drawn anew after every step, as in single-path one-shot search (Guo et al., ECCV
+2020), and judges every structure with its weights as they are, and after a few epochs more. The same few epochs start
+from the weights of ``hand`` at the end of its training, as those of a child that inherits its parent's. What they show
+is compared, by Kendall's tau, with the ranking of the other seeds' full trainings from scratch.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.short_training import Scores, Study, agreement
+from benchmarks.ranking.short_training import Scores, Study, agreement
 from nas_space.atomic_file import write_json
 from nas_space.bad_input import BadInput, run_command
 from nas_space.layers import DilatedConv
@@ -158,9 +158,9 @@ def report(
 def main() -> None:
     """Measure how well shared and inherited weights rank structures; killed and started again, it goes on."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.inherited_weights",
+        prog="python -m benchmarks.ranking.inherited_weights",
         description=main.__doc__,
-        epilog="example: python -m benchmarks.inherited_weights --dataset gtea --split 1 --output runs/short_training",
+        epilog="example: python -m benchmarks.ranking.inherited_weights --dataset gtea --split 1 --output ranking",
     )
     Study.add_arguments(parser)
     parser.add_argument("--few-epochs", type=int, default=5, help="after what is inherited (default: %(default)s)")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.short_training import agreement, kendall_tau, random_structures, report, spread
+from benchmarks.ranking.short_training import agreement, kendall_tau, random_structures, report, spread
 from nas_space.shape import MSTCNShape
 from trials.metrics import METRICS
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.ranking.short_training import random_structures
+from benchmarks.ranking.surrogate import agreement_of_halves, features_of, report, ridge
 from benchmarks.search_quality.judgement import read_judgements
-from benchmarks.short_training import random_structures
-from benchmarks.surrogate import agreement_of_halves, features_of, report, ridge
 from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure

@@ -186,9 +186,9 @@ def report(results: dict[tuple[str, int], dict[str, Any]], seeds: Sequence[int])
 def main() -> None:
     """Measure how well short trainings rank structures; killed and started again, it goes on."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.short_training",
+        prog="python -m benchmarks.ranking.short_training",
         description=main.__doc__,
-        epilog="example: python -m benchmarks.short_training --dataset gtea --split 1 --output runs/short_training",
+        epilog="example: python -m benchmarks.ranking.short_training --dataset gtea --split 1 --output ranking",
     )
     Study.add_arguments(parser)
     study = Study.from_arguments(parser.parse_args())

@@ -1,6 +1,6 @@
 """Would many structures trained briefly, and the best of them longer, find a better one for the same epochs?
 
-Replayed on the trainings of ``benchmarks.short_training``, with the same options and folder: some of its random
+Replayed on the trainings of ``benchmarks.ranking.short_training``, with the same options and folder: some of its random
 structures are drawn again and again, and each way to choose one of them sees the validation scores of one seed only.
 The chosen one counts with its mean test score over the other seeds.
 """
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.short_training import Scores, Study
+from benchmarks.ranking.short_training import Scores, Study
 from nas_space.bad_input import run_command
 from trials.metrics import objective_value
 
@@ -97,9 +97,9 @@ def report(results: dict[tuple[str, int], dict[str, Any]], seeds: tuple[int, ...
 def main() -> None:
     """Replay ways to choose among structures; killed and started again, the trainings go on."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.successive_halving",
+        prog="python -m benchmarks.ranking.successive_halving",
         description=main.__doc__,
-        epilog="example: python -m benchmarks.successive_halving --dataset gtea --split 1 --output runs/short_training",
+        epilog="example: python -m benchmarks.ranking.successive_halving --dataset gtea --split 1 --output ranking",
     )
     Study.add_arguments(parser)
     study = Study.from_arguments(parser.parse_args())

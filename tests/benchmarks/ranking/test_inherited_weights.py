@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.inherited_weights import main, put_on, report
+from benchmarks.ranking.inherited_weights import main, put_on, report
 from nas_space.ms_tcn import MSTCN
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure

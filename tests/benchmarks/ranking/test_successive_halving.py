@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.successive_halving import Halving, gains, report
+from benchmarks.ranking.successive_halving import Halving, gains, report
 from trials.metrics import METRICS
 
 

@@ -15,8 +15,8 @@ from statistics import mean, stdev
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.ranking.short_training import kendall_tau
 from benchmarks.search_quality.judgement import read_judgements
-from benchmarks.short_training import kendall_tau
 from nas_space.bad_input import BadInput, run_command
 from nas_space.read_file import read_json
 from nas_space.shape import MSTCNShape
@@ -103,9 +103,9 @@ def report(output: Path) -> str:
 def main() -> None:
     """Tell how well a ridge regression predicts the short trainings that a comparison has judged structures by."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.surrogate",
+        prog="python -m benchmarks.ranking.surrogate",
         description=main.__doc__,
-        epilog="example: python -m benchmarks.surrogate --output runs/search_quality",
+        epilog="example: python -m benchmarks.ranking.surrogate --output runs/search_quality",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder of a comparison of searches")
     print(report(parser.parse_args().output))
