@@ -52,7 +52,7 @@ def draw_dilations(rows: Sequence[Row]) -> Figure:
     colours = [COLOURS[number % len(COLOURS)] for number in range(len(strategies))]
     handles = [Line2D([], [], color=colour, marker="o", linewidth=2) for colour in colours]
     hand = Line2D([], [], color=TEXT, drawstyle="steps-mid")
-    legend_below(figure, [hand, *handles], [HAND, *(f"{name}: median, quartiles" for name in strategies)])
+    legend_below(figure, [hand, *handles], [HAND, *strategies])
     return figure
 
 
@@ -86,7 +86,7 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], strategies: Sequence[str]) -> N
         )
     axes.set_yscale("log", base=2)
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_ylabel("dilation (frames)")
+    axes.set_ylabel("dilation (frames): median, quartiles")
     axes.set_title(short(rows[0].dataset))
     shown = layers[:: math.ceil(len(layers) / MOST_LABELS)]
     axes.set_xticks(shown, [f"l{layer % shape.num_layers}" for layer in shown], fontsize=10)
