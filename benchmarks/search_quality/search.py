@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,8 +76,16 @@ class Winner:
         return cls(structure, epochs, seconds)
 
 
+def draws_of(judge: Judge) -> int:
+    """The seed of what a searcher draws: with one for all splits, each of them would judge the same first structures.
+
+    Then a strategy's splits would share its luck, and their differences look surer than they are.
+    """
+    return zlib.crc32(f"{judge.task.name} {judge.split} {judge.settings.seed}".encode())
+
+
 def run_search(strategy: str, judge: Judge, budget: int, shape: MSTCNShape) -> Winner:
-    """Search until the budget is spent, with the seed of the judge's trainings; of equals, the earlier wins.
+    """Search until the budget is spent; of equals, the earlier wins.
 
     Started again after a kill, the searcher proposes the same and is answered from the judgements that were kept. A
     structure that a searcher proposes twice is paid for twice, as NNI would train it twice.
@@ -85,7 +94,7 @@ def run_search(strategy: str, judge: Judge, budget: int, shape: MSTCNShape) -> W
         budget: epochs of all judgements together; enough for one at least.
     """
     epochs, seed = judge.settings.epochs, judge.settings.seed
-    searcher = SEARCHERS[strategy](budget // epochs, seed, shape)
+    searcher = SEARCHERS[strategy](budget // epochs, draws_of(judge), shape)
     proposed = next(searcher)
     objectives: list[float] = []
     best, seconds = proposed, 0.0

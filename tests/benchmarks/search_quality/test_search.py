@@ -44,6 +44,18 @@ def test_a_killed_search_goes_on_with_the_same_proposals_and_trains_nothing_agai
     assert (resumed.structure, resumed.epochs) == (undisturbed.structure, undisturbed.epochs)
 
 
+@pytest.mark.parametrize("strategy", SEARCHERS)
+def test_each_split_and_seed_draws_for_itself(
+    strategy: str, new_judge: NewJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = []
+    for split, seed in ((1, 0), (2, 0), (1, 1)):
+        trained = play_trainings(monkeypatch)
+        run_search(strategy, new_judge(split=split, seed=seed), 12, SHAPE)
+        first.append(trained[0])
+    assert len(set(first)) == 3
+
+
 def test_seconds_are_those_of_all_judgements_whoever_paid_them(
     new_judge: NewJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
