@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.plots.figure_file import write_figure
+from benchmarks.search_quality.best_of_seeds import with_best_of_seeds
 from benchmarks.search_quality.figure import draw_differences
 from benchmarks.search_quality.preferences import draw_dilations, text_fields
 from benchmarks.search_quality.search import HAND, Place
@@ -68,13 +69,13 @@ def report(output: Path) -> None:
     cells = read_cells(output)
     if not cells:
         raise BadInput(f"{output}: no winner of a search is trained in full yet")
-    rows = summarise(cells)
-    text = f"{text_table(rows)}\n\n{text_fields(rows)}"
+    rows, searched = summarise(with_best_of_seeds(cells)), summarise(cells)
+    text = f"{text_table(rows)}\n\n{text_fields(searched)}"
     write_text(output / "table.txt", text + "\n")
     write_text(output / TABLE, csv_text([cell.describe() for cell in cells]))
     write_text(output / "strategies.csv", csv_text([row.describe() for row in rows]))
     write_figure(draw_differences(rows), output / "differences.svg")
-    write_figure(draw_dilations(rows), output / "dilations.svg")
+    write_figure(draw_dilations(searched), output / "dilations.svg")
     print(text)
 
 

@@ -52,16 +52,22 @@ class Winner:
     """Trained in all; None where nobody has told."""
     seconds: float | None
     """Of all its judgements, also of those that another search had needed before; None where nobody has told."""
+    objective: float | None = None
+    """On the validation videos, by which a user would choose among searches; None where nobody has told."""
 
     def write(self, path: Path) -> None:
         """Keep it as a structure file."""
-        write_structure(self.structure, path, about={"epochs": self.epochs, "seconds": self.seconds})
+        write_structure(self.structure, path, about=self.about())
+
+    def about(self) -> dict[str, float | None]:
+        """What it took and how good it seemed, as JSON content."""
+        return {"epochs": self.epochs, "seconds": self.seconds, "objective": self.objective}
 
     @classmethod
     def read(cls, source: str | Path, shape: MSTCNShape) -> Winner:
         """The winner in a structure file of any dialect, or ``hand``, which took nothing.
 
-        What the search took stands in the file's ``about``, if anywhere.
+        What the search took and saw stands in the file's ``about``, if anywhere.
 
         Raises:
             BadInput: the file cannot be read, or is no structure of that shape.
@@ -70,10 +76,11 @@ class Winner:
         if source == HAND:
             return cls(structure, 0, 0.0)
         about: Any = read_json(Path(source)).get("about")
-        epochs, seconds = (about.get(name) if isinstance(about, dict) else None for name in ("epochs", "seconds"))
-        if type(epochs) not in (int, type(None)) or type(seconds) not in (int, float, type(None)):
-            raise BadInput(f"{source}: about: epochs and seconds must be numbers")
-        return cls(structure, epochs, seconds)
+        told = (about.get(name) if isinstance(about, dict) else None for name in ("epochs", "seconds", "objective"))
+        epochs, seconds, objective = told
+        if type(epochs) not in (int, type(None)) or {type(seconds), type(objective)} - {int, float, type(None)}:
+            raise BadInput(f"{source}: about: epochs, seconds and objective must be numbers")
+        return cls(structure, epochs, seconds, objective)
 
 
 def draws_of(judge: Judge) -> int:
@@ -117,4 +124,4 @@ def run_search(strategy: str, judge: Judge, budget: int, shape: MSTCNShape) -> W
             proposed = searcher.send(objectives[-1])
         except StopIteration:  # a tiny space has no other structure
             break
-    return Winner(best, spent, round(seconds, 3))
+    return Winner(best, spent, round(seconds, 3), max(objectives))

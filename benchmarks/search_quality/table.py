@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from analysis.comparison import Comparison
+from benchmarks.search_quality.best_of_seeds import BEST_OF
 from benchmarks.search_quality.search import HAND, Winner
 from benchmarks.search_quality.trainings import Cell
 from benchmarks.search_quality.work import LOCAL, STRATEGIES
@@ -115,9 +116,10 @@ def text_table(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, about])
 
 
-def _position(strategy: str) -> tuple[int, str]:
-    base = strategy.removesuffix(LOCAL)
-    return (STRATEGIES.index(base) if base in STRATEGIES else len(STRATEGIES), strategy)
+def _position(strategy: str) -> tuple[int, str, str, bool]:
+    name, _, best_of = strategy.partition(BEST_OF)
+    base = name.removesuffix(LOCAL)
+    return (STRATEGIES.index(base) if base in STRATEGIES else len(STRATEGIES), base, best_of, name != base)
 
 
 def _split_means(cells: Iterable[Cell]) -> dict[int, float]:

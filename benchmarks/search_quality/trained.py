@@ -33,7 +33,7 @@ def search_differentiably(task: Task, place: Place, shape: MSTCNShape, folder: P
         _tell(place, f"epoch {row['epoch']:.0f}/{EPOCHS}, {objective_value(row, 'mean'):.1f}")
 
     found = search.run(folder, device, show)
-    return Winner(found.structure, len(found.epochs), round(found.seconds, 3))
+    return Winner(found.structure, len(found.epochs), round(found.seconds, 3), objective_value(found.metrics, "mean"))
 
 
 def search_locally(task: Task, place: Place, start: Winner, folder: Path, device: torch.device) -> Winner:

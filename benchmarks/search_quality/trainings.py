@@ -38,19 +38,20 @@ class Cell:
         """As a line of a CSV file."""
         place, winner = self.place, self.winner
         about = {"dataset": place.dataset, "strategy": place.strategy, "split": place.split, "search_seed": place.seed}
-        cost = {"search_epochs": winner.epochs, "search_seconds": winner.seconds}
+        searched = {f"search_{name}": value for name, value in winner.about().items()}
         metrics = {**self.metrics, "mean": self.mean}
-        return {**about, "final_seed": self.final_seed, **metrics, **cost, "structure": str(winner.structure)}
+        return {**about, "final_seed": self.final_seed, **metrics, **searched, "structure": str(winner.structure)}
 
     @classmethod
     def read(cls, line: dict[str, str], shape: MSTCNShape) -> Cell:
         """From such a line. Raises BadInput, KeyError, TypeError or ValueError for what is none."""
         place = Place(line["dataset"], line["strategy"], int(line["split"]), int(line["search_seed"]))
-        epochs, seconds = line["search_epochs"], line["search_seconds"]
+        epochs, seconds, objective = (line[f"search_{name}"] for name in ("epochs", "seconds", "objective"))
         winner = Winner(
             Structure(tuple(int(word) for word in line["structure"].replace("|", " ").split()), shape),
             int(epochs) if epochs else None,
             float(seconds) if seconds else None,
+            float(objective) if objective else None,
         )
         metrics = read_metrics({name: float(line[name]) for name in METRICS})
         return cls(place, int(line["final_seed"]), winner, metrics)

@@ -25,7 +25,9 @@ def test_the_budget_is_kept_and_the_best_wins(
     winner = run_search(strategy, new_judge(epochs=2), budget, SHAPE)
     assert winner.epochs == 2 * judged
     assert len(trained) <= judged
-    assert sum(winner.structure.dilations) == min(sum(structure.dilations) for structure in trained)
+    smallest = min(sum(structure.dilations) for structure in trained)
+    assert sum(winner.structure.dilations) == smallest
+    assert winner.objective == pytest.approx(100 / (1 + smallest) + 1)  # after the second of two epochs
 
 
 @pytest.mark.parametrize("strategy", SEARCHERS)
@@ -69,7 +71,7 @@ def test_seconds_are_those_of_all_judgements_whoever_paid_them(
 
 
 def test_a_winner_is_a_structure_file(tmp_path: Path) -> None:
-    winner = Winner(Structure.hand(SHAPE), 240, 12.5)
+    winner = Winner(Structure.hand(SHAPE), 240, 12.5, 61.5)
     winner.write(tmp_path / "winner.json")
     assert Winner.read(tmp_path / "winner.json", SHAPE) == winner
     assert Winner.read("hand", SHAPE) == Winner(Structure.hand(SHAPE), 0, 0.0)
@@ -79,6 +81,7 @@ def test_structures_of_others_may_tell_what_they_took(tmp_path: Path) -> None:
     path = tmp_path / "found.json"
     write_structure(Structure.hand(SHAPE), path, "seed")
     assert Winner.read(path, SHAPE) == Winner(Structure.hand(SHAPE), None, None)
-    write_structure(Structure.hand(SHAPE), path, about={"epochs": "many"})
-    with pytest.raises(BadInput, match=r"found\.json: about"):
-        Winner.read(path, SHAPE)
+    for about in ({"epochs": "many"}, {"objective": True}):
+        write_structure(Structure.hand(SHAPE), path, about=about)
+        with pytest.raises(BadInput, match=r"found\.json: about"):
+            Winner.read(path, SHAPE)

@@ -32,16 +32,18 @@ percentages = st.floats(0, 100)
     metrics=st.tuples(*[percentages] * len(METRICS)),
     epochs=st.none() | st.integers(0, 10**6),
     seconds=st.none() | st.floats(0, 1e9),
+    objective=st.none() | percentages,
     dilations=st.tuples(*[st.integers(1, 2**20)] * 6),
 )
 def test_a_line_holds_all_of_a_training(
     metrics: tuple[float, ...],
     epochs: int | None,
     seconds: float | None,
+    objective: float | None,
     dilations: tuple[int, ...],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    winner = Winner(Structure(dilations, SHAPE), epochs, seconds)
+    winner = Winner(Structure(dilations, SHAPE), epochs, seconds, objective)
     cell = Cell(Place("small", "ours", 3, 4), 5, winner, dict(zip(METRICS, metrics, strict=True)))
     folder = tmp_path_factory.mktemp("comparison")
     write(folder, cell)
