@@ -2,7 +2,8 @@
 
 Which pair an action belongs to shows while it lasts; which of the two it is showed ``--lag`` frames before. Each of the
 two stages of a hand-designed network of 5 layers sees 31 frames to either side, and cannot tell the two apart. Both
-are noisy, so that a network must also look at several frames. It says nothing about real videos.
+are noisy, so that a network must also look at several frames. It says nothing about real videos. Beside the data lies
+``sees.json``, a structure of that size that sees both.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ import numpy as np
 
 from experiments.demo_data import Features, Labels, write_dataset
 from nas_space.bad_input import BadInput, run_command
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from nas_space.structure_files import write_structure
 
 PAIRS = 3
 CHANNELS = 8
@@ -49,6 +53,11 @@ def write_planted(folder: Path, videos: int, seed: int, lag: int) -> None:
     write_dataset(folder, made, CLASSES, splits)
 
 
+def structure_that_sees(lag: int) -> Structure:
+    """``hand`` of two stages of 5 layers, but for the first stage's last layer, which looks back to what tells."""
+    return Structure((1, 2, 4, 8, max(lag, 1), 1, 2, 4, 8, 16), MSTCNShape(num_stages=2, num_layers=5))
+
+
 def main() -> None:
     """Write a made-up data set whose labels need one receptive field, in the standard layout, with five splits."""
     parser = argparse.ArgumentParser(
@@ -69,6 +78,7 @@ def main() -> None:
     if arguments.videos < 2 * SPLITS or min(arguments.seed, arguments.lag) < 0:
         raise BadInput(f"at least {2 * SPLITS} videos, a seed and a lag of at least 0 are needed")
     write_planted(arguments.output, arguments.videos, arguments.seed, arguments.lag)
+    write_structure(structure_that_sees(arguments.lag), arguments.output / "sees.json")
     print(f"{arguments.output}: {arguments.videos} videos, {SPLITS} splits (synthetic)")
 
 

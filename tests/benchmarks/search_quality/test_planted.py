@@ -8,6 +8,9 @@ import pytest
 
 from benchmarks.search_quality.planted import CLASSES, PAIRS, SPLITS, main, make_video, write_planted
 from nas_space.bad_input import BadInput
+from nas_space.shape import MSTCNShape
+from nas_space.structure import ReceptiveField
+from nas_space.structure_files import read_structure
 from tests.trials.conftest import tree
 from trials.dataset import Dataset
 
@@ -45,6 +48,17 @@ def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:
     for name, seed in (("one", 1), ("same", 1), ("other", 2)):
         write_planted(tmp_path / name, 10, seed, lag=10)
     assert tree(tmp_path / "one") == tree(tmp_path / "same") != tree(tmp_path / "other")
+
+
+@pytest.mark.parametrize("lag", [0, 100])
+def test_a_structure_that_sees_it_lies_beside_the_data(
+    lag: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["planted", "--output", str(tmp_path / "x"), "--videos", "10", "--lag", str(lag)])
+    main()
+    structure = read_structure(tmp_path / "x" / "sees.json", MSTCNShape(2, 5))
+    assert ReceptiveField.of(structure).stages[0] > 2 * lag
+    assert Dataset(tmp_path / "x").splits() == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("options", [("--videos", "9"), ("--lag", "-1"), ("--seed", "-1")])
