@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 import torch
 
@@ -10,8 +11,10 @@ from nas_space.bad_input import BadInput
 from trials.training import TrainingSettings
 
 
-def add_training_arguments(parser: argparse.ArgumentParser, epochs: int = TrainingSettings.epochs) -> None:
-    """How to train."""
+def add_schedule_arguments(
+    parser: argparse.ArgumentParser, epochs: int = TrainingSettings.epochs
+) -> argparse._ArgumentGroup:
+    """How to train, whatever the seed and the machine; the group is returned for more options."""
     group = parser.add_argument_group("training")
     defaults = TrainingSettings(epochs=epochs)
     group.add_argument("--epochs", type=int, default=defaults.epochs, help="(default: %(default)s)")
@@ -34,7 +37,13 @@ def add_training_arguments(parser: argparse.ArgumentParser, epochs: int = Traini
         default=defaults.smoothing_average,
         help="mean over existing frame pairs, or over padded ones as the first code did (default: %(default)s)",
     )
-    group.add_argument("--seed", type=int, default=defaults.seed, help="(default: %(default)s)")
+    return group
+
+
+def add_training_arguments(parser: argparse.ArgumentParser, epochs: int = TrainingSettings.epochs) -> None:
+    """How to train once, and on what."""
+    group = add_schedule_arguments(parser, epochs)
+    group.add_argument("--seed", type=int, default=TrainingSettings.seed, help="(default: %(default)s)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     group.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="bf16 needs CUDA")
     group.add_argument(
@@ -45,12 +54,8 @@ def add_training_arguments(parser: argparse.ArgumentParser, epochs: int = Traini
     )
 
 
-def training_settings(arguments: argparse.Namespace) -> TrainingSettings:
-    """The settings that the options name; also sets the number of threads."""
-    if arguments.threads is not None:
-        if arguments.threads < 1:
-            raise BadInput(f"--threads must be at least 1, not {arguments.threads}")
-        torch.set_num_threads(arguments.threads)
+def schedule_settings(arguments: argparse.Namespace) -> TrainingSettings:
+    """The settings that the options of ``add_schedule_arguments`` name; the others are the defaults."""
     return TrainingSettings(
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
@@ -58,6 +63,13 @@ def training_settings(arguments: argparse.Namespace) -> TrainingSettings:
         decay_epochs=tuple(arguments.decay_epochs),
         smoothing_weight=arguments.smoothing_weight,
         smoothing_average=arguments.smoothing_average,
-        precision=arguments.precision,
-        seed=arguments.seed,
     )
+
+
+def training_settings(arguments: argparse.Namespace) -> TrainingSettings:
+    """The settings that the options name; also sets the number of threads."""
+    if arguments.threads is not None:
+        if arguments.threads < 1:
+            raise BadInput(f"--threads must be at least 1, not {arguments.threads}")
+        torch.set_num_threads(arguments.threads)
+    return replace(schedule_settings(arguments), precision=arguments.precision, seed=arguments.seed)

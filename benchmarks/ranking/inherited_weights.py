@@ -10,19 +10,16 @@ is compared, by Kendall's tau, with the ranking of the other seeds' full trainin
 from __future__ import annotations
 
 import argparse
-import sys
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from itertools import product
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
-from benchmarks.ranking.short_training import Scores, Study, agreement
+from benchmarks.ranking.short_training import CPU, Scores, Study, agreement
+from benchmarks.worker_pool import run_all
 from nas_space.atomic_file import write_json
 from nas_space.bad_input import BadInput, run_command
 from nas_space.layers import DilatedConv
@@ -36,7 +33,6 @@ from trials.checkpoint import load_checkpoint
 from trials.metrics import objective_value
 from trials.training import Training, score_network
 
-CPU = torch.device("cpu")
 STARTS = ("shared", "hand")
 
 Weights = dict[str, Tensor]
@@ -60,7 +56,8 @@ def new_network(study: Study) -> MSTCN:
 def train_shared(study: Study, seed: int) -> Weights:
     """The weights of a network that is trained for the full schedule, with a random structure in every step."""
     torch.manual_seed(seed)
-    network, random = new_network(study), np.random.default_rng(seed)
+    # Not with the seed alone: the structures that are judged were drawn with one, too.
+    network, random = new_network(study), np.random.default_rng([seed, 1])
     shape: MSTCNShape = network.structure.shape
     training = Training(network, replace(study.settings, seed=seed), CPU)
     candidates = [POWERS_OF_TWO] * len(shape.paths)
@@ -79,7 +76,7 @@ def judge(study: Study, name: str, weights: Weights, seed: int, epochs: int) -> 
     network = new_network(study)
     network.load_state_dict(weights)
     put_on(network, study.structures[name])
-    training = Training(network, replace(study.settings, seed=seed, epochs=epochs), CPU)
+    training = Training(network, replace(study.settings, seed=seed), CPU)
     task, objectives = study.task, []
     for epoch in range(epochs + 1):
         if epoch > 0:
@@ -91,25 +88,28 @@ def judge(study: Study, name: str, weights: Weights, seed: int, epochs: int) -> 
 
 
 def judge_all(study: Study, start: str, seed: int, epochs: int) -> dict[str, list[float]]:
-    """``judge`` of every random structure from one start, on one thread; kept in a file and not done again.
+    """``judge`` of every random structure from one start; each is kept in a file at once, and not judged again.
 
     Raises:
-        BadInput: the file is of other epochs or structures.
+        BadInput: the file is damaged, or of another study or other epochs.
     """
-    torch.set_num_threads(1)
     path = study.output / "inherited" / f"{start}_seed{seed}.json"
-    names = [name for name in study.structures if name != "hand"]
+    about = {**study.describe(), "few_epochs": epochs}
+    objectives: dict[str, list[float]] = {}
     if path.exists():
         content = read_json(path)
-        if content["epochs"] != epochs or [*content["objectives"]] != names:
-            raise BadInput(f"{path}: is of other epochs or structures; remove it, or choose another --output")
-        return dict(content["objectives"])
-    if start == "shared":
-        weights = train_shared(study, seed)
-    else:
-        weights = load_checkpoint(study.folder("hand", seed) / "model.pt").weights
-    objectives = {name: judge(study, name, weights, seed, epochs) for name in names}
-    write_json(path, {"epochs": epochs, "objectives": objectives})
+        if not isinstance(content, dict) or not isinstance(content.get("objectives"), dict):
+            raise BadInput(f"{path}: damaged; remove it")
+        if content.get("about") != about:
+            raise BadInput(f"{path}: is of another study; remove it, or choose another --output")
+        objectives = content["objectives"]
+    left = [name for name in study.structures if name not in ("hand", *objectives)]
+    if left:
+        trained = study.folder("hand", seed) / "model.pt"
+        weights = train_shared(study, seed) if start == "shared" else load_checkpoint(trained).weights
+    for name in left:
+        objectives[name] = judge(study, name, weights, seed, epochs)
+        write_json(path, {"about": about, "objectives": objectives})
     return objectives
 
 
@@ -156,7 +156,7 @@ def report(
 
 
 def main() -> None:
-    """Measure how well shared and inherited weights rank structures; killed and started again, it goes on."""
+    """Measure how well shared and inherited weights rank structures; started again after a kill, it goes on."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.ranking.inherited_weights",
         description=main.__doc__,
@@ -169,16 +169,8 @@ def main() -> None:
     if not 1 <= epochs <= study.settings.epochs:
         raise BadInput(f"--few-epochs must be from 1 to the {study.settings.epochs} epochs of a full training")
     long = study.run()
-    # A spawned process imports torch anew: a forked one would share its threads.
-    with ProcessPoolExecutor(study.workers, get_context("spawn")) as pool:
-        futures = {
-            (start, seed): pool.submit(judge_all, study, start, seed, epochs)
-            for start, seed in product(STARTS, study.seeds)
-        }
-        inherited = {
-            place: future.result()
-            for place, future in tqdm(futures.items(), unit="start", disable=None, file=sys.stderr)
-        }
+    starts = {place: (study, *place, epochs) for place in product(STARTS, study.seeds)}
+    inherited = run_all(study.workers, judge_all, starts, "start")
     print(report(long, inherited, study.seeds, epochs))
 
 

@@ -8,12 +8,9 @@ seed after few epochs with the ranking at the end by all the other seeds, which 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -21,8 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from tqdm import tqdm
 
+from benchmarks.worker_pool import run_all
 from nas_space.bad_input import BadInput, run_command
 from nas_space.shape import MSTCNShape
 from nas_space.space import POWERS_OF_TWO
@@ -39,9 +36,11 @@ from trials.data_arguments import (
 from trials.final_training import FinalTraining
 from trials.metrics import objective_value
 from trials.training import TrainingSettings
-from trials.training_arguments import add_training_arguments, training_settings
+from trials.training_arguments import add_schedule_arguments, schedule_settings
 
 EARLY_EPOCHS = (1, 2, 3, 5, 10, 20, 30)
+
+CPU = torch.device("cpu")
 
 Scores = npt.NDArray[np.float64]
 
@@ -78,12 +77,6 @@ def random_structures(count: int, shape: MSTCNShape, seed: int) -> list[Structur
     return [Structure(draw([POWERS_OF_TWO] * len(shape.paths), random), shape) for _ in range(count)]
 
 
-def train(training: FinalTraining, output: Path) -> dict[str, Any]:
-    """Train in a process of its own, on one thread; what ``output`` holds already is not trained again."""
-    torch.set_num_threads(1)
-    return training.run(output, torch.device("cpu"))
-
-
 @dataclass(frozen=True)
 class Study:
     """Structures that are all trained for the full schedule with several seeds."""
@@ -113,13 +106,16 @@ class Study:
         parser.add_argument("--output", type=Path, required=True, help="folder of the trainings")
         add_dataset_arguments(parser)
         add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
-        add_training_arguments(parser, epochs=40)
+        add_schedule_arguments(parser, epochs=40)
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Study:
         """The study that the options name. Raises BadInput where they name none."""
-        if arguments.structures < 2 or len(set(arguments.seeds)) < 2 or arguments.workers < 1:
-            raise BadInput("at least 2 random structures, 2 different seeds and 1 worker are needed")
+        seeds: tuple[int, ...] = tuple(arguments.seeds)
+        if arguments.structures < 2 or len(seeds) < 2 or arguments.workers < 1:
+            raise BadInput("at least 2 random structures, 2 seeds and 1 worker are needed")
+        if len(set(seeds)) < len(seeds) or min(seeds) < 0:
+            raise BadInput("--seeds must be different whole numbers of at least 0")
         task, split = Task.from_arguments(arguments), split_number(arguments.split)
         train_videos, test_videos = task.dataset.split(split)
         kept, held = held_out(arguments, train_videos)
@@ -130,10 +126,21 @@ class Study:
             f"random{number}": structure
             for number, structure in enumerate(random_structures(arguments.structures, shape, seed=0))
         }
-        settings, seeds = training_settings(arguments), tuple(arguments.seeds)
+        settings = schedule_settings(arguments)
         return cls(
             task, split, kept, held, test_videos, settings, structures, seeds, arguments.workers, arguments.output
         )
+
+    def describe(self) -> dict[str, Any]:
+        """What makes two studies the same but for their seeds, as JSON content."""
+        return {
+            **self.task.describe(),
+            "split": self.split,
+            "settings": self.settings.describe(),
+            "train_videos": list(self.train_videos),
+            "validation_videos": list(self.validation_videos),
+            "structures": {name: str(structure) for name, structure in self.structures.items()},
+        }
 
     def folder(self, name: str, seed: int) -> Path:
         """Where a training leaves its results."""
@@ -141,18 +148,13 @@ class Study:
 
     def run(self) -> dict[tuple[str, int], dict[str, Any]]:
         """Train all, or go on with it: the metrics.json content of each training by structure's name and seed."""
-        # A spawned process imports torch anew: a forked one would share its threads.
-        with ProcessPoolExecutor(self.workers, get_context("spawn")) as pool:
-            futures = {}
-            for name, seed in product(self.structures, self.seeds):
-                videos = (self.train_videos, self.validation_videos, self.test_videos)
-                own = replace(self.settings, seed=seed)
-                training = FinalTraining(self.task, self.split, self.structures[name], own, *videos, "last")
-                futures[name, seed] = pool.submit(train, training, self.folder(name, seed))
-            return {
-                place: future.result()
-                for place, future in tqdm(futures.items(), unit="training", disable=None, file=sys.stderr)
-            }
+        videos = (self.train_videos, self.validation_videos, self.test_videos)
+        jobs = {}
+        for name, seed in product(self.structures, self.seeds):
+            own = replace(self.settings, seed=seed)
+            training = FinalTraining(self.task, self.split, self.structures[name], own, *videos, "last")
+            jobs[name, seed] = (training, self.folder(name, seed), CPU)
+        return run_all(self.workers, FinalTraining.run, jobs, "training")
 
 
 def report(results: dict[tuple[str, int], dict[str, Any]], seeds: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""Would many structures trained briefly, and the best of them longer, find a better one for the same epochs?
+"""What does it gain, and cost, to train structures briefly and the best of them longer, or all of them for as long?
 
 Replayed on the trainings of ``benchmarks.ranking.short_training``, with the same options and folder: some of its random
 structures are drawn again and again, and each way to choose one of them sees the validation scores of one seed only.
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.ranking.short_training import Scores, Study
-from nas_space.bad_input import run_command
+from nas_space.bad_input import BadInput, run_command
 from trials.metrics import objective_value
 
 DRAWS = 500
@@ -74,22 +74,40 @@ def gains(way: Halving, validation: npt.NDArray[np.float64], test: Scores, count
     return float(gain), float(epochs)
 
 
+def jackknife_error(way: Halving, validation: npt.NDArray[np.float64], test: Scores, count: int) -> float:
+    """Standard error of the gain over structures: from leaving out one of them at a time (Tukey's jackknife)."""
+    structures = len(test)
+    left_out = [
+        gains(way, np.delete(validation, index, axis=0), np.delete(test, index, axis=0), count)[0]
+        for index in range(structures)
+    ]
+    return float(np.sqrt((structures - 1) * np.var(left_out)))
+
+
 def report(results: dict[tuple[str, int], dict[str, Any]], seeds: tuple[int, ...]) -> str:
-    """The table, from the metrics.json content of each training by structure's name and seed."""
+    """The table, from the metrics.json content of each training by structure's name and seed.
+
+    Raises:
+        BadInput: the trainings are shorter than any way to choose.
+    """
     names = [name for name in dict.fromkeys(name for name, _ in results) if name != "hand"]
-    count = max(2 * len(names) // 3, 2)
+    count = max(2 * len(names) // 3, 1)
     validation = np.array(
         [[[objective_value(row, "mean") for row in results[name, seed]["history"]] for seed in seeds] for name in names]
     )
     test = np.array([[objective_value(results[name, seed]["test"], "mean") for seed in seeds] for name in names])
-    lines = [f"{'':<36}{'epochs':>8}{'gain on test':>14}"]
-    for name, way in WAYS.items():
-        if way.rungs[-1] <= validation.shape[2]:
-            gain, epochs = gains(way, validation, test, count)
-            lines.append(f"{name:<36}{epochs:>8.0f}{gain:>+14.2f}")
+    ways = {name: way for name, way in WAYS.items() if way.rungs[-1] <= validation.shape[2]}
+    if not ways:
+        raise BadInput(f"--epochs must be at least {min(way.rungs[-1] for way in WAYS.values())}: nothing is shorter")
+    lines = [f"{'':<36}{'epochs':>8}{'gain on test':>18}"]
+    for name, way in ways.items():
+        gain, epochs = gains(way, validation, test, count)
+        error = jackknife_error(way, validation, test, count)
+        lines.append(f"{name:<36}{epochs:>8.0f}{f'{gain:+.1f} ± {error:.1f}':>18}")
     lines.append(
         f"gain: of the chosen one over the mean of {count} structures, drawn {DRAWS} times of {len(names)}; chosen by "
-        "one seed's validation score, measured by the other seeds' mean of the five metrics on the test videos"
+        "one seed's validation score, measured by the other seeds' mean of the five metrics on the test videos; "
+        "± standard error over structures (jackknife)"
     )
     return "\n".join(lines)
 

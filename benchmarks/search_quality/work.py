@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
-from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import torch
@@ -21,6 +17,7 @@ from benchmarks.search_quality.search import HAND, Place, Winner, run_search
 from benchmarks.search_quality.searchers import SEARCHERS
 from benchmarks.search_quality.trained import search_differentiably, search_locally
 from benchmarks.search_quality.trainings import Cell
+from benchmarks.worker_pool import new_pool
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from trials.data_arguments import Task
@@ -130,8 +127,7 @@ def work(
             search(index, None)
         elif not place.strategy.endswith(LOCAL):
             finish(index, Winner.read(_source(place, external), rules.shape))
-    # A spawned process imports torch anew: a forked one would share its threads.
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin) as pool:
+    with new_pool(workers) as pool:
         running: dict[Future[Any], Job] = {}
         while jobs or running:
             while jobs and len(running) < workers:
@@ -171,18 +167,3 @@ def _source(place: Place, external: Mapping[str, str]) -> str:
     for name in ("dataset", "split", "seed"):
         path = path.replace(f"{{{name}}}", str(getattr(place, name)))
     return path
-
-
-def _begin() -> None:
-    """Prepare a worker: one thread, no chatter of NNI, and an end with the process that started it."""
-    torch.set_num_threads(1)
-    logging.getLogger("nni").setLevel(logging.WARNING)
-    parent = parent_process()
-    assert parent is not None
-
-    # A pool's workers outlive a parent that was killed, and would train beside those of its next start.
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    Thread(target=watch, daemon=True).start()

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.ranking.successive_halving import Halving, gains, report
+from benchmarks.ranking.successive_halving import Halving, gains, jackknife_error, report
 from trials.metrics import METRICS
 
 
@@ -43,4 +43,10 @@ def test_report_leaves_out_hand_and_what_was_not_trained_long_enough() -> None:
     lines = report(results, (0, 1)).splitlines()
     assert [line[:14] for line in lines[1:-1]] == ["5 epochs each ", "10 epochs each"]
     # Of any two of -1, -2, -3 the better is chosen: 0.5 or 1 above their mean, (0.5 + 0.5 + 1) / 3 on average.
-    assert [float(line.split()[-1]) for line in lines[1:-1]] == pytest.approx([2 / 3] * 2, abs=0.03)
+    assert [float(line.split()[-3]) for line in lines[1:-1]] == pytest.approx([2 / 3] * 2, abs=0.06)
+
+
+def test_jackknife_by_hand() -> None:
+    test = np.array([[value] * 2 for value in (0.0, 2.0, 6.0)])
+    # Without one of them, the better of the other two is 2, 3 or 1 above their mean: variance 2/3, times 3 - 1.
+    assert jackknife_error(Halving((1,), 1), test[:, :, None], test, 2) == pytest.approx((4 / 3) ** 0.5)

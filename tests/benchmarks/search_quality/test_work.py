@@ -50,7 +50,7 @@ def test_a_stop_leaves_balanced_results(tmp_path: Path, monkeypatch: pytest.Monk
     def train(_: Rules, place: Place, structure: Structure, seed: int) -> None:
         done.append((structure.dilations[0], place.strategy, place.seed, seed, place.split))
 
-    monkeypatch.setattr(working, "ProcessPoolExecutor", PlayedPool)
+    monkeypatch.setattr(working, "new_pool", PlayedPool)
     monkeypatch.setattr(Rules, "search", search)
     monkeypatch.setattr(Rules, "train", train)
     hand = [Place("small", "hand", split, 0) for split in (1, 2)]
@@ -75,7 +75,7 @@ def test_a_local_search_starts_from_what_the_search_of_its_seed_found(
         starts[place.strategy, place.split, place.seed] = start.structure.dilations[0] if start else None
         return Winner(Structure((10 * place.split + place.seed,) * 6, SHAPE), 4, 1.0)
 
-    monkeypatch.setattr(working, "ProcessPoolExecutor", PlayedPool)
+    monkeypatch.setattr(working, "new_pool", PlayedPool)
     monkeypatch.setattr(Rules, "search", search)
     monkeypatch.setattr(Rules, "train", lambda *_: None)
     places = [Place("small", "hand", split, 0) for split in (1, 2)]
@@ -120,7 +120,7 @@ def test_all_of_it(
     ]
     judged = times(output, "*.jsonl")
     with monkeypatch.context() as patch:
-        patch.setattr(working, "ProcessPoolExecutor", PlayedPool)
+        patch.setattr(working, "new_pool", PlayedPool)
         run(patch, *words)
     assert capsys.readouterr().out == table
     run(monkeypatch, "--table", "--output", output)
@@ -142,7 +142,7 @@ def test_searches_that_are_trainings(
     monkeypatch.setattr(trained, "EPOCHS", 2)
     monkeypatch.setattr(trained, "ITERATIONS", 2)
     monkeypatch.setattr(trained, "EPOCHS_PER_ITERATION", 1)
-    monkeypatch.setattr(working, "ProcessPoolExecutor", PlayedPool)
+    monkeypatch.setattr(working, "new_pool", PlayedPool)
     output, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     size = ("--num-stages", 2, "--num-layers", 3, "--final-epochs", 1, "--workers", 1)
     what = ("--strategy", "differentiable", "differentiable+local", "--splits", 1)

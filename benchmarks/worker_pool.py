@@ -1,0 +1,61 @@
+"""Processes of one thread that work side by side, and end with the process that started them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import connection, get_context, parent_process
+from threading import Thread
+from typing import Any, TypeVar
+
+import torch
+from tqdm import tqdm
+
+Key = TypeVar("Key")
+Result = TypeVar("Result")
+
+
+def new_pool(workers: int) -> ProcessPoolExecutor:
+    """So many processes, as a context."""
+    # A spawned process imports torch anew: a forked one would share its threads.
+    return ProcessPoolExecutor(workers, get_context("spawn"), _begin)
+
+
+def run_all(
+    workers: int, function: Callable[..., Result], jobs: Mapping[Key, tuple[Any, ...]], unit: str
+) -> dict[Key, Result]:
+    """Call a function with the arguments of each job, and show the progress.
+
+    The first fault is told once the calls that run have ended; no other one is begun.
+
+    Returns:
+        What it returned, in the order of the jobs.
+    """
+    with new_pool(workers) as pool:
+        futures = {pool.submit(function, *arguments): key for key, arguments in jobs.items()}
+        done: dict[Key, Result] = {}
+        try:
+            for future in tqdm(as_completed(futures), total=len(futures), unit=unit, disable=None, file=sys.stderr):
+                done[futures[future]] = future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return {key: done[key] for key in jobs}
+
+
+def _begin() -> None:
+    """Prepare a worker: one thread, no chatter of NNI, and an end with the process that started it."""
+    torch.set_num_threads(1)
+    logging.getLogger("nni").setLevel(logging.WARNING)
+    parent = parent_process()
+    assert parent is not None
+
+    # A pool's workers outlive a parent that was killed, and would train beside those of its next start.
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
