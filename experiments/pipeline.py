@@ -22,6 +22,7 @@ from analysis.export import export
 from analysis.final import aggregate, final_table, read_runs
 from analysis.history import find_experiment
 from analysis.searches import Search
+from experiments.config_file import read_config
 from experiments.gpus import read_machine
 from experiments.launch import free_port, require_check, running, watch
 from experiments.nni_experiment import Experiment
@@ -97,6 +98,23 @@ def _check_step(known: dict[str, Any]) -> None:
         raise ValueError("mark")
     if "cost" in known:
         sum(known["cost"][name] for name in ("trials", "epochs", "hours"))
+
+
+def require_same_tuner(done: Path, step: Step) -> None:
+    """Make sure that a run, begun with YAML files that are others now, does not average searches of two kinds.
+
+    Args:
+        done: the YAML file that a step which is done was made with.
+
+    Raises:
+        BadInput: the step would now be made with another tuner.
+    """
+    tuners = [config.get("tuner", {}).get("className") for config in (read_config(done), step.config)]
+    if tuners[0] != tuners[1]:
+        raise BadInput(
+            f"{done}: made with {tuners[0]}, where {step.source} has {tuners[1]} now; choose another --name, "
+            "or name a YAML file with the former by --global-search"
+        )
 
 
 def do_step(run: Run, step: Step) -> None:
@@ -242,7 +260,9 @@ def main() -> None:
         run = Run(folder, {**settings, "phases": phases})
         # All of them now, so that no search is made for a final training that cannot start.
         for step in steps:
-            if not run.step(step.name).get("done"):
+            if run.step(step.name).get("done"):
+                require_same_tuner(folder / f"{step.name}.yml", step)
+            else:
                 preflight(step.config, FOLDER, step.source, machine)
         for step in steps:
             do_step(run, step)

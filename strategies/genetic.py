@@ -59,7 +59,7 @@ class GeneticSearch:
         budget: how many structures to propose in all, failed ones included.
         mutation_rate: probability with which each gene of a child is drawn anew.
         seed: the same seed and the same answers give the same proposals.
-        starts: dilations by layer label that are proposed before any random ones.
+        starts: dilations by layer label that are proposed before any random ones; no more than ``population_size``.
 
     Raises:
         BadInput: an argument is out of its range.
@@ -85,6 +85,8 @@ class GeneticSearch:
             raise BadInput(f"seed must be a whole number of at least 0, not {seed!r}")
         self.labels = list(candidates)
         self.candidates = [tuple(candidates[label]) for label in self.labels]
+        if len(starts) > min(population_size, budget):
+            raise BadInput(f"{len(starts)} starts are more than the first population holds: raise population_size")
         self._starts = [self._within(start) for start in starts]
         self.population_size = population_size
         self.budget = min(budget, math.prod(len(values) for values in self.candidates))
@@ -120,6 +122,8 @@ class GeneticSearch:
 
     def _within(self, start: Mapping[str, int]) -> Genes:
         """The genes of a start. Raises BadInput where the space does not hold it."""
+        if start.keys() != set(self.labels):
+            raise BadInput("a start has other layers than the search space")
         for label, values in zip(self.labels, self.candidates, strict=True):
             if start[label] not in values:
                 raise BadInput(f"a start has the dilation {start[label]} at {label}, which is no candidate there")

@@ -44,7 +44,7 @@ from trials.training_arguments import add_training_arguments, training_settings
 EPOCHS = 30
 BRANCH_LEARNING_RATE = 0.03
 WARM_UP = 0.3
-"""Share of the training in which the probabilities are held still."""
+"""Share of the training in which the probabilities are held still; Adam's moments of them are gathered meanwhile."""
 COOLED = 0.8
 """Share of the rest after which it stays as cold as it gets."""
 COLDEST = 0.02

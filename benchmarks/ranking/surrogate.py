@@ -17,9 +17,8 @@ import numpy.typing as npt
 
 from benchmarks.ranking.short_training import kendall_tau
 from benchmarks.search_quality.judgement import read_judgements
+from benchmarks.search_quality.trainings import read_shape
 from nas_space.bad_input import BadInput, run_command
-from nas_space.read_file import read_json
-from nas_space.shape import MSTCNShape
 from nas_space.structure import ReceptiveField, Structure
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
@@ -75,9 +74,9 @@ def agreement_of_halves(features: Numbers, objectives: Numbers) -> float:
 
 def report(output: Path) -> str:
     """The table of a comparison's folder. Raises BadInput where it holds too few judgements."""
-    found: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    rules = read_json(output / "rules.json") if (output / "rules.json").exists() else {}
-    shape = MSTCNShape(**{name: rules[name] for name in ("num_stages", "num_layers") if name in rules})
+    # By data set and split; of each seed its structures and its tau. The seeds of a split share all their videos.
+    found: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
+    shape = read_shape(output)
     for path in sorted((output / "judgements").glob("*/*.jsonl")):
         by_seed: dict[int, dict[Structure, float]] = defaultdict(dict)
         for seed, structure, judgement in read_judgements(path, shape):
@@ -86,16 +85,17 @@ def report(output: Path) -> str:
             if len(judged) >= FEWEST:
                 features = np.array([features_of(structure) for structure in judged])
                 objectives = np.array([*judged.values()])
-                found[path.parent.name].append((len(judged), agreement_of_halves(features, objectives)))
+                found[path.parent.name][path.stem].append((len(judged), agreement_of_halves(features, objectives)))
     if not found:
         raise BadInput(f"{output}: no split has {FEWEST} structures that were judged with one seed")
     lines = [f"{'':<24}{'studies':>12}{'structures':>12}{'tau':>16}"]
-    for name, rows in found.items():
-        taus = [tau for _, tau in rows]
+    for name, splits in found.items():
+        rows = [row for seeds in splits.values() for row in seeds]
+        taus = [mean(tau for _, tau in seeds) for seeds in splits.values()]
         error = f" ± {stdev(taus) / len(taus) ** 0.5:.2f}" if len(taus) > 1 else ""
         lines.append(f"{name:<24}{len(rows):>12}{sum(count for count, _ in rows):>12}{f'{mean(taus):.2f}{error}':>16}")
     lines.append(
-        "tau: Kendall's, of predicted and true objectives of unseen structures; mean, and error over splits and seeds"
+        "tau: Kendall's, of predicted and true objectives of unseen structures; mean, and standard error over splits"
     )
     return "\n".join(lines)
 

@@ -26,7 +26,7 @@ from trials.data_arguments import Task
 from trials.dataset import background_classes, find_dataset, is_plain_name
 from trials.feature_cache import default_cache_folder
 from trials.table import csv_text
-from trials.training import find_device
+from trials.training import find_device, telling_full_memory
 
 
 def find_task(name: str, data_root: Path | None) -> Task:
@@ -79,6 +79,7 @@ def report(output: Path) -> None:
     print(text)
 
 
+@telling_full_memory()
 def main() -> None:
     """Run searches at equal budget, train what they find in full, score it once on the test videos; print the table."""
     parser = argparse.ArgumentParser(
@@ -137,12 +138,12 @@ def compare(arguments: argparse.Namespace) -> None:
     searched.sort(key=lambda place: place[1])
     for name, split in searched:
         tasks[name].dataset.split(split)  # what is missing is told before anything is trained
-    common = {
-        name: getattr(arguments, name) for name in ("budget", "epochs", "final_epochs", "num_stages", "num_layers")
-    }
-    keep_rules(arguments.output, common)
+    device = find_device(arguments.device)
+    names = ("budget", "epochs", "final_epochs", "num_stages", "num_layers")
+    # The same training gives other numbers on a GPU.
+    keep_rules(arguments.output, {**{name: getattr(arguments, name) for name in names}, "device": device.type})
     budget, epochs, final_epochs = arguments.budget, arguments.epochs, arguments.final_epochs
-    rules = Rules(arguments.output, tasks, shape, budget, epochs, final_epochs, find_device(arguments.device))
+    rules = Rules(arguments.output, tasks, shape, budget, epochs, final_epochs, device)
     strategies = [*arguments.strategy, *external]
     # Nobody searched for the hand-designed structure: it has one seed.
     places = [

@@ -24,7 +24,7 @@ def with_best_of_seeds(cells: Sequence[Cell]) -> list[Cell]:
 
     The best on validation videos. A local search is kept where its start is the best, since only that one would be
     refined. The epochs and seconds of all the searches count. A strategy is left out where its splits have different
-    numbers of searches, only one, or no objectives.
+    numbers of searches, only one, or no objectives; a local search also until each split's best start is refined.
     """
     searches: dict[tuple[str, str], BySplit] = defaultdict(lambda: defaultdict(dict))
     for cell in cells:
@@ -33,20 +33,21 @@ def with_best_of_seeds(cells: Sequence[Cell]) -> list[Cell]:
     added = []
     for cell in cells:
         place = cell.place
-        by_split = searches.get((place.dataset, place.strategy.removesuffix(LOCAL)), {})
-        if not _comparable(by_split):
+        started = searches.get((place.dataset, place.strategy.removesuffix(LOCAL)), {})
+        best = {split: _best_seed(winners) for split, winners in started.items()}
+        refined = searches[place.dataset, place.strategy]
+        if not _comparable(started) or any(seed not in refined[split] for split, seed in best.items()):
             continue
-        rivals = by_split[place.split]
-        # Of equals the earlier seed, as ``analysis.export`` has it.
-        if place.seed == max(sorted(rivals), key=lambda seed: rivals[seed].objective or 0.0):
+        if place.seed == best[place.split]:
+            rivals = started[place.split]
             others = [winner for seed, winner in rivals.items() if seed != place.seed]
             own = replace(
                 cell.winner,
                 epochs=_sum(winner.epochs for winner in (cell.winner, *others)),
                 seconds=_sum(winner.seconds for winner in (cell.winner, *others)),
             )
-            best = replace(place, strategy=f"{place.strategy}{BEST_OF}{len(rivals)}", seed=0)
-            added.append(replace(cell, place=best, winner=own))
+            name = f"{place.strategy}{BEST_OF}{len(rivals)}"
+            added.append(replace(cell, place=replace(place, strategy=name, seed=0), winner=own))
     return [*cells, *added]
 
 
@@ -54,6 +55,11 @@ def _comparable(by_split: BySplit) -> bool:
     numbers = {len(winners) for winners in by_split.values()}
     judged = all(winner.objective is not None for winners in by_split.values() for winner in winners.values())
     return judged and len(numbers) == 1 and max(numbers) > 1
+
+
+def _best_seed(winners: dict[int, Winner]) -> int:
+    """Of equals the earlier, as ``analysis.export`` has it."""
+    return max(sorted(winners), key=lambda seed: winners[seed].objective or 0.0)
 
 
 def _sum(values: Iterable[Number | None]) -> Number | None:

@@ -32,6 +32,6 @@ def draw_differences(rows: Sequence[Row]) -> Figure:
         axes.set_title(short(dataset))
         axes.set_xlabel("better than hand by (mean of the five)")
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_yticks(range(len(strategies)), [short(name, 20) for name in strategies])
+    panels[0].set_yticks(range(len(strategies)), [short(name) for name in strategies])
     panels[0].set_ylim(len(strategies) - 0.5, -0.5)
     return figure

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from trials.data_arguments import SEARCH_FRACTION, Task
@@ -78,10 +79,18 @@ class Judge:
 
 
 def read_judgements(path: Path, shape: MSTCNShape) -> Iterator[tuple[int, Structure, Judgement]]:
-    """What a judge has kept of one split: seed, structure and judgement, in the order in which they were made."""
+    """What a judge has kept of one split: seed, structure and judgement, in the order in which they were made.
+
+    Raises:
+        BadInput: a line is damaged, though not cut short.
+    """
     for line in _read_lines(path):
-        judgement = Judgement(tuple(map(read_metrics, line["epochs"])), line["seconds"])
-        yield line["settings"]["seed"], Structure.from_labels(line["dilations"], shape), judgement
+        try:
+            judgement = Judgement(tuple(map(read_metrics, line["epochs"])), line["seconds"])
+            judged = (line["settings"]["seed"], Structure.from_labels(line["dilations"], shape), judgement)
+        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+            raise BadInput(f"{path}: damaged ({fault!r}); remove the line") from None
+        yield judged
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:

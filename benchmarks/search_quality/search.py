@@ -83,7 +83,7 @@ class Winner:
         return cls(structure, epochs, seconds, objective)
 
 
-def draws_of(judge: Judge) -> int:
+def drawing_seed(judge: Judge) -> int:
     """The seed of what a searcher draws: with one for all splits, each of them would judge the same first structures.
 
     Then a strategy's splits would share its luck, and their differences look surer than they are.
@@ -101,7 +101,7 @@ def run_search(strategy: str, judge: Judge, budget: int, shape: MSTCNShape) -> W
         budget: epochs of all judgements together; enough for one at least.
     """
     epochs, seed = judge.settings.epochs, judge.settings.seed
-    searcher = SEARCHERS[strategy](budget // epochs, draws_of(judge), shape)
+    searcher = SEARCHERS[strategy](budget // epochs, drawing_seed(judge), shape)
     proposed = next(searcher)
     objectives: list[float] = []
     best, seconds = proposed, 0.0

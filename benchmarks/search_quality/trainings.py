@@ -57,6 +57,15 @@ class Cell:
         return cls(place, int(line["final_seed"]), winner, metrics)
 
 
+def read_shape(output: Path) -> MSTCNShape:
+    """The size of the networks of a comparison. Raises BadInput where its rules are missing or damaged."""
+    rules = read_json(output / "rules.json")
+    try:
+        return MSTCNShape(rules["num_stages"], rules["num_layers"])
+    except (KeyError, TypeError):
+        raise BadInput(f"{output / 'rules.json'}: damaged; start the comparison again to write it anew") from None
+
+
 def read_cells(output: Path) -> list[Cell]:
     """All final trainings of a comparison that are finished: in the order of data sets, strategies, splits and seeds.
 
@@ -65,11 +74,7 @@ def read_cells(output: Path) -> list[Cell]:
     Raises:
         BadInput: a file is damaged.
     """
-    rules = read_json(output / "rules.json")
-    try:
-        shape = MSTCNShape(rules["num_stages"], rules["num_layers"])
-    except (KeyError, TypeError):
-        raise BadInput(f"{output / 'rules.json'}: damaged; start the comparison again to write it anew") from None
+    shape = read_shape(output)
     winners: dict[Place, Winner] = {}
     # By data set, split and structure: searches that found the same share its trainings.
     trained: dict[tuple[str, int, Structure], dict[int, dict[str, float]]] = defaultdict(dict)

@@ -19,7 +19,7 @@ from analysis.history import find_experiment, read_history
 from analysis.searches import Search
 from experiments import pipeline
 from experiments.nni_experiment import Experiment
-from experiments.pipeline import Run, begun_experiment, do_step, held
+from experiments.pipeline import Run, begun_experiment, do_step, held, require_same_tuner
 from experiments.plan import Step
 from nas_space.bad_input import BadInput, KnownFailure
 from nas_space.shape import MSTCNShape
@@ -186,6 +186,19 @@ def test_a_step_that_began_with_other_settings_is_refused(nni: Nni, folder: Path
     interrupted(nni, global_step(folder, budget=2), Run(folder, SETTINGS))
     with pytest.raises(BadInput, match="begun with other settings"):
         do_step(Run(folder, SETTINGS), global_step(folder, budget=9))
+
+
+def test_searches_of_two_kinds_are_not_averaged(nni: Nni, folder: Path) -> None:
+    """As where a YAML file of this project has changed since a run began."""
+    step = global_step(folder)
+    step.config["tuner"]["className"] = "strategies.tuners.GlobalTuner"
+    do_step(Run(folder, SETTINGS), step)
+    assert nni.actions
+    done = folder / "global_split1.yml"
+    require_same_tuner(done, step)
+    step.config["tuner"]["className"] = "strategies.tuners.DifferentiableTuner"
+    with pytest.raises(BadInput, match=r"global_split1\.yml: made with .*GlobalTuner, where it has .*Differentiable"):
+        require_same_tuner(done, step)
 
 
 def test_final_trainings_that_failed_are_told_and_tried_again(nni: Nni, folder: Path) -> None:

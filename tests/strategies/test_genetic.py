@@ -410,6 +410,21 @@ def test_starts_may_be_parents() -> None:
     assert child.about["parents"][0] == 0
 
 
+def test_starts_beyond_the_first_population_are_refused() -> None:
+    starts = [dict.fromkeys(SPACE, 2**exponent) for exponent in range(3)]
+    with pytest.raises(BadInput, match="3 starts are more than the first population holds"):
+        GeneticSearch(SPACE, 2, 10, starts=starts)
+    with pytest.raises(BadInput, match="3 starts are more"):
+        GeneticSearch(SPACE, 5, 2, starts=starts)
+    assert len(play(GeneticSearch(SPACE, 3, 3, starts=starts), lambda _: 1.0, 3)) == 3
+
+
+def test_a_start_of_another_network_is_refused() -> None:
+    for start in ({"s1l0": 1}, {**dict.fromkeys(SPACE, 1), "s9l9": 1}):
+        with pytest.raises(BadInput, match="a start has other layers"):
+            GeneticSearch(SPACE, starts=[start])
+
+
 def test_a_start_outside_the_space_is_refused() -> None:
     with pytest.raises(BadInput, match="a start has the dilation 3 at s1l2, which is no candidate there"):
         GeneticSearch(SPACE, starts=[{**dict.fromkeys(SPACE, 1), "s1l2": 3}])

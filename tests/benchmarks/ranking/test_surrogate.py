@@ -60,7 +60,7 @@ def keep(path: Path, seed: int, objectives: dict[Structure, float]) -> None:
 def test_report_of_a_comparison_that_is_predictable(tmp_path: Path) -> None:
     (tmp_path / "rules.json").write_text(json.dumps({"num_stages": 2, "num_layers": 3, "budget": 60}))
     structures = random_structures(24, SHAPE, seed=0)
-    objectives = {structure: sum(np.log2(structure.dilations)) for structure in structures}
+    objectives = {structure: float(np.log2(structure.dilations).sum()) for structure in structures}
     path = tmp_path / "judgements" / "a" / "split1.jsonl"
     for seed in (0, 1):
         keep(path, seed, {structure: objectives[structure] for structure in structures[12 * seed : 12 * seed + 12]})
@@ -70,11 +70,26 @@ def test_report_of_a_comparison_that_is_predictable(tmp_path: Path) -> None:
         (1, 2.0),
         (2, 2.0),
     ]
-    name, regressions, count, tau, _, _ = report(tmp_path).splitlines()[1].split()
+    # Two seeds of one split leave no error.
+    name, regressions, count, tau = report(tmp_path).splitlines()[1].split()
     assert (name, regressions, count) == ("a", "2", "24")
     assert float(tau) > 0.5
+    keep(path.with_name("split2.jsonl"), 0, objectives)
+    assert report(tmp_path).splitlines()[1].split()[1:3] == ["3", "48"]
+    assert "±" in report(tmp_path).splitlines()[1]
+
+
+def test_damaged_judgements_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "rules.json").write_text(json.dumps({"num_stages": 2, "num_layers": 3}))
+    path = tmp_path / "judgements" / "a" / "split1.jsonl"
+    path.parent.mkdir(parents=True)
+    for line in ("{}", '{"epochs": [], "seconds": 1, "settings": {"seed": 0}, "dilations": {"s1l0": 1}}'):
+        path.write_text(line + "\n")
+        with pytest.raises(BadInput, match=r"split1\.jsonl: damaged"):
+            report(tmp_path)
 
 
 def test_too_few_judgements_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "rules.json").write_text(json.dumps({"num_stages": 2, "num_layers": 3}))
     with pytest.raises(BadInput, match="no split has 10 structures that were judged with one seed"):
         report(tmp_path)

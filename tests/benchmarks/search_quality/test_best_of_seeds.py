@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from benchmarks.search_quality.best_of_seeds import with_best_of_seeds
+from benchmarks.search_quality.figure import draw_differences
 from benchmarks.search_quality.search import Place, Winner
 from benchmarks.search_quality.table import summarise
 from benchmarks.search_quality.trainings import Cell
 from nas_space.structure import Structure
+from tests.analysis.plots.texts import assert_legible
 from tests.benchmarks.search_quality.conftest import SHAPE
 from trials.metrics import METRICS
 
@@ -49,6 +51,7 @@ def test_a_local_search_is_kept_where_its_start_is_the_best() -> None:
     refined = [cell("differentiable+local", 1, seed, None, 80.0 + seed, 60) for seed in range(3)]
     assert best([*SEARCHES[:3], *refined])[1:] == [("differentiable+local, best of 3", 1, 81.0, 120, 240.0)]
     assert best(refined) == []  # nobody knows its starts
+    assert len(best([*SEARCHES, *refined])) == 2  # of split 2 nothing is refined
 
 
 def test_strategies_that_cannot_be_compared_are_left_out() -> None:
@@ -75,3 +78,17 @@ def test_the_table_shows_them_after_the_searches_one_by_one() -> None:
         "ours",
     ]
     assert rows[3].differences["hand"] == [11.0]
+
+
+def test_the_figure_tells_them_apart() -> None:
+    refined = [cell("differentiable+local", 1, seed, None, 80.0, 60) for seed in range(3)]
+    hand = cell("hand", 1, 0, None, 50.0, 0)
+    figure = draw_differences(summarise(with_best_of_seeds([*SEARCHES[:3], *refined, hand])))
+    assert_legible(figure)
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == [
+        "differentiable",
+        "differentiable+local",
+        "differentiable, best of 3",
+        "differentiable+local, best of 3",
+    ]

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from benchmarks.search_quality.planted import CLASSES, PAIRS, SPLITS, main, make_video, write_planted
 from nas_space.bad_input import BadInput
+from nas_space.ms_tcn import MSTCN
 from nas_space.shape import MSTCNShape
-from nas_space.structure import ReceptiveField
 from nas_space.structure_files import read_structure
 from tests.trials.conftest import tree
 from trials.dataset import Dataset
@@ -57,7 +58,13 @@ def test_a_structure_that_sees_it_lies_beside_the_data(
     monkeypatch.setattr(sys, "argv", ["planted", "--output", str(tmp_path / "x"), "--videos", "10", "--lag", str(lag)])
     main()
     structure = read_structure(tmp_path / "x" / "sees.json", MSTCNShape(2, 5))
-    assert ReceptiveField.of(structure).stages[0] > 2 * lag
+    torch.manual_seed(0)
+    stage = MSTCN(structure, 8, len(CLASSES)).double().eval().stage1
+    frames = torch.randn(250, 8, dtype=torch.double)
+    before = stage(frames, (0, 250))
+    frames[20] += 1
+    changed = (stage(frames, (0, 250)) != before).any(dim=1)
+    assert changed[20 + lag]
     assert Dataset(tmp_path / "x").splits() == [1, 2, 3, 4, 5]
 
 

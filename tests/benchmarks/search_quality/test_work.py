@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from benchmarks.search_quality import __main__ as command
 from benchmarks.search_quality import trained
 from benchmarks.search_quality import work as working
 from benchmarks.search_quality.__main__ import main
@@ -194,3 +196,37 @@ def test_what_makes_no_comparison_is_refused(
 ) -> None:
     with pytest.raises(BadInput, match=message):
         run(monkeypatch, *words)
+
+
+def test_a_device_that_is_not_there_leaves_nothing(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("--data-root", task.dataset.folder.parent, "--dataset", "small", "--output", tmp_path / "out")
+    with pytest.raises(BadInput, match="device 'cuda:99' is not there"):
+        run(monkeypatch, *words, "--device", "cuda:99")
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_work_on_the_device_and_none_goes_on_on_another(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that PyTorch has everywhere, but on which nothing can be trained."""
+    output, used = tmp_path / "out", []
+    words = ("--data-root", task.dataset.folder.parent, "--dataset", "small", "--output", output)
+
+    def played(rules: Rules, *_: object) -> None:
+        used.append(rules.device)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "work", played)
+    for device in ("meta", "cpu"):
+        monkeypatch.setattr(command, "find_device", lambda _, device=device: torch.device(device))
+        with pytest.raises(KeyboardInterrupt if device == "meta" else BadInput):
+            run(monkeypatch, *words)
+    assert used == [torch.device("meta")]
+    rules = Rules(output, {"small": task}, SHAPE, 4, 2, 1, torch.device("meta"))
+    for search in ("random", "differentiable"):
+        with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+            rules.search(Place("small", search, 1, 0), None)
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+        rules.search(Place("small", "random+local", 1, 0), Winner(Structure.hand(SHAPE), 4, 1.0))
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+        rules.train(Place("small", "random", 1, 0), Structure.hand(SHAPE), 0)
