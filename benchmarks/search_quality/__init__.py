@@ -1,1 +1,1 @@
-"""Searches compared at equal budget: judged on validation videos, their winners trained in full and tested once."""
+"""Searches compared: each judges on validation videos; its winners are trained in full and tested once."""

@@ -81,7 +81,7 @@ def report(output: Path) -> None:
 
 @telling_full_memory()
 def main() -> None:
-    """Run searches at equal budget, train what they find in full, score it once on the test videos; print the table."""
+    """Search, train what is found in full, score it once on the test videos, and print the table of all strategies."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.search_quality",
         description=main.__doc__,
@@ -108,7 +108,9 @@ def main() -> None:
     )
     parser.add_argument("--search-seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
     parser.add_argument("--final-seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
-    parser.add_argument("--budget", type=int, default=240, help="epochs of a search in all (default: %(default)s)")
+    parser.add_argument(
+        "--budget", type=int, default=240, help="epochs of short trainings a search (default: %(default)s)"
+    )
     parser.add_argument("--epochs", type=int, default=10, help="of a short training (default: %(default)s)")
     parser.add_argument("--final-epochs", type=int, default=40, help="of a final training (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
