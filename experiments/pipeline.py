@@ -104,11 +104,13 @@ def require_same_tuner(done: Path, step: Step) -> None:
     """Make sure that a run, begun with YAML files that are others now, does not average searches of two kinds.
 
     Args:
-        done: the YAML file that a step which is done was made with.
+        done: the YAML file that a step which is done was made with; where it is gone, nobody can tell.
 
     Raises:
         BadInput: the step would now be made with another tuner.
     """
+    if not done.exists():
+        return
     tuners = [config.get("tuner", {}).get("className") for config in (read_config(done), step.config)]
     if tuners[0] != tuners[1]:
         raise BadInput(
