@@ -43,9 +43,18 @@ def _read_yaml(path: Path) -> Any:
 
 def class_arguments(config: dict[str, Any]) -> dict[str, Any]:
     """The arguments of the tuner that a configuration names."""
-    tuner = config.get("tuner")
-    arguments = tuner.get("classArgs") if isinstance(tuner, dict) else None
+    arguments = _tuner(config).get("classArgs")
     return arguments if isinstance(arguments, dict) else {}
+
+
+def class_name(config: dict[str, Any]) -> Any:
+    """The class of the tuner that a configuration names; None where it names none."""
+    return _tuner(config).get("className")
+
+
+def _tuner(config: dict[str, Any]) -> dict[str, Any]:
+    tuner = config.get("tuner")
+    return tuner if isinstance(tuner, dict) else {}
 
 
 def _check(root: yaml.Node | None) -> None:

@@ -22,7 +22,7 @@ from analysis.export import export
 from analysis.final import aggregate, final_table, read_runs
 from analysis.history import find_experiment
 from analysis.searches import Search
-from experiments.config_file import read_config
+from experiments.config_file import class_name, read_config
 from experiments.gpus import read_machine
 from experiments.launch import free_port, require_check, running, watch
 from experiments.nni_experiment import Experiment
@@ -111,10 +111,10 @@ def require_same_tuner(done: Path, step: Step) -> None:
     """
     if not done.exists():
         return
-    tuners = [config.get("tuner", {}).get("className") for config in (read_config(done), step.config)]
-    if tuners[0] != tuners[1]:
+    before, now = class_name(read_config(done)), class_name(step.config)
+    if before != now:
         raise BadInput(
-            f"{done}: made with {tuners[0]}, where {step.source} has {tuners[1]} now; choose another --name, "
+            f"{done}: made with {before}, where {step.source} has {now} now; choose another --name, "
             "or name a YAML file with the former by --global-search"
         )
 

@@ -199,6 +199,9 @@ def test_searches_of_two_kinds_are_not_averaged(nni: Nni, folder: Path) -> None:
     step.config["tuner"]["className"] = "strategies.tuners.DifferentiableTuner"
     with pytest.raises(BadInput, match=r"global_split1\.yml: made with .*GlobalTuner, where it has .*Differentiable"):
         require_same_tuner(done, step)
+    done.write_text("tuner: 5\n")
+    with pytest.raises(BadInput, match=r"global_split1\.yml: made with None"):
+        require_same_tuner(done, step)
     done.unlink()
     require_same_tuner(done, step)
 
