@@ -30,36 +30,35 @@ def with_best_of_seeds(cells: Sequence[Cell]) -> list[Cell]:
     for cell in cells:
         place = cell.place
         searches[place.dataset, place.strategy][place.split][place.seed] = cell.winner
+    best: dict[tuple[str, str], dict[int, int]] = {}
+    for (dataset, strategy), refined in searches.items():
+        started = searches.get((dataset, strategy.removesuffix(LOCAL)), {})
+        seeds = _best_seeds(started)
+        complete = all(seed in refined[split] for split, seed in seeds.items())
+        best[dataset, strategy] = seeds if complete else {}
     added = []
     for cell in cells:
         place = cell.place
-        started = searches.get((place.dataset, place.strategy.removesuffix(LOCAL)), {})
-        best = {split: _best_seed(winners) for split, winners in started.items()}
-        refined = searches[place.dataset, place.strategy]
-        if not _comparable(started) or any(seed not in refined[split] for split, seed in best.items()):
-            continue
-        if place.seed == best[place.split]:
-            rivals = started[place.split]
-            others = [winner for seed, winner in rivals.items() if seed != place.seed]
-            own = replace(
-                cell.winner,
-                epochs=_sum(winner.epochs for winner in (cell.winner, *others)),
-                seconds=_sum(winner.seconds for winner in (cell.winner, *others)),
-            )
+        if best[place.dataset, place.strategy].get(place.split) == place.seed:
+            rivals = searches[place.dataset, place.strategy.removesuffix(LOCAL)][place.split]
+            paid = [cell.winner, *(winner for seed, winner in rivals.items() if seed != place.seed)]
+            epochs, seconds = _sum(winner.epochs for winner in paid), _sum(winner.seconds for winner in paid)
             name = f"{place.strategy}{BEST_OF}{len(rivals)}"
-            added.append(replace(cell, place=replace(place, strategy=name, seed=0), winner=own))
+            winner = replace(cell.winner, epochs=epochs, seconds=seconds)
+            added.append(replace(cell, place=replace(place, strategy=name, seed=0), winner=winner))
     return [*cells, *added]
 
 
-def _comparable(by_split: BySplit) -> bool:
+def _best_seeds(by_split: BySplit) -> dict[int, int]:
+    """Of each split; of equals the earlier, as ``analysis.export`` has it. None of searches that cannot be compared."""
     numbers = {len(winners) for winners in by_split.values()}
     judged = all(winner.objective is not None for winners in by_split.values() for winner in winners.values())
-    return judged and len(numbers) == 1 and max(numbers) > 1
-
-
-def _best_seed(winners: dict[int, Winner]) -> int:
-    """Of equals the earlier, as ``analysis.export`` has it."""
-    return max(sorted(winners), key=lambda seed: winners[seed].objective or 0.0)
+    if not judged or len(numbers) != 1 or numbers == {1}:
+        return {}
+    return {
+        split: max(sorted(winners.items(), key=lambda item: item[0]), key=lambda item: item[1].objective or 0.0)[0]
+        for split, winners in by_split.items()
+    }
 
 
 def _sum(values: Iterable[Number | None]) -> Number | None:
