@@ -14,10 +14,11 @@ from analysis.plots.figure_file import write_figure
 from benchmarks.search_quality.best_of_seeds import with_best_of_seeds
 from benchmarks.search_quality.figure import draw_differences
 from benchmarks.search_quality.preferences import draw_dilations, text_fields
-from benchmarks.search_quality.search import HAND, Place
+from benchmarks.search_quality.search import Place
+from benchmarks.search_quality.strategy_names import GENETIC, HAND, LOCAL, STRATEGIES, start_of
 from benchmarks.search_quality.table import summarise, text_table
 from benchmarks.search_quality.trainings import TABLE, read_cells
-from benchmarks.search_quality.work import LOCAL, STRATEGIES, Rules, work
+from benchmarks.search_quality.work import Rules, work
 from nas_space.atomic_file import write_json, write_text
 from nas_space.bad_input import BadInput, run_command
 from nas_space.read_file import read_json
@@ -40,20 +41,23 @@ def external_structures(words: list[str]) -> dict[str, str]:
     external: dict[str, str] = {}
     for word in words:
         name, _, path = word.partition("=")
-        if not is_plain_name(name) or not path or name in {*STRATEGIES, *external} or name.endswith(LOCAL):
+        if not is_plain_name(name) or not path or name in {*STRATEGIES, *external} or start_of(name):
             raise BadInput(f"--structures {word}: expected NAME=PATH, with a plain name that is not taken")
         external[name] = path
     return external
 
 
 def check_strategies(names: Sequence[str], external: Collection[str]) -> None:
-    """Raises BadInput for what is none, and for a local search of what is not searched for."""
+    """Raises BadInput for what is none, and for one that starts from what is not searched for."""
     for name in names:
-        if name not in STRATEGIES and not name.endswith(LOCAL):
+        start = start_of(name)
+        if start is None and name not in STRATEGIES:
             known = ", ".join(STRATEGIES)
-            raise BadInput(f"--strategy {name}: unknown; there are {known}, and each with {LOCAL} at its end")
-        if name.endswith(LOCAL) and name.removesuffix(LOCAL) not in {*names, *external}:
-            raise BadInput(f"--strategy {name}: name {name.removesuffix(LOCAL)}, too: it starts from what that finds")
+            raise BadInput(f"--strategy {name}: unknown; there are {known}, and each with {LOCAL} or {GENETIC}")
+        if start is not None and start not in {*names, *external}:
+            raise BadInput(f"--strategy {name}: name {start}, too: it starts from what that finds")
+        if name.endswith(LOCAL + GENETIC):
+            raise BadInput(f"--strategy {name}: a population holds powers of two only, and {start} finds any dilation")
 
 
 def keep_rules(output: Path, rules: dict[str, Any]) -> None:
@@ -97,7 +101,8 @@ def main() -> None:
         nargs="+",
         default=[*STRATEGIES],
         metavar="NAME",
-        help=f"of {', '.join(STRATEGIES)} (default: all of them); NAME{LOCAL} also refines what NAME found",
+        help=f"of {', '.join(STRATEGIES)} (default: all of them); NAME{LOCAL} also refines what NAME found, "
+        f"NAME{GENETIC} begins a population with it",
     )
     parser.add_argument(
         "--structures",

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from benchmarks.search_quality.search import Winner
+from benchmarks.search_quality.strategy_names import LOCAL
 from benchmarks.search_quality.trainings import Cell
-from benchmarks.search_quality.work import LOCAL
 
 BEST_OF = ", best of "
 

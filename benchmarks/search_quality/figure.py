@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.plots.colours import COLOURS, TEXT
 from analysis.plots.figure_file import new_figure, short
-from benchmarks.search_quality.search import HAND
+from benchmarks.search_quality.strategy_names import HAND
 from benchmarks.search_quality.table import Row
 
 

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from analysis.plots.colours import COLOURS, FAINT, TEXT
 from analysis.plots.figure_file import legend_below, new_figure, short
-from benchmarks.search_quality.search import HAND
+from benchmarks.search_quality.strategy_names import HAND
 from benchmarks.search_quality.table import Row
 from nas_space.structure import ReceptiveField, Structure
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import sys
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.search_quality.judgement import Judge
-from benchmarks.search_quality.searchers import SEARCHERS
+from benchmarks.search_quality.searchers import SEARCHERS, genetic_search
+from benchmarks.search_quality.strategy_names import HAND
 from nas_space.bad_input import BadInput
 from nas_space.read_file import read_json
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
-
-HAND = "hand"
 
 
 @dataclass(frozen=True, order=True)
@@ -59,6 +58,12 @@ class Winner:
         """Keep it as a structure file."""
         write_structure(self.structure, path, about=self.about())
 
+    def after(self, start: Winner) -> Winner:
+        """The same with the cost of both, where its search has started from what another had found."""
+        epochs = None if self.epochs is None or start.epochs is None else start.epochs + self.epochs
+        seconds = None if self.seconds is None or start.seconds is None else round(start.seconds + self.seconds, 3)
+        return replace(self, epochs=epochs, seconds=seconds)
+
     def about(self) -> dict[str, float | None]:
         """What it took and how good it seemed, as JSON content."""
         return {"epochs": self.epochs, "seconds": self.seconds, "objective": self.objective}
@@ -91,7 +96,7 @@ def drawing_seed(judge: Judge) -> int:
     return zlib.crc32(f"{judge.task.name} {judge.split} {judge.settings.seed}".encode())
 
 
-def run_search(strategy: str, judge: Judge, budget: int, shape: MSTCNShape) -> Winner:
+def run_search(strategy: str, judge: Judge, budget: int, shape: MSTCNShape, start: Structure | None = None) -> Winner:
     """Search until the budget is spent; of equals, the earlier wins.
 
     Started again after a kill, the searcher proposes the same and is answered from the judgements that were kept. A
@@ -99,9 +104,17 @@ def run_search(strategy: str, judge: Judge, budget: int, shape: MSTCNShape) -> W
 
     Args:
         budget: epochs of all judgements together; enough for one at least.
+        start: with it, the search is the genetic one, and its population begins with this structure.
+
+    Raises:
+        BadInput: the start has a dilation that is no candidate.
     """
     epochs, seed = judge.settings.epochs, judge.settings.seed
-    searcher = SEARCHERS[strategy](budget // epochs, drawing_seed(judge), shape)
+    evaluations, drawn = budget // epochs, drawing_seed(judge)
+    if start is None:
+        searcher = SEARCHERS[strategy](evaluations, drawn, shape)
+    else:
+        searcher = genetic_search(evaluations, drawn, shape, start)
     proposed = next(searcher)
     objectives: list[float] = []
     best, seconds = proposed, 0.0

@@ -29,9 +29,9 @@ def random_search(evaluations: int, seed: int, shape: MSTCNShape) -> Searcher:
     yield from _genetic(evaluations, evaluations, seed, shape)
 
 
-def genetic_search(evaluations: int, seed: int, shape: MSTCNShape) -> Searcher:
-    """Our global search. It begins as the random search of the same seed does."""
-    yield from _genetic(evaluations, first_population(evaluations), seed, shape)
+def genetic_search(evaluations: int, seed: int, shape: MSTCNShape, start: Structure | None = None) -> Searcher:
+    """Our global search: first the start, if there is one, then what the random search of the same seed begins with."""
+    yield from _genetic(evaluations, first_population(evaluations), seed, shape, start)
 
 
 def tpe(evaluations: int, seed: int, shape: MSTCNShape) -> Searcher:
@@ -86,8 +86,12 @@ def first_population(evaluations: int) -> int:
     return max(evaluations // 3, 2)
 
 
-def _genetic(evaluations: int, population_size: int, seed: int, shape: MSTCNShape) -> Searcher:
-    search = GeneticSearch(dict.fromkeys(shape.paths, POWERS_OF_TWO), population_size, evaluations, seed=seed)
+def _genetic(
+    evaluations: int, population_size: int, seed: int, shape: MSTCNShape, start: Structure | None = None
+) -> Searcher:
+    starts = [] if start is None else [start.by_label()]
+    space = dict.fromkeys(shape.paths, POWERS_OF_TWO)
+    search = GeneticSearch(space, population_size, evaluations, seed=seed, starts=starts)
     while (proposal := search.ask()) is not None:
         search.tell(proposal.uid, (yield Structure.from_labels(proposal.dilations, shape)))
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from analysis.comparison import Comparison
 from benchmarks.search_quality.best_of_seeds import BEST_OF
-from benchmarks.search_quality.search import HAND, Winner
+from benchmarks.search_quality.search import Winner
+from benchmarks.search_quality.strategy_names import HAND, STRATEGIES, root_of
 from benchmarks.search_quality.trainings import Cell
-from benchmarks.search_quality.work import LOCAL, STRATEGIES
 
 BASELINES = (HAND, "random")
 
@@ -116,10 +116,10 @@ def text_table(rows: Sequence[Row]) -> str:
     return "\n".join([*lines, about])
 
 
-def _position(strategy: str) -> tuple[int, str, str, bool]:
+def _position(strategy: str) -> tuple[int, str, str, str]:
     name, _, best_of = strategy.partition(BEST_OF)
-    base = name.removesuffix(LOCAL)
-    return (STRATEGIES.index(base) if base in STRATEGIES else len(STRATEGIES), base, best_of, name != base)
+    root = root_of(name)
+    return (STRATEGIES.index(root) if root in STRATEGIES else len(STRATEGIES), root, best_of, name)
 
 
 def _split_means(cells: Iterable[Cell]) -> dict[int, float]:

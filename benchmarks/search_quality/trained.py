@@ -37,10 +37,7 @@ def search_differentiably(task: Task, place: Place, shape: MSTCNShape, folder: P
 
 
 def search_locally(task: Task, place: Place, start: Winner, folder: Path, device: torch.device) -> Winner:
-    """As ``experiments/50salads_mid_svm_local.yml`` says, from what another search has found.
-
-    Its cost is that of both. Killed, it goes on from what ``folder`` holds.
-    """
+    """As ``experiments/50salads_mid_svm_local.yml`` says. Killed, it goes on from what ``folder`` holds."""
     settings = TrainingSettings(epochs=EPOCHS_PER_ITERATION, batch_size=1, seed=place.seed, decay_epochs=())
     search = LocalSearch(task, *search_side(task, place.split), settings, Branching(rate=0.5))
 
@@ -49,9 +46,7 @@ def search_locally(task: Task, place: Place, start: Winner, folder: Path, device
         _tell(place, f"iteration {row['iteration'] + 1}/{ITERATIONS}, {value:.1f}")
 
     refined = Chain(search, place.split, start.structure, ITERATIONS).run(folder, device, show)
-    epochs = None if start.epochs is None else start.epochs + refined.epochs
-    seconds = None if start.seconds is None else round(start.seconds + refined.seconds, 3)
-    return Winner(refined.structure, epochs, seconds)
+    return Winner(refined.structure, refined.epochs, round(refined.seconds, 3))
 
 
 def _tell(place: Place, what: str) -> None:

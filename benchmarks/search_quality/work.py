@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from benchmarks.search_quality.judgement import Judge
-from benchmarks.search_quality.search import HAND, Place, Winner, run_search
-from benchmarks.search_quality.searchers import SEARCHERS
+from benchmarks.search_quality.search import Place, Winner, run_search
+from benchmarks.search_quality.strategy_names import DIFFERENTIABLE, HAND, LOCAL, STRATEGIES, start_of
 from benchmarks.search_quality.trained import search_differentiably, search_locally
 from benchmarks.search_quality.trainings import Cell
 from benchmarks.worker_pool import new_pool
@@ -23,11 +23,6 @@ from nas_space.structure import Structure
 from trials.data_arguments import Task
 from trials.final_training import FinalTraining
 from trials.training import TrainingSettings
-
-LOCAL = "+local"
-"""Ends the name of a strategy that refines what another found."""
-DIFFERENTIABLE = "differentiable"
-STRATEGIES = (HAND, *SEARCHERS, DIFFERENTIABLE)
 
 
 @dataclass(frozen=True)
@@ -46,16 +41,18 @@ class Rules:
     device: torch.device
 
     def search(self, place: Place, start: Winner | None) -> Winner:
-        """Search, or go on with a search; a local one from its start."""
+        """Search, or go on with a search; what starts from another's winner costs what both did."""
         task, folder = self.tasks[place.dataset], place.training_folder(self.output)
-        if start is not None:
-            return search_locally(task, place, start, folder, self.device)
+        if start is not None and place.strategy.endswith(LOCAL):
+            return search_locally(task, place, start, folder, self.device).after(start)
         if place.strategy == DIFFERENTIABLE:
             return search_differentiably(task, place, self.shape, folder, self.device)
         settings = TrainingSettings(epochs=self.epochs, batch_size=1, seed=place.seed)
         file = self.output / "judgements" / place.dataset / f"split{place.split}.jsonl"
         judge = Judge(task, place.split, settings, file, self.device)
-        return run_search(place.strategy, judge, self.budget, self.shape)
+        if start is None:
+            return run_search(place.strategy, judge, self.budget, self.shape)
+        return run_search(place.strategy, judge, self.budget, self.shape, start.structure).after(start)
 
     def train(self, place: Place, structure: Structure, seed: int) -> dict[str, Any]:
         """The final training of a winner, as the README's results are made."""
@@ -75,7 +72,7 @@ class Job:
     index: int
     """Of the place."""
     winner: Winner | None = field(compare=False)
-    """What is trained, or where a local search starts."""
+    """What is trained, or what a search starts from."""
     final_seed: int | None = field(compare=False)
     """None for a search."""
 
@@ -91,7 +88,7 @@ def work(
     """Search at every place, and train all winners in full; what is there already is not done again.
 
     Args:
-        places: of one search seed after the other; with that of a local search, that where it starts.
+        places: of one search seed after the other; with what starts from another's winner, that other.
         external: structure files by strategy, with ``{dataset}``, ``{split}`` and ``{seed}`` in their paths.
         workers: processes of one thread each.
         known: final trainings that are done.
@@ -119,14 +116,14 @@ def work(
                 begun.add(folder)
                 heappush(jobs, Job((seeds.index(place.seed), 1, number), index, winner, seed))
         for number, other in enumerate(places):
-            if other.strategy.endswith(LOCAL) and _start(other) == place:
+            if _start(other) == place:
                 search(number, winner)
 
     for index, place in enumerate(places):
-        if place.strategy in (*SEARCHERS, DIFFERENTIABLE):
-            search(index, None)
-        elif not place.strategy.endswith(LOCAL):
+        if place.strategy == HAND or place.strategy in external:
             finish(index, Winner.read(_source(place, external), rules.shape))
+        elif place.strategy in STRATEGIES:
+            search(index, None)
     with new_pool(workers) as pool:
         running: dict[Future[Any], Job] = {}
         while jobs or running:
@@ -154,10 +151,10 @@ def work(
                 )
 
 
-def _start(refined: Place) -> Place:
-    """Where a local search starts: of its own seed, but ``hand`` has only one."""
-    base = refined.strategy.removesuffix(LOCAL)
-    return replace(refined, strategy=base, seed=0 if base == HAND else refined.seed)
+def _start(refined: Place) -> Place | None:
+    """Where it starts from what another search found: of its own seed, but ``hand`` has only one."""
+    base = start_of(refined.strategy)
+    return None if base is None else replace(refined, strategy=base, seed=0 if base == HAND else refined.seed)
 
 
 def _source(place: Place, external: Mapping[str, str]) -> str:

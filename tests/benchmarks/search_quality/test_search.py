@@ -58,6 +58,25 @@ def test_each_split_and_seed_draws_for_itself(
     assert len(set(first)) == 3
 
 
+def test_a_population_may_begin_with_what_another_search_found(
+    new_judge: NewJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start is judged first and pays for its judgement; the others are drawn as without it, one less."""
+    alone = play_trainings(monkeypatch)
+    run_search("genetic", new_judge(), 24, SHAPE)
+    # Of 12 judgements the first four are the first population.
+    for dilation, wins in ((1, True), (1024, False)):
+        start = Structure((dilation,) * 6, SHAPE)
+        trained = play_trainings(monkeypatch)
+        winner = run_search("genetic", new_judge(), 24, SHAPE, start)
+        assert winner.epochs == 24
+        assert trained[0] == start
+        assert (winner.structure == start) is wins
+        assert not set(trained) & set(alone[:3])  # these are known already
+    with pytest.raises(BadInput, match="the dilation 3 at"):
+        run_search("genetic", new_judge(), 24, SHAPE, Structure((3,) * 6, SHAPE))
+
+
 def test_seconds_are_those_of_all_judgements_whoever_paid_them(
     new_judge: NewJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +94,12 @@ def test_a_winner_is_a_structure_file(tmp_path: Path) -> None:
     winner.write(tmp_path / "winner.json")
     assert Winner.read(tmp_path / "winner.json", SHAPE) == winner
     assert Winner.read("hand", SHAPE) == Winner(Structure.hand(SHAPE), 0, 0.0)
+
+
+def test_what_goes_on_from_a_winner_costs_what_both_did() -> None:
+    start, own = Winner(Structure.hand(SHAPE), 30, 12.5, 61.5), Winner(Structure((2,) * 6, SHAPE), 60, 20.0, 50.0)
+    assert own.after(start) == Winner(own.structure, 90, 32.5, 50.0)
+    assert own.after(Winner(start.structure, None, None)) == Winner(own.structure, None, None, 50.0)
 
 
 def test_structures_of_others_may_tell_what_they_took(tmp_path: Path) -> None:

@@ -49,6 +49,14 @@ def test_differences_are_paired_over_splits_after_averaging_within_them() -> Non
     assert rows["random"].differences == {"hand": [-2.0, -3.0]}
 
 
+def test_each_strategy_is_followed_by_what_starts_from_its_winners() -> None:
+    names = ("ours+local", "hand+local", "genetic", "hand", "random+genetic+local", "random", "ours", "random+genetic")
+    rows = summarise([cell(name, 1, 0, 0, 50.0) for name in names])
+    assert [row.strategy for row in rows] == [
+        *("hand", "hand+local", "random", "random+genetic", "random+genetic+local", "genetic", "ours", "ours+local")
+    ]
+
+
 def test_means_deviations_and_costs() -> None:
     rows = {row.strategy: row for row in summarise(CELLS)}
     # 50, 52, 60: mean 54, deviation sqrt((16 + 4 + 36) / 2).

@@ -67,27 +67,27 @@ def test_a_stop_leaves_balanced_results(tmp_path: Path, monkeypatch: pytest.Monk
     ]
 
 
-def test_a_local_search_starts_from_what_the_search_of_its_seed_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_search_goes_on_from_what_the_one_of_its_seed_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """``hand`` has one seed, from which the local search of every seed starts."""
     starts: dict[tuple[str, int, int], int | None] = {}
 
     def search(_: Rules, place: Place, start: Winner | None) -> Winner:
         starts[place.strategy, place.split, place.seed] = start.structure.dilations[0] if start else None
-        return Winner(Structure((10 * place.split + place.seed,) * 6, SHAPE), 4, 1.0)
+        found = 10 * place.split + place.seed + (100 if place.strategy.endswith("+genetic") else 0)
+        return Winner(Structure((found,) * 6, SHAPE), 4, 1.0)
 
     monkeypatch.setattr(working, "new_pool", PlayedPool)
     monkeypatch.setattr(Rules, "search", search)
     monkeypatch.setattr(Rules, "train", lambda *_: None)
     places = [Place("small", "hand", split, 0) for split in (1, 2)]
-    names = ("hand+local", "random", "random+local")
+    names = ("hand+local", "random", "random+genetic+local", "random+genetic")
     places += [Place("small", name, split, seed) for seed in (0, 1) for split in (1, 2) for name in names]
     work(Rules(tmp_path, {}, SHAPE, 4, 2, 1, CPU), places, {}, [0], workers=1)
     assert starts == {
         **{("hand+local", split, seed): 1 for split in (1, 2) for seed in (0, 1)},
         **{("random", split, seed): None for split in (1, 2) for seed in (0, 1)},
-        **{("random+local", split, seed): 10 * split + seed for split in (1, 2) for seed in (0, 1)},
+        **{("random+genetic", split, seed): 10 * split + seed for split in (1, 2) for seed in (0, 1)},
+        **{("random+genetic+local", split, seed): 100 + 10 * split + seed for split in (1, 2) for seed in (0, 1)},
     }
 
 
@@ -147,7 +147,8 @@ def test_searches_that_are_trainings(
     monkeypatch.setattr(working, "new_pool", PlayedPool)
     output, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     size = ("--num-stages", 2, "--num-layers", 3, "--final-epochs", 1, "--workers", 1)
-    what = ("--strategy", "differentiable", "differentiable+local", "--splits", 1)
+    strategies = ("differentiable", "differentiable+genetic", "differentiable+local")
+    what = ("--strategy", *strategies, "--splits", 1, "--budget", 4, "--epochs", 2)
     seeds = ("--search-seeds", 0, "--final-seeds", 0)
     words = ("--data-root", task.dataset.folder.parent, "--dataset", "small", *size, *what, *seeds)
     run(monkeypatch, *words, "--output", output)
@@ -155,13 +156,12 @@ def test_searches_that_are_trainings(
     cells = read_cells(output)
     assert [(cell.place.strategy, cell.winner.epochs) for cell in cells] == [
         ("differentiable", 2),
+        ("differentiable+genetic", 6),
         ("differentiable+local", 4),
     ]
-    first, second = (cell.winner for cell in cells)
-    assert first.seconds is not None
-    assert second.seconds is not None
-    assert 0 < first.seconds < second.seconds
-    assert first.structure != second.structure
+    seconds = [cell.winner.seconds or 0.0 for cell in cells]
+    assert 0 < seconds[0] < min(seconds[1:])
+    assert cells[0].winner.structure != cells[2].winner.structure
 
     elsewhere.mkdir()
     for name in ("rules.json", "trainings.csv"):
@@ -183,6 +183,8 @@ def test_searches_that_are_trainings(
         ((), "--dataset"),
         (("--dataset", "x", "--strategy", "best"), "--strategy best: unknown"),
         (("--dataset", "x", "--strategy", "hand", "tpe+local"), "name tpe, too"),
+        (("--dataset", "x", "--strategy", "hand", "hand+local", "hand+local+genetic"), "powers of two only"),
+        (("--dataset", "x", "--strategy", "hand", "hand+global"), "unknown"),
         (("--dataset", "x", "--strategy", "hand", "--structures", "x+local=x.json"), "not taken"),
         (("--dataset", "x", "--budget", 10), "budget"),
         (("--dataset", "x", "--final-seeds", -1), "at least 0"),
