@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from tests.trials.conftest import Boom
 
 Damage = Callable[[Path], object]
 
@@ -20,6 +23,15 @@ def content(of: bytes) -> Damage:
 
 def edited(change: Callable[[bytes], bytes]) -> Damage:
     return lambda path: path.write_bytes(change(path.read_bytes()))
+
+
+def added(text: str) -> Damage:
+    return edited(lambda of: of + text.encode())
+
+
+def boom(path: Path) -> None:
+    """A pickle whose loading runs code."""
+    path.write_bytes(pickle.dumps(Boom(Path("made"))))
 
 
 def swapped(old: str, new: str) -> Damage:
@@ -129,3 +141,5 @@ NO_JSON: dict[str, Damage] = {
     "single quotes": edited(lambda of: of.replace(b'"', b"'")),
     "a comment": edited(lambda of: b"// comment\n" + of),
 }
+
+TEXT = {**MISSING, **NO_FILE, **NO_TEXT}
