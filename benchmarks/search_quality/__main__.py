@@ -16,7 +16,7 @@ from benchmarks.search_quality.figure import draw_differences
 from benchmarks.search_quality.preferences import draw_dilations, text_fields
 from benchmarks.search_quality.search import Place
 from benchmarks.search_quality.strategy_names import GENETIC, HAND, LOCAL, STRATEGIES, start_of
-from benchmarks.search_quality.table import summarise, text_table
+from benchmarks.search_quality.table import BASELINES, summarise, text_table
 from benchmarks.search_quality.trainings import TABLE, read_cells
 from benchmarks.search_quality.work import Rules, work
 from nas_space.atomic_file import write_json, write_text
@@ -68,19 +68,26 @@ def keep_rules(output: Path, rules: dict[str, Any]) -> None:
     write_json(path, rules)
 
 
-def report(output: Path) -> None:
-    """Print the tables of what is there so far, and write them as text, CSV and figures."""
+def report(output: Path, against: Sequence[str]) -> None:
+    """Write the tables of what is there so far as text, CSV and figures, and print them.
+
+    Args:
+        against: strategies to which the printed table has the differences; of none, it is that of the file.
+    """
     cells = read_cells(output)
     if not cells:
         raise BadInput(f"{output}: no winner of a search is trained in full yet")
-    rows, searched = summarise(with_best_of_seeds(cells)), summarise(cells)
-    text = f"{text_table(rows)}\n\n{text_fields(searched)}"
-    write_text(output / "table.txt", text + "\n")
+    rows, searched = summarise(with_best_of_seeds(cells), {*BASELINES, *against}), summarise(cells)
+    for name in against:
+        if name not in {row.strategy for row in rows}:
+            raise BadInput(f"--against {name}: not among the strategies that are there")
+    fields = text_fields(searched)
+    write_text(output / "table.txt", f"{text_table(rows)}\n\n{fields}\n")
     write_text(output / TABLE, csv_text([cell.describe() for cell in cells]))
     write_text(output / "strategies.csv", csv_text([row.describe() for row in rows]))
     write_figure(draw_differences(rows), output / "differences.svg")
     write_figure(draw_dilations(searched), output / "dilations.svg")
-    print(text)
+    print(f"{text_table(rows, against or BASELINES)}\n\n{fields}")
 
 
 @telling_full_memory()
@@ -122,11 +129,18 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/search_quality"), help="(default: %(default)s)")
     parser.add_argument("--table", action="store_true", help="only the table of what is there: nothing is trained")
+    parser.add_argument(
+        "--against",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help=f"strategies to which the table has the differences (default: {' '.join(BASELINES)})",
+    )
     MSTCNShape.add_arguments(parser)
     arguments = parser.parse_args()
     if not arguments.table:
         compare(arguments)
-    report(arguments.output)
+    report(arguments.output, arguments.against)
 
 
 def compare(arguments: argparse.Namespace) -> None:

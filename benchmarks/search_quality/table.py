@@ -1,4 +1,4 @@
-"""What a comparison has shown so far: each strategy against ``hand`` and random search."""
+"""What a comparison has shown so far: each strategy against ``hand``, random search, or any other."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from benchmarks.search_quality.strategy_names import HAND, STRATEGIES, root_of
 from benchmarks.search_quality.trainings import Cell
 
 BASELINES = (HAND, "random")
+"""What all are compared with, unless others are asked for."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Row:
     deviation: float | None
     """Sample standard deviation over all trainings: splits, search seeds and final seeds."""
     differences: dict[str, list[float]]
-    """To each of ``BASELINES``, in the splits that both have, after averaging over the seeds of a split."""
+    """To each baseline, in the splits that both have, after averaging over the seeds of a split."""
 
     @property
     def searches(self) -> int:
@@ -64,8 +65,9 @@ class Row:
         return {**line, "search_epochs": self.epochs, "search_seconds": self.seconds}
 
 
-def summarise(cells: Sequence[Cell]) -> list[Row]:
+def summarise(cells: Sequence[Cell], baselines: Iterable[str] = BASELINES) -> list[Row]:
     """A row for each data set and strategy: data sets by name; ours, then external structures; each, then refined."""
+    baselines = list(baselines)
     groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
         groups[cell.place.dataset, cell.place.strategy].append(cell)
@@ -76,7 +78,7 @@ def summarise(cells: Sequence[Cell]) -> list[Row]:
         values = [cell.mean for cell in group]
         own = by_split[dataset, strategy]
         differences = {}
-        for baseline in BASELINES:
+        for baseline in baselines:
             theirs = by_split.get((dataset, baseline), {})
             if baseline != strategy:
                 differences[baseline] = [own[split] - theirs[split] for split in sorted(own.keys() & theirs.keys())]
@@ -96,17 +98,17 @@ def summarise(cells: Sequence[Cell]) -> list[Row]:
     return rows
 
 
-def text_table(rows: Sequence[Row]) -> str:
-    """The rows as text."""
+def text_table(rows: Sequence[Row], baselines: Sequence[str] = BASELINES) -> str:
+    """The rows as text, with the differences to baselines for which they were summarised."""
     width = max(len(row.strategy) for row in rows)
-    head = f"{'':<{width}}{'splits':>8}{'n':>5}{'mean':>13}" + "".join(f"{'- ' + name:>26}" for name in BASELINES)
+    head = f"{'':<{width}}{'splits':>8}{'n':>5}{'mean':>13}" + "".join(f"{'- ' + name:>26}" for name in baselines)
     lines = []
     for number, row in enumerate(rows):
         if number == 0 or rows[number - 1].dataset != row.dataset:
             lines += [*([""] if number else []), row.dataset, head + f"{'epochs':>8}{'seconds':>9}"]
         spread = "" if row.deviation is None else f" ±{row.deviation:4.1f}"
         line = f"{row.strategy:<{width}}{row.splits:>8}{row.trainings:>5}{f'{row.mean:.1f}{spread}':>13}"
-        line += "".join(f"{_interval(row.against(name)):>26}" for name in BASELINES)
+        line += "".join(f"{_interval(row.against(name)):>26}" for name in baselines)
         cost = (f"{'' if value is None else format(value, '.0f')}" for value in (row.epochs, row.seconds))
         lines.append(line + "{:>8}{:>9}".format(*cost))
     about = (

@@ -75,6 +75,9 @@ def test_text_and_csv(tmp_path: Path) -> None:
     assert lines[2].split()[-2:] == ["0", "0"]
     genetic = next(line for line in lines if line.startswith("genetic"))
     assert "+3.0 (-9.7 to +15.7)" in genetic
+    other = text_table(summarise(CELLS, ["genetic"]), ["genetic"]).splitlines()
+    assert other[1].split()[3:] == ["-", "genetic", "epochs", "seconds"]
+    assert [line.split()[6:8] for line in other if line.startswith("random")] == [["-5.5", "(-11.9"]]
     assert genetic.split()[-2:] == ["23", "12"]
     (tmp_path / "rows.csv").write_text(csv_text([row.describe() for row in rows]))
     head, _, random, *_ = (tmp_path / "rows.csv").read_text().splitlines()

@@ -127,6 +127,13 @@ def test_all_of_it(
     assert capsys.readouterr().out == table
     run(monkeypatch, "--table", "--output", output)
     assert capsys.readouterr().out == table == (output / "table.txt").read_text()
+    run(monkeypatch, "--table", "--output", output, "--against", "found")
+    other = capsys.readouterr().out
+    assert "- found" in other
+    assert "- random" not in other
+    assert table == (output / "table.txt").read_text()
+    with pytest.raises(BadInput, match="--against best: not among"):
+        run(monkeypatch, "--table", "--output", output, "--against", "best")
     assert times(output, "metrics.json") == finished
     assert times(output, "*.jsonl") == judged
     assert len((output / "trainings.csv").read_text().splitlines()) == 1 + 3 * 2 * 2
