@@ -78,9 +78,10 @@ def report(output: Path, against: Sequence[str]) -> None:
     if not cells:
         raise BadInput(f"{output}: no winner of a search is trained in full yet")
     rows, searched = summarise(with_best_of_seeds(cells), {*BASELINES, *against}), summarise(cells)
+    there = dict.fromkeys(row.strategy for row in rows)
     for name in against:
-        if name not in {row.strategy for row in rows}:
-            raise BadInput(f"--against {name}: not among the strategies that are there")
+        if name not in there:
+            raise BadInput(f"--against {name}: not compared yet; there are {'; '.join(there)}")
     fields = text_fields(searched)
     write_text(output / "table.txt", f"{text_table(rows)}\n\n{fields}\n")
     write_text(output / TABLE, csv_text([cell.describe() for cell in cells]))

@@ -132,7 +132,7 @@ def test_all_of_it(
     assert "- found" in other
     assert "- random" not in other
     assert table == (output / "table.txt").read_text()
-    with pytest.raises(BadInput, match="--against best: not among"):
+    with pytest.raises(BadInput, match="--against best: not compared yet; there are hand; evolution; found"):
         run(monkeypatch, "--table", "--output", output, "--against", "best")
     assert times(output, "metrics.json") == finished
     assert times(output, "*.jsonl") == judged
