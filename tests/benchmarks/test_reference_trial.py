@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import nni
 import pytest
-import torch
 
+from benchmarks.reference import ReferenceTraining
 from benchmarks.reference_trial import read_video, train_and_report
 from tests.conftest import write_dataset
 from trials.dataset import Dataset
@@ -32,9 +33,16 @@ def test_every_epoch_is_judged_and_the_last_one_reported(folder: Path, monkeypat
     monkeypatch.setattr(nni, "get_next_parameter", dict)
     monkeypatch.setattr(nni, "report_intermediate_result", reported.append)
     monkeypatch.setattr(nni, "report_final_result", reported.append)
-    torch.manual_seed(0)
+    steps: list[int] = []
+    step = ReferenceTraining.step
+
+    def counted(training: ReferenceTraining, *batch: Any) -> Any:
+        steps.append(len(reported))
+        return step(training, *batch)
+
+    monkeypatch.setattr(ReferenceTraining, "step", counted)
     train, test = Dataset(folder).split(1)
     train_and_report(folder, train, test, epochs=3)
     assert [tuple(metrics) for metrics in reported] == [("default", *METRICS)] * 3
     assert all(report["default"] == pytest.approx(sum(report[name] for name in METRICS) / 5) for report in reported)
-    assert len({report["default"] for report in reported}) > 1  # it was trained in between
+    assert steps == [0] * len(train) + [1] * len(train) + [2] * len(train)  # a video a step, between the reports
