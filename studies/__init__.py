@@ -1,0 +1,1 @@
+"""What searches find, studied on data that anybody can get."""
