@@ -38,6 +38,7 @@ from trials.data_arguments import (
     split_number,
 )
 from trials.metrics import METRICS, objective_value
+from trials.threads import choose_threads
 from trials.training import Training, TrainingSettings, find_device, score_network, telling_full_memory
 from trials.training_arguments import add_training_arguments, training_settings
 
@@ -105,6 +106,7 @@ class DifferentiableSearch:
             raise BadInput(f"--candidates must be at least two different dilations, not {arguments.candidates}")
         task, split = Task.from_arguments(arguments), split_number(arguments.split)
         kept, held = search_videos(arguments, task.dataset.split(split)[0])
+        choose_threads(arguments, task.dataset, kept)
         shape = MSTCNShape.from_arguments(arguments)
         rate, warm_up = arguments.branch_learning_rate, arguments.warm_up
         return cls(task, split, kept, held, settings, candidates, shape, rate, warm_up)

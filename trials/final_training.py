@@ -32,7 +32,7 @@ PREDICTIONS = "predictions"
 
 @dataclass(frozen=True)
 class FinalTraining:
-    """What to train, on what, and how; equal descriptions give equal numbers on a CPU."""
+    """What to train, on what, and how; equal descriptions give equal numbers on a CPU, with as many threads."""
 
     task: Task
     split: int
@@ -137,6 +137,7 @@ class FinalTraining:
             "weights_of_epoch": best["epoch"] if best is not None else self.settings.epochs,
             "seconds": round(sum(row["seconds"] for row in history), 3),
             "device": str(device),
+            "threads": torch.get_num_threads(),
             "versions": versions(),
             "receptive_field": self._receptive_field(),
             "run": description,

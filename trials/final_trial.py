@@ -15,6 +15,7 @@ from trials.event_files import add_tensorboard_argument, event_folder
 from trials.final_training import FinalTraining
 from trials.metrics import METRICS, objective_value
 from trials.nni_channel import NniTrial
+from trials.threads import choose_threads
 from trials.training import find_device
 from trials.training_arguments import add_training_arguments, training_settings
 
@@ -43,6 +44,7 @@ def main() -> None:
         task = Task.from_arguments(arguments)
         train_videos, test_videos = task.dataset.split(split)
         settings = replace(training_settings(arguments), seed=seed)
+        choose_threads(arguments, task.dataset, train_videos)
         training = FinalTraining(task, split, structure, settings, train_videos, (), test_videos, "last")
         output = arguments.output / Path(name).stem / f"split{split}" / f"seed{seed}"
         test = training.run(output, find_device(arguments.device), tensorboard)["test"]

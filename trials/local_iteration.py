@@ -20,6 +20,7 @@ from trials.checkpoint import DAMAGE, load_torch, save_torch
 from trials.data_arguments import Task, search_videos
 from trials.event_files import AddScalars, scalars_of
 from trials.metrics import METRICS
+from trials.threads import choose_threads
 from trials.training import NonFiniteLoss, Training, TrainingSettings, score_network
 from trials.training_arguments import training_settings
 
@@ -46,6 +47,7 @@ class LocalSearch:
         task = Task.from_arguments(arguments)
         train_videos, _ = task.dataset.split(split)
         kept, held = search_videos(arguments, train_videos)
+        choose_threads(arguments, task.dataset, kept)
         return cls(task, kept, held, training_settings(arguments), branching, arguments.inner_activation)
 
     def train(

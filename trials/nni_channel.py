@@ -20,6 +20,7 @@ import nni.trial
 from nas_space.bad_input import BadInput, KnownFailure
 from nas_space.local_http import NO_ANSWER, get_json
 from nas_space.trial_report import TrialReport
+from trials.threads import are_threads_given
 from trials.training import telling_full_memory
 
 LABEL = re.compile(r"s\d+l\d+")
@@ -111,10 +112,10 @@ class NniTrial:
 
     @classmethod
     def receive(cls, arguments: argparse.Namespace) -> NniTrial:
-        """Receive the parameters of this trial (``own_parameters``), and its share of the cores as ``--threads``."""
+        """Receive the parameters of this trial (``own_parameters``), and its share of the cores as ``cores``."""
         started = time.monotonic()
-        if arguments.threads is None:
-            arguments.threads = share_of_cores()
+        if not are_threads_given(arguments):
+            arguments.cores = share_of_cores()
         return cls(*own_parameters(), started)
 
     def tensorboard_folder(self) -> Path:

@@ -22,6 +22,7 @@ from trials.event_files import add_tensorboard_argument, event_folder, scalar_wr
 from trials.metrics import METRICS, objective_value
 from trials.nni_channel import NniTrial
 from trials.short_training import short_training
+from trials.threads import choose_threads
 from trials.training import find_device
 from trials.training_arguments import add_training_arguments, training_settings
 
@@ -45,6 +46,7 @@ def train_and_report(arguments: argparse.Namespace, structure: Structure, trial:
         judged = test_videos
     else:
         train_videos, judged = held_out(arguments, train_videos)
+    choose_threads(arguments, task.dataset, train_videos)
     print(f"seed {settings.seed}", file=sys.stderr)
     epochs: list[dict[str, float]] = []
     for row in short_training(task, structure, settings, train_videos, judged, device):

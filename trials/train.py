@@ -17,6 +17,7 @@ from trials.event_files import add_tensorboard_argument, event_folder
 from trials.final_training import FinalTraining
 from trials.metrics import METRICS
 from trials.table import metrics_table
+from trials.threads import choose_threads
 from trials.training import find_device, telling_full_memory
 from trials.training_arguments import add_training_arguments, training_settings
 
@@ -51,6 +52,7 @@ def main() -> None:
     def train(split: int, output: Path) -> dict[str, Any]:
         train_videos, test_videos = task.dataset.split(split)
         kept, held = held_out(arguments, train_videos)
+        choose_threads(arguments, task.dataset, kept)
         training = FinalTraining(task, split, structure, settings, kept, held, test_videos, arguments.keep)
         return training.run(output, device, event_folder(arguments, lambda: output / "tensorboard"))
 

@@ -50,8 +50,9 @@ def add_training_arguments(parser: argparse.ArgumentParser, epochs: int = Traini
         "--threads",
         type=int,
         metavar="N",
-        help="threads of PyTorch (default: its own choice, or the trial's share of the cores)",
+        help="threads of PyTorch (default: $OMP_NUM_THREADS, else as many as pay on the cores that there are)",
     )
+    parser.set_defaults(cores=None)  # how many of them this process may use; NNI's trials share them
 
 
 def schedule_settings(arguments: argparse.Namespace) -> TrainingSettings:

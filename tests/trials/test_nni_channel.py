@@ -258,23 +258,28 @@ def test_trial_begins_with_its_parameters(manager: Manager) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cores", "concurrency", "threads"), [(8, 2, 4), (8, 3, 2), (2, 2, 1), (2, 5, 1), (1, 1, 1)], ids=str
+    ("cores", "concurrency", "share"), [(8, 2, 4), (8, 3, 2), (2, 2, 1), (2, 5, 1), (1, 1, 1)], ids=str
 )
 def test_each_trial_takes_its_share_of_the_cores(
-    manager: Manager, monkeypatch: pytest.MonkeyPatch, cores: int, concurrency: int, threads: int
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, cores: int, concurrency: int, share: int
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
     manager.answers = [(200, json.dumps({"params": {"trialConcurrency": concurrency}})), (200, RECORD)]
-    arguments = Namespace(threads=None)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    arguments = Namespace(threads=None, cores=None)
     NniTrial.receive(arguments)
-    assert arguments.threads == threads
+    assert (arguments.threads, arguments.cores) == (None, share)
     assert manager.asked[0] == "/api/v1/nni/experiment"
 
 
-def test_a_chosen_number_of_threads_stands(manager: Manager) -> None:
-    arguments = Namespace(threads=7)
+@pytest.mark.parametrize(("threads", "variable"), [(7, ""), (None, "7")], ids=str)
+def test_a_chosen_number_of_threads_stands(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, threads: int | None, variable: str
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    arguments = Namespace(threads=threads, cores=None)
     NniTrial.receive(arguments)
-    assert arguments.threads == 7
+    assert (arguments.threads, arguments.cores) == (threads, None)
     assert manager.asked == ["/api/v1/nni/trial-jobs/Ab3dE"]
 
 
