@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from benchmarks.interleaved import CPU, Bar, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
+from benchmarks.interleaved import CPU, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, channels_first, made_up_videos
 from benchmarks.reference import ReferenceNetwork, ReferenceTraining
 from nas_space.bad_input import run_command
@@ -72,10 +72,10 @@ def main() -> None:
     )
     print_findings(
         [
-            Finding("3 branches: reference / ours", ratios(seconds["usual, 3"], seconds["ours, 3"]), Bar(">=", 2.5)),
-            Finding("3 branches / our plain step", ratios(seconds["ours, 3"], seconds["plain"]), Bar("<=", 1.7)),
+            Finding("3 branches: reference / ours", ratios(seconds["usual, 3"], seconds["ours, 3"])),
+            Finding("3 branches / our plain step", ratios(seconds["ours, 3"], seconds["plain"])),
             Finding("11 branches: reference / ours", ratios(seconds["usual, 11"], seconds["ours, 11"])),
-            Finding("11 branches / our plain step", ratios(seconds["ours, 11"], seconds["plain"]), Bar("<=", 3.5)),
+            Finding("11 branches / our plain step", ratios(seconds["ours, 11"], seconds["plain"])),
         ]
     )
 

@@ -40,7 +40,10 @@ def ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class Bar:
-    """What a figure must be, to count as met."""
+    """What a figure must be, to count as met, on any processor.
+
+    Speed has none: of the peak ours reaches 56 to 78 %, and the usual formulation 29 to 49 %, depending on the machine.
+    """
 
     side: Literal[">=", "<="]
     limit: float
@@ -67,21 +70,23 @@ class Finding:
         return f"{self.what:<66}{median:>8.3g}  ({lower:.3g} - {upper:.3g})".ljust(96) + verdict
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
+def print_findings(findings: Sequence[Finding], threads: str = "one thread") -> None:
     """A table, and what it was measured on."""
     print(f"{'':<66}{'median':>8}  (quartiles)".ljust(96) + "bar")
     for finding in findings:
         print(finding)
     rounds = len(findings[0].values)
-    print(f"{processor()}, one thread, PyTorch {torch.__version__}, {rounds} round{'s' * (rounds > 1)}")
+    print(f"{processor()}, {threads}, PyTorch {torch.__version__}, {rounds} round{'s' * (rounds > 1)}")
 
 
 def processor() -> str:
-    """The name of the processor."""
+    """The name of the processor; on Linux with family and model, since a virtual one may be "AMD EPYC" and no more."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    entries = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}
+    if "model name" not in entries:
+        return platform.processor() or platform.machine()
+    return f"{entries['model name']} (family {entries.get('cpu family')}, model {entries.get('model')})"
 
 
 def benchmark_parser(name: str, description: str | None, rounds: int) -> argparse.ArgumentParser:
