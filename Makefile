@@ -44,10 +44,11 @@ browser: .venv/installed
 	$(BIN)/python -m docs.browser || timeout 300 $(BIN)/python -m playwright install chromium \
 		|| echo "no Chromium to be had: tests of web pages will be skipped"
 
+# The tests wait for processes more than they compute, so twice as many run side by side as there are cores.
 # An advisory that comes out later must not fail the tests of an old checkout: there it is a warning.
 test: lint browser
 	$(BIN)/python -m dependencies.audit --warn
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $$((2 * $$(nproc))) --dist worksteal
 
 audit: .venv/installed
 	$(BIN)/python -m dependencies.audit
