@@ -15,6 +15,7 @@ from typing import Any
 
 from experiments.gpus import Machine
 from nas_space.bad_input import BadInput
+from nas_space.command_options import option
 
 
 def check_gpus(service: Any, concurrency: int, words: Sequence[str], machine: Machine) -> str:
@@ -132,14 +133,3 @@ def _check_device(device: str, precision: str | None, devices: int | None, why: 
         raise BadInput(f"trialCommand: --precision bf16 needs a GPU, but {why}")
     if devices and match and int(match[1] or 0) >= devices:
         raise BadInput(f"trialCommand: --device {device}, but a trial sees {devices} GPU(s), counted from 0")
-
-
-def option(words: Sequence[str], name: str) -> str | None:
-    """The value of an option among the words of a command; None where it is not given."""
-    value = None
-    for word, following in zip(words, [*words[1:], ""], strict=False):
-        if word == name:
-            value = following
-        elif word.startswith(name + "="):
-            value = word.removeprefix(name + "=")
-    return value

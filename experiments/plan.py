@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from experiments.config_file import class_arguments, read_config
 from nas_space.bad_input import BadInput
+from nas_space.command_options import with_option
 from strategies.differentiable import DifferentiableSearch
 
 Phase = Literal["global", "local", "final"]
@@ -185,12 +186,9 @@ def with_options(command: str, options: dict[str, str]) -> str:
         words = shlex.split(command)
     except ValueError as fault:
         raise BadInput(f"the command {command!r} cannot be read: {fault}") from None
-    for option, value in options.items():
-        joined = [index for index, word in enumerate(words) if word.startswith(option + "=")]
-        if joined:
-            words[joined[0]] = f"{option}={value}"
-        elif option in words[:-1]:
-            words[words.index(option) + 1] = value
-        else:
-            raise BadInput(f"the command {command!r} needs the option {option}")
+    for name, value in options.items():
+        changed = with_option(words, name, value)
+        if changed is None:
+            raise BadInput(f"the command {command!r} needs the option {name}")
+        words = changed
     return shlex.join(words)

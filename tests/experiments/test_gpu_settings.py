@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.gpu_settings import check_gpus, option, room
+from experiments.gpu_settings import check_gpus, room
 from experiments.gpus import Gpu, Machine
 from nas_space.bad_input import BadInput
 
@@ -223,9 +223,3 @@ def test_a_device_that_a_trial_will_not_see_is_refused(
 @pytest.mark.parametrize("command", ["--device cuda", "--device cuda:0 --precision bf16", "--device cpu"])
 def test_a_device_that_is_there_is_accepted(command: str) -> None:
     check(IDLE, 1, command)
-
-
-def test_the_last_of_several_options_counts() -> None:
-    assert option(["x", "--device", "cuda", "--device=cpu", "--devices", "3"], "--device") == "cpu"
-    assert option(["x"], "--device") is None
-    assert option(["x", "--device"], "--device") == ""
