@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from analysis.history import History, read_history
 from analysis.nni_register import registered
 from nas_space.atomic_file import write_json, write_text
 from nas_space.bad_input import BadInput
+from nas_space.command_options import option, option_values
 from nas_space.read_file import read_json
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
@@ -108,23 +109,24 @@ class Search:
 
     @property
     def phase(self) -> str:
-        """``global`` or ``local``: only the latter has starts."""
-        return "local" if "starts" in self._arguments else "global"
+        """``global`` or ``local``, by the class of its tuner: a global search may have starts, too."""
+        name = str(self.settings.get("tuner", {}).get("className")).rpartition(".")[2]
+        return "local" if name == "LocalTuner" else "global"
 
     @property
     def split(self) -> int:
         """The split that it searched on, or the first of them."""
-        return int(self._option("--split") or (self._arguments.get("splits") or [0])[0])
+        return int(option(self._words, "--split") or (self._arguments.get("splits") or [0])[0])
 
     @property
     def dataset(self) -> str | None:
         """The name of its data set."""
-        return self._option("--dataset")
+        return option(self._words, "--dataset")
 
     @property
     def sample_rate(self) -> int | None:
         """Of how many frames one was read, where its trials were told so."""
-        rate = self._option("--sample-rate")
+        rate = option(self._words, "--sample-rate")
         return None if rate is None else int(rate)
 
     @property
@@ -138,22 +140,18 @@ class Search:
         # Here, because nas_space.space imports NNI, which reading searches does not need.
         from nas_space.space import POWERS_OF_TWO
 
-        words = shlex.split(self.settings.get("trialCommand", ""))
-        following = words[words.index("--candidates") + 1 :] if "--candidates" in words else []
-        return tuple(map(int, takewhile(str.isdecimal, following))) or POWERS_OF_TWO
+        values = option_values(self._words, "--candidates") or []
+        return tuple(map(int, takewhile(str.isdecimal, values))) or POWERS_OF_TWO
 
     @property
     def _arguments(self) -> dict[str, Any]:
         """Of the tuner."""
         return dict(self.settings.get("tuner", {}).get("classArgs") or {})
 
-    def _option(self, name: str) -> str | None:
-        """The value of an option of the trials; None where their command leaves it out."""
-        for word, following in pairwise([*shlex.split(self.settings.get("trialCommand", "")), ""]):
-            option, equals, value = word.partition("=")
-            if option == name:
-                return value if equals else following
-        return None
+    @property
+    def _words(self) -> list[str]:
+        """Of the command of its trials."""
+        return shlex.split(self.settings.get("trialCommand", ""))
 
     def _checked(self, where: object) -> Search:
         """Itself. Raises BadInput for settings that no search of ours can have had."""

@@ -14,7 +14,11 @@ CONFIG = {
     "experimentName": "a search",
     "trialCommand": "python3 -m trials.search_trial --dataset small --split=2 --output /home/maria/runs/x",
     "trialCodeDirectory": "/home/maria/code",
-    "tuner": {"codeDirectory": "/home/maria/code", "classArgs": {"starts": ["/home/maria/code/runs/a.json"]}},
+    "tuner": {
+        "className": "strategies.tuners.LocalTuner",
+        "codeDirectory": "/home/maria/code",
+        "classArgs": {"starts": ["/home/maria/code/runs/a.json"]},
+    },
     "experimentWorkingDirectory": "/home/maria/nni-experiments",
 }
 
@@ -39,7 +43,7 @@ def test_a_search_is_read_as_nni_keeps_it(experiment: Path) -> None:
     assert search.settings == {
         "experimentName": "a search",
         "trialCommand": "python3 -m trials.search_trial --dataset small --split=2 --output …/x",
-        "tuner": {"classArgs": {"starts": ["runs/a.json"]}},
+        "tuner": {"className": "strategies.tuners.LocalTuner", "classArgs": {"starts": ["runs/a.json"]}},
     }
     assert (search.dataset, search.split, search.sample_rate, search.phase) == ("small", 2, None, "local")
     assert search.best().dilations == (2, 1)
@@ -48,8 +52,29 @@ def test_a_search_is_read_as_nni_keeps_it(experiment: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("tuner", "phase"), [("GlobalTuner", "global"), ("DifferentiableTuner", "global"), ("LocalTuner", "local")]
+)
+def test_the_tuner_says_what_kind_of_search_it_is(tuner: str, phase: str, experiment: Path) -> None:
+    """A genetic search may have starts, too."""
+    search = Search.of_experiment(experiment.name)
+    search.settings["tuner"]["className"] = f"strategies.tuners.{tuner}"
+    assert search.phase == phase
+
+
+def test_of_an_option_that_comes_twice_the_last_counts(experiment: Path) -> None:
+    search = Search.of_experiment(experiment.name)
+    search.settings["trialCommand"] = "python3 -m trials.search_trial --dataset a --dataset=b --split=1 --split 3"
+    assert (search.dataset, search.split) == ("b", 3)
+
+
+@pytest.mark.parametrize(
     ("options", "candidates"),
-    [("--candidates 1 3 9 --epochs 2", (1, 3, 9)), ("--candidates 5 1", (5, 1)), ("", tuple(2**i for i in range(11)))],
+    [
+        ("--candidates 1 3 9 --epochs 2", (1, 3, 9)),
+        ("--candidates 1 2 --candidates 5 7", (5, 7)),
+        ("--candidates 5 1", (5, 1)),
+        ("", tuple(2**i for i in range(11))),
+    ],
 )
 def test_a_differentiable_search_names_its_candidates(
     options: str, candidates: tuple[int, ...], experiment: Path
