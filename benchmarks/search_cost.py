@@ -26,8 +26,8 @@ from nas_space.space import POWERS_OF_TWO
 from nas_space.structure import Structure
 from trials.batches import Batch
 from trials.data_arguments import SEARCH_FRACTION
-from trials.differentiable_search import EPOCHS as DIFFERENTIABLE_EPOCHS
-from trials.local_iteration import EPOCHS_PER_ITERATION
+from trials.differentiable_arguments import EPOCHS as DIFFERENTIABLE_EPOCHS
+from trials.local_arguments import EPOCHS_PER_ITERATION
 from trials.local_search import ITERATIONS
 from trials.training import Training, TrainingSettings, find_device, predict, telling_full_memory
 

@@ -26,6 +26,7 @@ from nas_space.bad_input import run_command
 from trials import search_trial
 from trials.data_arguments import Task, held_out
 from trials.training_arguments import training_settings
+from trials.trial_arguments import SEARCH_TRIAL
 
 SPLIT = 1
 OPTIONS = f"--split {SPLIT} --epochs 5 --batch-size 1 --device cpu --threads 1"
@@ -37,7 +38,7 @@ def trial() -> None:
     if trial_number() % 2 == 0:
         search_trial.main()
     else:
-        arguments = search_trial.parse_arguments()
+        arguments = SEARCH_TRIAL.parse()
         training_settings(arguments)
         usual_trial(arguments)
     write_row(folder, {"elapsed": process_age(), "processor": time.process_time()})

@@ -19,9 +19,9 @@ from tqdm import tqdm
 
 from nas_space.bad_input import BadInput, one_line, run_command
 from trials.data_arguments import SEARCH_FRACTION, add_holdout_arguments, split_number
-from trials.dataset import Dataset, background_classes, common_frames, cut_warning, find_dataset
+from trials.dataset import Dataset, background_classes, check_sample_rate, common_frames, cut_warning, find_dataset
 from trials.feature_files import open_features, sample
-from trials.holdout import hold_out
+from trials.holdout import check_holdout, hold_out
 from trials.known_datasets import defaults_of
 from trials.label_files import read_labels, read_lines
 from trials.metrics import Segments
@@ -168,8 +168,8 @@ def print_summary(content: dict[str, Any]) -> None:
         print(f"{share:7.2f}  {name}")
 
 
-def main() -> None:
-    """Check every file of a data set; print statistics, or every fault with its file (exit code 2)."""
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options; None: those of this process. Raises BadInput for values that no check can have."""
     parser = argparse.ArgumentParser(
         prog="python -m trials.check_data",
         description=main.__doc__,
@@ -183,9 +183,20 @@ def main() -> None:
     parser.add_argument("--files-only", action="store_true", help="only check that the files are there (for a search)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if (arguments.folder is None) == (arguments.dataset is None):
         raise BadInput("give either the folder of a data set, or its name with --dataset")
+    if arguments.split is not None:
+        split_number(arguments.split)
+    if arguments.sample_rate is not None:
+        check_sample_rate(arguments.sample_rate)
+    check_holdout(arguments.validation_fraction, arguments.validation_seed, arguments.group)
+    return arguments
+
+
+def main() -> None:
+    """Check every file of a data set; print statistics, or every fault with its file (exit code 2)."""
+    arguments = parse_arguments()
     folder = arguments.folder.absolute() if arguments.folder is not None else None
     name = folder.name if folder is not None else arguments.dataset
     dataset = find_dataset(name, folder.parent if folder is not None else arguments.data_root, arguments.sample_rate)

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from nas_space.bad_input import BadInput
-from trials.dataset import Dataset, background_classes, find_dataset
+from trials.dataset import Dataset, background_classes, check_name, check_sample_rate, find_dataset
 from trials.feature_cache import default_cache_folder
-from trials.holdout import hold_out
+from trials.holdout import check_holdout, hold_out
 from trials.known_datasets import defaults_of
 from trials.label_files import DIGITS
 
@@ -92,12 +92,24 @@ class Task:
         }
 
 
+def check_dataset_arguments(arguments: argparse.Namespace) -> None:
+    """Raise BadInput for options of ``add_dataset_arguments`` that no data set can be read with."""
+    check_name(arguments.dataset)
+    if arguments.sample_rate is not None:
+        check_sample_rate(arguments.sample_rate)
+
+
+def check_search_holdout(arguments: argparse.Namespace) -> None:
+    """Raise BadInput for options of ``add_holdout_arguments`` that no search can hold videos out with."""
+    if arguments.validation_fraction == 0:
+        raise BadInput("a search needs validation videos: --validation-fraction must be above 0")
+    check_holdout(arguments.validation_fraction, arguments.validation_seed, arguments.group)
+
+
 def search_videos(arguments: argparse.Namespace, videos: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """As ``held_out``, for a search. Raises BadInput where the options hold out none."""
-    kept, held = held_out(arguments, videos)
-    if not held:
-        raise BadInput("a search needs validation videos: --validation-fraction must be above 0")
-    return kept, held
+    check_search_holdout(arguments)
+    return held_out(arguments, videos)
 
 
 def held_out(arguments: argparse.Namespace, videos: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -61,8 +61,7 @@ class Dataset:
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
             raise BadInput(f"{self.folder}: no such data set folder (see --data-root, --dataset and $G2L_DATA_ROOT)")
-        if self.sample_rate < 1:
-            raise BadInput(f"the sample rate must be at least 1, not {self.sample_rate}")
+        check_sample_rate(self.sample_rate)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -220,6 +219,18 @@ def is_plain_name(name: str) -> bool:
     return name != ".." and Path(name).name == name and not name.startswith("-")
 
 
+def check_name(name: str) -> None:
+    """Raise BadInput for what is no plain name of a data set."""
+    if not is_plain_name(name):
+        raise BadInput(f"{name!r} is not the plain name of a data set: give its folder's parent as --data-root")
+
+
+def check_sample_rate(rate: int) -> None:
+    """Raise BadInput for a rate that no data set can be read at."""
+    if rate < 1:
+        raise BadInput(f"the sample rate must be at least 1, not {rate}")
+
+
 def find_dataset(name: str, data_root: Path | None = None, sample_rate: int | None = None) -> Dataset:
     """The data set of that name under the data root: ``data_root``, else $G2L_DATA_ROOT, else ./data.
 
@@ -227,8 +238,7 @@ def find_dataset(name: str, data_root: Path | None = None, sample_rate: int | No
         BadInput: there is none, or the name is a path (results keep the name, and must not tell where the data lies) or
             would be read as an option.
     """
-    if not is_plain_name(name):
-        raise BadInput(f"{name!r} is not the plain name of a data set: give its folder's parent as --data-root")
+    check_name(name)
     root = data_root or Path(os.environ.get("G2L_DATA_ROOT") or "data")
     if sample_rate is None:
         sample_rate = defaults_of(name).sample_rate

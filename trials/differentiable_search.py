@@ -25,27 +25,22 @@ from nas_space.atomic_file import write_json
 from nas_space.bad_input import BadInput, run_command
 from nas_space.ms_tcn import MSTCN, branch_probabilities, choose_among, collapse_network, set_temperature
 from nas_space.shape import MSTCNShape
-from nas_space.space import POWERS_OF_TWO
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from trials.checkpoint import DAMAGE, load_torch, save_torch, versions
-from trials.data_arguments import (
-    SEARCH_FRACTION,
-    Task,
-    add_dataset_arguments,
-    add_holdout_arguments,
-    search_videos,
-    split_number,
+from trials.data_arguments import Task, search_videos, split_number
+from trials.differentiable_arguments import (
+    BRANCH_LEARNING_RATE,
+    WARM_UP,
+    add_search_arguments,
+    check_schedule,
+    check_search_arguments,
 )
 from trials.metrics import METRICS, objective_value
 from trials.threads import choose_threads
 from trials.training import Training, TrainingSettings, find_device, score_network, telling_full_memory
-from trials.training_arguments import add_training_arguments, training_settings
+from trials.training_arguments import training_settings
 
-EPOCHS = 30
-BRANCH_LEARNING_RATE = 0.03
-WARM_UP = 0.3
-"""Share of the training in which the probabilities are held still; Adam's moments of them are gathered meanwhile."""
 COOLED = 0.8
 """Share of the rest after which it stays as cold as it gets."""
 COLDEST = 0.02
@@ -93,17 +88,13 @@ class DifferentiableSearch:
     channels: int = 64
 
     def __post_init__(self) -> None:
-        if not 0 <= self.warm_up < 1:
-            raise BadInput(f"the warm-up must be at least 0 and below 1, a share of the epochs, not {self.warm_up}")
-        if not 0 < self.branch_learning_rate < float("inf"):
-            raise BadInput(f"the branch learning rate must be above 0, not {self.branch_learning_rate}")
+        check_schedule(self.warm_up, self.branch_learning_rate)
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> DifferentiableSearch:
         """The search that the options name. Raises BadInput where they name none."""
+        check_search_arguments(arguments)
         settings, candidates = training_settings(arguments), tuple(arguments.candidates)
-        if len(set(candidates)) != len(candidates) or len(candidates) < 2 or min(candidates) < 1:
-            raise BadInput(f"--candidates must be at least two different dilations, not {arguments.candidates}")
         task, split = Task.from_arguments(arguments), split_number(arguments.split)
         kept, held = search_videos(arguments, task.dataset.split(split)[0])
         choose_threads(arguments, task.dataset, kept)
@@ -186,34 +177,6 @@ class DifferentiableSearch:
         collapse_network(network, structure)
         metrics = score_network(network, dataset, self.validation_videos, self.task.background, device)
         return Found(structure, probabilities, metrics, epochs, seconds)
-
-
-def add_search_arguments(parser: argparse.ArgumentParser) -> None:
-    """All options of a search."""
-    parser.add_argument("--split", required=True, help="number of a split")
-    parser.add_argument(
-        "--candidates", type=int, nargs="+", default=list(POWERS_OF_TWO), metavar="D", help="(default: 1 2 4 ... 1024)"
-    )
-    parser.add_argument(
-        "--branch-learning-rate",
-        type=float,
-        default=BRANCH_LEARNING_RATE,
-        help="of the probabilities (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--warm-up",
-        type=float,
-        default=WARM_UP,
-        metavar="SHARE",
-        help="of the epochs, in which all candidates stay equally probable (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--objective", choices=(*METRICS, "mean"), default="mean", help="what searches of several seeds are compared by"
-    )
-    MSTCNShape.add_arguments(parser)
-    add_dataset_arguments(parser)
-    add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
-    add_training_arguments(parser, epochs=EPOCHS)
 
 
 @telling_full_memory()

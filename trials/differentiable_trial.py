@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from nas_space.bad_input import BadInput, run_command
-from trials.differentiable_search import DifferentiableSearch, add_search_arguments
-from trials.event_files import add_tensorboard_argument, event_folder, scalar_writer, scalars_of
+from trials.differentiable_search import DifferentiableSearch
+from trials.event_files import event_folder, scalar_writer, scalars_of
 from trials.metrics import objective_value
 from trials.nni_channel import NniTrial, experiment_folder
 from trials.training import find_device
-
-
-def parse_arguments() -> argparse.Namespace:
-    """The options, as the ``trialCommand`` of an experiment's YAML file gives them."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.differentiable_trial",
-        description=__doc__,
-        epilog="example (in a YAML file): trialCommand: python3 -m trials.differentiable_trial --dataset a --split 1",
-    )
-    add_search_arguments(parser)
-    add_tensorboard_argument(parser, "where NNI's TensorBoard button finds them")
-    return parser.parse_args()
+from trials.trial_arguments import DIFFERENTIABLE_TRIAL
 
 
 def main() -> None:
     """Run one search. Whatever goes wrong is reported to the tuner with its reason before the process fails."""
-    arguments = parse_arguments()
+    arguments = DIFFERENTIABLE_TRIAL.parser().parse_args()
     trial = NniTrial.receive(arguments)
     with trial.reporting_failures():
         if trial.added_by_hand:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,32 +9,23 @@ from typing import Any
 from nas_space.bad_input import BadInput, run_command
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
-from trials.data_arguments import Task, add_dataset_arguments
-from trials.event_files import add_tensorboard_argument, event_folder
+from trials.data_arguments import Task
+from trials.event_files import event_folder
 from trials.final_training import FinalTraining
-from trials.metrics import METRICS, objective_value
+from trials.metrics import objective_value
 from trials.nni_channel import NniTrial
 from trials.threads import choose_threads
 from trials.training import find_device
-from trials.training_arguments import add_training_arguments, training_settings
+from trials.training_arguments import training_settings
+from trials.trial_arguments import FINAL_TRIAL
 
 
 def main() -> None:
     """Train what the parameters ``structure``, ``split`` and ``seed`` name; report the test metrics at the end only."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.final_trial",
-        description=main.__doc__,
-        epilog="example (in a YAML file): trialCommand: python3 -m trials.final_trial --dataset gtea --output runs/f",
-    )
-    parser.add_argument("--output", type=Path, required=True, help="results go to OUTPUT/STRUCTURE/splitK/seedS")
-    parser.add_argument("--objective", choices=(*METRICS, "mean"), default="mean", help="what NNI's page shows")
-    MSTCNShape.add_arguments(parser)
-    add_dataset_arguments(parser)
-    add_training_arguments(parser)
-    add_tensorboard_argument(parser, "where NNI's TensorBoard button finds them")
-    arguments = parser.parse_args()
+    arguments = FINAL_TRIAL.parser().parse_args()
     trial = NniTrial.receive(arguments)
     with trial.reporting_failures():
+        FINAL_TRIAL.check(arguments)
         name, split, seed = _parameters(trial.parameters)
         tensorboard = event_folder(arguments, trial.tensorboard_folder)
         # A search finds one structure per split: runs/NAME/split{split}/global.json names them all.

@@ -22,13 +22,10 @@ def hold_out(
         group: regular expression; videos whose first match group (or match) is equal stay together. None: each alone.
 
     Raises:
-        BadInput: the fraction is not within (0, 1), the expression does not match a video, or there is no way to leave
-            at least one video on each side.
+        BadInput: as ``check_holdout``; or the expression does not match a video, or there is no way to leave at least
+            one video on each side.
     """
-    if not 0 < fraction < 1:
-        raise BadInput(f"the validation fraction must lie between 0 and 1, not {fraction}")
-    if seed < 0:
-        raise BadInput(f"the validation seed must be at least 0, not {seed}")
+    check_holdout(fraction, seed, group)
     groups: dict[str, list[str]] = {}
     for video in videos:
         groups.setdefault(_group_of(video, group), []).append(video)
@@ -44,13 +41,26 @@ def hold_out(
     return tuple(video for video in videos if video not in held), tuple(video for video in videos if video in held)
 
 
+def check_holdout(fraction: float, seed: int, group: str | None = None) -> None:
+    """Check how to hold videos out, whatever the videos.
+
+    Raises:
+        BadInput: the fraction is not within (0, 1), the seed is negative, or the group is no regular expression.
+    """
+    if not 0 < fraction < 1:
+        raise BadInput(f"the validation fraction must lie between 0 and 1, not {fraction}")
+    if seed < 0:
+        raise BadInput(f"the validation seed must be at least 0, not {seed}")
+    try:
+        re.compile(group or "")
+    except re.error as fault:
+        raise BadInput(f"the group expression {group!r} is no regular expression: {fault}") from None
+
+
 def _group_of(video: str, group: str | None) -> str:
     if group is None:
         return video
-    try:
-        match = re.search(group, video)
-    except re.error as fault:
-        raise BadInput(f"the group expression {group!r} is no regular expression: {fault}") from None
+    match = re.search(group, video)
     if match is None:
         raise BadInput(f"the group expression {group!r} does not match video {video!r}")
     return match[1] if match.re.groups and match[1] is not None else match[0]

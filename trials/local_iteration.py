@@ -19,13 +19,9 @@ from nas_space.structure import Structure
 from trials.checkpoint import DAMAGE, load_torch, save_torch
 from trials.data_arguments import Task, search_videos
 from trials.event_files import AddScalars, scalars_of
-from trials.metrics import METRICS
 from trials.threads import choose_threads
 from trials.training import NonFiniteLoss, Training, TrainingSettings, score_network
 from trials.training_arguments import training_settings
-
-EPOCHS_PER_ITERATION = 3
-"""Epochs between two estimates (Gao et al., CVPR 2021, section 4)."""
 
 
 @dataclass(frozen=True)
@@ -121,19 +117,6 @@ class LocalSearch:
             f"dilation/{label}": sum(p * d for p, d in zip(probabilities[label], branches[label], strict=True))
             for label in branches
         }
-
-
-def add_local_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of a local search besides data, branches and training."""
-    parser.add_argument(
-        "--objective",
-        choices=(*METRICS, "mean"),
-        default="f1@10",
-        help="what is shown and compared (mean: of all five)",
-    )
-    parser.add_argument(
-        "--inner-activation", action="store_true", help="a ReLU in each branch, as the published code has it"
-    )
 
 
 def iteration_path(folder: Path, iteration: int) -> Path:

@@ -23,7 +23,8 @@ from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from trials.checkpoint import versions
 from trials.data_arguments import SEARCH_FRACTION, add_dataset_arguments, add_holdout_arguments, split_number
-from trials.local_iteration import EPOCHS_PER_ITERATION, LocalSearch, add_local_arguments
+from trials.local_arguments import EPOCHS_PER_ITERATION, add_local_arguments
+from trials.local_iteration import LocalSearch
 from trials.metrics import objective_value, read_metrics
 from trials.training import find_device, telling_full_memory
 from trials.training_arguments import add_training_arguments

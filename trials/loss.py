@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SMOOTHING_WEIGHT = 0.15
+from trials.training_settings import SMOOTHING_WEIGHT, SmoothingAverage
+
 TRUNCATION = 4.0
 """Differences of log-probabilities are truncated here (tau in the paper)."""
-
-SmoothingAverage = Literal["valid", "padded"]
 
 
 def segmentation_loss(

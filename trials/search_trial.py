@@ -7,27 +7,18 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 
-from nas_space.bad_input import BadInput, run_command
+from nas_space.bad_input import run_command
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
-from trials.data_arguments import (
-    SEARCH_FRACTION,
-    Task,
-    add_dataset_arguments,
-    add_holdout_arguments,
-    held_out,
-    split_number,
-)
-from trials.event_files import add_tensorboard_argument, event_folder, scalar_writer, scalars_of
+from trials.data_arguments import Task, held_out, split_number
+from trials.event_files import event_folder, scalar_writer, scalars_of
 from trials.metrics import METRICS, objective_value
 from trials.nni_channel import NniTrial
 from trials.short_training import short_training
 from trials.threads import choose_threads
 from trials.training import find_device
-from trials.training_arguments import add_training_arguments, training_settings
-
-SEARCH_EPOCHS = 5
-"""Epochs of a trial in the paper's global search (Gao et al., CVPR 2021, section 4)."""
+from trials.training_arguments import training_settings
+from trials.trial_arguments import SEARCH_TRIAL
 
 
 def train_and_report(arguments: argparse.Namespace, structure: Structure, trial: NniTrial) -> list[dict[str, float]]:
@@ -66,39 +57,12 @@ def _is_below(needed: float, epochs: Sequence[Mapping[str, float]]) -> bool:
     return max(epoch["default"] for epoch in epochs) < needed
 
 
-def parse_arguments() -> argparse.Namespace:
-    """The options, as the ``trialCommand`` of an experiment's YAML file gives them."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.search_trial",
-        description=__doc__,
-        epilog="example (in a YAML file): trialCommand: python3 -m trials.search_trial --dataset gtea --split 1",
-    )
-    parser.add_argument("--split", required=True, help="number of a split")
-    parser.add_argument(
-        "--objective", choices=(*METRICS, "mean"), default="f1@10", help="what the search maximises (mean: of all five)"
-    )
-    parser.add_argument(
-        "--select-on",
-        choices=("validation", "test"),
-        default="validation",
-        help="judge on videos held out of the training split, or on the test videos as the paper did",
-    )
-    MSTCNShape.add_arguments(parser)
-    add_dataset_arguments(parser)
-    add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
-    add_training_arguments(parser, epochs=SEARCH_EPOCHS)
-    add_tensorboard_argument(parser, "where NNI's TensorBoard button finds them")
-    arguments = parser.parse_args()
-    if arguments.validation_fraction == 0:
-        raise BadInput("a search needs validation videos: --validation-fraction must be above 0")
-    return arguments
-
-
 def main() -> None:
     """Run one trial. Whatever goes wrong is reported to the tuner with its reason before the process fails."""
-    arguments = parse_arguments()
+    arguments = SEARCH_TRIAL.parser().parse_args()
     trial = NniTrial.receive(arguments)
     with trial.reporting_failures():
+        SEARCH_TRIAL.check(arguments)
         structure = Structure.from_labels(trial.dilations(), MSTCNShape.from_arguments(arguments))
         epochs = train_and_report(arguments, structure, trial)
         trial.report(metrics=epochs[-1], epochs=epochs)

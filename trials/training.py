@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +17,10 @@ from trials.batches import Batch, pack
 from trials.dataset import Dataset, common_frames
 from trials.feature_files import Features
 from trials.label_files import Labels
-from trials.loss import SMOOTHING_WEIGHT, SmoothingAverage, segmentation_loss
+from trials.loss import segmentation_loss
 from trials.metrics import Scores
-
-Precision = Literal["float32", "bf16"]
+from trials.training_settings import TrainingSettings as TrainingSettings
+from trials.training_settings import device_index
 
 
 class NonFiniteLoss(KnownFailure):
@@ -51,51 +49,16 @@ def telling_full_memory() -> Iterator[None]:
         ) from fault
 
 
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train. The defaults are the paper's final training (Gao et al., CVPR 2021, section 4)."""
-
-    epochs: int = 65
-    batch_size: int = 8
-    learning_rate: float = 5e-4
-    decay_epochs: tuple[int, ...] = (50,)
-    """After each of these epochs the learning rate is multiplied by 0.1."""
-    smoothing_weight: float = SMOOTHING_WEIGHT
-    smoothing_average: SmoothingAverage = "valid"
-    precision: Precision = "float32"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1:
-            raise BadInput(f"epochs ({self.epochs}) and batch size ({self.batch_size}) must be at least 1")
-        if not 0 < self.learning_rate < float("inf"):
-            raise BadInput(f"the learning rate must be above 0, not {self.learning_rate}")
-        if not 0 <= self.smoothing_weight < float("inf"):
-            raise BadInput(f"the smoothing weight must be at least 0, not {self.smoothing_weight}")
-        if any(epoch < 1 for epoch in self.decay_epochs):
-            raise BadInput(f"the decay epochs must be at least 1, not {min(self.decay_epochs)}")
-        if self.seed < 0:
-            raise BadInput(f"the seed must be at least 0, not {self.seed}")
-        if self.seed >= 2**64:
-            raise BadInput(f"the seed must be below 2^64, not {self.seed}")
-
-    def describe(self) -> dict[str, Any]:
-        """The settings as JSON content."""
-        return {**asdict(self), "decay_epochs": list(self.decay_epochs)}
-
-
 def find_device(name: str) -> torch.device:
     """The device ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         BadInput: no such device here.
     """
+    index = device_index(name)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    match = re.fullmatch(r"cpu|cuda(?::(\d+))?", name, re.ASCII)
-    if match is None:
-        raise BadInput(f"unknown device {name!r}: expected auto, cpu, cuda or cuda:N")
-    if name != "cpu" and int(match[1] or 0) >= torch.cuda.device_count():
+    if index is not None and index >= torch.cuda.device_count():
         raise BadInput(f"device {name!r} is not there: PyTorch sees {torch.cuda.device_count()} CUDA device(s)")
     return torch.device(name)
 

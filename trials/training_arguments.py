@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 
-import torch
-
 from nas_space.bad_input import BadInput
-from trials.training import TrainingSettings
+from trials.training_settings import TrainingSettings, device_index
 
 
 def add_schedule_arguments(
@@ -69,8 +67,18 @@ def schedule_settings(arguments: argparse.Namespace) -> TrainingSettings:
 
 def training_settings(arguments: argparse.Namespace) -> TrainingSettings:
     """The settings that the options name; also sets the number of threads."""
+    settings = check_training_arguments(arguments)
     if arguments.threads is not None:
-        if arguments.threads < 1:
-            raise BadInput(f"--threads must be at least 1, not {arguments.threads}")
+        # Here, so that options can be checked without PyTorch, which takes seconds and 200 MB.
+        import torch
+
         torch.set_num_threads(arguments.threads)
+    return settings
+
+
+def check_training_arguments(arguments: argparse.Namespace) -> TrainingSettings:
+    """The settings that the options of ``add_training_arguments`` name. Raises BadInput for what none can be."""
+    if arguments.threads is not None and arguments.threads < 1:
+        raise BadInput(f"--threads must be at least 1, not {arguments.threads}")
+    device_index(arguments.device)
     return replace(schedule_settings(arguments), precision=arguments.precision, seed=arguments.seed)

@@ -14,8 +14,10 @@ from nas_space.branches import Branching
 from nas_space.shape import MSTCNShape
 from nas_space.space import POWERS_OF_TWO
 from trials.data_arguments import Task
-from trials.differentiable_search import EPOCHS, DifferentiableSearch
-from trials.local_iteration import EPOCHS_PER_ITERATION, LocalSearch
+from trials.differentiable_arguments import EPOCHS
+from trials.differentiable_search import DifferentiableSearch
+from trials.local_arguments import EPOCHS_PER_ITERATION
+from trials.local_iteration import LocalSearch
 from trials.local_search import ITERATIONS, Chain
 from trials.metrics import objective_value
 from trials.training import TrainingSettings

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from trials.loss import SmoothingAverage, segmentation_loss
+from trials.loss import segmentation_loss
+from trials.training_settings import SmoothingAverage
 
 
 @dataclass

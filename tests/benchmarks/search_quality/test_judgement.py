@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,20 +13,18 @@ from nas_space.structure import Structure
 from tests.benchmarks.search_quality.conftest import SHAPE, play_trainings
 from trials.metrics import METRICS
 from trials.nni_channel import NniTrial
-from trials.search_trial import parse_arguments, train_and_report
+from trials.search_trial import train_and_report
+from trials.trial_arguments import SEARCH_TRIAL
 
 HAND = Structure.hand(SHAPE)
 NewJudge = Callable[..., Judge]
 
 
-def test_a_judgement_is_what_a_trial_reports(
-    new_judge: NewJudge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_judgement_is_what_a_trial_reports(new_judge: NewJudge, tmp_path: Path) -> None:
     data = ["--data-root", str(tmp_path / "data"), "--dataset", "small", "--split", "1", "--device", "cpu"]
     how = ["--epochs", "2", "--batch-size", "1", "--objective", "mean", "--seed", "3", "--threads", "1"]
-    monkeypatch.setattr(sys, "argv", ["search_trial", *data, *how])
     trial: Any = SimpleNamespace(parameters={}, tensorboard_folder=None, report_epoch=lambda _: None)
-    reported = train_and_report(parse_arguments(), HAND, cast(NniTrial, trial))
+    reported = train_and_report(SEARCH_TRIAL.parse([*data, *how]), HAND, cast(NniTrial, trial))
     judged = new_judge(seed=3).judge(HAND)
     assert [{name: epoch[name] for name in METRICS} for epoch in reported] == list(judged.epochs)
     assert judged.objective == reported[-1]["default"]

@@ -1,0 +1,78 @@
+"""Command-line options of the differentiable search, and their ranges; two commands share them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from nas_space.bad_input import BadInput
+from nas_space.shape import MSTCNShape
+from nas_space.space import POWERS_OF_TWO
+from trials.data_arguments import (
+    SEARCH_FRACTION,
+    add_dataset_arguments,
+    add_holdout_arguments,
+    check_dataset_arguments,
+    check_search_holdout,
+    split_number,
+)
+from trials.metrics import METRICS
+from trials.training_arguments import add_training_arguments, check_training_arguments
+
+EPOCHS = 30
+BRANCH_LEARNING_RATE = 0.03
+WARM_UP = 0.3
+"""Share of the training in which the probabilities are held still; Adam's moments of them are gathered meanwhile."""
+
+
+def add_search_arguments(parser: argparse.ArgumentParser) -> None:
+    """All options of a search."""
+    parser.add_argument("--split", required=True, help="number of a split")
+    parser.add_argument(
+        "--candidates", type=int, nargs="+", default=list(POWERS_OF_TWO), metavar="D", help="(default: 1 2 4 ... 1024)"
+    )
+    parser.add_argument(
+        "--branch-learning-rate",
+        type=float,
+        default=BRANCH_LEARNING_RATE,
+        help="of the probabilities (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--warm-up",
+        type=float,
+        default=WARM_UP,
+        metavar="SHARE",
+        help="of the epochs, in which all candidates stay equally probable (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--objective", choices=(*METRICS, "mean"), default="mean", help="what searches of several seeds are compared by"
+    )
+    MSTCNShape.add_arguments(parser)
+    add_dataset_arguments(parser)
+    add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
+    add_training_arguments(parser, epochs=EPOCHS)
+
+
+def check_search_arguments(arguments: argparse.Namespace) -> None:
+    """Raise BadInput for options of ``add_search_arguments`` that no search can have, whatever the data."""
+    split_number(arguments.split)
+    check_candidates(arguments.candidates)
+    check_schedule(arguments.warm_up, arguments.branch_learning_rate)
+    MSTCNShape.from_arguments(arguments)
+    check_dataset_arguments(arguments)
+    check_search_holdout(arguments)
+    check_training_arguments(arguments)
+
+
+def check_candidates(candidates: Sequence[int]) -> None:
+    """Raise BadInput for dilations that a layer cannot choose among."""
+    if len(set(candidates)) != len(candidates) or len(candidates) < 2 or min(candidates) < 1:
+        raise BadInput(f"--candidates must be at least two different dilations, not {list(candidates)}")
+
+
+def check_schedule(warm_up: float, branch_learning_rate: float) -> None:
+    """Raise BadInput for what no search can have."""
+    if not 0 <= warm_up < 1:
+        raise BadInput(f"the warm-up must be at least 0 and below 1, a share of the epochs, not {warm_up}")
+    if not 0 < branch_learning_rate < float("inf"):
+        raise BadInput(f"the branch learning rate must be above 0, not {branch_learning_rate}")
