@@ -47,6 +47,12 @@ def check_gpus(service: Any, concurrency: int, words: Sequence[str], machine: Ma
     if device == "cpu" or devices == 0:
         if device != "cpu" and (machine.gpus or machine.fault != Machine.fault):
             warnings.warn(f"the trials will run on the CPU: {why}", stacklevel=2)
+        if machine.cores is not None and concurrency > machine.cores:
+            warnings.warn(
+                f"trialConcurrency: {concurrency}, but this machine has {machine.cores} core(s) for the trials: more "
+                "trials than cores take longer in all",
+                stacklevel=2,
+            )
         return "on the CPU"
     if devices is None:
         return "on what CUDA_VISIBLE_DEVICES names (not checked, as MIG is on)"
@@ -56,6 +62,8 @@ def check_gpus(service: Any, concurrency: int, words: Sequence[str], machine: Ma
             "useActiveGpu: true",
             stacklevel=2,
         )
+    elif concurrency > devices:
+        warnings.warn(f"trialConcurrency: {concurrency}, but the trials have {devices} GPU(s)", stacklevel=2)
     return "all on one GPU (not checked: whether its memory holds them)"
 
 

@@ -39,6 +39,8 @@ class Machine:
     """CUDA_VISIBLE_DEVICES, which a trial inherits; None where it is not set."""
     pytorch: str = ""
     """The version of PyTorch."""
+    cores: int | None = None
+    """How many cores this process may use; None: not known."""
 
     def devices(self) -> int | None:
         """How many CUDA devices a trial sees that inherits CUDA_VISIBLE_DEVICES; None where MIG makes that unknown."""
@@ -82,6 +84,7 @@ def _begins(uuid: str, entry: str) -> bool:
 def read_machine() -> Machine:
     """This machine. A missing nvidia-smi means that it has no GPU; one that fails or hangs is told in ``fault``."""
     visible, pytorch = os.environ.get("CUDA_VISIBLE_DEVICES"), importlib.metadata.version("torch")
+    cores = len(os.sched_getaffinity(0))
     try:
         listed = _nvidia_smi("--query-gpu=index,uuid,name,memory.used,memory.total,mig.mode.current")
         busy = {uuid for (uuid,) in _nvidia_smi("--query-compute-apps=gpu_uuid")} if listed else set()
@@ -90,10 +93,10 @@ def read_machine() -> Machine:
             for index, uuid, name, used, total, mig in listed
         )
     except _NoAnswer as fault:
-        return Machine((), str(fault), visible, pytorch)
+        return Machine((), str(fault), visible, pytorch, cores)
     except ValueError:
-        return Machine((), "nvidia-smi does not list GPUs as it should", visible, pytorch)
-    return Machine(gpus, "nvidia-smi lists none", visible, pytorch)
+        return Machine((), "nvidia-smi does not list GPUs as it should", visible, pytorch, cores)
+    return Machine(gpus, "nvidia-smi lists none", visible, pytorch, cores)
 
 
 class _NoAnswer(Exception):

@@ -146,7 +146,7 @@ def main() -> None:
     if arguments.config is not None:
         config = read_config(arguments.config)
         tuner = class_arguments(config)
-        preflight(config, arguments.config.parent, arguments.config, read_machine())
+        preflight(config, arguments.config.parent, arguments.config, read_machine(), starting=True)
         total = tuner.get("budget") or config.get("maxTrialNumber")
         if total is not None and type(total) is not int:
             raise BadInput(f"{arguments.config}: the number of trials must be a whole number, not {shortened(total)}")
@@ -157,7 +157,8 @@ def main() -> None:
         if experiment.is_managed():
             raise BadInput(f"experiment {experiment.id} is still running; 'nnictl stop {experiment.id}' ends it")
         experiment.stop()
-        preflight(registered(experiment.id).settings(), Path(), f"experiment {experiment.id}", read_machine())
+        settings = registered(experiment.id).settings()
+        preflight(settings, Path(), f"experiment {experiment.id}", read_machine(), starting=True)
         action = ["resume", arguments.resume]
     port = arguments.port or free_port()
     go_on = "python -m experiments.launch --resume {id}"

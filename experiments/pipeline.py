@@ -261,11 +261,14 @@ def main() -> None:
     with held(folder):
         run = Run(folder, {**settings, "phases": phases})
         # All of them now, so that no search is made for a final training that cannot start.
+        results: list[Path] = []
         for step in steps:
             if run.step(step.name).get("done"):
                 require_same_tuner(folder / f"{step.name}.yml", step)
             else:
-                preflight(step.config, FOLDER, step.source, machine)
+                preflight(step.config, FOLDER, step.source, machine, starting=True, results=results)
+            if step.result is not None:
+                results.append(step.result)
         for step in steps:
             do_step(run, step)
         text = summary(run, steps)

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import shlex
 import shutil
 import sys
 import traceback
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from experiments.config_file import read_config
+from experiments.command_check import TrialCommand, check_check_command, read_trial_command
+from experiments.config_file import class_arguments, read_config
 from experiments.gpu_settings import check_gpus
 from experiments.gpus import Machine, read_machine
+from experiments.not_yet import NotYet
+from experiments.tuner_check import check_tuner, splits_of
 from nas_space.bad_input import BadInput, run_command
 
+BOOLEANS = ("debug", "useannotation", "useactivegpu", "reusemode")
+"""NNI's settings that are true or false, as NNI compares names."""
 
-def preflight(content: dict[str, Any], folder: Path, source: object, machine: Machine) -> list[str]:
+
+def preflight(
+    content: dict[str, Any],
+    folder: Path,
+    source: object,
+    machine: Machine,
+    starting: bool = False,
+    results: Collection[Path] = (),
+) -> list[str]:
     """Refuse an experiment that NNI would refuse, that could freeze this machine, or whose trials would all fail.
 
     Args:
@@ -25,6 +40,9 @@ def preflight(content: dict[str, Any], folder: Path, source: object, machine: Ma
         folder: what the relative paths in it are relative to.
         source: what messages call it.
         machine: where the trials of ``platform: local`` run; other platforms are not judged.
+        starting: it is about to start: its data and its structures must be there. Otherwise it is only said where they
+            are not.
+        results: structure files that will be there by then.
 
     Returns:
         What was found, a line each. What is allowed, but hardly meant, is warned of.
@@ -33,7 +51,9 @@ def preflight(content: dict[str, Any], folder: Path, source: object, machine: Ma
         BadInput: which setting is wrong, why, and what to write instead.
     """
     try:
+        _check_values(content)
         config = _as_nni_reads_it(content, folder)
+        _check_numbers(config.search_space, "search space")
         service = config.training_service
         if service.platform != "local":
             return ["settings: NNI accepts them", f"not checked: GPUs and trial command of platform {service.platform}"]
@@ -41,14 +61,58 @@ def preflight(content: dict[str, Any], folder: Path, source: object, machine: Ma
             raise BadInput("reuseMode: NNI 3.0 fails with it on platform local; leave it out")
         words = split_command(service.trial_command)
         where = check_gpus(service, config.trial_concurrency, words, machine)
+        return [
+            "settings: NNI accepts them",
+            f"trial command: one simple command{_python_of(words[0])}",
+            *_check_search(config, words, class_arguments(content).get("check_command"), NotYet(results, starting)),
+            *machine.describe(),
+            f"trials: {config.trial_concurrency} side by side, {where}",
+        ]
     except BadInput as fault:
         raise BadInput(f"{source}: {fault}") from None
-    return [
-        "settings: NNI accepts them",
-        f"trial command: one simple command{_python_of(words[0])}",
-        *machine.describe(),
-        f"trials: {config.trial_concurrency} side by side, {where}",
-    ]
+
+
+def _check_search(config: Any, words: list[str], check_command: Any, not_yet: NotYet) -> Iterator[str]:
+    """Check the commands, the tuner, the data and the structures of an experiment; yields what was found."""
+    service = config.training_service
+    trial = read_trial_command(service.trial_command, words, Path(service.trial_code_directory))
+    if isinstance(trial, TrialCommand):
+        yield f"options: {trial.module} accepts them"
+    else:
+        yield f"not checked: options of the trials, as {trial}"
+    yield check_tuner(config, trial, not_yet)
+    check_check_command(check_command, trial)
+    if not_yet.noted:
+        yield f"not checked: {', '.join(map(str, not_yet.noted))} (to be found by a search first)"
+    if isinstance(trial, TrialCommand):
+        splits = splits_of(config, trial)
+        if trial.data_folder.is_dir() or not_yet.starting:
+            trial.check_data(splits)
+            yield f"data: {trial.data_folder}, split {', '.join(map(str, splits))}"
+        else:
+            yield f"not checked: no data ({trial.data_folder} is not there)"
+
+
+def _check_values(content: dict[str, Any]) -> None:
+    """Refuse what YAML makes of a name or a number that was meant: ``no`` becomes false, ``.nan`` is no number."""
+    service, tuner = content.get("trainingService"), content.get("tuner")
+    for settings in (content, service, tuner):
+        for name, value in settings.items() if isinstance(settings, dict) else ():
+            if isinstance(value, bool) and str(name).replace("_", "").lower() not in BOOLEANS:
+                raise BadInput(
+                    f"{name}: {str(value).lower()} (YAML reads yes, no, on and off as true and false): "
+                    "write a number, or put the name in quotes"
+                )
+    _check_numbers(content)
+
+
+def _check_numbers(value: Any, where: str = "") -> None:
+    """Refuse numbers that are not finite: NNI hands all settings on as JSON, which has none."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise BadInput(f"{where}: {value} is no number that NNI can hand on")
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in inner:
+        _check_numbers(each, f"{where}.{name}".removeprefix("."))
 
 
 def _as_nni_reads_it(content: dict[str, Any], folder: Path) -> Any:

@@ -180,8 +180,18 @@ def test_a_choice_of_gpus_that_does_nothing_is_warned_of() -> None:
     ],
 )
 def test_without_a_number_of_gpus_nothing_is_refused(machine: Machine, where: str) -> None:
-    assert check(machine, 7) == where
+    assert check(machine) == where
     assert check(machine, 7, "--device cpu") == "on the CPU"
+
+
+def test_more_trials_than_cores_or_gpus_are_warned_of() -> None:
+    check(Machine(cores=2), 2)
+    with pytest.warns(UserWarning, match=r"trialConcurrency: 3, but this machine has 2 core\(s\)"):
+        check(Machine(cores=2), 3)
+    with pytest.warns(UserWarning, match=r"trialConcurrency: 3, but this machine has 2 core\(s\)"):
+        check(gpus(1, cores=2), 3, "--device cpu")
+    with pytest.warns(UserWarning, match=r"trialConcurrency: 2, but the trials have 1 GPU\(s\)"):
+        check(gpus(1, cores=1), 2)
 
 
 def test_gpus_that_stay_idle_are_warned_of() -> None:

@@ -38,10 +38,12 @@ MACHINES = {
 
 
 @pytest.mark.filterwarnings("ignore:the trials will run on the CPU. this machine shows no GPU .nvidia-smi fails")
+@pytest.mark.filterwarnings(r"ignore:trialConcurrency. 2, but the trials have 1 GPU\(s\)")
 @pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yml")), ids=lambda path: path.name)
 def test_every_configuration_of_ours_passes_everywhere(path: Path, machine: Machine) -> None:
-    *_, where = preflight(read_config(path), FOLDER, path, machine)
+    *found, where = preflight(read_config(path), FOLDER, path, machine)
+    assert any(line.startswith("not checked: no data (") for line in found)
     assert where.startswith("trials: ")
     assert where.endswith("on the CPU") == (not machine.gpus)
 
@@ -161,6 +163,8 @@ def test_a_command_over_several_lines_is_one() -> None:
 def test_the_command_tells_what_it_found_or_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))  # without nvidia-smi
 
+    monkeypatch.delenv("G2L_DATA_ROOT", raising=False)
+
     def run(path: Path) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "experiments.preflight", str(path)]
         return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
@@ -171,6 +175,9 @@ def test_the_command_tells_what_it_found_or_refuses(tmp_path: Path, monkeypatch:
     assert passed.stdout.splitlines() == [
         "settings: NNI accepts them",
         f"trial command: one simple command, python3 is {python}",
+        "options: trials.search_trial accepts them",
+        "tuner: GlobalTuner accepts its arguments and the search space",
+        f"not checked: no data ({REPOSITORY}/data/demo is not there)",
         "GPUs: none (nvidia-smi is not installed)",
         "trials: 2 side by side, on the CPU",
     ]
@@ -199,6 +206,15 @@ def test_launch_refuses_before_nni_starts(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(launch, "start", never)
     monkeypatch.setattr(sys, "argv", ["launch", str(path)])
     with pytest.raises(BadInput, match=str(path)):
+        launch.main()
+
+
+def test_launch_refuses_to_start_without_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = FOLDER / "demo_global.yml"
+    monkeypatch.setenv("G2L_DATA_ROOT", str(tmp_path))
+    monkeypatch.setattr(launch, "start", never)
+    monkeypatch.setattr(sys, "argv", ["launch", str(path)])
+    with pytest.raises(BadInput, match=f"^{path}: {tmp_path}/demo: no such data set folder"):
         launch.main()
 
 
@@ -239,22 +255,32 @@ def test_launch_refuses_to_resume_what_has_no_settings(stopped: Path, content: b
         launch.main()
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"trialGpuNumber": 9}, "trialGpuNumber: 9"),
+        (
+            {"trialCommand": "python3 -m trials.final_trial --dataset demo"},
+            "trialCommand: trials.final_trial: the foll",
+        ),
+    ],
+)
 def test_the_pipeline_refuses_its_last_step_before_the_first_one_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    changes: dict[str, Any], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_dataset(tmp_path / "data" / "demo")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("G2L_DATA_ROOT", str(tmp_path / "data"))
     monkeypatch.setattr(pipeline, "do_step", never)
 
-    def with_a_greedy_end(*arguments: Any) -> list[Any]:
+    def with_a_bad_end(*arguments: Any) -> list[Any]:
         steps = make_plan(*arguments)
-        steps[-1].config["trialGpuNumber"] = 9
+        steps[-1].config.update(changes)
         return steps
 
-    monkeypatch.setattr(pipeline, "make_plan", with_a_greedy_end)
+    monkeypatch.setattr(pipeline, "make_plan", with_a_bad_end)
     monkeypatch.setattr(pipeline, "read_machine", Machine)
     monkeypatch.setattr(sys, "argv", ["pipeline", "--dataset", "demo"])
-    with pytest.raises(BadInput, match=r"^experiments/demo_final\.yml: trialGpuNumber: 9"):
+    with pytest.raises(BadInput, match=rf"^experiments/demo_final\.yml: {told}"):
         pipeline.main()
     assert not (tmp_path / "runs" / "demo" / "pipeline.json").exists()

@@ -19,6 +19,7 @@ from analysis.searches import Search
 from experiments.gpus import Machine
 from experiments.preflight import preflight
 from nas_space.bad_input import BadInput
+from nas_space.space import global_space, to_nni
 from nas_space.structure_files import read_structure
 from tests.analysis.report.conftest import FOUND, SmallRun, begin, finish, keep
 from tests.conftest import REPOSITORY
@@ -273,7 +274,7 @@ def test_a_known_rate_gives_seconds(small_run: SmallRun, tmp_path: Path) -> None
 def test_the_settings_of_a_search_start_it_again(small_run: SmallRun) -> None:
     """As a YAML file in the folder experiments, if the space is told, as NNI does."""
     search = Search.of_folder(small_run.folder / "split1" / "global")
-    search.settings["searchSpace"] = {"s1l0": {"_type": "choice", "_value": [1, 2]}}
+    search.settings["searchSpace"] = to_nni(global_space())
     content = yaml.safe_load(search.to_yaml())
     assert content["tuner"]["classArgs"] == {"population_size": 2}
     preflight(content, REPOSITORY / "experiments", "again.yml", Machine())

@@ -1,0 +1,145 @@
+"""What the commands of an experiment would say of their options, asked without starting them."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import re
+import shlex
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas_space.bad_input import BadInput
+from nas_space.shape import MSTCNShape
+from trials import check_data
+from trials.data_arguments import held_out
+from trials.dataset import background_classes, find_dataset
+from trials.trial_arguments import DIFFERENTIABLE_TRIAL, FINAL_TRIAL, LOCAL_TRIAL, SEARCH_TRIAL
+
+ROOT = Path(__file__).parent.parent
+TRIALS = {
+    "trials.search_trial": SEARCH_TRIAL,
+    "trials.local_trial": LOCAL_TRIAL,
+    "trials.differentiable_trial": DIFFERENTIABLE_TRIAL,
+    "trials.final_trial": FINAL_TRIAL,
+}
+
+
+@dataclass(frozen=True)
+class TrialCommand:
+    """A trial command of ours, whose options its own parser has accepted."""
+
+    module: str
+    arguments: argparse.Namespace
+    data_folder: Path
+
+    @property
+    def shape(self) -> MSTCNShape:
+        """The network that the trials train."""
+        return MSTCNShape.from_arguments(self.arguments)
+
+    def check_data(self, splits: Sequence[int]) -> None:
+        """Check that the data has those splits. Raises BadInput where the trials would find it hasn't."""
+        arguments = self.arguments
+        dataset = find_dataset(arguments.dataset, self.data_folder.parent, arguments.sample_rate)
+        if arguments.background is not None:
+            background_classes(arguments.dataset, dataset.classes, arguments.background)
+        for split in splits:
+            train_videos, _ = dataset.split(split)
+            if hasattr(arguments, "validation_fraction") and getattr(arguments, "select_on", None) != "test":
+                held_out(arguments, train_videos)
+
+
+def read_trial_command(command: str, words: Sequence[str], folder: Path) -> TrialCommand | str:
+    """What a trial command of ours asks for, or why that cannot be told.
+
+    Args:
+        words: of the command.
+        folder: where the trials run; elsewhere than here, the modules may be others.
+
+    Raises:
+        BadInput: the trial would refuse its options.
+    """
+    module, options = _module_of(words)
+    if module not in TRIALS or folder.resolve() != ROOT:
+        return "the trial command is not one of ours"
+    if shell_replaces(command):
+        return "the shell replaces words of the trial command"
+    arguments = _asked(TRIALS[module].parse, options, f"trialCommand: {module}")
+    parser = TRIALS[module].parser()
+    parser.allow_abbrev = False
+    try:
+        _asked(parser.parse_args, options, "")
+    except BadInput:
+        warnings.warn(
+            "trialCommand: write its options in full: the pipeline and the reports know no abbreviations", stacklevel=2
+        )
+    assigned = dict(word.split("=", 1) for word in words if re.match(r"[A-Za-z_]\w*=", word))
+    return TrialCommand(module, arguments, folder / _data_folder(arguments, assigned))
+
+
+def check_check_command(command: Any, trial: TrialCommand | str) -> None:
+    """Check what a tuner runs first.
+
+    Raises:
+        BadInput: it cannot be run, would refuse its options, or checks other data than the trials train on.
+    """
+    if command is None:
+        return
+    if not isinstance(command, str):
+        raise BadInput(f"check_command: it must be one text, not {command!r}")
+    try:
+        words = shlex.split(command)
+    except ValueError as fault:
+        raise BadInput(f"check_command: it cannot be read: {fault}") from None
+    if not words:
+        raise BadInput("check_command: it is empty")
+    module, options = _module_of(words)
+    if module != "trials.check_data":
+        return
+    arguments = _asked(check_data.parse_arguments, options, f"check_command: {module}")
+    checked = ROOT / (arguments.folder or _data_folder(arguments, {}))
+    if isinstance(trial, TrialCommand) and checked.resolve() != trial.data_folder.resolve():
+        raise BadInput(f"check_command: it checks {checked}, but the trials train on {trial.data_folder}")
+
+
+def shell_replaces(command: str) -> bool:
+    """Whether the shell that starts a command replaces some of its words: variables, ``~``, patterns, ..."""
+    # Quoted text stays as it is, but for variables and commands within double quotes. What follows "#" is left out.
+    quoted = re.compile(r"""\\.|'[^']*'|"((?:\\.|[^"\\])*)\"""", re.DOTALL)
+    bare = quoted.sub(lambda found: re.sub(r"[^$`]", "", found[1] or "") or "-", command)
+    return re.search(r"[$`*?\[{]|(?<![^\s=])~|(?<!\S)#", bare) is not None
+
+
+def _module_of(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The Python module that a command runs, and the words after it; None where it runs none."""
+    if "-m" not in words[:-1]:
+        return None, []
+    index = words.index("-m") + 1
+    return words[index], list(words[index + 1 :])
+
+
+def _data_folder(arguments: argparse.Namespace, assigned: dict[str, str]) -> Path:
+    """The folder of the data set that options name, relative to where the command runs."""
+    root = arguments.data_root or {**os.environ, **assigned}.get("G2L_DATA_ROOT") or "data"
+    return Path(root) / arguments.dataset
+
+
+def _asked(parse: Callable[[list[str]], argparse.Namespace], words: list[str], what: str) -> argparse.Namespace:
+    """What a command reads from its options. Raises BadInput in the words with which it would refuse them."""
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said), redirect_stderr(said):
+            return parse(words)
+    except BadInput as fault:
+        raise BadInput(f"{what}: {fault}") from None
+    except SystemExit as end:
+        if not end.code:
+            raise BadInput(f"{what}: it would only print its help") from None
+        *_, last = said.getvalue().splitlines()
+        raise BadInput(f"{what}: {last.partition(': error: ')[2]}") from None

@@ -1,0 +1,164 @@
+"""What the tuner of an experiment would say of its arguments and its search space, asked without NNI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from experiments.command_check import ROOT, TrialCommand
+from experiments.not_yet import NotYet
+from nas_space.bad_input import BadInput
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from nas_space.structure_files import read_structure, write_structure
+
+MODULE = "strategies.tuners"
+TRIAL_OF = {
+    "GlobalTuner": "trials.search_trial",
+    "LocalTuner": "trials.local_trial",
+    "DifferentiableTuner": "trials.differentiable_trial",
+    "FinalTuner": "trials.final_trial",
+}
+SIZE = ("num_stages", "num_layers")
+
+
+def check_tuner(config: Any, trial: TrialCommand | str, not_yet: NotYet) -> str:
+    """Check tuner and search space of an experiment; returns what was found.
+
+    Args:
+        config: NNI's ExperimentConfig, canonical.
+        trial: what the trial command asks for, or why that is not known.
+
+    Raises:
+        BadInput: with what would end the experiment, or make its trials fail.
+    """
+    tuner, space = config.tuner, config.search_space
+    module, _, name = (tuner.class_name or "").rpartition(".")
+    if module != MODULE or Path(tuner.code_directory).resolve() != ROOT:
+        if isinstance(trial, TrialCommand):
+            _check_space(space, trial, Path(config.training_service.trial_code_directory), not_yet)
+        return f"not checked: arguments of the tuner {tuner.name or tuner.class_name}, which is not ours"
+    _check_ours(name, tuner.class_args or {}, space, not_yet)
+    if isinstance(trial, TrialCommand):
+        if TRIAL_OF.get(name, trial.module) != trial.module:
+            raise BadInput(f"trialCommand: {name} needs {TRIAL_OF[name]}, not {trial.module}")
+        size = {each: (tuner.class_args or {}).get(each, getattr(MSTCNShape, each)) for each in SIZE}
+        if (shape := MSTCNShape(**size)) != trial.shape:
+            raise BadInput(
+                f"trialCommand: its network has {_size(trial.shape)}, but that of the tuner (classArgs) {_size(shape)}"
+            )
+    return f"tuner: {name} accepts its arguments and the search space"
+
+
+def splits_of(config: Any, trial: TrialCommand) -> list[int]:
+    """The splits that the trials train on, once tuner and search space have passed ``check_tuner``."""
+    if hasattr(trial.arguments, "split"):
+        return [int(trial.arguments.split)]
+    splits = (config.tuner.class_args or {}).get("splits")
+    if splits is None and trial.module == "trials.final_trial":
+        splits = _choices(config.search_space, "split")
+    return list(dict.fromkeys(splits)) if isinstance(splits, list) else []
+
+
+def _check_ours(name: str, arguments: Mapping[str, Any], space: Any, not_yet: NotYet) -> None:
+    # Here, because they import NNI.
+    from strategies import tuners
+    from strategies.dry_run import dry_run
+    from strategies.search_tuner import SearchTuner
+
+    known = {
+        each: value
+        for each, value in vars(tuners).items()
+        if isinstance(value, type) and issubclass(value, SearchTuner) and value is not SearchTuner
+    }
+    if name not in known:
+        raise BadInput(f"tuner: {MODULE} has no class {name!r}; it has {', '.join(sorted(known))}")
+    with TemporaryDirectory() as folder:
+        try:
+            dry_run(known[name], _with_stand_ins(arguments, space, Path(folder), not_yet), space)
+        except BadInput as fault:
+            raise BadInput(f"tuner: {str(fault).replace(folder, '')}") from None
+
+
+def _with_stand_ins(arguments: Mapping[str, Any], space: Any, folder: Path, not_yet: NotYet) -> dict[str, Any]:
+    """The arguments of a tuner, with structures made up in ``folder`` for those that need not be there yet.
+
+    They lie where the real ones would lie if ``folder`` were the root of the file system.
+    """
+    replaced = dict(arguments)
+    for key in ("starts", "structures"):
+        names = arguments.get(key)
+        if isinstance(names, list):
+            splits = arguments.get("splits")
+            replaced[key] = [_stand_in(name, splits, arguments, space, folder, not_yet) for name in names]
+    return replaced
+
+
+def _stand_in(name: Any, splits: Any, arguments: Mapping[str, Any], space: Any, folder: Path, not_yet: NotYet) -> Any:
+    if not isinstance(name, str) or name == "hand":
+        return name
+    # ``{split}`` in the name of a final training's structure stands for the number of a split.
+    files = {_of_split(ROOT / name, split) for split in (splits if isinstance(splits, list) and splits else [1])}
+    if all(path.exists() or not not_yet.excuses(path) for path in files):
+        return name
+    for path in files:
+        made = Path(f"{folder}{path}")
+        made.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            made.symlink_to(path)
+        elif not_yet.excuses(path):
+            write_structure(_fitting(arguments, space), made)
+    return f"{folder}{ROOT / name}"
+
+
+def _fitting(arguments: Mapping[str, Any], space: Any) -> Structure:
+    """A structure that suits the tuner if any does: of its network, each dilation the smallest that may be."""
+    shape = MSTCNShape(**{name: arguments[name] for name in SIZE if name in arguments})
+
+    def smallest(label: str) -> Any:
+        try:
+            return arguments.get("min_dilation") or space[label]["_value"][0]
+        except (TypeError, LookupError):
+            return 1
+
+    return Structure(tuple(map(smallest, shape.paths)), shape)
+
+
+def _check_space(space: Any, trial: TrialCommand, folder: Path, not_yet: NotYet) -> None:
+    """Refuse a space of whose parameters a trial of ours cannot train, whichever tuner chooses them."""
+    if trial.module == "trials.search_trial":
+        labels = trial.shape.paths.keys()
+        named = space.keys() if isinstance(space, dict) else set()
+        if named != labels:
+            raise BadInput(
+                f"search space: it must name the layers of the trials' network of {_size(trial.shape)}, "
+                f"as {next(iter(labels ^ named))!r} shows"
+            )
+    elif trial.module == "trials.final_trial":
+        structures, splits, seeds = (_choices(space, name) for name in ("structure", "split", "seed"))
+        if not all(isinstance(name, str) for name in structures):
+            raise BadInput(f"search space: structures must be names of files, or hand, not {structures!r}")
+        if not all(type(number) is int and number >= 0 for number in [*splits, *seeds]):
+            raise BadInput(f"search space: splits and seeds must be whole numbers of at least 0, not {splits}, {seeds}")
+        for name in structures:
+            for path in dict.fromkeys(_of_split(folder / name, split) for split in splits or [1]):
+                if name != "hand" and (path.exists() or not not_yet.excuses(path)):
+                    read_structure(path, trial.shape)
+
+
+def _choices(space: Any, name: str) -> Sequence[Any]:
+    """What a space lets one choose from for a parameter; nothing where it is no choice. Raises BadInput without it."""
+    if not isinstance(space, dict) or not isinstance(space.get(name), dict):
+        raise BadInput("search space: a final training needs the parameters structure, split and seed")
+    values = space[name].get("_value")
+    return values if space[name].get("_type") == "choice" and isinstance(values, list) else []
+
+
+def _of_split(path: Path, split: Any) -> Path:
+    return Path(str(path).replace("{split}", str(split)))
+
+
+def _size(shape: MSTCNShape) -> str:
+    return f"{shape.num_stages} stages x {shape.num_layers} layers"
