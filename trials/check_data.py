@@ -18,8 +18,10 @@ import numpy as np
 from tqdm import tqdm
 
 from nas_space.bad_input import BadInput, one_line, run_command
+from trials.cache_check import check_caches
 from trials.data_arguments import SEARCH_FRACTION, add_holdout_arguments, split_number
 from trials.dataset import Dataset, background_classes, check_sample_rate, common_frames, cut_warning, find_dataset
+from trials.feature_cache import default_cache_folder
 from trials.feature_files import open_features, sample
 from trials.holdout import check_holdout, hold_out
 from trials.known_datasets import defaults_of
@@ -181,6 +183,14 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--split", metavar="K", help="check the videos of this split only (default: of all splits)")
     parser.add_argument("--sample-rate", type=int, metavar="N", help="read every N-th frame (default: the data set's)")
     parser.add_argument("--files-only", action="store_true", help="only check that the files are there (for a search)")
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        nargs="?",
+        const=default_cache_folder(),
+        metavar="FOLDER",
+        help="also compare the packed features in FOLDER (default: where trainings look for them) with the files",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
     arguments = parser.parse_args(words)
@@ -217,6 +227,9 @@ def main() -> None:
             print_summary(check.summary())
     elif not check.faults:
         print(f"{dataset.folder}: {len(check.videos())} videos, all files are there")
+    if arguments.cache is not None:
+        for line in check_caches(dataset.folder, arguments.cache, check.faults):
+            print(line, file=sys.stderr)
     if check.cuts:
         warnings.warn(cut_warning(len(check.cuts), len(check.videos()), max(check.cuts)), stacklevel=1)
     for fault in check.faults:

@@ -4,10 +4,13 @@
 
 Each video begins at a multiple of 64 bytes, so that what is mapped can be used without being copied.
 
-KEY is of the folder of the feature files and of how they are read, so other settings never share a file. The index has
-size and time of change of each feature file: one that changed is noticed, and all is packed anew. (To compare contents
-would take as long as to read the files.) The file holds every video that any split names and that can be read, so that
-the splits of a data set share one; a data set with the files of one split only works, too.
+KEY is of the folder of the feature files and of how they are read, so other settings never share a file. The file holds
+every video that any split names and that can be read, so that the splits of a data set share one; a data set with the
+files of one split only works, too.
+
+A file beside it (``seen_files``) has the size and times of each feature file when its content was last compared. One
+whose size or times differ is read again: if its content is that of the packed file, only the new times are noted (a
+copy, a link or another owner changes them, too), else all is packed anew.
 
 Reading maps one video at a time. The pages are the kernel's page cache, which all processes share, and they are
 unmapped with the array; so the memory of a trial is that of its batch. (In a map of the whole file every page ever
@@ -41,7 +44,8 @@ from tqdm import tqdm
 
 from nas_space.atomic_file import remove_leftovers, write_atomically
 from nas_space.bad_input import BadInput
-from trials.feature_files import FeatureFiles, FeatureType, open_features
+from trials.feature_files import FeatureFiles, FeatureType, FileStatus, checksum_of, open_features
+from trials.seen_files import read_seen, write_seen
 
 FORMAT = 2
 """To be raised with every change of the packed file."""
@@ -74,6 +78,7 @@ class FeatureCache:
         key = hashlib.sha256(settings.encode()).hexdigest()[:12]
         self.files = files
         self.path = folder / f"{data.name}-every{files.sample_rate}-{files.dtype}-{key}.features"
+        self._seen = self.path.with_suffix(".seen")
         self._all_videos = all_videos
         self._packed: PackedFeatures | None = None
 
@@ -83,6 +88,21 @@ class FeatureCache:
         if packed is None or not packed.is_intact(video):
             packed = self.open([video], check_content=True)
         return packed.rows(video), packed.videos[video].full_frames
+
+    def checksums(self, videos: Sequence[str]) -> dict[str, str]:
+        """``checksum_of`` the features of each video as ``read`` returns them, without reading them.
+
+        Raises:
+            BadInput: as ``open``.
+        """
+        packed = self._packed
+        if packed is None or not packed.videos.keys() >= set(videos):
+            packed = self.open(videos)
+        entries = {video: packed.videos[video] for video in videos}
+        return {
+            video: checksum_of(entry.checksum, (entry.frames, entry.channels), entry.full_frames)
+            for video, entry in entries.items()
+        }
 
     def open(self, videos: Sequence[str], check_content: bool = False) -> PackedFeatures:
         """Open the packed file. If it is missing, damaged, or of other feature files, one process builds it.
@@ -102,7 +122,8 @@ class FeatureCache:
 
     def _usable_or_built(self, videos: Sequence[str], check_content: bool) -> PackedFeatures:
         try:
-            return self._usable(videos, check_content)  # another process may have built it meanwhile
+            # Another process may have built it meanwhile.
+            return self._usable(videos, check_content, compare=True)
         except Unusable as fault:
             if self.path.exists():
                 warnings.warn(f"{self.path}: {fault}; it is packed anew", stacklevel=2)
@@ -112,8 +133,12 @@ class FeatureCache:
         except Unusable as fault:
             raise BadInput(f"{self.path}: just packed, but {fault}; {ANOTHER_WAY}") from None
 
-    def _usable(self, videos: Sequence[str], check_content: bool) -> PackedFeatures:
-        """The packed file, if it has all of these videos as their files are now."""
+    def _usable(self, videos: Sequence[str], check_content: bool, compare: bool = False) -> PackedFeatures:
+        """The packed file, if it has all of these videos as their files are now.
+
+        Args:
+            compare: read files whose size or times differ; else they pass for changed.
+        """
         try:
             packed = PackedFeatures(self.path, self.files.dtype)
         except FileNotFoundError:
@@ -121,11 +146,29 @@ class FeatureCache:
         for video in videos:
             if video not in packed.videos:
                 raise Unusable(f"video {video!r} is not in it")
-            if packed.videos[video].fingerprint != self.files.fingerprint(video):
-                raise Unusable(f"{self.files.path(video)} has changed")
-            if check_content and not packed.is_intact(video):
-                raise Unusable("damaged")
+        seen = read_seen(self._seen, packed.index_checksum)
+        statuses = {video: self.files.status(video) for video in videos}
+        touched = {video: status for video, status in statuses.items() if seen.get(video) != status}
+        if touched and not compare:
+            raise Unusable(f"{self.files.path(next(iter(touched)))} has changed")
+        if touched:
+            self._compare(packed, touched)
+            write_seen(self._seen, packed.index_checksum, {**seen, **touched})
+        if check_content and not all(map(packed.is_intact, videos)):
+            raise Unusable("damaged")
         return packed
+
+    def _compare(self, packed: PackedFeatures, touched: dict[str, FileStatus]) -> None:
+        """Raise Unusable if the content of a feature file is not that of the packed file."""
+        print(f"feature cache: comparing {len(touched)} feature files with {self.path}", file=sys.stderr, flush=True)
+        for video, status in tqdm(touched.items(), unit="video", desc="comparing", disable=None, leave=False):
+            entry = packed.videos[video]
+            if status[0] == entry.file_size:
+                features, full_frames = self.files.read(video)
+                now = (full_frames, *features.shape, zlib.crc32(features.data))
+                if now == (entry.full_frames, entry.frames, entry.channels, entry.checksum):
+                    continue
+            raise Unusable(f"{self.files.path(video)} has changed")
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -159,14 +202,19 @@ class FeatureCache:
         if needed > free:
             raise BadInput(f"{folder}: {_size(needed)} are needed for the features, {_size(free)} free; {ANOTHER_WAY}")
         print(f"feature cache: {len(sizes)} videos, {_size(needed)}: {self.path}", file=sys.stderr, flush=True)
-        write_atomically(self.path, partial(self._write, sizes, frozenset(videos)))
+        statuses: dict[str, FileStatus] = {}
+        write_atomically(self.path, partial(self._write, sizes, frozenset(videos), statuses))
+        write_seen(self._seen, PackedFeatures(self.path, self.files.dtype).index_checksum, statuses)
 
-    def _write(self, videos: Iterable[str], required: frozenset[str], file: IO[bytes]) -> None:
+    def _write(
+        self, videos: Iterable[str], required: frozenset[str], statuses: dict[str, FileStatus], file: IO[bytes]
+    ) -> None:
+        """Write the packed file; ``statuses`` receives those of the feature files."""
         entries: dict[str, Entry] = {}
         for video in tqdm(videos, unit="video", desc="packing", disable=None, leave=False):
             try:
                 # Before it is read: a change from here on is noticed.
-                fingerprint = self.files.fingerprint(video)
+                status = self.files.status(video)
                 features, full_frames = self.files.read(video)
             except BadInput:
                 if video in required:
@@ -175,7 +223,8 @@ class FeatureCache:
             frames, channels = features.shape
             checksum = zlib.crc32(features.data)
             file.write(bytes(-file.tell() % ALIGNMENT))
-            entries[video] = Entry(*fingerprint, full_frames, file.tell(), frames, channels, checksum)
+            entries[video] = Entry(status[0], status[1], full_frames, file.tell(), frames, channels, checksum)
+            statuses[video] = status
             file.write(features.data)
         index = json.dumps(entries).encode()
         file.write(index + END.pack(len(index), zlib.crc32(index)))
@@ -186,16 +235,14 @@ class Entry(NamedTuple):
 
     file_size: int
     file_changed: int
+    """When the content changed, which can be set to any value: not relied on any more."""
     full_frames: int
     start: int
     """Where its first byte is."""
     frames: int
     channels: int
     checksum: int
-
-    @property
-    def fingerprint(self) -> tuple[int, int]:
-        return self.file_size, self.file_changed
+    """CRC-32 of the values."""
 
 
 class PackedFeatures:
@@ -212,6 +259,7 @@ class PackedFeatures:
         if not index or zlib.crc32(index) != checksum:
             raise Unusable("damaged")
         try:
+            self.index_checksum = checksum
             self.videos = {video: Entry(*map(operator.index, entry)) for video, entry in json.loads(index).items()}
         except (ValueError, TypeError, AttributeError, RecursionError):
             raise Unusable("damaged") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,10 @@ Features = npt.NDArray[np.float32]
 """(frames, channels); may be read-only."""
 
 FeatureType = Literal["float32", "float16"]
+
+FileStatus = tuple[int, int, int]
+"""Size in bytes, and the times of the last change of content and of status, in nanoseconds. The first time can be set
+to any value, the second is the system's own."""
 
 CHANNELS_AT_ONCE = 256
 """To transpose block by block takes about half the time of all channels at once, and the numbers are the same."""
@@ -35,15 +40,15 @@ class FeatureFiles:
         """Where the features of a video lie."""
         return self.folder / f"{video}.npy"
 
-    def fingerprint(self, video: str) -> tuple[int, int]:
-        """Size and time of the last change, in nanoseconds: a file that changed is known without reading it."""
+    def status(self, video: str) -> FileStatus:
+        """By which a file that has changed is known without reading it; one that differs may still be as it was."""
         try:
             status = self.path(video).stat()
         except FileNotFoundError:
             raise BadInput(f"{self.path(video)}: no such feature file") from None
         except OSError as fault:
             raise BadInput(f"{self.path(video)}: cannot be read: {fault.strerror}") from None
-        return status.st_size, status.st_mtime_ns
+        return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
     def read(self, video: str) -> tuple[npt.NDArray[np.floating], int]:
         """(frames, channels), every ``sample_rate``-th frame, as ``dtype``; and the number of frames of the file.
@@ -55,6 +60,17 @@ class FeatureFiles:
         features = open_features(path)
         sampled = sample(features, self.sample_rate, path)
         return (to_float16(sampled, path) if self.dtype == "float16" else sampled), features.shape[1]
+
+
+def checksum_of(data_checksum: int, shape: tuple[int, ...], full_frames: int) -> str:
+    """Eight hexadecimal digits for features as they are read: equal on every machine, whatever the file is like.
+
+    Args:
+        data_checksum: CRC-32 of the values.
+        shape: (frames, channels) of what is read.
+        full_frames: of the file.
+    """
+    return f"{zlib.crc32(repr((*shape, full_frames)).encode(), data_checksum):08x}"
 
 
 def open_features(path: Path, feature_dim: int | None = None) -> npt.NDArray[np.number]:

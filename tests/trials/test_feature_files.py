@@ -199,12 +199,17 @@ def test_values_beyond_float16_are_refused(folder: Path, value: float) -> None:
         FeatureFiles(folder, dtype="float16").read("x")
 
 
-def test_fingerprint_changes_with_the_file(folder: Path) -> None:
+def test_status_changes_with_the_file_even_where_its_time_is_put_back(folder: Path) -> None:
     path, files = feature_file(folder, [[1]]), FeatureFiles(folder)
-    first = files.fingerprint("x")
-    assert first == files.fingerprint("x") == (path.stat().st_size, path.stat().st_mtime_ns)
+    first, times = files.status("x"), path.stat()
+    assert first == files.status("x") == (times.st_size, times.st_mtime_ns, times.st_ctime_ns)
     os.utime(path, ns=(0, first[1] + 1))
-    assert files.fingerprint("x") != first
+    second = files.status("x")
+    assert second[1] == first[1] + 1
+    os.utime(path, ns=(0, first[1]))
+    third = files.status("x")
+    assert third[:2] == first[:2]
+    assert third[2] >= second[2] > 0
     path.unlink()
     with pytest.raises(BadInput, match=f"^{path}: no such feature file$"):
-        files.fingerprint("x")
+        files.status("x")

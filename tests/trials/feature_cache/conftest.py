@@ -46,7 +46,7 @@ def words(folder: Path, tmp_path: Path) -> list[object]:
 def packed_file(cache: Path) -> Path:
     """The one packed file of a cache folder, in which nothing but its lock is besides."""
     (path,) = cache.glob("*.features")
-    assert {file.suffix for file in cache.iterdir()} <= {".features", ".lock"}
+    assert {file.suffix for file in cache.iterdir()} <= {".features", ".lock", ".seen"}
     return path
 
 
