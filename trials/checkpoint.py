@@ -19,8 +19,11 @@ from nas_space.ms_tcn import MSTCN
 from nas_space.read_file import require_file
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
+from trials.data_fingerprint import Fingerprint, is_fingerprint
 
 FORMAT = "global2local-checkpoint"
+ADDED = {"train_videos", "data"}
+"""Fields that checkpoints of earlier versions lack."""
 DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError)
 """What it raises to go on with content that is not as it was written."""
 
@@ -51,6 +54,10 @@ class Checkpoint:
     settings: dict[str, Any]
     """All settings of the training, its seed included."""
     versions: dict[str, str]
+    train_videos: list[str] | None = None
+    """What it was trained on; None: of an earlier version, which did not say."""
+    data: Fingerprint | None = None
+    """Of what was read for the training; None: of an earlier version."""
 
     def structure(self) -> Structure:
         """The structure of the network."""
@@ -78,6 +85,12 @@ class Checkpoint:
                 raise BadInput(f"{name} must be a whole number of at least 1, not {shortened(getattr(self, name))}")
         if not isinstance(self.dataset, str) or not isinstance(self.shape, dict) or not isinstance(self.weights, dict):
             raise BadInput("the name of the data set, the shape or the weights are missing")
+        if self.train_videos is not None and not (
+            isinstance(self.train_videos, list) and all(isinstance(video, str) for video in self.train_videos)
+        ):
+            raise BadInput("the training videos are no list of names")
+        if self.data is not None and not is_fingerprint(self.data):
+            raise BadInput("the fingerprint of its data has no checksums")
         try:
             with torch.device("meta"):  # takes no memory, whatever size the file claims
                 self._empty_network().load_state_dict(self.weights, assign=True)
@@ -145,9 +158,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     content = load_torch(path)
     names = {field.name for field in fields(Checkpoint)}
-    if content.get("format") != FORMAT or set(content) != names | {"format"}:
+    needed = names - ADDED | {"format"}
+    if content.get("format") != FORMAT or not needed <= set(content) <= names | {"format"}:
         raise BadInput(f"{path}: not a checkpoint of this project (train one with python -m trials.train)")
-    checkpoint = Checkpoint(**{name: content[name] for name in names})
+    checkpoint = Checkpoint(**{name: content[name] for name in names if name in content})
     try:
         checkpoint.check()
     except BadInput as fault:

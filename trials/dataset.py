@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ import numpy.typing as npt
 
 from nas_space.bad_input import BadInput
 from trials.feature_cache import FeatureCache
-from trials.feature_files import FeatureFiles, Features, FeatureType, open_features
+from trials.feature_files import FeatureFiles, Features, FeatureType, FileStatus, checksum_of, open_features
 from trials.known_datasets import defaults_of
 from trials.label_files import Labels, read_bundle, read_labels, read_mapping
 
@@ -86,6 +87,11 @@ class Dataset:
     @cached_property
     def _labels(self) -> dict[str, npt.NDArray[np.unsignedinteger]]:
         """(full_frames,) of each video whose labels were read, in as few bytes as the number of classes allows."""
+        return {}
+
+    @cached_property
+    def _read_from_files(self) -> dict[str, tuple[FileStatus, str]]:
+        """Of each video whose feature file was read: its status then, and the checksum of what was read."""
         return {}
 
     def splits(self) -> list[int]:
@@ -150,8 +156,25 @@ class Dataset:
         Raises:
             BadInput: the file is missing or damaged.
         """
-        packed, full_frames = (self.cache or self.files).read(video)
+        if self.cache is not None:
+            packed, full_frames = self.cache.read(video)
+        else:
+            status = self.files.status(video)  # before it is read: a change from here on is noticed
+            packed, full_frames = self.files.read(video)
+            if self._read_from_files.get(video, (None,))[0] != status:
+                checksum = checksum_of(zlib.crc32(packed.data), packed.shape, full_frames)
+                self._read_from_files[video] = (status, checksum)
         return np.asarray(packed, dtype=np.float32), full_frames
+
+    def feature_checksums(self, videos: Sequence[str]) -> dict[str, str]:
+        """``checksum_of`` the features of each video, as far as they are known: those that were read, or packed.
+
+        Raises:
+            BadInput: a feature file is faulty, or the packed file cannot be written.
+        """
+        if self.cache is not None:
+            return self.cache.checksums(videos)
+        return {video: self._read_from_files[video][1] for video in videos if video in self._read_from_files}
 
     def labels(self, video: str) -> Labels:
         """(full_frames,): the labels of a video at the rate of the files, which are read once."""

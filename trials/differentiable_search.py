@@ -36,6 +36,7 @@ from trials.differentiable_arguments import (
     check_schedule,
     check_search_arguments,
 )
+from trials.data_fingerprint import DataRecord
 from trials.metrics import METRICS, objective_value
 from trials.threads import choose_threads
 from trials.training import Training, TrainingSettings, find_device, score_network, telling_full_memory
@@ -140,12 +141,15 @@ class DifferentiableSearch:
         network = MSTCN(Structure.hand(self.shape), feature_dim, len(dataset.classes), self.channels)
         choose_among(network, self.candidates)
         training = Training(network, self.settings, device)
-        dataset.check(self.train_videos + self.validation_videos, feature_dim)
+        videos = self.train_videos + self.validation_videos
+        dataset.check(videos, feature_dim)
+        advice = "restore it, or choose another folder"
+        record = DataRecord(dataset, self.split, videos, f"{folder} was started", advice)
         path, epochs, seconds = folder / "search.pt", [], 0.0
         if path.exists():
             state = load_torch(path)
-            if state.get("search") != self.describe():
-                raise BadInput(f"{folder}: holds a search with other settings; choose another folder, or remove it")
+            other = f"{folder}: holds a search with other settings; choose another folder, or remove it"
+            record.go_on(state, "search", self.describe(), path, other)
             try:
                 training.load_state_dict(state["training"])
                 epochs, seconds = state["epochs"], float(state["seconds"])
@@ -155,6 +159,8 @@ class DifferentiableSearch:
                     raise ValueError("metrics are missing")
             except DAMAGE as fault:
                 raise BadInput(f"{path}: damaged ({fault!r}); choose another folder, or remove it") from None
+            if training.epoch == self.settings.epochs:  # else what is not known yet is read in the next epoch
+                record.note(unread=True)
             print(f"{folder}: resumed after epoch {training.epoch}", file=sys.stderr)
         for row in epochs:
             after_epoch(row)
@@ -168,8 +174,9 @@ class DifferentiableSearch:
             metrics = score_network(network, dataset, self.validation_videos, self.task.background, device)
             epochs.append({"epoch": training.epoch, "loss": loss, "temperature": heat, **metrics})
             seconds += time.monotonic() - begun
+            record.note()
             progress = {"training": training.state_dict(), "epochs": epochs, "seconds": seconds}
-            save_torch(path, {"search": self.describe(), **progress})
+            save_torch(path, {"search": self.describe(), **progress, "data": record.files})
             after_epoch(epochs[-1])
         set_temperature(network, temperature(self.settings.epochs - 1, self.settings.epochs, self.held_epochs))
         probabilities = branch_probabilities(network)

@@ -18,6 +18,7 @@ from nas_space.read_file import read_json
 from nas_space.structure import ReceptiveField, Structure
 from trials.checkpoint import DAMAGE, Checkpoint, load_torch, save_checkpoint, save_torch, versions
 from trials.data_arguments import Task
+from trials.data_fingerprint import DataRecord, Fingerprint
 from trials.event_files import scalar_writer, scalars_of
 from trials.known_datasets import defaults_of
 from trials.label_files import Labels, write_labels
@@ -68,24 +69,27 @@ class FinalTraining:
             BadInput: the data is faulty, or ``output`` holds a training with another description.
         """
         description = self.describe()
-        finished = _finished(output, description)
+        dataset = self.task.dataset
+        videos = self.train_videos + self.validation_videos + self.test_videos
+        advice = "restore it, or choose another --output"
+        record = DataRecord(dataset, self.split, videos, f"{output} was started", advice)
+        finished = _finished(output, description, record)
         if finished is not None:
             print(f"{output}: already trained", file=sys.stderr)
             return finished
-        dataset = self.task.dataset
         feature_dim = dataset.feature_dim(self.train_videos[0])
         torch.manual_seed(self.settings.seed)
         network = MSTCN(self.structure, feature_dim, len(dataset.classes), self.channels)
         training = Training(network, self.settings, device)
-        dataset.check(self.train_videos + self.validation_videos + self.test_videos, feature_dim)
+        dataset.check(videos, feature_dim)
         output.mkdir(parents=True, exist_ok=True)
         history: list[dict[str, Any]] = []
         best: dict[str, Any] | None = None
         unfinished = output / "training.pt"
         if unfinished.exists():
             state = load_torch(unfinished)
-            if state.get("run") != description:
-                raise BadInput(f"{output}: holds an unfinished training with other settings; choose another --output")
+            other = f"{output}: holds an unfinished training with other settings; choose another --output"
+            record.go_on(state, "run", description, unfinished, other)
             try:
                 history, best = _resume(training, state)
             except DAMAGE as fault:
@@ -121,10 +125,9 @@ class FinalTraining:
                 progress.set_postfix_str(f"epoch {training.epoch}, loss {loss:.3f}")
                 if progress.disable:
                     print(_line(row, self.settings.epochs), file=sys.stderr, flush=True)
-                save_torch(
-                    unfinished,
-                    {"run": description, "training": training.state_dict(), "history": history, "best": best},
-                )
+                record.note()
+                progress_so_far = {"training": training.state_dict(), "history": history, "best": best}
+                save_torch(unfinished, {"run": description, **progress_so_far, "data": record.files})
 
         if best is not None:
             network.load_state_dict(best["weights"])
@@ -132,8 +135,10 @@ class FinalTraining:
         def keep(video: str, predicted: Labels) -> None:
             write_text(output / PREDICTIONS / f"{video}.txt", write_labels(predicted, dataset.classes))
 
+        test = score_network(network, dataset, self.test_videos, self.task.background, device, keep)
+        record.note()
         result = {
-            "test": score_network(network, dataset, self.test_videos, self.task.background, device, keep),
+            "test": test,
             "weights_of_epoch": best["epoch"] if best is not None else self.settings.epochs,
             "seconds": round(sum(row["seconds"] for row in history), 3),
             "device": str(device),
@@ -142,9 +147,10 @@ class FinalTraining:
             "receptive_field": self._receptive_field(),
             "run": description,
             "history": history,
+            "data": record.files,
         }
         add_scalars(result["weights_of_epoch"], scalars_of(result["test"], "test"))
-        save_checkpoint(output / "model.pt", self._checkpoint(network, feature_dim))
+        save_checkpoint(output / "model.pt", self._checkpoint(network, feature_dim, record.files))
         write_text(output / "log.csv", csv_text(history))
         write_json(output / "metrics.json", result)
         unfinished.unlink(missing_ok=True)
@@ -158,7 +164,7 @@ class FinalTraining:
         layers = [list(stage) for stage in field.layers]
         return {"layers": layers, "stages": list(field.stages), "network": field.network, "network_seconds": seconds}
 
-    def _checkpoint(self, network: MSTCN, feature_dim: int) -> Checkpoint:
+    def _checkpoint(self, network: MSTCN, feature_dim: int, data: Fingerprint) -> Checkpoint:
         return Checkpoint(
             weights={name: value.cpu() for name, value in network.state_dict().items()},
             dilations=self.structure.by_path(),
@@ -171,6 +177,8 @@ class FinalTraining:
             background=list(self.task.background),
             settings=self.settings.describe(),
             versions=versions(),
+            train_videos=list(self.train_videos),
+            data=data,
         )
 
 
@@ -196,21 +204,21 @@ def _line(row: dict[str, Any], epochs: int) -> str:
     return f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.4f} {metrics}".rstrip()
 
 
-def _finished(output: Path, description: dict[str, Any]) -> dict[str, Any] | None:
+def _finished(output: Path, description: dict[str, Any], record: DataRecord) -> dict[str, Any] | None:
     """The metrics.json of a finished training in ``output``, None where there is none.
 
     Raises:
-        BadInput: it is damaged, or of a training with another description.
+        BadInput: it is damaged, or of a training with another description or on other data.
     """
     path = output / "metrics.json"
     if not path.exists():
         return None
     try:
         result = read_json(path)
-        same = result["run"] == description
+        result["run"].get("split")
         read_metrics(result["test"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise BadInput(f"{path}: damaged, or not of a training; choose another --output") from None
-    if not same:
-        raise BadInput(f"{output}: holds a training with other settings; choose another --output")
+    other = f"{output}: holds a training with other settings; choose another --output"
+    record.go_on(result, "run", description, path, other, unread=True)
     return result

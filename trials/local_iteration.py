@@ -18,6 +18,7 @@ from nas_space.ms_tcn import MSTCN, branch_probabilities, expand_network
 from nas_space.structure import Structure
 from trials.checkpoint import DAMAGE, load_torch, save_torch
 from trials.data_arguments import Task, search_videos
+from trials.data_fingerprint import DataRecord
 from trials.event_files import AddScalars, scalars_of
 from trials.threads import choose_threads
 from trials.training import NonFiniteLoss, Training, TrainingSettings, score_network
@@ -29,6 +30,7 @@ class LocalSearch:
     """What an iteration needs besides its structure: data, network, schedule."""
 
     task: Task
+    split: int
     train_videos: tuple[str, ...]
     validation_videos: tuple[str, ...]
     settings: TrainingSettings
@@ -44,7 +46,13 @@ class LocalSearch:
         train_videos, _ = task.dataset.split(split)
         kept, held = search_videos(arguments, train_videos)
         choose_threads(arguments, task.dataset, kept)
-        return cls(task, kept, held, training_settings(arguments), branching, arguments.inner_activation)
+        return cls(task, split, kept, held, training_settings(arguments), branching, arguments.inner_activation)
+
+    def data_record(self, folder: Path) -> DataRecord:
+        """A record of the data that a chain in ``folder`` reads."""
+        videos = self.train_videos + self.validation_videos
+        advice = "restore it, or begin again in another folder"
+        return DataRecord(self.task.dataset, self.split, videos, f"{folder} was started", advice)
 
     def train(
         self,
@@ -64,7 +72,8 @@ class LocalSearch:
         the epochs of the whole chain. Returns the branch probabilities by short label.
 
         Raises:
-            BadInput: the checkpoint of the iteration before is missing, or of another network or data set.
+            BadInput: the checkpoint of the iteration before is missing, or of another network or data set, or the data
+                has changed since.
         """
         self.branching.check(structure)
         dataset = self.task.dataset
@@ -74,9 +83,11 @@ class LocalSearch:
         expand_network(network, self.branching, self.inner_activation)
         training = Training(network, self.settings, device)
         dataset.check(self.train_videos + self.validation_videos, feature_dim)
+        record = self.data_record(folder)
         if iteration > 0:
             path = iteration_path(folder, iteration - 1)
             before = load_torch(path)
+            record.compare(before.get("data"), path)
             if before.get("classes") != list(dataset.classes) or before.get("feature_dim") != feature_dim:
                 raise BadInput(f"{path}: of another data set (classes or feature dimension differ)")
             try:
@@ -91,6 +102,7 @@ class LocalSearch:
             learning_rate = training.learning_rate
             loss = training.run_epoch(dataset, self.train_videos)
             metrics = score_network(network, dataset, self.validation_videos, self.task.background, device)
+            record.note()
             after_epoch(metrics)
             row = {"loss": loss, "learning_rate": learning_rate, **metrics}
             expected = self._expected_dilations(structure, branch_probabilities(network))
@@ -106,6 +118,7 @@ class LocalSearch:
                 "feature_dim": feature_dim,
                 "structure": structure.by_path(),
                 "probabilities": probabilities,
+                "data": record.files,
             },
         )
         return probabilities

@@ -23,6 +23,7 @@ from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from trials.checkpoint import versions
 from trials.data_arguments import SEARCH_FRACTION, add_dataset_arguments, add_holdout_arguments, split_number
+from trials.data_fingerprint import DataRecord
 from trials.local_arguments import EPOCHS_PER_ITERATION, add_local_arguments
 from trials.local_iteration import LocalSearch
 from trials.metrics import objective_value, read_metrics
@@ -80,7 +81,8 @@ class Chain:
             BadInput: the data is faulty, or ``folder`` holds a local search with another description.
             NonFiniteLoss: the training failed.
         """
-        history = _History(folder, self.describe())
+        record = self.search.data_record(folder)
+        history = _History(folder, self.describe(), record, self.iterations)
         rows, structure = history.rows, self.start
         if rows:
             print(f"{folder}: resumed after iteration {len(rows)}", file=sys.stderr)
@@ -90,6 +92,7 @@ class Chain:
             epochs: list[dict[str, float]] = []
             probabilities = self.search.train(structure, iteration, folder, device, epochs.append)
             after = next_structure(structure, self.search.branching, probabilities)
+            record.note()
             history.append(
                 iteration=iteration,
                 structure=structure.by_label(),
@@ -152,9 +155,10 @@ def main() -> None:
 class _History:
     """The iterations that are done, in local.json."""
 
-    def __init__(self, output: Path, description: dict[str, Any]) -> None:
+    def __init__(self, output: Path, description: dict[str, Any], record: DataRecord, iterations: int) -> None:
         self.path = output / "local.json"
         self.description = description
+        self.record = record
         self.rows: list[dict[str, Any]] = []
         if self.path.exists():
             try:
@@ -168,13 +172,14 @@ class _History:
                         raise ValueError("an iteration is missing")
             except (ValueError, LookupError, TypeError):
                 raise BadInput(f"{self.path}: damaged; choose another --output") from None
-            if not same:
-                raise BadInput(f"{output}: holds a local search with other settings; choose another --output")
+            other = f"{output}: holds a local search with other settings; choose another --output"
+            # What is not known yet is read in the next iteration, if there is one.
+            record.go_on(content, "search", description, self.path, other, unread=len(self.rows) >= iterations)
 
     def append(self, **row: Any) -> None:
         self.rows.append(row)
         content = {"search": self.description, "iterations": self.rows, "versions": versions()}
-        write_json(self.path, content)
+        write_json(self.path, {**content, "data": self.record.files})
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def search_differentiably(task: Task, place: Place, shape: MSTCNShape, folder: P
 def search_locally(task: Task, place: Place, start: Winner, folder: Path, device: torch.device) -> Winner:
     """As ``experiments/50salads_mid_svm_local.yml`` says. Killed, it goes on from what ``folder`` holds."""
     settings = TrainingSettings(epochs=EPOCHS_PER_ITERATION, batch_size=1, seed=place.seed, decay_epochs=())
-    search = LocalSearch(task, *search_side(task, place.split), settings, Branching(rate=0.5))
+    search = LocalSearch(task, place.split, *search_side(task, place.split), settings, Branching(rate=0.5))
 
     def show(row: dict[str, Any]) -> None:
         value = objective_value(row["epochs"][-1], "mean")

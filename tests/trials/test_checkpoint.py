@@ -39,6 +39,8 @@ def checkpoint() -> Checkpoint:
         background=["mix"],
         settings={"epochs": 3, "learning_rate": 0.1, "decay_epochs": [50], "precision": "float32"},
         versions=versions(),
+        train_videos=["a", "b"],
+        data={"mapping.txt": "0123abcd"},
     )
 
 
@@ -63,6 +65,19 @@ def test_round_trip(checkpoint: Checkpoint, path: Path) -> None:
     assert equal_weights(loaded.weights, checkpoint.weights)
     ours, theirs = vars(checkpoint), vars(loaded)
     assert {**theirs, "weights": None} == {**ours, "weights": None}
+
+
+def test_a_checkpoint_of_an_earlier_version_is_read(checkpoint: Checkpoint, path: Path) -> None:
+    save_checkpoint(path, checkpoint)
+    content = load_torch(path)
+    del content["train_videos"], content["data"]
+    save_torch(path, content)
+    loaded = load_checkpoint(path)
+    assert (loaded.train_videos, loaded.data) == (None, None)
+    assert equal_weights(loaded.weights, checkpoint.weights)
+    del content["classes"]
+    save_torch(path, content)
+    assert refused(path).startswith("not a checkpoint of this project")
 
 
 def test_network_has_structure_and_weights(checkpoint: Checkpoint, path: Path) -> None:
@@ -177,6 +192,10 @@ def test_weights_that_do_not_fit_are_refused(
         ("weights", 7, "the weights are missing"),
         ("dataset", None, "the name of the data set"),
         ("shape", None, "the shape"),
+        ("train_videos", "ab", "the training videos are no list of names"),
+        ("train_videos", ["a", 1], "the training videos are no list of names"),
+        ("data", ["0123abcd"], "the fingerprint of its data has no checksums"),
+        ("data", {"mapping.txt": "0123"}, "the fingerprint of its data has no checksums"),
     ],
     ids=str,
 )

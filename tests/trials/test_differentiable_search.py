@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from nas_space.bad_input import BadInput
 from nas_space.layers import BRANCH_WEIGHTS
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
+from tests.trials.changes import CHANGES
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, equal_weights
 from tests.trials.test_planted_dilation import LAG, VIDEOS, write_planted
 from trials.checkpoint import load_torch
@@ -104,7 +106,7 @@ def test_a_search_goes_on_where_it_was_stopped(
 
 
 def test_a_damaged_search_is_refused(search: DifferentiableSearch, tmp_path: Path) -> None:
-    torch.save({"search": search.describe(), "training": {"epoch": 1}}, tmp_path / "search.pt")
+    torch.save({"search": search.describe(), "training": {"epoch": 1}, "data": {}}, tmp_path / "search.pt")
     with pytest.raises(BadInput, match=r"search\.pt: damaged"):
         search.run(tmp_path, CPU)
 
@@ -158,3 +160,37 @@ def test_bad_options_are_refused(
     data = ("--dataset", "small", "--data-root", small_dataset.parent, "--split", 1, "--output", tmp_path / "found")
     with pytest.raises(BadInput, match=message):
         command(main, *data, *TINY, *words)
+
+
+@pytest.mark.parametrize("epochs", [1, 2], ids=["unfinished", "finished"])
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_search_does_not_go_on_with_other_data(
+    name: str, epochs: int, small_dataset: Path, tmp_path: Path, command: Command
+) -> None:
+    data = ("--data-root", small_dataset.parent, "--dataset", "small", "--split", 1, "--no-cache")
+    words = (*data, *TINY, "--candidates", 1, 2, "--epochs", 2, "--output", tmp_path / "out")
+    kill = pytest.MonkeyPatch()
+    with kill.context() as patch:
+        run_epoch = Training.run_epoch
+
+        def stopping(training: Training, *arguments: Any) -> float:
+            if training.epoch == epochs:
+                raise KeyboardInterrupt
+            return run_epoch(training, *arguments)
+
+        patch.setattr(Training, "run_epoch", stopping)
+        with suppress(KeyboardInterrupt):
+            command(main, *words)
+    CHANGES[name](small_dataset)
+    with pytest.raises(BadInput, match=f"{name}: has changed since .*/out was started; restore it, or choose another"):
+        command(main, *words)
+
+
+def test_a_search_of_an_earlier_version_goes_on_with_a_warning(search: DifferentiableSearch, tmp_path: Path) -> None:
+    short = replace(search, settings=replace(search.settings, epochs=1))
+    found = short.run(tmp_path, CPU)
+    state = load_torch(tmp_path / "search.pt")
+    assert "features/a.npy" not in state.pop("data")
+    torch.save(state, tmp_path / "search.pt")
+    with pytest.warns(UserWarning, match=r"search\.pt: made by an earlier version, without a fingerprint"):
+        assert short.run(tmp_path, CPU) == found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ import torch
 
 from nas_space.bad_input import BadInput
 from nas_space.structure import Structure
+from tests.trials.changes import CHANGES as CHANGED_FILES
+from tests.trials.changes import surround
 from tests.trials.conftest import TINY_STRUCTURE, equal_weights, read_scalars
 from trials import final_training
 from trials.batches import Batch
@@ -28,6 +31,7 @@ from trials.training import Training, TrainingSettings
 
 CPU = torch.device("cpu")
 EPOCHS = 4
+RESTORE = "restore it, or choose another --output"
 
 
 @pytest.fixture
@@ -65,6 +69,19 @@ def stop_after(
 
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Training, "step", lambda *_: pytest.fail("trained again"))
+
+
+def read_again(final: FinalTraining) -> FinalTraining:
+    """The same training in another process: nothing that was read is remembered, and lists are as they are now."""
+    dataset = replace(final.task.dataset)
+    train, test = dataset.split(1)
+    return replace(
+        final,
+        task=replace(final.task, dataset=dataset),
+        train_videos=train[:3],
+        validation_videos=train[3:],
+        test_videos=test,
+    )
 
 
 def numbers(result: dict[str, Any]) -> dict[str, Any]:
@@ -313,3 +330,74 @@ def test_one_warning_of_cut_videos(final: FinalTraining, output: Path) -> None:
     with pytest.warns(UserWarning, match="1 of 6 videos have features and labels of different length") as warned:
         final.run(output, CPU)
     assert len(warned) == 1
+
+
+# The data must not change.
+
+
+@pytest.mark.parametrize("name", CHANGED_FILES)
+def test_a_training_is_not_repeated_on_other_data(name: str, final: FinalTraining, output: Path) -> None:
+    written = final.run(output, CPU)
+    CHANGED_FILES[name](final.task.dataset.folder)
+    path = final.task.dataset.folder / name
+    with pytest.raises(BadInput) as refusal:
+        read_again(final).run(output, CPU)
+    assert str(refusal.value) == f"{path}: has changed since {output} was started; {RESTORE}"
+    assert json.loads((output / "metrics.json").read_text()) == written
+
+
+@pytest.mark.parametrize("name", CHANGED_FILES)
+def test_an_unfinished_training_does_not_go_on_with_other_data(
+    name: str, final: FinalTraining, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_after(1, final, output, monkeypatch)
+    CHANGED_FILES[name](final.task.dataset.folder)
+    before = (output / "training.pt").read_bytes()
+    with pytest.raises(BadInput, match=f"{name}: has changed since {output} was started; {RESTORE}$"):
+        read_again(final).run(output, CPU)
+    assert (output / "training.pt").read_bytes() == before
+
+
+def test_with_a_cache_other_features_are_refused_before_an_epoch(
+    final: FinalTraining, output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached = replace(final, task=replace(final.task, dataset=replace(final.task.dataset, cache_folder=tmp_path / "c")))
+    stop_after(1, cached, output, monkeypatch)
+    CHANGED_FILES["features/p00-2.npy"](cached.task.dataset.folder)
+    no_training(monkeypatch)
+    with (
+        pytest.warns(UserWarning, match="packed anew"),
+        pytest.raises(BadInput, match=r"features/p00-2\.npy: has changed since"),
+    ):
+        read_again(cached).run(output, CPU)
+
+
+def test_the_same_content_elsewhere_goes_on(final: FinalTraining, output: Path, tmp_path: Path) -> None:
+    result = final.run(output, CPU)
+    shutil.copytree(final.task.dataset.folder, tmp_path / "elsewhere")
+    surround(tmp_path / "elsewhere")
+    moved = replace(final, task=replace(final.task, dataset=Dataset(tmp_path / "elsewhere")))
+    assert moved.run(output, CPU) == result
+
+
+def test_results_of_earlier_versions_are_taken_with_a_warning(
+    final: FinalTraining, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_after(1, final, output, monkeypatch)
+    state = torch.load(output / "training.pt")
+    del state["data"]
+    torch.save(state, output / "training.pt")
+    with pytest.warns(UserWarning, match=f"^{output}/training.pt: made by an earlier version, without a fingerprint"):
+        result = final.run(output, CPU)
+    assert len(result.pop("data")) == 3 + 2 * 6
+    (output / "metrics.json").write_text(json.dumps(result))
+    with pytest.warns(UserWarning, match=f"^{output}/metrics.json: made by an earlier version, without a fingerprint"):
+        assert final.run(output, CPU) == result
+
+
+def test_the_checkpoint_knows_its_training_videos_and_its_data(final: FinalTraining, output: Path) -> None:
+    result = final.run(output, CPU)
+    checkpoint = load_checkpoint(output / "model.pt")
+    assert checkpoint.train_videos == list(final.train_videos)
+    assert checkpoint.data == result["data"]
+    assert str(final.task.dataset.folder) not in json.dumps(result)

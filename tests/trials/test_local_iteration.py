@@ -20,8 +20,9 @@ from nas_space.ms_tcn import MSTCN, branch_probabilities, expand_network
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from tests.conftest import write_dataset
+from tests.trials.changes import CHANGES
 from tests.trials.conftest import tree
-from trials.checkpoint import load_torch
+from trials.checkpoint import load_torch, save_torch
 from trials.data_arguments import Task
 from trials.dataset import Dataset
 from trials.local_iteration import LocalSearch, iteration_path
@@ -41,7 +42,7 @@ CPU = torch.device("cpu")
 def search(tmp_path: Path) -> LocalSearch:
     dataset = Dataset(write_dataset(tmp_path / "data" / "small", train=6, test=2))
     train, _ = dataset.split(1)
-    return LocalSearch(Task("small", dataset, ()), train[:4], train[4:], SETTINGS, BRANCHING, channels=8)
+    return LocalSearch(Task("small", dataset, ()), 1, train[:4], train[4:], SETTINGS, BRANCHING, channels=8)
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -224,9 +225,15 @@ def test_a_checkpoint_of_another_data_set_is_refused(
 ) -> None:
     search.train(STRUCTURE, 0, tmp_path / "chain", CPU)
     dataset = Dataset(write_dataset(tmp_path / "other", train=6, test=2, classes=classes, dim=dim))
-    with pytest.raises(BadInput) as refusal:
-        replace(search, task=Task("other", dataset, ())).train(STRUCTURE, 1, tmp_path / "chain", CPU)
     path = iteration_path(tmp_path / "chain", 0)
+    without_fingerprint = load_torch(path)
+    del without_fingerprint["data"]
+    save_torch(path, without_fingerprint)
+    with (
+        pytest.warns(UserWarning, match=r"iteration_0\.pt: made by an earlier version, without a fingerprint"),
+        pytest.raises(BadInput) as refusal,
+    ):
+        replace(search, task=Task("other", dataset, ())).train(STRUCTURE, 1, tmp_path / "chain", CPU)
     assert str(refusal.value) == f"{path}: of another data set (classes or feature dimension differ)"
 
 
@@ -252,3 +259,16 @@ def test_a_search_needs_validation_videos(search: LocalSearch) -> None:
     arguments = argparse.Namespace(**options, **reading, validation_fraction=0)
     with pytest.raises(BadInput, match="--validation-fraction must be above 0"):
         LocalSearch.from_arguments(arguments, 1, BRANCHING)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_chain_does_not_go_on_with_other_data(name: str, search: LocalSearch, tmp_path: Path) -> None:
+    search.train(STRUCTURE, 0, tmp_path / "chain", CPU)
+    folder = search.task.dataset.folder
+    CHANGES[name](folder)
+    now = replace(search, task=replace(search.task, dataset=replace(search.task.dataset)))
+    with pytest.raises(
+        BadInput, match=f"^{folder / name}: has changed since {tmp_path / 'chain'} was started; restore"
+    ):
+        now.train(STRUCTURE, 1, tmp_path / "chain", CPU)
+    assert not iteration_path(tmp_path / "chain", 1).exists()

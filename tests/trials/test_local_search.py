@@ -14,6 +14,7 @@ from nas_space.branches import Branching, next_structure
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from tests.conftest import write_dataset
+from tests.trials.changes import CHANGES
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, tree
 from trials import local_search
 from trials.batches import Batch
@@ -268,4 +269,34 @@ def test_another_data_set_under_the_same_name_is_refused(
     write_dataset(tmp_path / "elsewhere" / "small", train=8, test=2, classes=4)
     outcome = exit_of(main, *words, "--data-root", tmp_path / "elsewhere")
     assert outcome.code == 2
-    assert f"{output}/iteration_0.pt: of another data set (classes or feature dimension differ)" in outcome.err
+    mapping = tmp_path / "elsewhere" / "small" / "mapping.txt"
+    assert f"error: {mapping}: has changed since {output} was started (and so have" in outcome.err
+
+
+@pytest.mark.parametrize("iterations", [1, 2], ids=["finished", "unfinished"])
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_search_does_not_go_on_with_other_data(
+    name: str, iterations: int, words: list[object], folder: Path, output: Path, exit_of: Exit
+) -> None:
+    words += ["--no-cache"]
+    assert exit_of(main, *words, "--iterations", 1).code == 0
+    CHANGES[name](folder)
+    outcome = exit_of(main, *words, "--iterations", iterations)
+    assert outcome.code == 2
+    *_, last = outcome.err.splitlines()
+    message = f"has changed since {output} was started; restore it, or begin again in another folder"
+    assert last == f"error: {folder / name}: {message}"
+    assert len(local(output)["iterations"]) == 1
+
+
+@pytest.mark.filterwarnings("default")  # as a user has them
+def test_a_search_of_an_earlier_version_goes_on_with_a_warning(
+    words: list[object], output: Path, exit_of: Exit
+) -> None:
+    assert exit_of(main, *words).code == 0
+    content = local(output)
+    del content["data"]
+    (output / "local.json").write_text(json.dumps(content))
+    outcome = exit_of(main, *words)
+    assert outcome.code == 0
+    assert f"warning: {output / 'local.json'}: made by an earlier version, without a fingerprint" in outcome.err

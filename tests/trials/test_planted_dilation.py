@@ -28,9 +28,11 @@ WIDTH = 4
 def write_planted(folder: Path, seed: int) -> Path:
     """Features are a smooth random cue with noise, and noise; a label is the sign of cue[t - LAG] + cue[t + LAG]."""
     random = np.random.default_rng(seed)
-    for part in ("features", "groundTruth"):
+    for part in ("features", "groundTruth", "splits"):
         (folder / part).mkdir(parents=True)
     (folder / "mapping.txt").write_text("0 below\n1 above\n")
+    (folder / "splits" / "train.split1.bundle").write_text("".join(f"{video}.txt\n" for video in VIDEOS[:-1]))
+    (folder / "splits" / "test.split1.bundle").write_text(f"{VIDEOS[-1]}.txt\n")
     window = np.exp(-((np.arange(-3 * WIDTH, 3 * WIDTH + 1) / WIDTH) ** 2))
     window /= np.linalg.norm(window)
     for video in VIDEOS:
@@ -50,7 +52,7 @@ def search(start: int, seed: int, folder: Path) -> list[int]:
     task = Task("planted", Dataset(write_planted(folder / "data", seed)), background=())
     settings = TrainingSettings(epochs=5, batch_size=2, learning_rate=0.01, smoothing_weight=0, seed=seed)
     branching = Branching(rate=0.5, maximum=64)
-    local = LocalSearch(task, VIDEOS[:-1], VIDEOS[-1:], settings, branching, channels=16)
+    local = LocalSearch(task, 1, VIDEOS[:-1], VIDEOS[-1:], settings, branching, channels=16)
     structure = Structure((start,), MSTCNShape(num_stages=1, num_layers=1))
     path = [start]
     for iteration in range(ITERATIONS):
