@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +52,36 @@ def predicted_videos(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(videos))
 
 
+@dataclass(frozen=True)
+class LabelledVideos:
+    """Predicted and true class ids of videos, ``(frames,)`` each, cut to the shorter."""
+
+    labels: dict[str, tuple[Labels, Labels]]
+    """By video."""
+    classes: list[str]
+    """Class names by id."""
+    background: frozenset[int]
+
+    def scores(self, videos: Iterable[str]) -> Scores:
+        """The scores of some of the videos."""
+        scores = Scores(len(self.classes), self.background)
+        for video in videos:
+            scores.add(*self.labels[video])
+        return scores
+
+
 def score_folders(
     ground_truth: Path, predictions: Path, videos: tuple[str, ...], background: list[str] | None
 ) -> tuple[Scores, list[str]]:
-    """Scores of label files, and the class names by id.
+    """Scores of label files, and the class names by id; see ``read_folders``."""
+    labelled = read_folders(ground_truth, predictions, videos, background)
+    return labelled.scores(videos), labelled.classes
+
+
+def read_folders(
+    ground_truth: Path, predictions: Path, videos: tuple[str, ...], background: list[str] | None
+) -> LabelledVideos:
+    """The label files of videos.
 
     Args:
         background: class names to leave out of edit and F1; None: ``background``, if a label file names it.
@@ -72,21 +100,40 @@ def score_folders(
         if name not in ids:
             raise BadInput(f"background class {name!r} is in none of the label files")
 
-    scores = Scores(len(classes), frozenset(ids[name] for name in names))
+    labels: dict[str, tuple[Labels, Labels]] = {}
     cut = 0
     for video, true, predicted in zip(videos, true_lines, predicted_lines, strict=True):
         if abs(len(true) - len(predicted)) > length_tolerance(len(true)):
             raise BadInput(f"{predictions / video}.txt: {len(predicted)} frames, but {len(true)} are labelled")
         cut += len(true) != len(predicted)
         frames = min(len(true), len(predicted))
-        scores.add(_ids(predicted[:frames], ids), _ids(true[:frames], ids))
+        labels[video] = (_ids(predicted[:frames], ids), _ids(true[:frames], ids))
     if cut:
-        warnings.warn(f"{cut} of {len(videos)} predictions differ in length: cut to the shorter", stacklevel=2)
-    return scores, classes
+        warnings.warn(f"{cut} of {len(videos)} predictions differ in length: cut to the shorter", stacklevel=3)
+    return LabelledVideos(labels, classes, frozenset(ids[name] for name in names))
 
 
 def _ids(lines: list[str], ids: dict[str, int]) -> Labels:
     return np.fromiter(map(ids.__getitem__, lines), dtype=np.int64, count=len(lines))
+
+
+PARTS = {"seen": "of the training", "unseen": "not of the training"}
+"""What the table calls the videos that a network was trained on, and the others."""
+
+
+def _parts(checkpoint: Path, videos: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """The videos that the network was trained on and the others, as PARTS; nothing where that is not known."""
+    # Imported here: scores without a checkpoint need no PyTorch.
+    from trials.seen_videos import overlap_message, training_videos
+
+    trained_on = training_videos(checkpoint)
+    message = overlap_message(checkpoint, trained_on, videos)
+    if message is not None:
+        warnings.warn(message, stacklevel=1)
+    if trained_on is None:
+        return {}
+    seen = tuple(video for video in videos if video in trained_on)
+    return {"seen": seen, "unseen": tuple(video for video in videos if video not in trained_on)}
 
 
 def main() -> None:
@@ -105,20 +152,32 @@ def main() -> None:
         metavar="NAME",
         help="classes that edit and F1 leave out (default: 'background', if there is one; no name: none)",
     )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="the model.pt that predicted them: score the videos of its training apart from the others",
+    )
     parser.add_argument("--per-class", action="store_true", help="also score each class")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
     videos = read_bundle(arguments.videos) if arguments.videos else predicted_videos(arguments.predictions)
-    scores, classes = score_folders(arguments.ground_truth, arguments.predictions, videos, arguments.background)
+    parts = _parts(arguments.checkpoint, videos) if arguments.checkpoint is not None else {}
+    labelled = read_folders(arguments.ground_truth, arguments.predictions, videos, arguments.background)
+    scores, classes = labelled.scores(videos), labelled.classes
+    by_part = {name: labelled.scores(part).metrics() for name, part in parts.items() if part}
     by_class = {name: scores.class_metrics(index) for index, name in enumerate(classes)}
     if arguments.json:
         result: dict[str, object] = {"videos": len(videos), **scores.metrics()}
         result["background"] = [classes[index] for index in sorted(scores.background)]
+        for name, part in parts.items():
+            result[name] = {"videos": len(part), "names": part, **by_part.get(name, {})}
         if arguments.per_class:
             result["classes"] = by_class
         print(json.dumps(result, indent=2))
         return
     rows: dict[str, dict[str, float | None]] = {f"{len(videos)} videos": dict(scores.metrics())}
+    rows |= {f"{len(parts[name])} {PARTS[name]}": dict(metrics) for name, metrics in by_part.items()}
     if arguments.per_class:
         rows |= by_class
     print(metrics_table(rows, METRICS))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from trials.data_arguments import split_number
 from trials.dataset import Dataset, find_dataset, is_plain_name
 from trials.feature_files import open_features, sample
 from trials.label_files import write_labels
+from trials.seen_videos import overlap_message
 from trials.training import find_device, predict, repeat_frames, telling_full_memory
 
 
@@ -71,7 +73,13 @@ def main() -> None:
         if arguments.scores:
             scores = probabilities.repeat(checkpoint.sample_rate, axis=0)[:full].T
             write_atomically(arguments.output / f"{path.stem}.npy", partial(np.save, arr=scores))
-    print(f"{len(paths)} videos: {arguments.output}")
+    trained_on = None if checkpoint.train_videos is None else frozenset(checkpoint.train_videos)
+    overlap = overlap_message(arguments.checkpoint, trained_on, [path.stem for path in paths])
+    if overlap is not None:
+        advice = "; python -m trials.evaluate --checkpoint scores both parts apart" if trained_on else ""
+        warnings.warn(overlap + advice, stacklevel=1)
+    seen = sum(path.stem in (trained_on or ()) for path in paths)
+    print(f"{len(paths)} videos{f' ({seen} of the training)' if seen else ''}: {arguments.output}")
 
 
 def _feature_files(folder: Path) -> list[Path]:

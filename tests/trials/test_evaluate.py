@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from nas_space.bad_input import BadInput
 from tests.trials.conftest import Command, Exit, Trained, shell, tree
 from trials import predict
+from trials.checkpoint import load_checkpoint, save_checkpoint
 from trials.evaluate import main
 from trials.metrics import METRICS
 
@@ -222,3 +224,54 @@ def test_folders_without_predictions_are_refused(tmp_path: Path, command: Comman
 def test_a_shell_sees_one_line_and_no_traceback(tmp_path: Path) -> None:
     outcome = shell("trials.evaluate", "--ground-truth", tmp_path, "--predictions", tmp_path / "nowhere")
     assert outcome == type(outcome)(2, "", f"error: {tmp_path / 'nowhere'}: no such folder\n")
+
+
+# Training videos among them.
+
+
+@pytest.fixture
+def all_predicted(trained: Trained, tmp_path: Path, command: Command) -> Path:
+    """Predictions of all videos, of those of the training, too."""
+    words = ("--checkpoint", trained.checkpoint, "--features", trained.dataset / "features")
+    with pytest.warns(UserWarning, match="was trained on 12 of these 16 videos"):
+        command(predict.main, *words, "--output", tmp_path / "all")
+    return tmp_path / "all"
+
+
+@pytest.mark.filterwarnings("default")  # as a user has them
+def test_training_videos_are_scored_apart(trained: Trained, all_predicted: Path, exit_of: Exit) -> None:
+    folders = ("--ground-truth", trained.dataset / "groundTruth", "--predictions", all_predicted)
+    words = (*folders, "--background", "class_0", "--checkpoint", trained.checkpoint)
+    outcome = exit_of(main, *words, "--json")
+    found = json.loads(outcome.out)
+    assert found["videos"] == 16
+    assert (found["seen"]["videos"], found["unseen"]["videos"]) == (12, 4)
+    assert found["unseen"]["names"] == ["p06-1", "p06-2", "p07-1", "p07-2"]
+    assert {name: found["unseen"][name] for name in METRICS} == trained.metrics["test"]
+    edit = (12 * found["seen"]["edit"] + 4 * found["unseen"]["edit"]) / 16
+    assert edit == pytest.approx(found["edit"])
+    assert outcome.err == (
+        f"warning: {trained.checkpoint} was trained on 12 of these 16 videos (p00-1, p00-2, p01-1, ...)\n"
+    )
+    rows = exit_of(main, *words).out.splitlines()
+    assert [row.split("  ")[0] for row in rows[1:]] == ["16 videos", "12 of the training", "4 not of the training"]
+
+
+def test_new_videos_are_said_to_be_new(trained: Trained, all_predicted: Path, tmp_path: Path, exit_of: Exit) -> None:
+    (tmp_path / "new.bundle").write_text("p06-1.txt\np07-2.txt\n")
+    words = ("--ground-truth", trained.dataset / "groundTruth", "--predictions", all_predicted)
+    outcome = exit_of(main, *words, "--videos", tmp_path / "new.bundle", "--checkpoint", trained.checkpoint)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert [row.split("  ")[0] for row in outcome.out.splitlines()[1:]] == ["2 videos", "2 not of the training"]
+
+
+@pytest.mark.filterwarnings("default")  # as a user has them
+def test_a_checkpoint_of_an_earlier_version_does_not_know_them(
+    trained: Trained, all_predicted: Path, tmp_path: Path, exit_of: Exit
+) -> None:
+    save_checkpoint(tmp_path / "old.pt", replace(load_checkpoint(trained.checkpoint), train_videos=None))
+    words = ("--ground-truth", trained.dataset / "groundTruth", "--predictions", all_predicted)
+    outcome = exit_of(main, *words, "--checkpoint", tmp_path / "old.pt", "--json")
+    assert outcome.code == 0
+    assert not {"seen", "unseen"} & json.loads(outcome.out).keys()
+    assert "old.pt: made by an earlier version, which did not note the training videos" in outcome.err

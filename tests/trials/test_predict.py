@@ -169,3 +169,32 @@ def test_a_shell_sees_one_line_and_no_traceback(output: Path, tmp_path: Path) ->
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err.startswith(f"error: {tmp_path / 'model.pt'}: not a checkpoint of this project")
     assert outcome.err.count("\n") == 1
+
+
+# Training videos among them.
+
+
+@pytest.mark.filterwarnings("default")  # as a user has them
+def test_training_videos_are_counted_and_named(trained: Trained, output: Path, exit_of: Exit) -> None:
+    words = ("--checkpoint", trained.checkpoint, "--features", trained.dataset / "features", "--output", output)
+    outcome = exit_of(main, *words)
+    assert (outcome.code, outcome.out) == (0, f"16 videos (12 of the training): {output}\n")
+    assert outcome.err == (
+        f"warning: {trained.checkpoint} was trained on 12 of these 16 videos (p00-1, p00-2, p01-1, ...); "
+        "python -m trials.evaluate --checkpoint scores both parts apart\n"
+    )
+
+
+@pytest.mark.filterwarnings("default")  # as a user has them
+def test_a_checkpoint_of_an_earlier_version_does_not_know_them(
+    trained: Trained, output: Path, tmp_path: Path, exit_of: Exit
+) -> None:
+    path = tmp_path / "old.pt"
+    save_checkpoint(path, replace(load_checkpoint(trained.checkpoint), train_videos=None))
+    words = ("--checkpoint", path, "--features", trained.dataset / "features", "--output", output)
+    outcome = exit_of(main, *words)
+    assert (outcome.code, outcome.out) == (0, f"16 videos: {output}\n")
+    assert outcome.err == (
+        f"warning: {path}: made by an earlier version, which did not note the training videos: "
+        "whether these are among them is not known\n"
+    )
