@@ -20,6 +20,7 @@ from experiments.config_file import class_arguments, read_config
 from experiments.gpus import read_machine
 from experiments.nni_experiment import Experiment, Trials, start
 from experiments.preflight import preflight
+from experiments.run_data import require_same_experiment_data
 from nas_space.bad_input import BadInput, KnownFailure, run_command
 from strategies.data_check import failed_check
 
@@ -157,8 +158,10 @@ def main() -> None:
         if experiment.is_managed():
             raise BadInput(f"experiment {experiment.id} is still running; 'nnictl stop {experiment.id}' ends it")
         experiment.stop()
-        settings = registered(experiment.id).settings()
-        preflight(settings, Path(), f"experiment {experiment.id}", read_machine(), starting=True)
+        known, history = registered(experiment.id), experiment.history()
+        preflight(known.settings(), Path(), f"experiment {experiment.id}", read_machine(), starting=True)
+        has_results = history is not None and bool(history.evaluations)
+        require_same_experiment_data(known.id, known.folder, known.settings(), has_results)
         action = ["resume", arguments.resume]
     port = arguments.port or free_port()
     go_on = "python -m experiments.launch --resume {id}"

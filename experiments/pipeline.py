@@ -28,6 +28,7 @@ from experiments.launch import free_port, require_check, running, watch
 from experiments.nni_experiment import Experiment
 from experiments.plan import FOLDER, PHASES, Step, make_plan
 from experiments.preflight import preflight
+from experiments.run_data import other_data_of_step, require_same_run_data
 from nas_space.atomic_file import write_json, write_text
 from nas_space.bad_input import BadInput, KnownFailure, run_command
 from nas_space.read_file import read_json
@@ -57,6 +58,11 @@ class Run:
                 raise BadInput(f"{self._path}: damaged; choose another --name") from None
             if other:
                 raise BadInput(f"{folder}: was started with other settings ({', '.join(other)}); choose another --name")
+
+    @property
+    def begun(self) -> bool:
+        """Whether a step has begun."""
+        return bool(self._state["steps"])
 
     def step(self, name: str) -> dict[str, Any]:
         """What is known of a step: its experiment, whether it is done, what it cost."""
@@ -126,6 +132,14 @@ def do_step(run: Run, step: Step) -> None:
         print(f"{step.name}: done already (experiment {known['experiment']['id']})", file=sys.stderr)
         return
     require_check(step.check_command)
+
+    def require_same_data(experiment: Experiment) -> None:
+        changed = other_data_of_step(run.folder, find_experiment(experiment.id).parent)
+        if changed is not None:
+            run.forget(step.name)
+            also = f" and remove {run.folder / 'final'}" if step.phase == "final" else ""
+            raise BadInput(f"{step.name}: {changed}; restore it{also}, then the same command begins the step again")
+
     config = run.folder / f"{step.name}.yml"
     left = begun_experiment(known)
     if left is None:
@@ -139,6 +153,7 @@ def do_step(run: Run, step: Step) -> None:
             raise BadInput(f"{config}: the step has begun with other settings than now; choose another --name")
         # A pipeline that was killed leaves its experiment behind, which must not run twice.
         left.stop()
+        require_same_data(left)
         action = ["resume", left.id]
 
     def note(experiment: Experiment) -> None:
@@ -147,6 +162,7 @@ def do_step(run: Run, step: Step) -> None:
 
     with running(action, free_port(), "start the same command again", note) as experiment:
         watch(experiment, step.trials)
+    require_same_data(experiment)
     if step.result is not None:
         search = Search.of_experiment(experiment.id)
         export(experiment.id, search.history.best()[0], step.result, "native")
@@ -270,6 +286,8 @@ def main() -> None:
             if step.result is not None:
                 results.append(step.result)
         for step in steps:
+            if step is steps[0] or not run.step(step.name).get("done"):
+                require_same_run_data(folder, [each.config for each in steps], splits, run.begun)
             do_step(run, step)
         text = summary(run, steps)
         write_text(folder / "summary.txt", text)

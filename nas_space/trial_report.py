@@ -29,6 +29,8 @@ class TrialReport:
     """What the branches of each layer have learnt, by short label: of trials whose networks have branches."""
     failure: str | None = None
     """Why there is no result."""
+    ends_search: bool = False
+    """Whether the failure would be that of every other trial, too."""
 
     def to_nni(self, found: bool = False) -> dict[str, Any]:
         """As a final result for NNI: the numbers, flat, and the rest as one object.
@@ -45,6 +47,7 @@ class TrialReport:
             "epochs": self.epochs,
             "probabilities": self.probabilities,
             "failure": self.failure,
+            **({"ends_search": True} if self.ends_search else {}),
         }
         shown = (self.structure or {}) if found else {}
         return {**shown, **self.metrics, "_uid": self.uid, "_sec": self.seconds, "_trained": trained}
@@ -80,6 +83,7 @@ class TrialReport:
             seconds=own.get("_sec"),
             probabilities=trained.get("probabilities"),
             failure=failure,
+            ends_search=failure is not None and trained.get("ends_search") is True,
         )
 
 

@@ -48,6 +48,8 @@ class Outcomes:
             if report.trial in self.failed_trials:
                 return None
             self.failed_trials.add(str(report.trial))
+            if report.ends_search:
+                return self._note_end(report.uid, report.failure, report.trial)
             return self.note_failure(report.uid, report.failure, report.trial, repeat=self.repeats_stated_failures)
         if self.tell(report):
             self.assignments.judged(report.uid)
@@ -65,6 +67,12 @@ class Outcomes:
             self.assignments.judged(uid)
             self.search.fail(uid)
         return self.failures.note(uid, reason, again)
+
+    def _note_end(self, uid: int, reason: str, trial: str | None) -> str:
+        """Note a failure that would be that of every other trial, too: the proposal stays open for a resume."""
+        self.records.write("failed", uid=uid, trial=trial, reason=reason, again=True)
+        self.assignments.judged(uid)
+        return reason
 
     def note_foreign(self, report: TrialReport) -> None:
         """Note what a trial reports that somebody added on the web page."""

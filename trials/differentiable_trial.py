@@ -33,7 +33,11 @@ def main() -> None:
 
         # Of the experiment, not of the trial: one that is repeated finds what it had begun.
         folder = experiment_folder() / "searches" / f"seed_{arguments.seed}"
+        videos = search.train_videos + search.validation_videos
+        record = trial.data_record(search.task.dataset, search.split, videos)
+        record.note()
         found = search.run(folder, find_device(arguments.device), note)
+        record.note()
         trial.report(
             structure=found.structure.by_label(),
             metrics={"default": objective_value(found.metrics, arguments.objective), **found.metrics},

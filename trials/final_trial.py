@@ -37,7 +37,10 @@ def main() -> None:
         choose_threads(arguments, task.dataset, train_videos)
         training = FinalTraining(task, split, structure, settings, train_videos, (), test_videos, "last")
         output = arguments.output / Path(name).stem / f"split{split}" / f"seed{seed}"
+        record = trial.data_record(task.dataset, split, train_videos + test_videos)
+        record.note()
         test = training.run(output, find_device(arguments.device), tensorboard)["test"]
+        record.note()
         trial.report(metrics={"default": objective_value(test, arguments.objective), **test})
 
 

@@ -42,7 +42,11 @@ def main() -> None:
         folder = chain_folder(arguments.chains, parameters)
         device = find_device(arguments.device)
         add_scalars = scalar_writer(event_folder(arguments, trial.tensorboard_folder))
+        videos = search.train_videos + search.validation_videos
+        record = trial.data_record(search.task.dataset, search.split, videos)
+        record.note()
         probabilities = search.train(structure, parameters["iteration"], folder, device, note, add_scalars)
+        record.note()
         trial.report(metrics=epochs[-1], epochs=epochs, probabilities=probabilities)
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import time
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ import nni.trial
 from nas_space.bad_input import BadInput, KnownFailure
 from nas_space.local_http import NO_ANSWER, get_json
 from nas_space.trial_report import TrialReport
+from trials.data_fingerprint import ChangedData, DataRecord, experiment_file
+from trials.dataset import Dataset
 from trials.threads import are_threads_given
 from trials.training import telling_full_memory
 
@@ -126,6 +128,12 @@ class NniTrial:
         trial = Path(os.environ["NNI_OUTPUT_DIR"]).name
         return experiment_folder() / "trials" / trial / "output" / "tensorboard"
 
+    def data_record(self, dataset: Dataset, split: int, videos: Sequence[str]) -> DataRecord:
+        """A record of the data that this trial reads, compared with what the other trials of its experiment read."""
+        folder = experiment_folder()
+        since, advice = f"experiment {folder.name} started", "restore it, then resume, or start a new experiment"
+        return DataRecord(dataset, split, videos, since, advice, experiment_file(folder, dataset, split))
+
     def dilations(self) -> dict[str, Any]:
         """The parameters that are dilations, by short label."""
         return {name: value for name, value in self.parameters.items() if LABEL.fullmatch(name)}
@@ -159,5 +167,5 @@ class NniTrial:
                 failure = str(fault)
             else:
                 failure = f"{type(fault).__name__}: {fault}"
-            self.report(failure=failure)
+            self.report(failure=failure, ends_search=isinstance(fault, ChangedData))
             raise

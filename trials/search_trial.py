@@ -27,7 +27,8 @@ def train_and_report(arguments: argparse.Namespace, structure: Structure, trial:
     add_scalars = scalar_writer(event_folder(arguments, trial.tensorboard_folder))
     device = find_device(arguments.device)
     task = Task.from_arguments(arguments)
-    train_videos, test_videos = task.dataset.split(split_number(arguments.split))
+    split = split_number(arguments.split)
+    train_videos, test_videos = task.dataset.split(split)
     if arguments.select_on == "test":
         warnings.warn(
             "--select-on test: structures are chosen on the TEST videos, as the paper did; "
@@ -38,6 +39,8 @@ def train_and_report(arguments: argparse.Namespace, structure: Structure, trial:
     else:
         train_videos, judged = held_out(arguments, train_videos)
     choose_threads(arguments, task.dataset, train_videos)
+    record = trial.data_record(task.dataset, split, (*train_videos, *judged))
+    record.note()
     print(f"seed {settings.seed}", file=sys.stderr)
     epochs: list[dict[str, float]] = []
     for row in short_training(task, structure, settings, train_videos, judged, device):
@@ -50,6 +53,7 @@ def train_and_report(arguments: argparse.Namespace, structure: Structure, trial:
         if epoch == trial.parameters.get("_stop_epoch") and _is_below(trial.parameters["_stop_below"], epochs):
             print(f"stopped: below {trial.parameters['_stop_below']}, the median of the others", file=sys.stderr)
             break
+    record.note()
     return epochs
 
 

@@ -24,7 +24,17 @@ from tests.bad_input.conftest import Ending
 from tests.bad_input.damages import MISSING, NO_JSON, NO_TEXT, TEXT, Damage, content, json_with
 from tests.bad_input.data_damages import BUNDLE, FEATURES, LABEL_TEXT, LABELS, MAPPING
 from tests.bad_input.run_damages import CONFIG, DATABASE, JUDGED, KEPT, PLAN, RECORDS, REGISTER, REPORTED, RUN
-from tests.bad_input.training_damages import CHOICE, ITERATION, LOCAL, METRICS, MODEL, STRUCTURE, UNFINISHED
+from tests.bad_input.training_damages import (
+    CHOICE,
+    FINGERPRINT,
+    FINISHED,
+    ITERATION,
+    LOCAL,
+    METRICS,
+    MODEL,
+    STRUCTURE,
+    UNFINISHED,
+)
 from tests.bad_input.workspace import CHOOSE, SEARCH, SIZE, TRAIN
 from trials import check_data, differentiable_search, evaluate, local_search, predict, train
 
@@ -60,6 +70,8 @@ FINAL = "reported/final/hand/split1/seed0"
 ALL_RUNS = ("--dataset", "small", "--data-root", "data", "--split", "1", "--phases", "global")
 
 VIDEOS = ("nowhere", "touch made", "\\x1b[2J", "p01-", "p02-", "small/splits", "predicted")
+CHANGED = ("mapping.txt: has changed since",)
+DATA_FILE = "runs/small/data-split1-every1-float32.json"
 SPLIT = "data/small/splits"
 HISTORY = "home/nni-experiments/Ab3dE"
 
@@ -89,19 +101,46 @@ READERS: dict[str, Reader] = {
         train.main,
         (*TRAIN, "trained"),
         "trained/metrics.json",
-        {**TEXT, **NO_JSON, **METRICS},
+        {**TEXT, **NO_JSON, **METRICS, **FINISHED},
+        names=CHANGED,
         may_be_missing=True,
     ),
     "unfinished training": Reader(
-        train.main, (*TRAIN, "unfinished"), "unfinished/training.pt", UNFINISHED, may_be_missing=True
+        train.main,
+        (*TRAIN, "unfinished"),
+        "unfinished/training.pt",
+        UNFINISHED,
+        names=CHANGED,
+        may_be_missing=True,
     ),
     "local search": Reader(
-        local_search.main, (*SEARCH, "1"), "search/local.json", LOCAL, names=("search: holds",), may_be_missing=True
+        local_search.main,
+        (*SEARCH, "1"),
+        "search/local.json",
+        LOCAL,
+        names=("search: holds", *CHANGED),
+        may_be_missing=True,
     ),
-    "iteration": Reader(local_search.main, (*SEARCH, "2"), "search/iteration_0.pt", ITERATION),
+    "iteration": Reader(local_search.main, (*SEARCH, "2"), "search/iteration_0.pt", ITERATION, names=CHANGED),
     "differentiable search": Reader(
-        differentiable_search.main, CHOOSE, "chosen/search.pt", CHOICE, names=("chosen: holds",), may_be_missing=True
+        differentiable_search.main,
+        CHOOSE,
+        "chosen/search.pt",
+        CHOICE,
+        names=("chosen: holds", *CHANGED),
+        may_be_missing=True,
     ),
+    "checkpoint of a score": Reader(
+        evaluate.main,
+        (*EVALUATE, "--checkpoint", "trained/model.pt"),
+        "trained/model.pt",
+        {
+            name: damage
+            for name, damage in MODEL.items()
+            if not name.endswith(("data set elsewhere", "absolute data set"))
+        },
+    ),
+    "data of a run": Reader(pipeline.main, ALL_RUNS, DATA_FILE, FINGERPRINT, names=CHANGED, may_be_missing=True),
     "true labels": Reader(evaluate.main, EVALUATE, "true/one.txt", LABEL_TEXT),
     "predicted labels": Reader(
         evaluate.main,
@@ -198,7 +237,12 @@ def test_a_damaged_file_is_refused(name: str, damage: str, shared_files: Path, e
     *before, last = outcome.err.splitlines() or [""]
     assert outcome.code == 2, outcome
     assert last.startswith("error: ")
-    assert all(line.startswith(("warning: ", "fault: ", "search: resumed", "Ab3dE: ")) for line in before)
+    assert all(
+        line.startswith(
+            ("warning: ", "fault: ", "search: resumed", "Ab3dE: ", "data/small: reading ", "feature cache: ")
+        )
+        for line in before
+    )
     assert any(name in outcome.err for name in (Path(reader.file).stem, *reader.names))
     assert len(last) < 2100
     assert made == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,22 @@ BIAS = "stage1.conv_1x1.bias"
 
 def boom_in_checkpoint(path: Path) -> None:
     torch.save({**torch.load(path, weights_only=True), "settings": Boom(Path("made"))}, path)
+
+
+NO_FINGERPRINT: dict[str, Any] = {
+    "a list": ["mapping.txt"],
+    "a text": "0123abcd",
+    "numbers": {"mapping.txt": 1},
+    "half a checksum": {"mapping.txt": "0123"},
+    "a long checksum": {"mapping.txt": "0" * 100_000},
+    "fingerprints": {"mapping.txt": {"mapping.txt": "0123abcd"}},
+}
+"""What stands in the place of a fingerprint of the data."""
+OTHER_DATA = {"mapping.txt": "0123abcd"}
+
+
+def no_fingerprint(with_value: Callable[..., Damage]) -> dict[str, Damage]:
+    return {f"a fingerprint that is {name}": with_value(value, "data") for name, value in NO_FINGERPRINT.items()}
 
 
 DILATIONS: tuple[Any, ...] = (0, -1, 1.0, True, None, "4", [4], {}, 2**20 + 1, 10**400, "x" * 100_000)
@@ -103,6 +121,10 @@ MODEL: dict[str, Damage] = {
     "weights of another shape": torch_with(torch.zeros(63), "weights", "stage1.conv_1x1.bias"),
     "sparse weights": torch_with(torch.zeros(64).to_sparse(), "weights", "stage1.conv_1x1.bias"),
     "weights that are not stored": torch_with(torch.zeros(1).expand(64), "weights", "stage1.conv_1x1.bias"),
+    "training videos that are a text": torch_with("p00-1", "train_videos"),
+    "training videos that are numbers": torch_with([1], "train_videos"),
+    "a field of nobody": torch_with(1, "more"),
+    **no_fingerprint(torch_with),
 }
 
 
@@ -119,6 +141,8 @@ UNFINISHED: dict[str, Damage] = {
     "moments left out": torch_with(LEFT_OUT, "training", "optimiser", BIAS),
     "another generator": torch_with(torch.zeros(3, dtype=torch.uint8), "training", "shuffling"),
     "a best epoch without weights": torch_with({"epoch": 1}, "best"),
+    "other data": torch_with(OTHER_DATA, "data"),
+    **no_fingerprint(torch_with),
 }
 ITERATION: dict[str, Damage] = {
     **CHECKPOINT,
@@ -129,6 +153,8 @@ ITERATION: dict[str, Damage] = {
     "weights that are numbers": torch_with(1.0, "training", "network", "stage1.conv_1x1.bias"),
     "other classes": torch_with(["a"], "classes"),
     "another feature dimension": torch_with(7, "feature_dim"),
+    "other data": torch_with(OTHER_DATA, "data"),
+    **no_fingerprint(torch_with),
 }
 CHOICE: dict[str, Damage] = {
     **CHECKPOINT,
@@ -139,6 +165,8 @@ CHOICE: dict[str, Damage] = {
     "epochs that are numbers": torch_with([1], "epochs"),
     "weights left out": torch_with(LEFT_OUT, "training", "network", BIAS),
     "branch weights left out": torch_with(LEFT_OUT, "training", "optimiser", FIRST + ".branch_weights"),
+    "other data": torch_with(OTHER_DATA, "data"),
+    **no_fingerprint(torch_with),
 }
 METRICS: dict[str, Damage] = {
     "no test": json_with(LEFT_OUT, "test"),
@@ -168,4 +196,22 @@ LOCAL: dict[str, Damage] = {
     "no seconds": json_with(LEFT_OUT, "iterations", 0, "seconds"),
     "seconds as text": json_with("3", "iterations", 0, "seconds"),
     "other settings": json_with(2, "search", "split"),
+    "other data": json_with(OTHER_DATA, "data"),
+    **no_fingerprint(json_with),
 }
+FINISHED: dict[str, Damage] = {
+    "a run of another kind": json_with([], "run"),
+    "other data": json_with(OTHER_DATA, "data"),
+    **no_fingerprint(json_with),
+}
+"""Of metrics.json, to a training that is repeated."""
+FINGERPRINT: dict[str, Damage] = {
+    **TEXT,
+    **NO_JSON,
+    **{
+        f"a fingerprint that is {name}": content(json.dumps(value).encode())
+        for name, value in {**NO_FINGERPRINT, "other data": OTHER_DATA}.items()
+    },
+}
+# A file that says nothing.
+del FINGERPRINT["an empty object"]

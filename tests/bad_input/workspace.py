@@ -19,6 +19,7 @@ import pytest
 from analysis.history import read_history
 from analysis.searches import Search
 from experiments.nni_experiment import Experiment
+from experiments.run_data import require_same_run_data
 from nas_space.bad_input import run_command
 from nas_space.structure_files import write_structure
 from tests.analysis.records import write_global_records
@@ -149,6 +150,7 @@ def make_workspace(root: Path, patch: pytest.MonkeyPatch) -> None:
     (root / "runs" / "small").mkdir(parents=True)
     state = {"settings": settings, "steps": {"global_split1": {**step, "done": True}}}
     (root / "runs" / "small" / "pipeline.json").write_text(json.dumps(state))
+    require_same_run_data(Path("runs/small"), [{"trialCommand": "a --dataset small --data-root data --no-cache"}], [1])
     make_report_files(root, settings)
 
 

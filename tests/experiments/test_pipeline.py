@@ -21,6 +21,7 @@ from experiments import pipeline
 from experiments.nni_experiment import Experiment
 from experiments.pipeline import Run, begun_experiment, do_step, held, require_same_tuner
 from experiments.plan import Step
+from nas_space.atomic_file import write_json
 from nas_space.bad_input import BadInput, KnownFailure
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
@@ -262,3 +263,24 @@ def test_a_clock_that_was_set_back_does_not_keep_a_pipeline_waiting(monkeypatch:
     monkeypatch.setattr(pipeline, "START_SECONDS", 20)
     assert begun_experiment({"mark": "unknown", "begun": 90000.0}) is None
     assert sum(slept) == 20
+
+
+def test_a_step_whose_trials_read_other_data_begins_again(nni: Nni, folder: Path) -> None:
+    """As where the data changes while NNI starts."""
+    name = "data-split1-every1-float32.json"
+    write_json(folder / name, {"mapping.txt": "00000000", "groundTruth/a.txt": "00000000"})
+    write_json(nni.records.parent / name, {"groundTruth/a.txt": "11111111"})
+    reason = f"the trials read another groundTruth/a.txt than {folder} started with; restore it, then the same command"
+    with pytest.raises(BadInput, match=f"^global_split1: {reason} begins the step again$"):
+        do_step(Run(folder, SETTINGS), global_step(folder))
+    assert not (folder / "global.json").exists()
+    assert Run(folder, SETTINGS).step("global_split1") == {}
+    interrupted(nni, global_step(folder), Run(folder, SETTINGS))
+    with pytest.raises(BadInput, match=reason):
+        do_step(Run(folder, SETTINGS), global_step(folder))
+    assert [action[0] for action in nni.actions] == ["create", "create"]
+    with pytest.raises(BadInput, match=f"restore it and remove {folder / 'final'}, then the same command"):
+        do_step(Run(folder, SETTINGS), final_step(1))
+    write_json(nni.records.parent / name, {"groundTruth/a.txt": "00000000", "groundTruth/b.txt": "22222222"})
+    do_step(Run(folder, SETTINGS), global_step(folder))
+    assert Run(folder, SETTINGS).step("global_split1")["done"]

@@ -102,3 +102,12 @@ def test_parameters_without_a_number_belong_to_no_proposal(parameters: Any) -> N
 def test_nni_names_a_trial_that_does_not_know_its_name() -> None:
     report = TrialReport(uid=7, trial=None, structure=None, metrics={"default": 50.0})
     assert TrialReport.from_nni(report.to_nni(), {}, "Ab1Cd").trial == "Ab1Cd"
+
+
+def test_a_failure_of_all_trials_comes_through() -> None:
+    for ends in (True, False):
+        told = TrialReport(1, "a", None, failure="why", ends_search=ends).to_nni()
+        assert ("ends_search" in told["_trained"]) == ends
+        assert TrialReport.from_nni(told, {}, "a").ends_search == ends
+    assert not TrialReport.from_nni({"default": 1.0, "_trained": {"ends_search": True}}, {}, "a").ends_search
+    assert not TrialReport.from_nni({"_trained": {"failure": "x", "ends_search": "yes"}}, {}, "a").ends_search

@@ -12,6 +12,7 @@ from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
+from tests.trials.changes import CHANGES
 from tests.trials.conftest import Trial
 from trials import final_trial
 
@@ -69,3 +70,16 @@ def test_other_parameters_are_refused_with_a_reason(
         run(monkeypatch, small_dataset, tmp_path / "final")
     (reported,) = trial.final
     assert "needs the parameters" in reported["_trained"]["failure"]
+
+
+def test_trainings_of_one_experiment_read_the_same_data(
+    trial: Trial, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(monkeypatch, small_dataset, tmp_path / "final")
+    trial.parameters["seed"] = 4
+    trial.final.clear()
+    CHANGES["groundTruth/p00-1.txt"](small_dataset)
+    with pytest.raises(BadInput, match=r"p00-1\.txt: has changed since experiment expid started"):
+        run(monkeypatch, small_dataset, tmp_path / "final")
+    assert trial.report.ends_search
+    assert not (tmp_path / "final" / "hand" / "split1" / "seed4").exists()

@@ -14,6 +14,7 @@ import torch
 
 from nas_space.bad_input import BadInput
 from tests.conftest import write_dataset
+from tests.trials.changes import CHANGES
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial, shell, tree
 from trials import search_trial, short_training, train, training
 from trials.batches import Batch
@@ -362,3 +363,20 @@ def test_without_nni_a_shell_sees_one_line(words: list[object]) -> None:
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err.startswith("error: NNI starts this command")
     assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*packed anew")
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_trial_that_reads_other_data_ends_the_search(
+    name: str, trial: Trial, folder: Path, words: list[object], exit_of: Exit
+) -> None:
+    assert exit_of(main, *words).code == 0
+    assert not trial.report.ends_search
+    trial.final.clear()
+    CHANGES[name](folder)
+    outcome = exit_of(main, *words)
+    assert outcome.code == 2
+    reason = f"{folder / name}: has changed since experiment expid started; "
+    assert trial.report.failure == reason + "restore it, then resume, or start a new experiment"
+    assert trial.report.ends_search
+    assert outcome.err.splitlines()[-1] == f"error: {trial.report.failure}"

@@ -214,3 +214,24 @@ def test_failures_after_a_success_do_not(nni: FakeNni) -> None:
             nni.crash(nni.running[0])
     assert nni.errors == []
     assert len(failures(nni)) == 17
+
+
+def test_a_failure_that_would_be_that_of_all_ends_the_search_and_a_resume_tries_again(nni: FakeNni) -> None:
+    nni.start(tuner(budget=3))
+    nni.complete(nni.trials[0])
+    trial = nni.trials[1]
+    failed = TrialReport(1, "trial1", trial.structure, failure="labels.txt: has changed", ends_search=True)
+    nni.report(trial, failed.to_nni())
+    [error] = nni.errors
+    assert error.startswith("labels.txt: has changed (trials print to")
+    assert failures(nni) == [(1, "labels.txt: has changed", True)]
+    nni.end(trial, success=False)
+    nni.wait()
+    assert uids(nni.trials) == [0, 1, 2]
+    nni.complete(nni.trials[2])
+    assert nni.endings == 0
+    nni.resume(tuner(budget=3))
+    nni.wait()
+    assert uids(nni.running) == [1]
+    nni.complete(nni.running[0])
+    assert (nni.endings, set(nni.errors)) == (1, {error})
