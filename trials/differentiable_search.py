@@ -29,6 +29,7 @@ from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from trials.checkpoint import DAMAGE, load_torch, save_torch, versions
 from trials.data_arguments import Task, search_videos, split_number
+from trials.data_fingerprint import DataRecord
 from trials.differentiable_arguments import (
     BRANCH_LEARNING_RATE,
     WARM_UP,
@@ -36,7 +37,6 @@ from trials.differentiable_arguments import (
     check_schedule,
     check_search_arguments,
 )
-from trials.data_fingerprint import DataRecord
 from trials.metrics import METRICS, objective_value
 from trials.threads import choose_threads
 from trials.training import Training, TrainingSettings, find_device, score_network, telling_full_memory

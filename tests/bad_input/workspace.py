@@ -28,7 +28,7 @@ from tests.trials.conftest import TINY, TINY_STRUCTURE
 from trials import differentiable_search, final_training, local_search, train
 from trials.metrics import METRICS
 
-SECONDS_TO_HANG = 30
+SECONDS_TO_HANG = 120
 
 DATA = ("--data-root", "data", "--dataset", "small", "--split", "1", "--no-cache")
 TRAIN = (*DATA, *TINY, "--structure", "hand", "--epochs", "1", "--output")
