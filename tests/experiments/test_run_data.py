@@ -120,7 +120,7 @@ def test_launch_looks_before_it_resumes(folder: Path, tmp_path: Path, monkeypatc
     CHANGES["groundTruth/p00-1.txt"](folder)
     known = SimpleNamespace(id="Ab3dE", folder=tmp_path / "Ab3dE", settings=config)
     monkeypatch.setattr(launch, "registered", lambda _: known)
-    monkeypatch.setattr(launch, "preflight", lambda *_: None)
+    monkeypatch.setattr(launch, "preflight", lambda *_, **__: None)
     monkeypatch.setattr(launch, "running", lambda *_: pytest.fail("resumed"))
     monkeypatch.setattr(Experiment, "of_id", lambda id: Experiment(id, 0, 0))
     for name in ("is_managed", "stop", "history"):
@@ -145,7 +145,7 @@ def test_the_pipeline_looks_before_each_step_and_when_all_are_done(
     changes_after = "global_split1"
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(pipeline, "do_step", do_step)
-    monkeypatch.setattr(pipeline, "preflight", lambda *_: None)
+    monkeypatch.setattr(pipeline, "preflight", lambda *_, **__: None)
     monkeypatch.setattr(pipeline, "summary", lambda *_: pytest.fail("the end"))
     words = ["--dataset", "small", "--template", "demo", "--phases", "global,local"]
     monkeypatch.setattr(sys, "argv", ["pipeline", *words])
