@@ -34,7 +34,7 @@ def history_of(home: Path, experiment: str) -> History:
     return read_history(home / "nni-experiments" / experiment / "checkpoint")
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
     """Return as soon as the condition holds. Raises TimeoutError if it does not in time."""
     last_chance = time.monotonic() + seconds
     while not condition():

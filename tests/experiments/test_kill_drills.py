@@ -94,7 +94,7 @@ def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path) -> No
 
     # The tuner is killed: NNI does not notice, but launch does.
     kill(home, is_tuner)
-    _, errors = started.communicate(timeout=60)
+    _, errors = started.communicate(timeout=300)
     assert started.returncode == 1
     assert f"error: the tuner of experiment {experiment} was killed" in errors
     assert f"--resume {experiment}" in errors
@@ -105,7 +105,7 @@ def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path) -> No
     wait_for_iterations(4)
     wait_for(lambda: bool(find(home, is_trial)))
     kill(home, is_manager)
-    _, errors = started.communicate(timeout=60)
+    _, errors = started.communicate(timeout=300)
     assert started.returncode == 1
     assert f"error: NNI's manager of experiment {experiment} was killed" in errors
     assert processes_of(home) == []
@@ -115,7 +115,7 @@ def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path) -> No
     wait_for_iterations(6)
     wait_for(lambda: bool(find(home, is_trial)))
     started.terminate()
-    started.communicate(timeout=60)
+    started.communicate(timeout=300)
 
     assert finish(launch("--resume", experiment)) == experiment
     history = history_of(home, experiment)

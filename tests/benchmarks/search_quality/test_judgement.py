@@ -11,6 +11,7 @@ from benchmarks.search_quality import judgement
 from benchmarks.search_quality.judgement import Judge
 from nas_space.structure import Structure
 from tests.benchmarks.search_quality.conftest import SHAPE, play_trainings
+from trials.data_fingerprint import DataRecord
 from trials.metrics import METRICS
 from trials.nni_channel import NniTrial
 from trials.search_trial import train_and_report
@@ -23,7 +24,12 @@ NewJudge = Callable[..., Judge]
 def test_a_judgement_is_what_a_trial_reports(new_judge: NewJudge, tmp_path: Path) -> None:
     data = ["--data-root", str(tmp_path / "data"), "--dataset", "small", "--split", "1", "--device", "cpu"]
     how = ["--epochs", "2", "--batch-size", "1", "--objective", "mean", "--seed", "3", "--threads", "1"]
-    trial: Any = SimpleNamespace(parameters={}, tensorboard_folder=None, report_epoch=lambda _: None)
+    trial: Any = SimpleNamespace(
+        parameters={},
+        tensorboard_folder=None,
+        report_epoch=lambda _: None,
+        data_record=lambda *data: DataRecord(*data, since="", advice=""),
+    )
     reported = train_and_report(SEARCH_TRIAL.parse([*data, *how]), HAND, cast(NniTrial, trial))
     judged = new_judge(seed=3).judge(HAND)
     assert [{name: epoch[name] for name in METRICS} for epoch in reported] == list(judged.epochs)
