@@ -58,6 +58,7 @@ def main() -> None:
         f"{len(history.failures)} failures, search {state}",
         file=sys.stderr,
     )
+    print("scores are of the last epoch of each trial, not of its best", file=sys.stderr)
     if len(best) < arguments.top:
         print(f"warning: only {len(best)} different structures were judged", file=sys.stderr)
     for rank, evaluation in enumerate(best, start=1):

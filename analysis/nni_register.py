@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +55,22 @@ class Registered:
         Raises:
             BadInput: the database is gone or damaged.
         """
+        return self._profile("params", lambda text: dict(json.loads(text)))
+
+    def seconds_run(self) -> float:
+        """How long it has run, as NNI counts it: the time in which it was stopped is left out.
+
+        Raises:
+            BadInput: the database is gone or damaged.
+        """
+        return self._profile("execDuration", float)
+
+    def _profile(self, column: str, read: Callable[[Any], Any]) -> Any:
         path = self.folder / "db" / "nni.sqlite"
-        query = "SELECT params FROM ExperimentProfile WHERE id = ? ORDER BY revision DESC"
+        query = f"SELECT {column} FROM ExperimentProfile WHERE id = ? ORDER BY revision DESC"
         try:
             with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
-                return dict(json.loads(database.execute(query, (self.id,)).fetchone()[0]))
+                return read(database.execute(query, (self.id,)).fetchone()[0])
         except (sqlite3.Error, TypeError, ValueError):
             raise BadInput(f"{path}: damaged; experiment {self.id} cannot be resumed, start it anew") from None
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from reprlib import repr as shortened
 from typing import Any
-
-from tqdm import tqdm
 
 from analysis.nni_register import registered
 from experiments.config_file import class_arguments, read_config
+from experiments.disk_room import needs_of, require_room
 from experiments.gpus import read_machine
 from experiments.nni_experiment import Experiment, Trials, start
+from experiments.plan import naming, trials_of
 from experiments.preflight import preflight
+from experiments.progress import PROGRESS_FILE, ProgressDisplay
 from experiments.run_data import require_same_experiment_data
+from experiments.search_hours import hours
 from nas_space.bad_input import BadInput, KnownFailure, run_command
 from strategies.data_check import failed_check
 
@@ -33,15 +35,29 @@ class Killed(KnownFailure):
     """NNI's manager or the tuner has been ended in the middle of an experiment, which can be resumed."""
 
 
-def watch(experiment: Experiment, total: int | None) -> None:
+def watch(
+    experiment: Experiment,
+    total: int | None,
+    file: Path | None = None,
+    step: str | None = None,
+    seconds: float | None = None,
+) -> bool:
     """Show the progress of an experiment until it ends.
+
+    Args:
+        total, file, step: see ``ProgressDisplay``.
+        seconds: after that time it is enough, if a trial has succeeded; None: it ends by itself.
+
+    Returns:
+        Whether it was enough, before it has ended by itself.
 
     Raises:
         KnownFailure: it ended with an error, or without one successful trial.
         Killed: it was stopped, or its manager or its tuner has gone; NNI does not notice that its tuner has, and would
             wait for ever.
     """
-    with tqdm(total=total, unit="trial", disable=None) as progress:
+    enough = math.inf if seconds is None else time.monotonic() + seconds
+    with ProgressDisplay(experiment, total, file, step) as display:
         trials, seen, missing, idle = Trials(0, 0, 0), False, 0, 0
         while (status := experiment.status()) not in ("DONE", "ERROR", "STOPPED", "GONE"):
             present = experiment.has_tuner()
@@ -57,17 +73,21 @@ def watch(experiment: Experiment, total: int | None) -> None:
             if idle == IDLE_POLLS:
                 status = "DONE"
                 break
-            if trials.ended > progress.n:
-                progress.n = trials.ended
-                history = experiment.history()
-                best = f", best {history.best()[0].metrics['default']:.2f}" if history and history.evaluations else ""
-                progress.set_postfix_str(f"{trials.ended} ended{best}")
-                if progress.disable:
-                    print(f"{trials.ended} trials ended{best}", file=sys.stderr, flush=True)
+            if time.monotonic() >= enough:
+                status = "ENDED EARLY"
+                break
+            display.show(status, trials)
             time.sleep(POLL_SECONDS)
         trials = experiment.trials() or trials
+        display.show(status, trials)
+    history = experiment.history()
+    if status == "ENDED EARLY":
+        if not (trials.succeeded if history is None else history.evaluations):
+            raise KnownFailure(
+                f"experiment {experiment.id}: no trial has succeeded within --max-hours; a longer one goes on with it"
+            )
+        return True
     if status != "DONE":
-        history = experiment.history()
         # On a full disk the tuner cannot record its error.
         error = (history.error if history is not None else None) or experiment.error()
         if error:
@@ -79,6 +99,7 @@ def watch(experiment: Experiment, total: int | None) -> None:
         raise KnownFailure(f"experiment {experiment.id} ended with {status}: see 'nnictl log stderr {experiment.id}'")
     if not trials.succeeded:
         raise KnownFailure(f"no trial of experiment {experiment.id} succeeded: see {experiment.trials_folder()}")
+    return False
 
 
 @contextlib.contextmanager
@@ -140,34 +161,50 @@ def main() -> None:
     parser.add_argument("config", type=Path, nargs="?", metavar="FILE.yml", help="the experiment's YAML file")
     parser.add_argument("--resume", metavar="EXPERIMENT_ID", help="go on with a stopped experiment instead")
     parser.add_argument("--port", type=int, help="of NNI's web page (default: a free one)")
+    parser.add_argument(
+        "--max-hours",
+        type=hours,
+        metavar="H",
+        help="end the search in order, with the best so far, once it has run for H hours (those before a resume count)",
+    )
     arguments = parser.parse_args()
     if (arguments.config is None) == (arguments.resume is None):
         raise BadInput("give either the YAML file of an experiment, or --resume EXPERIMENT_ID")
-    total = None
+    seconds = None if arguments.max_hours is None else 3600 * arguments.max_hours
     if arguments.config is not None:
         config = read_config(arguments.config)
-        tuner = class_arguments(config)
         preflight(config, arguments.config.parent, arguments.config, read_machine(), starting=True)
-        total = tuner.get("budget") or config.get("maxTrialNumber")
-        if total is not None and type(total) is not int:
-            raise BadInput(f"{arguments.config}: the number of trials must be a whole number, not {shortened(total)}")
-        require_check(tuner.get("check_command"))
+        with naming(arguments.config):
+            total = trials_of(config)
+        require_check(class_arguments(config).get("check_command"))
+        require_room(needs_of(config, arguments.config.parent))
         action = ["create", "--config", str(arguments.config)]
     else:
         experiment = Experiment.of_id(arguments.resume)
         if experiment.is_managed():
             raise BadInput(f"experiment {experiment.id} is still running; 'nnictl stop {experiment.id}' ends it")
+        known = registered(experiment.id)
+        config = known.settings()
+        if seconds is not None:
+            seconds -= known.seconds_run()
+            if seconds <= 0:
+                ran = f"experiment {experiment.id} has run for {known.seconds_run() / 3600:.2f} hours"
+                raise BadInput(f"{ran}: a longer --max-hours, or none, goes on with it")
         experiment.stop()
-        known, history = registered(experiment.id), experiment.history()
-        preflight(known.settings(), Path(), f"experiment {experiment.id}", read_machine(), starting=True)
-        has_results = history is not None and bool(history.evaluations)
-        require_same_experiment_data(known.id, known.folder, known.settings(), has_results)
+        preflight(config, Path(), f"experiment {experiment.id}", read_machine(), starting=True)
+        total, history = trials_of(config), experiment.history()
+        require_same_experiment_data(known.id, known.folder, config, history is not None and bool(history.evaluations))
+        require_room(needs_of(config, Path(), experiment.trials_done()))
         action = ["resume", arguments.resume]
     port = arguments.port or free_port()
     go_on = "python -m experiments.launch --resume {id}"
     with running(action, port, go_on) as experiment:
         print(f"experiment {experiment.id}: http://127.0.0.1:{port} (this machine only)", file=sys.stderr)
-        watch(experiment, total)
+        file = registered(experiment.id).folder / PROGRESS_FILE
+        early = watch(experiment, total, file, None, seconds)
+    if early:
+        again = go_on.format(id=experiment.id)
+        print(f"ended early, after {arguments.max_hours:g} hours; to go on: {again}", file=sys.stderr)
     print(experiment.id)
 
 

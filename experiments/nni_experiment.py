@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +31,8 @@ class Trials(NamedTuple):
     unfinished: int
     ended: int
     succeeded: int
+    jobs: Sequence[Mapping[str, Any]] = ()
+    """Each as NNI lists it: trialJobId, status, startTime and endTime (in milliseconds since 1970), ..."""
 
 
 @dataclass
@@ -86,11 +89,12 @@ class Experiment:
     def trials(self) -> Trials | None:
         """How its trials stand; None where the manager does not answer."""
         try:
-            states = [job["status"] for job in self._ask("/trial-jobs")]
+            jobs = self._ask("/trial-jobs")
+            states = [job["status"] for job in jobs]
         except NO_ANSWER:
             return None
         unfinished = sum(state in ("WAITING", "RUNNING", "UNKNOWN") for state in states)
-        return Trials(unfinished, len(states) - unfinished, states.count("SUCCEEDED"))
+        return Trials(unfinished, len(states) - unfinished, states.count("SUCCEEDED"), jobs)
 
     def trials_folder(self) -> Path:
         """Where the trials print to: TRIAL/trial.stderr."""
@@ -102,6 +106,11 @@ class Experiment:
             return read_history(find_experiment(self.id))
         except BadInput:
             return None
+
+    def trials_done(self) -> int:
+        """How many trials its tuner has results of; 0 for a tuner of NNI's own."""
+        history = self.history()
+        return 0 if history is None else len(history.evaluations)
 
     def has_tuner(self) -> bool:
         """Whether a process of the tuner lives; NNI itself does not notice its death."""

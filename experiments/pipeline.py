@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
-import math
 import os
-import re
 import secrets
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,89 +17,26 @@ import yaml
 from analysis.export import export
 from analysis.final import aggregate, final_table, read_runs
 from analysis.history import find_experiment
+from analysis.nni_register import registered
 from analysis.searches import Search
 from experiments.config_file import class_name, read_config
+from experiments.disk_room import Need, needs_of, require_room
 from experiments.gpus import read_machine
 from experiments.launch import free_port, require_check, running, watch
 from experiments.nni_experiment import Experiment
 from experiments.plan import FOLDER, PHASES, Step, make_plan
 from experiments.preflight import preflight
+from experiments.progress import PROGRESS_FILE
 from experiments.run_data import other_data_of_step, require_same_run_data
+from experiments.run_folder import Run, held
+from experiments.search_hours import goes_on, hours, share_of
 from nas_space.atomic_file import write_json, write_text
 from nas_space.bad_input import BadInput, KnownFailure, run_command
-from nas_space.read_file import read_json
 from trials.data_arguments import split_number
 from trials.dataset import find_dataset
 
 START_SECONDS = 20
 """How long nnictl may take until NNI knows an experiment."""
-
-
-class Run:
-    """A run's folder: what was asked for, and how far it is (pipeline.json)."""
-
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self.folder = folder
-        self._path = folder / "pipeline.json"
-        self._state: dict[str, Any] = {"settings": settings, "steps": {}}
-        if self._path.exists():
-            try:
-                self._state = read_json(self._path)
-                # Runs from before there was a choice have not noted it.
-                self._state["settings"].setdefault("global_search", "global")
-                other = [name for name in settings if self._state["settings"].get(name) != settings[name]]
-                for known in self._state["steps"].values():
-                    _check_step(known)
-            except (ValueError, KeyError, TypeError, AttributeError):
-                raise BadInput(f"{self._path}: damaged; choose another --name") from None
-            if other:
-                raise BadInput(f"{folder}: was started with other settings ({', '.join(other)}); choose another --name")
-
-    @property
-    def begun(self) -> bool:
-        """Whether a step has begun."""
-        return bool(self._state["steps"])
-
-    def step(self, name: str) -> dict[str, Any]:
-        """What is known of a step: its experiment, whether it is done, what it cost."""
-        return dict(self._state["steps"].get(name, {}))
-
-    def note(self, name: str, **content: Any) -> None:
-        """Note something of a step, on disk at once."""
-        self._state["steps"][name] = {**self.step(name), **content}
-        write_json(self._path, self._state)
-
-    def forget(self, name: str) -> None:
-        """Let a step begin anew."""
-        self._state["steps"].pop(name)
-        write_json(self._path, self._state)
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold a run's folder, so that a second pipeline of the same name is refused. The system lets go after any kill."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "a+") as file:
-        file.seek(0)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = f"{folder}: another pipeline (process {file.read()}) is at work there"
-            raise BadInput(f"{holder}; wait for its end, or choose another --name") from None
-        file.truncate()
-        with suppress(OSError):  # on a full disk, a second pipeline is told a process less
-            os.write(file.fileno(), str(os.getpid()).encode())
-        yield
-
-
-def _check_step(known: dict[str, Any]) -> None:
-    """Raise KeyError, TypeError or ValueError for a step that is not as ``do_step`` notes it."""
-    if known.get("done") or "experiment" in known:
-        Experiment(**known["experiment"])
-    if "mark" in known and not (re.fullmatch(r"[0-9a-f]{8}", known["mark"]) and math.isfinite(known["begun"])):
-        raise ValueError("mark")
-    if "cost" in known:
-        sum(known["cost"][name] for name in ("trials", "epochs", "hours"))
 
 
 def require_same_tuner(done: Path, step: Step) -> None:
@@ -125,12 +58,18 @@ def require_same_tuner(done: Path, step: Step) -> None:
         )
 
 
-def do_step(run: Run, step: Step) -> None:
-    """Run a step to its end, or go on with it; a step that is done is not done again."""
+def do_step(run: Run, step: Step, steps: Sequence[Step] = (), max_hours: float | None = None) -> None:
+    """Run a step to its end, or go on with it; a step that is done is not done again.
+
+    ``steps`` and ``max_hours`` are those of the whole run: see ``share_of``.
+    """
     known = run.step(step.name)
-    if known.get("done"):
-        print(f"{step.name}: done already (experiment {known['experiment']['id']})", file=sys.stderr)
+    of_all = {each.name: run.step(each.name) for each in (*steps, step)}
+    if known.get("done") and not goes_on(step, steps or [step], of_all, max_hours):
+        how = " early, by --max-hours" if known.get("ended_early") else ""
+        print(f"{step.name}: done already{how} (experiment {known['experiment']['id']})", file=sys.stderr)
         return
+    share, ran = share_of(step, steps, of_all, max_hours), 0.0
     require_check(step.check_command)
 
     def require_same_data(experiment: Experiment) -> None:
@@ -155,14 +94,20 @@ def do_step(run: Run, step: Step) -> None:
         left.stop()
         require_same_data(left)
         action = ["resume", left.id]
+        if share is not None:
+            ran = registered(left.id).seconds_run() / 3600
 
     def note(experiment: Experiment) -> None:
         run.note(step.name, experiment=asdict(experiment))
         print(f"{step.name}: experiment {experiment.id}, http://127.0.0.1:{experiment.port}", file=sys.stderr)
 
+    begun = time.monotonic()
+    seconds = None if share is None else 3600 * (share - ran)
     with running(action, free_port(), "start the same command again", note) as experiment:
-        watch(experiment, step.trials)
+        early = watch(experiment, step.trials, run.folder / PROGRESS_FILE, step.name, seconds)
     require_same_data(experiment)
+    if early:
+        print(f"{step.name}: ended early after {share:.2g} hours, by --max-hours", file=sys.stderr)
     if step.result is not None:
         search = Search.of_experiment(experiment.id)
         export(experiment.id, search.history.best()[0], step.result, "native")
@@ -181,7 +126,17 @@ def do_step(run: Run, step: Step) -> None:
                 f"{step.trials - trained} of {step.trials} final trainings failed: "
                 f"see {experiment.trials_folder()}; the same command tries them again"
             )
-    run.note(step.name, done=True)
+    ended_early = max_hours if early else None
+    run.note(step.name, done=True, ended_early=ended_early, ran=round(ran + (time.monotonic() - begun) / 3600, 4))
+
+
+def _needs(run: Run, step: Step) -> list[Need]:
+    """What a step will take of the disk, if it is not done."""
+    known = run.step(step.name)
+    if known.get("done"):
+        return []
+    done = Experiment(**known["experiment"]).trials_done() if "experiment" in known else 0
+    return needs_of(step.config, FOLDER, done)
 
 
 def begun_experiment(known: dict[str, Any]) -> Experiment | None:
@@ -245,6 +200,13 @@ def main() -> None:
     parser.add_argument("--phases", default=",".join(PHASES), help="which of %(default)s")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of final trainings (default: 0 1 2)")
     parser.add_argument("--name", help="the run's folder below runs/ (default: the data set's name)")
+    parser.add_argument(
+        "--max-hours",
+        type=hours,
+        metavar="H",
+        help="end the searches in order, with the best so far, so that together they take H hours, each its share of "
+        "those that are left; final trainings are not cut short",
+    )
     parser.add_argument("--dry-run", action="store_true", help="only show the steps and the number of trainings")
     arguments = parser.parse_args()
     phases = [phase for phase in PHASES if phase in arguments.phases.split(",")]
@@ -285,10 +247,11 @@ def main() -> None:
                 preflight(step.config, FOLDER, step.source, machine, starting=True, results=results)
             if step.result is not None:
                 results.append(step.result)
+        require_room(need for step in steps for need in _needs(run, step))
         for step in steps:
             if step is steps[0] or not run.step(step.name).get("done"):
                 require_same_run_data(folder, [each.config for each in steps], splits, run.begun)
-            do_step(run, step)
+            do_step(run, step, steps, arguments.max_hours)
         text = summary(run, steps)
         write_text(folder / "summary.txt", text)
         print(text, flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, Literal, get_args
 
-from experiments.config_file import class_arguments, read_config
+from experiments.config_file import class_arguments, class_name, read_config
 from nas_space.bad_input import BadInput
 from nas_space.command_options import with_option
 from strategies.differentiable import DifferentiableSearch
@@ -105,6 +106,27 @@ def trainings_of(config: dict[str, Any]) -> int:
     _require(class_arguments(config), {"budget": int})
     budget: int = class_arguments(config)["budget"]
     return budget
+
+
+def trials_of(config: dict[str, Any]) -> int | None:
+    """How many trials any experiment takes if none fails, by its configuration; None where that is not known.
+
+    Raises:
+        BadInput: the numbers are none.
+    """
+    arguments = class_arguments(config)
+    if str(class_name(config)).endswith(".DifferentiableTuner"):
+        return trainings_of(config)
+    # What a local search and a final training combine.
+    lists = [arguments[name] for name in ("starts", "structures", "splits", "seeds") if name in arguments]
+    if len(lists) == 3 and all(isinstance(each, list) for each in lists):
+        combinations = math.prod(map(len, lists))
+        number = combinations * arguments.get("iterations", 0) if "starts" in arguments else combinations
+    else:
+        number = arguments.get("budget") or config.get("maxTrialNumber")
+    if number is not None and type(number) is not int:
+        raise BadInput(f"the number of trials must be a whole number, not {shortened(number)}")
+    return number or None
 
 
 def _local(template: str, dataset: str, split: int, folder: Path) -> Step:

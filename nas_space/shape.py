@@ -50,6 +50,12 @@ class MSTCNShape:
         """Module path of a stage, counted from 1, as the usual MS-TCN code has them: ``stage1``, ``stages.0`` ..."""
         return "stage1" if stage == 1 else f"stages.{stage - 2}"
 
+    def parameters(self, feature_dim: int, classes: int, channels: int = 64) -> int:
+        """How many numbers a plain network learns; branches share all but a few of theirs."""
+        layer = channels * channels * (self.kernel_size + 1) + 2 * channels
+        stage = self.num_layers * layer + (channels + 1) * classes + channels
+        return self.num_stages * stage + channels * (feature_dim + (self.num_stages - 1) * classes)
+
     @classmethod
     def of_labels(cls, labels: Iterable[str]) -> MSTCNShape:
         """The shape whose layers have these short labels. Raises BadInput where they are not those of any."""

@@ -16,8 +16,9 @@ from analysis import export
 from analysis.history import read_history
 from analysis.report import __main__ as report
 from analysis.searches import Search, without_places
-from experiments.pipeline import Run, summary
+from experiments.pipeline import summary
 from experiments.plan import make_plan
+from experiments.run_folder import Run
 from nas_space import structure_files
 from nas_space.structure_files import DIALECTS
 from tests.analysis.records import write_global_records

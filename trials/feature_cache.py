@@ -120,6 +120,23 @@ class FeatureCache:
             raise BadInput(f"{fault.filename or self.path}: {fault.strerror}; {ANOTHER_WAY}") from None
         return self._packed
 
+    def room_to_pack(self) -> int:
+        """Bytes that the packed file will take; 0 where there is one."""
+        return 0 if self.path.exists() else sum(self._sizes([]).values())
+
+    def _sizes(self, required: Sequence[str]) -> dict[str, int]:
+        """Bytes of each video that can be read. Raises BadInput where a required one cannot."""
+        sizes: dict[str, int] = {}
+        for video in dict.fromkeys([*required, *self._all_videos()]):
+            try:
+                channels, frames = open_features(self.files.path(video)).shape
+            except BadInput:
+                if video in required:
+                    raise
+                continue
+            sizes[video] = -(-frames // self.files.sample_rate) * channels * np.dtype(self.files.dtype).itemsize
+        return sizes
+
     def _usable_or_built(self, videos: Sequence[str], check_content: bool) -> PackedFeatures:
         try:
             # Another process may have built it meanwhile.
@@ -184,15 +201,7 @@ class FeatureCache:
 
     def _build(self, videos: Sequence[str]) -> None:
         """Pack these videos, and all others that can be read; a fault of another is told when it is asked for."""
-        sizes: dict[str, int] = {}
-        for video in dict.fromkeys([*videos, *self._all_videos()]):
-            try:
-                channels, frames = open_features(self.files.path(video)).shape
-            except BadInput:
-                if video in videos:
-                    raise
-                continue
-            sizes[video] = -(-frames // self.files.sample_rate) * channels * np.dtype(self.files.dtype).itemsize
+        sizes = self._sizes(videos)
         needed = sum(sizes.values())
         folder = self.path.parent
         remove_leftovers(self.path)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.bad_input import BadInput, KnownFailure
+from nas_space.epoch_file import EpochNotes
 from nas_space.layers import BRANCH_WEIGHTS
 from trials.adam import Adam
 from trials.batches import Batch, pack
@@ -88,6 +89,7 @@ class Training:
         self.branch_learning_rate = branch_learning_rate
         self._branches = [name for name in self.optimiser.parameters if name.endswith(BRANCH_WEIGHTS)]
         self.shuffling = torch.Generator().manual_seed(settings.seed)
+        self._notes = EpochNotes()
         torch.manual_seed(settings.seed)
 
     @property
@@ -105,6 +107,7 @@ class Training:
             NonFiniteLoss: the loss of a step is NaN or infinite; the message names the epoch and the videos.
         """
         self.network.train()
+        self._notes.begin(self.epoch, self.settings.epochs)
         size = self.settings.batch_size
         order = torch.randperm(len(videos), generator=self.shuffling).tolist()
         losses = []
@@ -119,6 +122,7 @@ class Training:
             losses.append(loss)
             after_step()
         self.epoch += 1
+        self._notes.end(self.epoch, self.settings.epochs)
         return float(np.mean(losses))
 
     def step(self, batch: Batch) -> float:

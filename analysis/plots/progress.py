@@ -131,7 +131,7 @@ def draw_progress(name: str, history: History, against: Against) -> Figure:
     _mark_generations(axes, course.first_places())
     axes.set_xlabel(SPENT[against])
     for panel in panels:
-        panel.set_ylabel("objective (%)")
+        panel.set_ylabel("objective, by last epochs (%)")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(axis="y", color=FAINT, linewidth=0.6)

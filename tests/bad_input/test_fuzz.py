@@ -17,7 +17,7 @@ from analysis.history import read_history
 from analysis.nni_register import read_register
 from benchmarks.trial_gap import read_events
 from experiments.config_file import read_config
-from experiments.pipeline import Run
+from experiments.run_folder import Run
 from nas_space.bad_input import BadInput
 from nas_space.structure_files import read_structure
 from tests.bad_input.workspace import no_longer_than

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,3 +62,30 @@ def test_it_fails_if_no_trial_succeeded(experiment: Experiment, monkeypatch: pyt
     monkeypatch.setattr(Experiment, "trials_folder", lambda _: "trials")
     with pytest.raises(KnownFailure, match="no trial of experiment Ab3dE succeeded: see trials"):
         watch(experiment, total=None)
+
+
+def test_it_is_enough_once_its_time_is_over(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stand(monkeypatch, Trials(1, 1, 1), Trials(1, 2, 1))
+    assert watch(experiment, 24, tmp_path / "progress.json", None, seconds=0)
+    content = json.loads((tmp_path / "progress.json").read_text())
+    assert (content["status"], content["done"], content["total"]) == ("ENDED EARLY", 1, 24)
+
+
+@pytest.mark.parametrize("records", [None, History(Path("checkpoint"))])
+def test_its_time_is_not_enough_before_a_trial_has_succeeded(
+    records: History | None, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Experiment, "history", lambda _: records)
+    stand(monkeypatch, *[Trials(1, 1, 0)] * 2)
+    with pytest.raises(KnownFailure, match="no trial has succeeded within --max-hours"):
+        watch(experiment, 24, seconds=0)
+
+
+def test_an_experiment_that_ended_by_itself_did_not_end_early(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Experiment, "status", lambda _: "DONE")
+    stand(monkeypatch, Trials(0, 3, 3))
+    assert not watch(experiment, 3, seconds=0)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from analysis.nni_register import Registered
+from analysis.nni_register import Registered, registered
 from benchmarks.nni_home import history_of, launch, only_experiment, wait_for
 from experiments import nni_experiment
 from experiments.nni_experiment import Experiment
@@ -24,6 +24,7 @@ from tests.conftest import REPOSITORY
 from tests.experiments.known_trial import known_metric
 
 SHAPE = MSTCNShape(num_stages=1, num_layers=3)
+LONGER = "a longer --max-hours, or none, goes on with it"
 SPACE = to_nni(global_space(SHAPE, (1, 2, 4, 8)))
 
 
@@ -102,8 +103,8 @@ def test_trials_that_die_before_asking_mix_nothing_up(home: Path) -> None:
     assert exported["about"]["metrics"]["default"] == true_best
 
 
-def test_a_stopped_search_goes_on_and_trains_nothing_twice(home: Path) -> None:
-    started = launch(write_config(home, "--seconds 0.5", budget=9))
+def test_a_search_that_was_stopped_and_one_that_ended_early_go_on_and_train_nothing_twice(home: Path) -> None:
+    started = launch(write_config(home, "--seconds 2", budget=9))
     wait_for(lambda: len(list((home / "trained").iterdir())) >= 4)
     started.terminate()
     _, errors = started.communicate(timeout=120)
@@ -112,6 +113,29 @@ def test_a_stopped_search_goes_on_and_trains_nothing_twice(home: Path) -> None:
     before = history_of(home, experiment).evaluations
     assert 3 <= len(before) < 9
 
+    # So many hours as it has run are over.
+    ran = registered(experiment).seconds_run()
+    refused = launch("--resume", experiment, "--max-hours", str(ran / 3600))
+    _, errors = refused.communicate(timeout=60)
+    assert refused.returncode == 2
+    assert errors.endswith(f"error: experiment {experiment} has run for {ran / 3600:.2f} hours: {LONGER}\n")
+    # In a few seconds more, no trial need end, and the best is that of before.
+    early = launch("--resume", experiment, "--max-hours", str((ran + 3) / 3600))
+    output, errors = early.communicate(timeout=120)
+    assert (early.returncode, output.strip()) == (0, experiment), errors
+    assert f"to go on: python -m experiments.launch --resume {experiment}\n" in errors
+    early_history = history_of(home, experiment)
+    assert (early_history.done, early_history.failures, early_history.error) == (False, [], None)
+    assert len(early_history.evaluations) < 9
+    shown = json.loads((home / "nni-experiments" / experiment / "progress.json").read_text())
+    assert (shown["status"], shown["total"]) == ("ENDED EARLY", 9)
+    assert shown["best"] == early_history.best()[0].metrics["default"]
+
+    # What is no longer needed is freed, and nothing that is.
+    clean = subprocess.run([sys.executable, "-m", "experiments.clean", experiment], cwd=REPOSITORY, check=True)
+    assert clean.returncode == 0
+    assert list((home / "nni-experiments" / experiment / "environments" / "local-env" / "trials").iterdir()) == []
+
     assert finish(launch("--resume", experiment)) == experiment
     history = history_of(home, experiment)
     assert history.done
@@ -119,8 +143,8 @@ def test_a_stopped_search_goes_on_and_trains_nothing_twice(home: Path) -> None:
     assert history.evaluations[: len(before)] == before
     assert {evaluation.uid for evaluation in history.evaluations} == set(range(9))
     assert len({tuple(evaluation.structure.values()) for evaluation in history.evaluations}) == 9
-    # Only the trial that ran at the stop may have been trained again.
-    assert len(list((home / "trained").iterdir())) <= 10
+    # Only the trials that ran at a stop may have been trained again.
+    assert len(list((home / "trained").iterdir())) <= 11
 
 
 def test_missing_data_ends_the_experiment_before_any_trial(home: Path) -> None:

@@ -19,8 +19,9 @@ from analysis.history import find_experiment, read_history
 from analysis.searches import Search
 from experiments import pipeline
 from experiments.nni_experiment import Experiment
-from experiments.pipeline import Run, begun_experiment, do_step, held, require_same_tuner
+from experiments.pipeline import begun_experiment, do_step, require_same_tuner
 from experiments.plan import Step
+from experiments.run_folder import Run, held
 from nas_space.atomic_file import write_json
 from nas_space.bad_input import BadInput, KnownFailure
 from nas_space.shape import MSTCNShape
@@ -121,6 +122,34 @@ def test_a_run_from_before_there_was_a_choice_of_global_searches_goes_on(folder:
     assert Run(folder, {**SETTINGS, "global_search": "global"}).step("global_split1")["done"]
     with pytest.raises(BadInput, match=r"other settings \(global_search\)"):
         Run(folder, {**SETTINGS, "global_search": "differentiable"})
+
+
+def test_a_search_that_ended_early_is_done_with_its_best(
+    nni: Nni, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watched: list[Any] = []
+
+    def watch(_: Experiment, *how: Any) -> bool:
+        watched.append(how)
+        return len(watched) == 1
+
+    monkeypatch.setattr(pipeline, "watch", watch)
+    step = global_step(folder)
+    do_step(Run(folder, SETTINGS), step, [step], 0.5)
+    assert watched == [(2, folder / "progress.json", "global_split1", 1800)]
+    assert read_structure(folder / "global.json", MSTCNShape(1, 2)).dilations == (2, 1)
+    assert "global_split1: ended early after 0.5 hours, by --max-hours" in capsys.readouterr().err
+    do_step(Run(folder, SETTINGS), step, [step], 0.5)
+    assert "done already early, by --max-hours" in capsys.readouterr().err
+    assert len(watched) == 1
+
+    # With more time it goes on; what it has run counts.
+    monkeypatch.setattr(pipeline, "registered", lambda _: SimpleNamespace(seconds_run=lambda: 1700.0))
+    do_step(Run(folder, SETTINGS), step, [step], 1)
+    assert nni.actions[-1] == ["resume", "Ab3dE"]
+    assert watched[-1][-1] == 1900
+    do_step(Run(folder, SETTINGS), step, [step], 2)
+    assert len(watched) == 2
 
 
 def test_an_interrupted_step_is_resumed(nni: Nni, folder: Path) -> None:

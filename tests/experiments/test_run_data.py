@@ -13,6 +13,7 @@ import pytest
 from experiments import launch, pipeline, plan
 from experiments.nni_experiment import Experiment
 from experiments.run_data import dataset_of, require_same_experiment_data, require_same_run_data
+from experiments.run_folder import Run
 from nas_space.bad_input import BadInput
 from tests.conftest import write_dataset
 from tests.trials.changes import CHANGES
@@ -135,7 +136,7 @@ def test_the_pipeline_looks_before_each_step_and_when_all_are_done(
 ) -> None:
     done: list[str] = []
 
-    def do_step(run: pipeline.Run, step: plan.Step) -> None:
+    def do_step(run: Run, step: plan.Step, *_: object) -> None:
         if not run.step(step.name).get("done"):
             done.append(step.name)
             run.note(step.name, done=True, experiment={"id": "Ab3dE", "port": 1, "manager": 0})

@@ -89,6 +89,19 @@ def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(home: Path, tmp_pat
         structure = next_structure(structure, Branching(rate=0.5), event["probabilities"])
     assert read_structure(folder / "split1" / "local.json", SHAPE) == structure
 
+    shown = json.loads((folder / "progress.json").read_text())
+    assert (shown["step"], shown["status"], shown["done"], shown["total"]) == ("final", "DONE", 3, 3)
+    assert first.stderr.count("2 of 2 trials done") == 1  # of the local search
+
+    # What is no longer needed can go: the run, its report and an export stay as they are.
+    clean = [sys.executable, "-m", "experiments.clean", str(folder)]
+    cleaned = subprocess.run(clean, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "checkpoints of what has ended (2)" in cleaned.stdout
+    assert not list((home / "nni-experiments" / experiment / "chains").rglob("*.pt"))
+    export = [sys.executable, "-m", "analysis.export", experiment, "--output", str(tmp_path / "best.json")]
+    subprocess.run(export, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert read_structure(tmp_path / "best.json", SHAPE) == structure
+
     again = run()
     assert (again.returncode, again.stdout) == (0, first.stdout)
     assert again.stderr.count("done already") == 3

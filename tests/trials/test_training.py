@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_space.bad_input import BadInput
+from nas_space.epoch_file import read_epoch
 from nas_space.layers import DilatedResidualLayer
 from nas_space.ms_tcn import MSTCN
 from tests.conftest import write_dataset
@@ -125,6 +126,20 @@ def test_a_few_epochs_learn(tmp_path: Path) -> None:
     losses = epochs(training, dataset, 8)
     assert losses[-1] < losses[0] / 2
     assert score_network(training.network, dataset, test, (), CPU)["acc"] > 80  # chance is about 33
+
+
+def test_its_epochs_can_be_watched(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every kind of trial trains by ``run_epoch``; one that goes on counts the epochs before, too."""
+    monkeypatch.setenv("NNI_OUTPUT_DIR", str(tmp_path))
+    training = start(epochs=5)
+    assert read_epoch(tmp_path) is None
+    epochs(training, dataset, 2)
+    again = start(epochs=5)
+    again.load_state_dict(training.state_dict())
+    epochs(again, dataset, 1)
+    seen = read_epoch(tmp_path)
+    assert seen is not None
+    assert (seen.done, seen.of, seen.seconds is not None) == (3, 5, True)
 
 
 def test_learning_rate_falls_to_a_tenth_after_each_decay_epoch(dataset: Dataset) -> None:

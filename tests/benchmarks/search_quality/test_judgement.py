@@ -28,7 +28,7 @@ def test_a_judgement_is_what_a_trial_reports(new_judge: NewJudge, tmp_path: Path
         parameters={},
         tensorboard_folder=None,
         report_epoch=lambda _: None,
-        data_record=lambda *data: DataRecord(*data, since="", advice=""),
+        data_record=lambda dataset, split, videos: DataRecord(dataset, split, videos, "", ""),
     )
     reported = train_and_report(SEARCH_TRIAL.parse([*data, *how]), HAND, cast(NniTrial, trial))
     judged = new_judge(seed=3).judge(HAND)
