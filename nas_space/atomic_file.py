@@ -6,13 +6,24 @@ import errno
 import glob
 import json
 import os
+import platform
+import re
+import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
+
+HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+"""This machine, in the names of temporary files: on a shared disk, the process ids of another say nothing here."""
+TEMPORARY = re.compile(rf"\..+\.{HOST}\.(\d{{1,9}})\.tmp")
+"""Name of a temporary file of this machine; its group is the process that writes it."""
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then rename it over ``path``; folders are made as needed.
+
+    A writer that is killed leaves its temporary file; the next process that writes into the folder removes it.
 
     Raises:
         OSError: ``path`` cannot be written; the error names it.
@@ -20,7 +31,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder, but a file is to be written", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _remove_stale(path.parent)
+    temporary = path.with_name(f".{_stem(path.name)}.{HOST}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
             write(file)
@@ -46,5 +58,29 @@ def write_json(path: Path, content: Any) -> None:
 
 def remove_leftovers(path: Path) -> None:
     """Remove what killed writers of ``path`` left. The caller makes sure that nobody is writing it."""
-    for temporary in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+    for temporary in path.parent.glob(f".{glob.escape(_stem(path.name))}.*.tmp"):
         temporary.unlink(missing_ok=True)
+
+
+def _stem(name: str) -> str:
+    """A file's name in that of its temporary file: itself, if both fit into the 255 bytes that a file system takes."""
+    return name if len(name.encode()) <= 220 else f"{zlib.crc32(name.encode()):08x}"
+
+
+@cache  # once a process: a folder may have thousands of files
+def _remove_stale(folder: Path) -> None:
+    """Remove the temporary files of processes of this machine that are no more."""
+    for path in folder.glob(".*.tmp"):
+        match = TEMPORARY.fullmatch(path.name)
+        if match is not None and not _is_alive(int(match[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import IO
 
 import pytest
 
-from nas_space.atomic_file import remove_leftovers, write_atomically, write_json, write_text
-from tests.conftest import on_full_disk
+from nas_space.atomic_file import HOST, remove_leftovers, write_atomically, write_json, write_text
+from tests.conftest import REPOSITORY, on_full_disk
 
 
 def test_new_content_replaces_the_old_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -114,3 +118,44 @@ def test_leftovers_of_killed_writers_are_removed(tmp_path: Path) -> None:
         path.touch()
     remove_leftovers(tmp_path / "a[1]")
     assert set(tmp_path.iterdir()) == set(kept)
+
+
+def killed_while_it_writes(path: Path) -> None:
+    code = f"""
+import os, signal
+from pathlib import Path
+from nas_space.atomic_file import write_atomically
+write_atomically(Path({str(path)!r}), lambda file: os.kill(os.getpid(), signal.SIGKILL))
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=False).returncode == -signal.SIGKILL
+
+
+def test_the_next_writer_into_a_folder_removes_what_killed_ones_left(tmp_path: Path) -> None:
+    killed_while_it_writes(tmp_path / "one.svg")
+    (left,) = tmp_path.iterdir()
+    killed_while_it_writes(tmp_path / "two.svg")
+    assert left not in tmp_path.iterdir()
+    write_text(tmp_path / "three.svg", "new")
+    assert list(tmp_path.iterdir()) == [tmp_path / "three.svg"]
+
+
+def test_what_may_be_in_work_stays(tmp_path: Path) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    kept = [
+        f".a.{HOST}.{os.getppid()}.tmp",
+        f".a.{HOST}.1.tmp",
+        f".a.00000000.{dead.pid}.tmp",
+        f"a.{HOST}.7.tmp",
+        ".tmp",
+    ]
+    for name in (*kept, f".a.{HOST}.{dead.pid}.tmp"):
+        (tmp_path / name).touch()
+    write_text(tmp_path / "a", "new")
+    assert {path.name for path in tmp_path.iterdir()} == {"a", *kept}
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "\N{SNOWMAN}" * 85, "n" * 220])
+def test_a_name_as_long_as_a_file_system_takes_is_written(tmp_path: Path, name: str) -> None:
+    write_text(tmp_path / name, "new")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
