@@ -99,11 +99,18 @@ def _from_json(content: Any, shape: MSTCNShape) -> Structure:
 
 
 def _check_network(network: Any, shape: MSTCNShape) -> None:
-    if network is None or network == _network(shape):
+    wanted = _network(shape)
+    if network is None or network == wanted:
         return
-    stages, layers = (network.get("stages"), network.get("layers")) if isinstance(network, dict) else (None, None)
-    size = f", --num-stages {stages} --num-layers {layers}" if type(stages) is type(layers) is int else ""
-    raise BadInput(f"the structure is of another network ({shortened(network)}): give its size{size}")
+    fault = f"the structure is of another network ({shortened(network)})"
+    own = network if isinstance(network, dict) else {}
+    differ = {name for name in wanted if own.get(name) != wanted[name]}
+    options = {"stages": "--num-stages", "layers": "--num-layers"}
+    if differ and differ <= options.keys() and all(type(own.get(name)) is int for name in options):
+        size = " ".join(f"{option} {own[name]}" for name, option in options.items())
+        raise BadInput(f"{fault}: give its size, {size}")
+    others = [f"its {name} must be {wanted[name]}" for name in wanted if name in differ - options.keys()]
+    raise BadInput(f"{fault}: {', '.join(others) or f'it must be {wanted}'}")
 
 
 def _network(shape: MSTCNShape) -> dict[str, Any]:

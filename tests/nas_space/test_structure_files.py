@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 import pytest
@@ -144,6 +145,29 @@ def test_a_file_that_is_no_structure_is_refused_in_one_line(content: Any, reason
     path = tmp_path / "structure.json"
     path.write_text(json.dumps(content))
     assert refusal(path).startswith(reason)
+
+
+NETWORK = {"name": "ms_tcn", "stages": 2, "layers": 1, "kernel": 3}
+
+
+@pytest.mark.parametrize(
+    ("network", "advice"),
+    [
+        ({**NETWORK, "stages": 4}, "give its size, --num-stages 4 --num-layers 1"),
+        ({**NETWORK, "stages": 4, "layers": 10}, "give its size, --num-stages 4 --num-layers 10"),
+        ({**NETWORK, "kernel": 5}, "its kernel must be 3"),
+        ({**NETWORK, "kernel": 5, "stages": 4}, "its kernel must be 3"),
+        ({**NETWORK, "name": "asformer"}, "its name must be ms_tcn"),
+        ({**NETWORK, "name": "a", "kernel": 5}, "its name must be ms_tcn, its kernel must be 3"),
+        ({**NETWORK, "stages": "two"}, f"it must be {NETWORK}"),
+        ({**NETWORK, "causal": True}, f"it must be {NETWORK}"),
+        ([], "its name must be ms_tcn, its kernel must be 3"),
+    ],
+)
+def test_what_differs_in_another_network_is_named(network: Any, advice: str, tmp_path: Path) -> None:
+    path = tmp_path / "structure.json"
+    path.write_text(json.dumps({**native({FIRST: 4, SECOND: 16}), "network": network}))
+    assert refusal(path) == f"the structure is of another network ({shortened(network)}): {advice}"
 
 
 @pytest.mark.parametrize(
