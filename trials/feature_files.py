@@ -23,6 +23,10 @@ FileStatus = tuple[int, int, int]
 """Size in bytes, and the times of the last change of content and of status, in nanoseconds. The first time can be set
 to any value, the second is the system's own."""
 
+LARGEST_VALUE = 1e18
+"""Of a feature. Gradients grow with the features, and Adam squares them: from about 1e19 on the squares overflow
+float32 (3.4e38), and the first layer never changes. From about 1e38 on the loss itself is infinite."""
+
 CHANNELS_AT_ONCE = 256
 """To transpose block by block takes about half the time of all channels at once, and the numbers are the same."""
 
@@ -94,14 +98,25 @@ def open_features(path: Path, feature_dim: int | None = None) -> npt.NDArray[np.
         raise BadInput(f"{path}: values of type {features.dtype}, but features are real numbers")
     if 0 in features.shape:
         raise BadInput(f"{path}: no frames or no channels: shape {features.shape}")
-    if feature_dim is not None and features.shape[0] != feature_dim:
-        raise BadInput(f"{path}: {features.shape[0]} channels, but {feature_dim} are expected")
+    if feature_dim is not None:
+        check_channels(path, features.shape, feature_dim)
     return features
 
 
+def check_channels(path: Path, shape: tuple[int, ...], feature_dim: int) -> None:
+    """Raise BadInput where the features of a file, of shape ``(channels, frames)``, have other channels."""
+    if shape[0] != feature_dim:
+        hint = "; it looks transposed, (frames, channels)" if shape[1] == feature_dim else ""
+        raise BadInput(f"{path}: {shape[0]} channels, but {feature_dim} are expected{hint}")
+
+
 def sample(features: npt.NDArray[np.number], sample_rate: int, path: Path) -> Features:
-    """(channels, frames) -> (frames, channels): every ``sample_rate``-th frame, as float32, checked to be finite."""
-    with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32, and infinities that cancel: see below
+    """(channels, frames) -> (frames, channels): every ``sample_rate``-th frame, as float32.
+
+    Raises:
+        BadInput: a value is not finite, or larger than ``LARGEST_VALUE``; or they do not fit into memory.
+    """
+    with np.errstate(over="ignore"):  # values beyond float32 become infinities: see below
         every = features[:, ::sample_rate]
         try:
             sampled = np.empty(every.shape[::-1], np.float32)
@@ -110,11 +125,19 @@ def sample(features: npt.NDArray[np.number], sample_rate: int, path: Path) -> Fe
         for start in range(0, len(every), CHANNELS_AT_ONCE):
             block = slice(start, start + CHANNELS_AT_ONCE)
             sampled[:, block] = every[block].T
-        # The sum is finite if all are (unless it overflows): one pass without an array of flags.
-        suspicious = not np.isfinite(sampled.sum(dtype=np.float64))
-    if suspicious and not np.isfinite(sampled).all():
-        frame, channel = np.argwhere(~np.isfinite(sampled))[0]
-        raise BadInput(f"{path}: NaN or infinity (channel {channel}, frame {frame * sample_rate})")
+    # NaN, if there is any, is the largest and the smallest.
+    largest = max(float(sampled.max()), -float(sampled.min()))
+    if not largest <= LARGEST_VALUE:
+        finite = np.isfinite(largest)
+        bad = np.abs(sampled) > LARGEST_VALUE if finite else ~np.isfinite(sampled)
+        frame, channel = np.argwhere(bad)[0]
+        where = f"(channel {channel}, frame {frame * sample_rate})"
+        if not finite:
+            raise BadInput(f"{path}: NaN or infinity {where}")
+        raise BadInput(
+            f"{path}: a value of {sampled[frame, channel]:g} {where}: beyond {LARGEST_VALUE:g} float32 overflows in "
+            "training, and nothing is learned: scale the features"
+        )
     return sampled
 
 

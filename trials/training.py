@@ -117,7 +117,7 @@ class Training:
             if not np.isfinite(loss):
                 raise NonFiniteLoss(
                     f"the loss is {loss} in epoch {self.epoch + 1} on {', '.join(names)}: "
-                    "lower the learning rate, or check the features (python -m trials.check_data)"
+                    "lower the learning rate, or scale the features (to mean 0 and deviation 1, say)"
                 )
             losses.append(loss)
             after_step()

@@ -10,12 +10,14 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_space.bad_input import BadInput
 from tests.trials.conftest import Boom
-from trials.feature_files import FeatureFiles, open_features, sample
+from trials.adam import Adam
+from trials.feature_files import LARGEST_VALUE, FeatureFiles, open_features, sample
 from trials.training import repeat_frames
 
 
@@ -140,6 +142,8 @@ def test_other_channels_are_refused(folder: Path) -> None:
     assert open_features(path, 5).shape == (5, 9)
     with pytest.raises(BadInput, match=f"^{path}: 5 channels, but 6 are expected$"):
         open_features(path, 6)
+    with pytest.raises(BadInput, match=f"^{path}: 5 channels, but 9 are expected; it looks transposed"):
+        open_features(path, 9)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -162,9 +166,27 @@ def test_values_beyond_float32_are_refused(folder: Path) -> None:
         sample(np.array([[1.0, 1e300]]), 1, folder)
 
 
-def test_huge_finite_values_are_fine(folder: Path) -> None:
-    largest = np.finfo(np.float32).max
-    assert sample(np.full((2, 3), largest), 1, folder).max() == largest
+def test_values_that_training_bears_are_fine(folder: Path) -> None:
+    assert sample(np.full((2, 3), -LARGEST_VALUE), 1, folder).min() == np.float32(-LARGEST_VALUE)
+
+
+@pytest.mark.parametrize("value", [1e38, -1e38, 1.1e18])
+def test_values_that_training_cannot_bear_are_refused_with_their_place(value: float) -> None:
+    features = np.zeros((3, 9))
+    features[2, 6] = value
+    message = f"x: a value of {value:g} (channel 2, frame 6): beyond 1e+18 float32 overflows in training"
+    for rate in (1, 2, 3):
+        with pytest.raises(BadInput, match=re.escape(message)):
+            sample(features, rate, Path("x"))
+
+
+@pytest.mark.parametrize(("value", "learns"), [(1e18, True), (1e24, False)])
+def test_the_largest_value_is_one_that_can_be_learned_from(value: float, learns: bool) -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+    adam = Adam([("weight", weight)])
+    weight.grad = torch.tensor([value])
+    adam.step(1e-3)
+    assert bool(weight.abs() > 1e-4) == learns
 
 
 def test_more_channels_than_are_read_at_once(folder: Path) -> None:
