@@ -19,14 +19,24 @@ from tqdm import tqdm
 
 from nas_space.bad_input import BadInput, one_line, run_command
 from trials.cache_check import check_caches
-from trials.data_arguments import SEARCH_FRACTION, add_holdout_arguments, split_number
-from trials.dataset import Dataset, background_classes, check_sample_rate, common_frames, cut_warning, find_dataset
+from trials.data_arguments import SEARCH_FRACTION, add_holdout_arguments, held_out, split_number
+from trials.dataset import (
+    Dataset,
+    background_classes,
+    check_sample_rate,
+    common_frames,
+    cut_warning,
+    find_dataset,
+    length_tolerance,
+)
 from trials.feature_cache import default_cache_folder
 from trials.feature_files import open_features, sample
-from trials.holdout import check_holdout, hold_out
-from trials.known_datasets import defaults_of
-from trials.label_files import read_labels, read_lines
+from trials.feature_spread import FeatureSpread
+from trials.holdout import check_holdout
+from trials.label_files import Labels, read_labels, read_lines
+from trials.learnable import Part, doubts_of_parts
 from trials.metrics import Segments
+from trials.transposed import transposed_message, transposed_videos
 
 Result = TypeVar("Result")
 
@@ -42,9 +52,16 @@ class DataCheck:
     dataset: Dataset
     background: Sequence[str] = ()
     faults: list[str] = field(default_factory=list)
+    mapping_is_faulty: bool = False
+    doubts: list[str] = field(default_factory=list)
+    """What is allowed, but leaves little to learn or to compare."""
     splits: Splits = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """(channels, frames) of each feature file, as it says."""
     feature_dims: dict[str, int] = field(default_factory=dict)
     """Feature dimension of each video."""
+    spreads: dict[int, FeatureSpread] = field(default_factory=dict)
+    """Of the features of the videos in order, by their dimension."""
     frames: dict[str, int] = field(default_factory=dict)
     """Frames of each video in order, as the network reads them."""
     segments: dict[str, int] = field(default_factory=dict)
@@ -52,6 +69,7 @@ class DataCheck:
     class_frames: Counter[str] = field(default_factory=Counter)
     cuts: list[int] = field(default_factory=list)
     """By how many frames features and labels differ, where they do."""
+    _labels: dict[str, Any] = field(default_factory=dict)
 
     def attempt(self, check: Callable[[], Result]) -> Result | None:
         """The result of a check; None if it fails, and the fault is noted."""
@@ -68,7 +86,7 @@ class DataCheck:
 
     def check_files(self, splits: Sequence[int]) -> None:
         """Check mapping and bundles, and that every video has its two files; read no features."""
-        self.attempt(lambda: self.dataset.classes)
+        self.mapping_is_faulty = self.attempt(lambda: self.dataset.classes) is None
         for number in splits:
             found = self.attempt(partial(self.dataset.bundles, number))
             if found is not None:
@@ -82,15 +100,53 @@ class DataCheck:
                 if not path.is_file():
                     self.faults.append(f"{path}: no such {what} file")
 
+    def check_learnable(self, arguments: argparse.Namespace) -> None:
+        """Check that the training videos have something to learn, those of a final training and those of a search.
+
+        Args:
+            arguments: how a search divides them, and the name of the data set.
+        """
+        parts: list[Part] = []
+        for number, (train, test) in self.splits.items():
+            divided = self.attempt(partial(held_out, arguments, train))
+            if self.mapping_is_faulty or any(self.labels(video) is None for video in train):
+                continue  # which is noted
+            parts.append(Part("split", number, train, test))
+            if divided is not None and divided[1]:
+                parts.append(Part("a search on split", number, *divided))
+        faults, doubts = doubts_of_parts(parts, self._labels.__getitem__, tuple(self.class_ids))
+        self.faults += faults
+        self.doubts += doubts
+
     def check_videos(self) -> None:
         """Read every video that has its files."""
+        differ: dict[str, str] = {}
         for video in tqdm(self.videos(), unit="video", disable=None, leave=False):
-            self._check_video(video)
+            fault = self._check_video(video)
+            if fault is not None:
+                differ[video] = fault
+        frames = {video: len(labels) for video in self.shapes if (labels := self.labels(video)) is not None}
+        shapes = {video: self.shapes[video] for video in frames}
+        transposed = transposed_videos(shapes, frames, length_tolerance)
+        if transposed:
+            self.faults.append(transposed_message(self.dataset.files.folder, transposed, shapes, frames))
+        self.faults += [fault for video, fault in differ.items() if video not in transposed]
+        self.feature_dims = {video: shape[0] for video, shape in self.shapes.items() if video not in transposed}
         usual = Counter(self.feature_dims.values()).most_common(1)
         for video, dim in self.feature_dims.items():
             if dim != usual[0][0]:
                 path = self.dataset.feature_path(video)
                 self.faults.append(f"{path}: {dim} channels, but most files have {usual[0][0]}")
+        if len(self.spreads) == 1:
+            self.doubts += self.attempt(next(iter(self.spreads.values())).doubts) or []
+
+    def labels(self, video: str) -> Labels | None:
+        """(frames,): the labels of a video at the rate of the files; None if they are faulty, which is noted."""
+        if video not in self._labels:
+            path, ids = self.dataset.label_path(video), self.class_ids
+            labels = self.attempt(lambda: read_labels(path, ids)) if path.is_file() and ids else None
+            self._labels[video] = labels if labels is None else labels.astype(np.min_scalar_type(len(ids)))
+        return self._labels[video]
 
     @cached_property
     def class_ids(self) -> dict[str, int]:
@@ -103,26 +159,31 @@ class DataCheck:
             return {name: identifier for identifier, name in enumerate(names)}
         return {}
 
-    def _check_video(self, video: str) -> None:
-        dataset, path, labels = self.dataset, self.dataset.feature_path(video), None
-        if dataset.label_path(video).is_file() and self.class_ids:
-            labels = self.attempt(lambda: read_labels(dataset.label_path(video), self.class_ids))
+    def _check_video(self, video: str) -> str | None:
+        """Check one video; returns its fault where features and labels differ in length: files may be transposed."""
+        dataset, path, labels = self.dataset, self.dataset.feature_path(video), self.labels(video)
         features = self.attempt(lambda: open_features(path)) if path.is_file() else None
         if features is None:
-            return
-        self.feature_dims[video] = features.shape[0]
-        frames = self.attempt(lambda: common_frames(path, features.shape[1], len(labels))) if labels is not None else 0
-        # A file that claims more frames than its video has may claim more than the memory holds.
-        if frames is None or self.attempt(lambda: sample(features, dataset.sample_rate, path)) is None:
-            return
-        if labels is None:
-            return
+            return None
+        self.shapes[video] = features.shape
+        frames = 0
+        if labels is not None:
+            try:
+                frames = common_frames(path, features.shape[1], len(labels))
+            except BadInput as fault:
+                # A file that claims more frames than its video has may claim more than the memory holds.
+                return str(fault)
+        sampled = self.attempt(lambda: sample(features, dataset.sample_rate, path))
+        if sampled is None or labels is None:
+            return None
+        self.spreads.setdefault(features.shape[0], FeatureSpread()).add(video, sampled)
         if features.shape[1] != len(labels):
             self.cuts.append(abs(features.shape[1] - len(labels)))
         self.frames[video] = len(labels[: frames : dataset.sample_rate])
         self.segments[video] = len(Segments.of(labels[:frames], {self.class_ids[name] for name in self.background}))
         shares = np.bincount(labels[:frames], minlength=len(self.class_ids))
         self.class_frames.update({name: int(shares[index]) for name, index in self.class_ids.items()})
+        return None
 
     def summary(self) -> dict[str, Any]:
         """The statistics as JSON content."""
@@ -141,6 +202,7 @@ class DataCheck:
                 for number, parts in self.splits.items()
             },
             "classes": {name: round(100 * count / total, 2) for name, count in self.class_frames.most_common()},
+            "doubts": self.doubts,
             "faults": self.faults,
         }
 
@@ -182,7 +244,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
     parser.add_argument("--split", metavar="K", help="check the videos of this split only (default: of all splits)")
     parser.add_argument("--sample-rate", type=int, metavar="N", help="read every N-th frame (default: the data set's)")
-    parser.add_argument("--files-only", action="store_true", help="only check that the files are there (for a search)")
+    parser.add_argument(
+        "--files-only", action="store_true", help="read the labels, but not the features (for a search)"
+    )
     parser.add_argument(
         "--cache",
         type=Path,
@@ -200,7 +264,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         split_number(arguments.split)
     if arguments.sample_rate is not None:
         check_sample_rate(arguments.sample_rate)
-    check_holdout(arguments.validation_fraction, arguments.validation_seed, arguments.group)
+    if arguments.validation_fraction != 0:  # else there is to be no search
+        check_holdout(arguments.validation_fraction, arguments.validation_seed, arguments.group)
     return arguments
 
 
@@ -214,9 +279,8 @@ def main() -> None:
     check = DataCheck(dataset)
     check.background = check.attempt(lambda: background_classes(name, dataset.classes)) or ()
     check.check_files(dataset.splits() if arguments.split is None else [split_number(arguments.split)])
-    group = arguments.group if arguments.group is not None else defaults_of(name).group
-    for train, _ in check.splits.values():
-        check.attempt(partial(hold_out, train, arguments.validation_fraction, arguments.validation_seed, group))
+    arguments.dataset = name
+    check.check_learnable(arguments)
     if not arguments.files_only:
         check.check_videos()
         if not check.frames and not arguments.json:
@@ -230,6 +294,8 @@ def main() -> None:
     if arguments.cache is not None:
         for line in check_caches(dataset.folder, arguments.cache, check.faults):
             print(line, file=sys.stderr)
+    for doubt in check.doubts:
+        warnings.warn(doubt, stacklevel=1)
     if check.cuts:
         warnings.warn(cut_warning(len(check.cuts), len(check.videos()), max(check.cuts)), stacklevel=1)
     for fault in check.faults:

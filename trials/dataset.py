@@ -25,9 +25,19 @@ import numpy.typing as npt
 
 from nas_space.bad_input import BadInput
 from trials.feature_cache import FeatureCache
-from trials.feature_files import FeatureFiles, Features, FeatureType, FileStatus, checksum_of, open_features
+from trials.feature_files import (
+    FeatureFiles,
+    Features,
+    FeatureType,
+    FileStatus,
+    check_channels,
+    checksum_of,
+    open_features,
+)
 from trials.known_datasets import defaults_of
 from trials.label_files import Labels, read_bundle, read_labels, read_mapping
+from trials.learnable import doubts
+from trials.transposed import transposed_message, transposed_videos
 
 
 def length_tolerance(frames: int) -> int:
@@ -203,17 +213,43 @@ class Dataset:
         Raises:
             BadInput: as ``load``, or a feature file has other channels than ``feature_dim``.
         """
+        shapes = {video: open_features(self.feature_path(video)).shape for video in videos}
+        frames = {video: len(self.labels(video)) for video in videos}
+        transposed = transposed_videos(shapes, frames, length_tolerance)
+        if transposed:
+            raise BadInput(transposed_message(self.files.folder, transposed, shapes, frames))
         cuts = []
-        for video in videos:
+        for video, shape in shapes.items():
             path = self.feature_path(video)
-            frames, labels = open_features(path, feature_dim).shape[1], len(self.labels(video))
-            common_frames(path, frames, labels)
-            if frames != labels:
-                cuts.append(abs(frames - labels))
+            if feature_dim is not None:
+                check_channels(path, shape, feature_dim)
+            common_frames(path, shape[1], frames[video])
+            if shape[1] != frames[video]:
+                cuts.append(abs(shape[1] - frames[video]))
         if cuts:
             warnings.warn(cut_warning(len(cuts), len(videos), max(cuts)), stacklevel=2)
         if self.cache is not None:
             self.cache.open(videos)
+
+    def check_training(self, train: Sequence[str], others: Sequence[str], feature_dim: int) -> None:
+        """Check all that a training is about to read, and that something can be learned from it.
+
+        Every training goes through here before its first step.
+
+        Args:
+            train: the videos to train on.
+            others: the videos to score.
+
+        Raises:
+            BadInput: as ``check``, or nothing can be learned.
+        """
+        self.check([*train, *others], feature_dim)
+        try:
+            lines = doubts(train, others, self.labels, self.classes)
+        except BadInput as fault:
+            raise BadInput(f"{self.folder}: {fault}") from None
+        for line in lines:
+            warnings.warn(f"{self.folder}: {line}", stacklevel=2)
 
 
 def common_frames(path: Path, frames: int, labels: int) -> int:

@@ -141,8 +141,8 @@ class DifferentiableSearch:
         network = MSTCN(Structure.hand(self.shape), feature_dim, len(dataset.classes), self.channels)
         choose_among(network, self.candidates)
         training = Training(network, self.settings, device)
+        dataset.check_training(self.train_videos, self.validation_videos, feature_dim)
         videos = self.train_videos + self.validation_videos
-        dataset.check(videos, feature_dim)
         advice = "restore it, or choose another folder"
         record = DataRecord(dataset, self.split, videos, f"{folder} was started", advice)
         path, epochs, seconds = folder / "search.pt", [], 0.0

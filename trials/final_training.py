@@ -81,7 +81,7 @@ class FinalTraining:
         torch.manual_seed(self.settings.seed)
         network = MSTCN(self.structure, feature_dim, len(dataset.classes), self.channels)
         training = Training(network, self.settings, device)
-        dataset.check(videos, feature_dim)
+        dataset.check_training(self.train_videos, self.validation_videos + self.test_videos, feature_dim)
         output.mkdir(parents=True, exist_ok=True)
         history: list[dict[str, Any]] = []
         best: dict[str, Any] | None = None

@@ -29,8 +29,13 @@ def hold_out(
     groups: dict[str, list[str]] = {}
     for video in videos:
         groups.setdefault(_group_of(video, group), []).append(video)
+    if len(videos) < 2:
+        raise BadInput(f"{len(videos)} training video(s): nothing can be held out for validation; a search needs two")
     if len(groups) < 2:
-        raise BadInput(f"{len(videos)} training video(s) in {len(groups)} group(s): nothing can be held out")
+        raise BadInput(
+            f"all {len(videos)} training videos are of one group, {next(iter(groups))!r} by --group '{group}', and "
+            "groups stay together: nothing can be held out for validation; --group '.*' holds out single videos"
+        )
     held: set[str] = set()
     names = list(groups)
     # The last group in the random order always stays with training.

@@ -82,7 +82,7 @@ class LocalSearch:
         network = MSTCN(structure, feature_dim, len(dataset.classes), self.channels)
         expand_network(network, self.branching, self.inner_activation)
         training = Training(network, self.settings, device)
-        dataset.check(self.train_videos + self.validation_videos, feature_dim)
+        dataset.check_training(self.train_videos, self.validation_videos, feature_dim)
         record = self.data_record(folder)
         if iteration > 0:
             path = iteration_path(folder, iteration - 1)

@@ -33,7 +33,7 @@ def short_training(
     feature_dim = task.dataset.feature_dim(train_videos[0])
     network = MSTCN(structure, feature_dim, len(task.dataset.classes))
     training = Training(network, settings, device)
-    task.dataset.check(train_videos + judged, feature_dim)
+    task.dataset.check_training(train_videos, judged, feature_dim)
     while training.epoch < settings.epochs:
         learning_rate = training.learning_rate
         loss = training.run_epoch(task.dataset, train_videos)

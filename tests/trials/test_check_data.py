@@ -59,7 +59,8 @@ def test_clean_data_prints_the_table(dataset: Path, exit_of: Exit) -> None:
 @pytest.mark.parametrize("rate", [1, 2])
 def test_json_counts_what_the_files_hold(dataset: Path, rate: int, command: Command, capsys: Any) -> None:
     append(dataset / "mapping.txt", "3 never\n")
-    command(main, dataset, "--json", "--sample-rate", rate)
+    with pytest.warns(UserWarning, match=r"1 of 4 classes are in no training video \(never\)"):
+        command(main, dataset, "--json", "--sample-rate", rate)
     found = json.loads(capsys.readouterr().out)
     videos = [path.read_text().split() for path in (dataset / "groundTruth").iterdir()]
     names = [name for video in videos for name in video]
@@ -235,6 +236,46 @@ def test_damaged_bundle_is_a_fault(dataset: Path, exit_of: Exit) -> None:
 def test_a_group_that_fits_no_video_is_a_fault(dataset: Path, exit_of: Exit) -> None:
     (told,) = faults(exit_of(main, dataset, "--group", "rgb").err)
     assert "the group expression 'rgb' does not match video" in told
+
+
+def test_transposed_files_among_others_are_named_in_one_fault(dataset: Path, exit_of: Exit) -> None:
+    for video in ("p01-1", "p03-2"):
+        np.save(features(dataset, video), np.load(features(dataset, video)).T)
+    (told,) = faults(exit_of(main, dataset).err)
+    shape = np.load(features(dataset, "p01-1")).shape
+    assert told == (
+        f"{dataset / 'features'}: 2 of 16 feature files look transposed (p01-1, p03-2): p01-1.npy has the shape "
+        f"{shape}, its video has {shape[0]} labels, and features are (channels, frames): save the arrays' .T"
+    )
+
+
+# Doubts: allowed, and warned of.
+
+
+@pytest.mark.filterwarnings("default")
+def test_features_that_say_nothing_are_counted(dataset: Path, exit_of: Exit) -> None:
+    for path in (dataset / "features").iterdir():
+        content = np.load(path)
+        content[4] = 2.0
+        np.save(path, content if path.stem >= "p02" else 0 * content)
+    outcome = exit_of(main, dataset, "--json")
+    doubt = "4 of 16 videos have only zeros as features (p00-1, p00-2, p01-1, p01-2)"
+    assert (outcome.code, outcome.err) == (0, f"warning: {doubt}\n")
+    assert json.loads(outcome.out)["doubts"] == [doubt]
+    for path in (dataset / "features").iterdir():
+        np.save(path, np.full_like(np.load(path), 2.0))
+    (told,) = faults(exit_of(main, dataset).err)
+    assert told == "all 6 channels are constant over all videos: nothing can be learned from them"
+
+
+@pytest.mark.filterwarnings("default")
+def test_constant_channels_are_counted(dataset: Path, exit_of: Exit) -> None:
+    for path in (dataset / "features").iterdir():
+        content = np.load(path)
+        content[[1, 4]] = 2.0
+        np.save(path, content)
+    outcome = exit_of(main, dataset)
+    assert (outcome.code, outcome.err) == (0, "warning: 2 of 6 channels are constant over all videos (1, 4)\n")
 
 
 # Options.

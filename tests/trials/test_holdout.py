@@ -75,14 +75,25 @@ def test_whole_match_groups_where_no_group_matches(group: str) -> None:
         (VIDEOS, float("nan"), None, "must lie between 0 and 1, not nan"),
         (VIDEOS, 0.5, r"q(\d)", r"the group expression 'q(\\d)' does not match video 'p0-0'"),
         (VIDEOS, 0.5, "(", "the group expression '(' is no regular expression"),
-        (VIDEOS, 0.5, "p", "12 training video(s) in 1 group(s): nothing can be held out"),
-        (VIDEOS[:1], 0.5, None, "1 training video(s) in 1 group(s)"),
+        (
+            VIDEOS,
+            0.5,
+            "p",
+            "all 12 training videos are of one group, 'p' by --group 'p', and groups stay together: nothing can be "
+            "held out for validation; --group '.*' holds out single videos",
+        ),
+        (VIDEOS[:1], 0.5, None, "1 training video(s): nothing can be held out for validation; a search needs two"),
+        (VIDEOS[:1], 0.5, PERSON, "1 training video(s): nothing can be held out"),
         ((), 0.5, None, "0 training video(s)"),
     ],
 )
 def test_refusals(videos: tuple[str, ...], fraction: float, group: str | None, fault: str) -> None:
     with pytest.raises(BadInput, match=re.escape(fault)):
         hold_out(videos, fraction, 0, group)
+
+
+def test_the_advice_holds_out_single_videos() -> None:
+    assert hold_out(VIDEOS, 0.25, 0, ".*") == hold_out(VIDEOS, 0.25, 0)
 
 
 def test_negative_seed_is_refused() -> None:
