@@ -35,8 +35,9 @@ class TrialReport:
     def to_nni(self, found: bool = False) -> dict[str, Any]:
         """As a final result for NNI: the numbers, flat, and the rest as one object.
 
-        NNI's page draws an axis for each entry of a final result: a text would cover all others with its values, an
-        object is one short label. Lines reach neither the axis of an object nor the one before it: that of the seconds.
+        NNI's page draws one axis per entry, and can hide none. A string axis hides the others behind its tick labels,
+        one a trial. An object axis shows one short label, ``[object Object]``, but its lines, and those of the axis
+        before it (seconds), are not drawn.
 
         Args:
             found: the trial found its structure, so that no parameters show the dilations: the result does.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from nas_space.bad_input import BadInput
 from trials.dataset import Dataset, background_classes, check_name, check_sample_rate, find_dataset
@@ -90,6 +91,39 @@ class Task:
             "feature_dtype": self.dataset.feature_dtype,
             "background": list(self.background),
         }
+
+
+def parse_with_dataset(
+    parser: argparse.ArgumentParser,
+    search: Literal["local_search", "differentiable_search"],
+    words: Sequence[str] | None = None,
+) -> argparse.Namespace:
+    """The options, where those that are not given have the defaults of the data set that ``--dataset`` names.
+
+    What differs from the general defaults is printed, in one line.
+
+    Args:
+        parser: has the options of ``add_dataset_arguments``.
+        search: whose defaults, as a field of ``DatasetDefaults``.
+        words: the command line; None: that of this process.
+    """
+    name = parser.parse_args(words).dataset
+    own: Mapping[str, Any] = getattr(defaults_of(name), search)
+    general = {option: parser.get_default(option) for option in own}
+    parser.set_defaults(**own)
+    arguments = parser.parse_args(words)
+    used = [
+        f"--{option.replace('_', '-')} {_text(value)} instead of {_text(general[option])}"
+        for option, value in own.items()
+        if getattr(arguments, option) == value
+    ]
+    if used:
+        print(f"defaults of {name}: {', '.join(used)}", file=sys.stderr)
+    return arguments
+
+
+def _text(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def check_dataset_arguments(arguments: argparse.Namespace) -> None:

@@ -28,7 +28,7 @@ from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from trials.checkpoint import DAMAGE, load_torch, save_torch, versions
-from trials.data_arguments import Task, search_videos, split_number
+from trials.data_arguments import Task, parse_with_dataset, search_videos, split_number
 from trials.data_fingerprint import DataRecord
 from trials.differentiable_arguments import (
     BRANCH_LEARNING_RATE,
@@ -186,9 +186,8 @@ class DifferentiableSearch:
         return Found(structure, probabilities, metrics, epochs, seconds)
 
 
-@telling_full_memory()
-def main() -> None:
-    """Search the global space in one training; killed and started again with the same --output, it goes on."""
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options, with the defaults of the data set; None: those of this process."""
     parser = argparse.ArgumentParser(
         prog="python -m trials.differentiable_search",
         description=main.__doc__,
@@ -196,7 +195,13 @@ def main() -> None:
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for best.json, search.json and search.pt")
     add_search_arguments(parser)
-    arguments = parser.parse_args()
+    return parse_with_dataset(parser, "differentiable_search", words)
+
+
+@telling_full_memory()
+def main() -> None:
+    """Search the global space in one training; killed and started again with the same --output, it goes on."""
+    arguments = parse_arguments()
     search, device = DifferentiableSearch.from_arguments(arguments), find_device(arguments.device)
     with tqdm(total=search.settings.epochs, unit="epoch", disable=None) as progress:
 

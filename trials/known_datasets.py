@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -17,18 +19,50 @@ class DatasetDefaults:
     """Regular expression whose first group tells whose video it is: held-out videos never share it with training."""
     background: tuple[str, ...] | None = None
     """Classes whose segments edit and F1 leave out; None: ``background``, if the mapping has it."""
+    local_search: Mapping[str, Any] = field(default_factory=dict)
+    """Defaults of ``trials.local_search`` that differ from the general ones: those of ``NAME_local.yml``."""
+    differentiable_search: Mapping[str, Any] = field(default_factory=dict)
+    """The same of ``trials.differentiable_search`` and ``NAME_global.yml``."""
 
+
+FEW_VIDEOS = {"batch_size": 1, "learning_rate": 1e-3}
+"""Of a differentiable search: with larger batches it would have too few steps to decide in."""
+DEMO = {"num_stages": 2, "num_layers": 5, **FEW_VIDEOS}
 
 KNOWN_DATASETS: dict[str, DatasetDefaults] = {
     # 50 Salads is read at 15 fps (Abu Farha and Gall, CVPR 2019, section 4); rgb-PP-R is person PP, recording R.
-    "50salads": DatasetDefaults(sample_rate=2, frames_per_second=30, group=r"rgb-(\d+)-", background=()),
+    "50salads": DatasetDefaults(
+        sample_rate=2,
+        frames_per_second=30,
+        group=r"rgb-(\d+)-",
+        background=(),
+        differentiable_search=FEW_VIDEOS,
+    ),
     # S1_Cheese_C1 is person 1; GTEA's background segments are left out, as in MS-TCN's evaluation.
-    "gtea": DatasetDefaults(frames_per_second=15, group=r"S(\d+)_", background=("background",)),
+    "gtea": DatasetDefaults(
+        frames_per_second=15,
+        group=r"S(\d+)_",
+        background=("background",),
+        differentiable_search=FEW_VIDEOS,
+    ),
     # P03_cam01_P03_cereals is person 3; SIL (silence) counts as an action, as in MS-TCN's evaluation.
     "breakfast": DatasetDefaults(frames_per_second=15, group=r"(P\d+)_", background=()),
     # Framewise SVM scores of Lea et al., CVPR 2017, at one frame a second.
-    "50salads_mid_svm": DatasetDefaults(frames_per_second=1, group=r"rgb-(\d+)-", background=("background",)),
-    "50salads_eval_svm": DatasetDefaults(frames_per_second=1, group=r"rgb-(\d+)-", background=("background",)),
+    **dict.fromkeys(
+        ("50salads_mid_svm", "50salads_eval_svm"),
+        DatasetDefaults(
+            frames_per_second=1,
+            group=r"rgb-(\d+)-",
+            background=("background",),
+            local_search={"batch_size": 1, "objective": "mean", "expand_rate": 0.5},
+            differentiable_search=FEW_VIDEOS,
+        ),
+    ),
+    # The made-up data of experiments/demo_data.py.
+    "demo": DatasetDefaults(
+        local_search={**DEMO, "objective": "mean", "expand_rate": 0.25, "iterations": 5},
+        differentiable_search={**DEMO, "epochs": 12, "candidates": [1, 2, 4, 8, 16, 32, 64, 128]},
+    ),
 }
 
 

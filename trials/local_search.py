@@ -6,7 +6,7 @@ import argparse
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,13 @@ from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from trials.checkpoint import versions
-from trials.data_arguments import SEARCH_FRACTION, add_dataset_arguments, add_holdout_arguments, split_number
+from trials.data_arguments import (
+    SEARCH_FRACTION,
+    add_dataset_arguments,
+    add_holdout_arguments,
+    parse_with_dataset,
+    split_number,
+)
 from trials.data_fingerprint import DataRecord
 from trials.local_arguments import EPOCHS_PER_ITERATION, add_local_arguments
 from trials.local_iteration import LocalSearch
@@ -107,9 +113,8 @@ class Chain:
         return Refined(structure, rows[-1]["epochs"][-1], trained, round(sum(row["seconds"] for row in rows), 3))
 
 
-@telling_full_memory()
-def main() -> None:
-    """Refine every dilation of a structure; killed and started again with the same --output, it goes on."""
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The options, with the defaults of the data set; None: those of this process."""
     parser = argparse.ArgumentParser(
         prog="python -m trials.local_search",
         description=main.__doc__,
@@ -124,8 +129,14 @@ def main() -> None:
     add_local_arguments(parser)
     add_dataset_arguments(parser)
     add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
-    add_training_arguments(parser, epochs=EPOCHS_PER_ITERATION)
-    arguments = parser.parse_args()
+    add_training_arguments(parser, epochs=EPOCHS_PER_ITERATION, decay_epochs=())
+    return parse_with_dataset(parser, "local_search", words)
+
+
+@telling_full_memory()
+def main() -> None:
+    """Refine every dilation of a structure; killed and started again with the same --output, it goes on."""
+    arguments = parse_arguments()
     if arguments.iterations < 1:
         raise BadInput(f"--iterations must be at least 1, not {arguments.iterations}")
     branching = Branching.from_arguments(arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 
 from nas_space.bad_input import BadInput
@@ -10,11 +11,14 @@ from trials.training_settings import TrainingSettings, device_index
 
 
 def add_schedule_arguments(
-    parser: argparse.ArgumentParser, epochs: int = TrainingSettings.epochs
+    parser: argparse.ArgumentParser,
+    epochs: int = TrainingSettings.epochs,
+    decay_epochs: Sequence[int] = TrainingSettings.decay_epochs,
 ) -> argparse._ArgumentGroup:
     """How to train, whatever the seed and the machine; the group is returned for more options."""
     group = parser.add_argument_group("training")
     defaults = TrainingSettings(epochs=epochs)
+    decays = " ".join(map(str, decay_epochs)) or "none"
     group.add_argument("--epochs", type=int, default=defaults.epochs, help="(default: %(default)s)")
     group.add_argument("--batch-size", type=int, default=defaults.batch_size, help="videos (default: %(default)s)")
     group.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="(default: %(default)s)")
@@ -22,9 +26,9 @@ def add_schedule_arguments(
         "--decay-epochs",
         type=int,
         nargs="*",
-        default=list(defaults.decay_epochs),
+        default=list(decay_epochs),
         metavar="E",
-        help="epochs after which the learning rate falls to a tenth (default: 50)",
+        help=f"epochs after which the learning rate falls to a tenth (default: {decays})",
     )
     group.add_argument(
         "--smoothing-weight", type=float, default=defaults.smoothing_weight, help="(default: %(default)s)"
@@ -38,9 +42,13 @@ def add_schedule_arguments(
     return group
 
 
-def add_training_arguments(parser: argparse.ArgumentParser, epochs: int = TrainingSettings.epochs) -> None:
+def add_training_arguments(
+    parser: argparse.ArgumentParser,
+    epochs: int = TrainingSettings.epochs,
+    decay_epochs: Sequence[int] = TrainingSettings.decay_epochs,
+) -> None:
     """How to train once, and on what."""
-    group = add_schedule_arguments(parser, epochs)
+    group = add_schedule_arguments(parser, epochs, decay_epochs)
     group.add_argument("--seed", type=int, default=TrainingSettings.seed, help="(default: %(default)s)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     group.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="bf16 needs CUDA")

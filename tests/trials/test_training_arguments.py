@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -22,7 +23,7 @@ def threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def settings(*words: object, **defaults: int) -> TrainingSettings:
+def settings(*words: object, **defaults: Any) -> TrainingSettings:
     parser = ArgumentParser()
     add_training_arguments(parser, **defaults)
     return training_settings(parser.parse_args([str(word) for word in words]))
