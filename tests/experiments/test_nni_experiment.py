@@ -50,7 +50,7 @@ def write_config(home: Path, trial_options: str = "", concurrency: int = 1, **cl
 
 def finish(process: subprocess.Popen[str]) -> str:
     """The experiment's id, once the launch has ended well."""
-    output, errors = process.communicate(timeout=180)
+    output, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     return output.strip()
 
@@ -107,7 +107,7 @@ def test_a_search_that_was_stopped_and_one_that_ended_early_go_on_and_train_noth
     started = launch(write_config(home, "--seconds 2", budget=9))
     wait_for(lambda: len(list((home / "trained").iterdir())) >= 4)
     started.terminate()
-    _, errors = started.communicate(timeout=120)
+    _, errors = started.communicate(timeout=600)
     experiment = only_experiment(home)
     assert f"--resume {experiment}" in errors
     before = history_of(home, experiment).evaluations
@@ -116,12 +116,12 @@ def test_a_search_that_was_stopped_and_one_that_ended_early_go_on_and_train_noth
     # So many hours as it has run are over.
     ran = registered(experiment).seconds_run()
     refused = launch("--resume", experiment, "--max-hours", str(ran / 3600))
-    _, errors = refused.communicate(timeout=60)
+    _, errors = refused.communicate(timeout=600)
     assert refused.returncode == 2
     assert errors.endswith(f"error: experiment {experiment} has run for {ran / 3600:.2f} hours: {LONGER}\n")
     # In a few seconds more, no trial need end, and the best is that of before.
     early = launch("--resume", experiment, "--max-hours", str((ran + 3) / 3600))
-    output, errors = early.communicate(timeout=120)
+    output, errors = early.communicate(timeout=600)
     assert (early.returncode, output.strip()) == (0, experiment), errors
     assert f"to go on: python -m experiments.launch --resume {experiment}\n" in errors
     early_history = history_of(home, experiment)
@@ -152,7 +152,7 @@ def test_missing_data_ends_the_experiment_before_any_trial(home: Path) -> None:
     config = write_config(home, budget=9, check_command=check)
 
     refused = launch(config)
-    _, errors = refused.communicate(timeout=60)
+    _, errors = refused.communicate(timeout=600)
     assert refused.returncode == 2
     assert errors.startswith(f"error: {home / 'nowhere'}: no such data set folder")
 

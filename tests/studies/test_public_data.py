@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nas_space.bad_input import BadInput
 from studies import public_data
+from studies.eye_movements import PERSONS
 from studies.public_data import SOURCES
 from tests.conftest import REPOSITORY
 from tests.studies.clones import write_recordings
@@ -24,7 +26,11 @@ def run(monkeypatch: pytest.MonkeyPatch, name: str, clone: Path, output: Path) -
 def test_the_data_set_passes_its_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    clone = write_recordings(tmp_path / "clone", {})
+    random = np.random.default_rng(0)
+    lines = [
+        "\t".join([*(f"{value:.3f}" for value in random.random(3)), "FSPB"[sample // 8 % 4]]) for sample in range(1600)
+    ]
+    clone = write_recordings(tmp_path / "clone", dict.fromkeys(PERSONS, lines))
     before = sorted(clone.rglob("*"))
     output = tmp_path / "data" / "hmr"
     output.mkdir(parents=True)  # an empty folder may be there
