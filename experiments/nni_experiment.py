@@ -18,6 +18,7 @@ from analysis.history import History, find_experiment, read_history
 from analysis.nni_register import read_register, registered
 from nas_space.bad_input import BadInput
 from nas_space.local_http import NO_ANSWER, get_json
+from strategies.nni_manager import UNFINISHED
 
 LISTEN_LOCALLY = Path(__file__).with_name("listen_locally.js")
 
@@ -93,7 +94,7 @@ class Experiment:
             states = [job["status"] for job in jobs]
         except NO_ANSWER:
             return None
-        unfinished = sum(state in ("WAITING", "RUNNING", "UNKNOWN") for state in states)
+        unfinished = sum(state in UNFINISHED for state in states)
         return Trials(unfinished, len(states) - unfinished, states.count("SUCCEEDED"), jobs)
 
     def trials_folder(self) -> Path:

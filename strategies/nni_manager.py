@@ -9,6 +9,9 @@ from typing import Any
 
 from nas_space.local_http import TIME_LIMIT, get_json, open_locally
 
+UNFINISHED = ("WAITING", "RUNNING", "UNKNOWN", "ADD_RESUMED")
+"""States of a trial that has not ended; the last is that of a trial that NNI will run again after a resume."""
+
 
 class NniManager:
     """The manager of the experiment that this tuner belongs to."""
@@ -32,7 +35,7 @@ class NniManager:
         """The proposals that NNI has trials of, waiting or running."""
         uids = set()
         for job in self.trial_jobs():
-            if job.get("status") in ("WAITING", "RUNNING") and job.get("hyperParameters"):
+            if job.get("status") in UNFINISHED and job.get("hyperParameters"):
                 uids.add(json.loads(job["hyperParameters"][0])["parameters"].get("_uid"))
         return uids - {None}
 
@@ -41,7 +44,7 @@ class NniManager:
         results = []
         for job in self.trial_jobs():
             added = job.get("hyperParameters") and json.loads(job["hyperParameters"][0])["parameter_id"] is None
-            if added and job.get("status") not in ("WAITING", "RUNNING"):
+            if added and job.get("status") not in UNFINISHED:
                 data = job.get("finalMetricData")
                 results.append((job["trialJobId"], json.loads(json.loads(data[0]["data"])) if data else None))
         return results

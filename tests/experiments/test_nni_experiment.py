@@ -64,6 +64,14 @@ def test_a_stopped_experiment_is_told_from_a_killed_one(
     assert Experiment("Ab3dE", port=0, manager=0).status() == status
 
 
+def test_trials_that_nni_will_run_again_have_not_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until they start again after a resume, NNI lists them as ADD_RESUMED."""
+    states = ["ADD_RESUMED", "WAITING", "RUNNING", "UNKNOWN", "SUCCEEDED", "FAILED", "USER_CANCELED"]
+    monkeypatch.setattr(nni_experiment, "get_json", lambda _: [{"status": state} for state in states])
+    assert (trials := Experiment("Ab3dE", port=0, manager=0).trials()) is not None
+    assert trials[:3] == (4, 3, 1)
+
+
 def test_what_went_wrong_is_in_the_log_unless_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nni_experiment, "find_experiment", lambda _: tmp_path / "checkpoint")
     experiment = Experiment("Ab3dE", port=0, manager=0)

@@ -88,7 +88,7 @@ def test_no_proxy_comes_between(server: RestServer, monkeypatch: pytest.MonkeyPa
     assert server.manager().trial_jobs() == []
 
 
-def test_proposals_in_progress_are_waiting_or_running(server: RestServer) -> None:
+def test_proposals_in_progress_are_of_trials_that_have_not_ended(server: RestServer) -> None:
     server.answers["/api/v1/nni/trial-jobs"] = [
         job("a", "WAITING", 0, {"s1l0": 1, "_uid": 10}),
         job("b", "RUNNING", 1, {"s1l0": 1, "_uid": 11}),
@@ -97,8 +97,9 @@ def test_proposals_in_progress_are_waiting_or_running(server: RestServer) -> Non
         job("e", "USER_CANCELED", 4, {"s1l0": 1, "_uid": 14}),
         job("f", "RUNNING", None, {"s1l0": 1}),
         {"trialJobId": "g", "status": "WAITING"},
+        job("h", "ADD_RESUMED", 5, {"s1l0": 1, "_uid": 15}),  # NNI will run it again after a resume
     ]
-    assert server.manager().uids_in_progress() == {10, 11}
+    assert server.manager().uids_in_progress() == {10, 11, 15}
 
 
 def test_the_latest_trial_of_parameters_whose_ids_restarted(server: RestServer) -> None:
@@ -122,6 +123,7 @@ def test_results_of_added_trials_that_ended(server: RestServer) -> None:
         job("d", "FAILED", None, {"s1l0": 2}),
         job("e", "RUNNING", None, {"s1l0": 2}, {"default": 4.0}),
         {"trialJobId": "f", "status": "WAITING"},
+        job("g", "ADD_RESUMED", None, {"s1l0": 2}),
     ]
     results = server.manager().results_of_added_trials()
     assert results == [("b", {"default": 2.0, "_uid": None}), ("c", 3.5), ("d", None)]
