@@ -1,4 +1,4 @@
-"""A search as its tuner recorded it: which structures were tried, what came out, what failed.
+"""A search, or a final training, as its tuner recorded it: what was trained, what came out, what failed.
 
 NNI's own database can pair trials and parameters wrongly, so it is not asked.
 """
@@ -49,7 +49,8 @@ class Evaluation:
     probabilities: dict[str, list[float]] | None
     """What the branches of each layer have learnt, by short label; None for a trial without branches."""
     about: dict[str, Any]
-    """Where the proposal comes from: generation and parents, or chain, iteration and branching."""
+    """Where the proposal comes from: generation and parents, or chain, iteration and branching; of a final training
+    the name of its structure, split and seed."""
     time: float
     """When it was recorded, in seconds since 1970."""
 
@@ -59,6 +60,8 @@ class History:
     """All that the records of one search tell."""
 
     folder: Path
+    phase: str | None = None
+    """``global``, ``local`` or ``final``; None in records of earlier versions, which are of searches."""
     evaluations: list[Evaluation] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
     """``failed`` events: uid, trial, reason, again (whether it was tried again)."""
@@ -78,8 +81,15 @@ class History:
         by the metrics of its last iteration.
 
         Raises:
-            BadInput: no trial succeeded.
+            BadInput: no trial succeeded, or they are final trainings, which find no structure.
         """
+        if self.phase == "final":
+            done = len(self.evaluations)
+            state = f"{done} training{'' if done == 1 else 's'} done{f'; {self.error}' if self.error else ''}"
+            raise BadInput(
+                f"{self.folder / RECORDS_FILE}: final trainings find no structure ({state}): "
+                "'python -m analysis.final OUTPUT' prints their table, OUTPUT as in the trialCommand"
+            )
         candidates = self.chain_results() or self.evaluations
         if not candidates:
             reason = self.error or (self.failures[-1]["reason"] if self.failures else "none has finished yet")
@@ -105,7 +115,7 @@ def read_history(folder: Path) -> History:
     """
     path = folder / RECORDS_FILE
     if not path.exists():
-        raise BadInput(f"{path}: no records: no search of ours has started there")
+        raise BadInput(f"{path}: no records: no search of ours has started there, nor a final training but NNI's own")
     history = History(folder)
     judged: set[int] = set()
     origins: dict[int | None, dict[str, Any]] = {}
@@ -132,6 +142,7 @@ def read_history(folder: Path) -> History:
             history.failures.append(event)
         elif kind == "started":
             history.done, history.error = False, None
+            history.phase = phase if isinstance(phase := event.get("phase"), str) else None
             history.versions = told if isinstance(told := event.get("versions"), dict) else {}
         elif kind == "done":
             history.done = True

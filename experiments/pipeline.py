@@ -24,7 +24,7 @@ from experiments.disk_room import Need, needs_of, require_room
 from experiments.gpus import read_machine
 from experiments.launch import free_port, require_check, running, watch
 from experiments.nni_experiment import Experiment
-from experiments.plan import FOLDER, PHASES, Step, make_plan
+from experiments.plan import FOLDER, PHASES, Step, final_trainings, make_plan, with_grid_search
 from experiments.preflight import preflight
 from experiments.progress import PROGRESS_FILE
 from experiments.run_data import other_data_of_step, require_same_run_data
@@ -48,8 +48,8 @@ def require_same_tuner(done: Path, step: Step) -> None:
     Raises:
         BadInput: the step would now be made with another tuner.
     """
-    if not done.exists():
-        return
+    if step.phase == "final" or not done.exists():
+        return  # whatever hands final trainings out, they are the same
     before, now = class_name(read_config(done)), class_name(step.config)
     if before != now:
         raise BadInput(
@@ -85,10 +85,10 @@ def do_step(run: Run, step: Step, steps: Sequence[Step] = (), max_hours: float |
         # The mark is on disk before NNI knows of the experiment, so that a kill in between loses nothing.
         mark = secrets.token_hex(4)
         run.note(step.name, mark=mark, begun=time.time())
-        write_text(config, _to_yaml(step, mark))
+        write_text(config, yaml.safe_dump(_marked(step.config, mark), sort_keys=False, width=100))
         action = ["create", "--config", str(config)]
     else:
-        if not config.exists() or config.read_bytes() != _to_yaml(step, known["mark"]).encode():
+        if not config.exists() or read_config(config) not in _forms_of(step, known["mark"]):
             raise BadInput(f"{config}: the step has begun with other settings than now; choose another --name")
         # A pipeline that was killed leaves its experiment behind, which must not run twice.
         left.stop()
@@ -104,7 +104,12 @@ def do_step(run: Run, step: Step, steps: Sequence[Step] = (), max_hours: float |
     begun = time.monotonic()
     seconds = None if share is None else 3600 * (share - ran)
     with running(action, free_port(), "start the same command again", note) as experiment:
-        early = watch(experiment, step.trials, run.folder / PROGRESS_FILE, step.name, seconds)
+        try:
+            early = watch(experiment, step.trials, run.folder / PROGRESS_FILE, step.name, seconds)
+        except KnownFailure:
+            if (history := experiment.history()) is not None and history.done and not history.evaluations:
+                run.forget(step.name)  # a resume of what has ended would try no trial again
+            raise
     require_same_data(experiment)
     if early:
         print(f"{step.name}: ended early after {share:.2g} hours, by --max-hours", file=sys.stderr)
@@ -119,11 +124,13 @@ def do_step(run: Run, step: Step, steps: Sequence[Step] = (), max_hours: float |
             if chain["why"] != "done":
                 print(f"warning: {step.name}, chain {chain['chain']} ended early: {chain['why']}", file=sys.stderr)
     else:
-        trained = len(list((run.folder / "final").glob("*/split*/seed*/metrics.json")))
-        if trained < step.trials:
+        folders = [run.folder / "final" / folder for folder in final_trainings(step.config)]
+        missing = sum(not (folder / "metrics.json").exists() for folder in folders)
+        if missing:
             run.forget(step.name)
+            why = "failed" if class_name(read_config(config)) else "failed, or were left out by NNI's grid search"
             raise KnownFailure(
-                f"{step.trials - trained} of {step.trials} final trainings failed: "
+                f"{missing} of {step.trials} final trainings {why}: "
                 f"see {experiment.trials_folder()}; the same command tries them again"
             )
     ended_early = max_hours if early else None
@@ -159,10 +166,17 @@ def begun_experiment(known: dict[str, Any]) -> Experiment | None:
     return found
 
 
-def _to_yaml(step: Step, mark: str) -> str:
-    """The YAML file of a step's experiment, whose name tells it from all others of this user."""
-    config = {**step.config, "experimentName": f"{step.config['experimentName']} ({mark})"}
-    return yaml.safe_dump(config, sort_keys=False, width=100)
+def _marked(config: dict[str, Any], mark: str) -> dict[str, Any]:
+    """The configuration of an experiment whose name tells it from all others of this user."""
+    return {**config, "experimentName": f"{config['experimentName']} ({mark})"}
+
+
+def _forms_of(step: Step, mark: str) -> list[dict[str, Any]]:
+    """What the experiment of a step may have been started with: a final training of an earlier version goes on, too."""
+    forms = [step.config]
+    if step.phase == "final":
+        forms.append(with_grid_search(step.config, step.trials))
+    return [_marked(form, mark) for form in forms]
 
 
 def summary(run: Run, steps: list[Step]) -> str:

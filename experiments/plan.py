@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, Literal, get_args
@@ -15,6 +16,7 @@ from typing import Any, Literal, get_args
 from experiments.config_file import class_arguments, class_name, read_config
 from nas_space.bad_input import BadInput
 from nas_space.command_options import with_option
+from nas_space.structure_names import training_folder
 from strategies.differentiable import DifferentiableSearch
 
 Phase = Literal["global", "local", "final"]
@@ -145,12 +147,32 @@ def _final(
     template: str, dataset: str, splits: Sequence[int], found: Sequence[str], seeds: Sequence[int], run: Path
 ) -> Step:
     options = {"--dataset": dataset, "--output": str(run / "final")}
-    config, source = _adapted(template, "final", f"{dataset} final", options, {})
+    config, source = _adapted(template, "final", f"{dataset} final", options, {"--dataset": dataset})
     structures = ["hand", *(str(run / "split{split}" / f"{phase}.json") for phase in found)]
-    values = {"structure": structures, "split": list(splits), "seed": list(seeds)}
+    values: dict[str, list[Any]] = {"structure": structures, "split": list(splits), "seed": list(seeds)}
     config["searchSpace"] = {name: {"_type": "choice", "_value": chosen} for name, chosen in values.items()}
-    config["maxTrialNumber"] = len(structures) * len(splits) * len(seeds)
-    return Step("final", "final", source, config, None, config["maxTrialNumber"])
+    trials = len(structures) * len(splits) * len(seeds)
+    if class_name(config) is None:
+        return Step("final", "final", source, with_grid_search(config, trials), None, trials)
+    arguments = {**class_arguments(config), **{f"{name}s": list(chosen) for name, chosen in values.items()}}
+    if "check_command" in arguments and len(splits) == 1:
+        arguments["check_command"] += f" --split {splits[0]}"
+    config["tuner"]["classArgs"] = arguments
+    return Step("final", "final", source, config, None, trials)
+
+
+def with_grid_search(config: dict[str, Any], trials: int) -> dict[str, Any]:
+    """A final training by NNI's own grid search, as earlier versions made it, and YAML files copied from them do.
+
+    It can leave out a training after a resume.
+    """
+    return {**config, "tuner": {"name": "GridSearch"}, "maxTrialNumber": trials}
+
+
+def final_trainings(config: dict[str, Any]) -> list[Path]:
+    """The folders of all final trainings that a configuration asks for, below the one of its trials' ``--output``."""
+    values = (config["searchSpace"][name]["_value"] for name in ("structure", "split", "seed"))
+    return [training_folder(*place) for place in product(*values)]
 
 
 def _adapted(

@@ -13,6 +13,7 @@ from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
+from nas_space.structure_names import structure_file
 
 MODULE = "strategies.tuners"
 TRIAL_OF = {
@@ -77,13 +78,15 @@ def _check_ours(name: str, arguments: Mapping[str, Any], space: Any, not_yet: No
         raise BadInput(f"tuner: {MODULE} has no class {name!r}; it has {', '.join(sorted(known))}")
     with TemporaryDirectory() as folder:
         try:
-            dry_run(known[name], _with_stand_ins(arguments, space, Path(folder), not_yet), space)
+            dry_run(known[name], *_with_stand_ins(arguments, space, Path(folder), not_yet))
         except BadInput as fault:
             raise BadInput(f"tuner: {str(fault).replace(folder, '')}") from None
 
 
-def _with_stand_ins(arguments: Mapping[str, Any], space: Any, folder: Path, not_yet: NotYet) -> dict[str, Any]:
-    """The arguments of a tuner, with structures made up in ``folder`` for those that need not be there yet.
+def _with_stand_ins(
+    arguments: Mapping[str, Any], space: Any, folder: Path, not_yet: NotYet
+) -> tuple[dict[str, Any], Any]:
+    """The arguments and the space of a tuner, with structures made up in ``folder`` for those that may be missing yet.
 
     They lie where the real ones would lie if ``folder`` were the root of the file system.
     """
@@ -93,14 +96,18 @@ def _with_stand_ins(arguments: Mapping[str, Any], space: Any, folder: Path, not_
         if isinstance(names, list):
             splits = arguments.get("splits")
             replaced[key] = [_stand_in(name, splits, arguments, space, folder, not_yet) for name in names]
-    return replaced
+    shown = space.get("structure") if isinstance(space, dict) else None
+    if shown is not None and shown == {"_type": "choice", "_value": arguments.get("structures")}:
+        space = {**space, "structure": {**shown, "_value": replaced["structures"]}}
+    return replaced, space
 
 
 def _stand_in(name: Any, splits: Any, arguments: Mapping[str, Any], space: Any, folder: Path, not_yet: NotYet) -> Any:
     if not isinstance(name, str) or name == "hand":
         return name
     # ``{split}`` in the name of a final training's structure stands for the number of a split.
-    files = {_of_split(ROOT / name, split) for split in (splits if isinstance(splits, list) and splits else [1])}
+    known_splits = splits if isinstance(splits, list) and splits else [1]
+    files = list(dict.fromkeys(ROOT / structure_file(name, split) for split in known_splits))
     if all(path.exists() or not not_yet.excuses(path) for path in files):
         return name
     for path in files:
@@ -143,7 +150,7 @@ def _check_space(space: Any, trial: TrialCommand, folder: Path, not_yet: NotYet)
         if not all(type(number) is int and number >= 0 for number in [*splits, *seeds]):
             raise BadInput(f"search space: splits and seeds must be whole numbers of at least 0, not {splits}, {seeds}")
         for name in structures:
-            for path in dict.fromkeys(_of_split(folder / name, split) for split in splits or [1]):
+            for path in dict.fromkeys(folder / structure_file(name, split) for split in splits or [1]):
                 if name != "hand" and (path.exists() or not not_yet.excuses(path)):
                     read_structure(path, trial.shape)
 
@@ -154,10 +161,6 @@ def _choices(space: Any, name: str) -> Sequence[Any]:
         raise BadInput("search space: a final training needs the parameters structure, split and seed")
     values = space[name].get("_value")
     return values if space[name].get("_type") == "choice" and isinstance(values, list) else []
-
-
-def _of_split(path: Path, split: Any) -> Path:
-    return Path(str(path).replace("{split}", str(split)))
 
 
 def _size(shape: MSTCNShape) -> str:

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
-from typing import Any
+from typing import Any, Literal
 
 from nni.tuner import Tuner
 
@@ -55,6 +55,8 @@ class SearchTuner(Tuner):
         retries: how often a proposal is tried again if its trial ended without saying a result, or why there is none.
     """
 
+    phase: Literal["global", "local", "final"]
+    """What its experiments are: their records say so."""
     repeats_stated_failures = False
     """Whether a trial that said why it failed is tried again, as one that ended without a word."""
 
@@ -118,7 +120,7 @@ class SearchTuner(Tuner):
                     self._refusal = str(fault)
             versions = {"python": python_version(), **{name: version(name) for name in ("nni", "numpy", "torch")}}
             resumed = self._saved is not None
-            self._records.write("started", resumed=resumed, refusal=self._refusal, versions=versions)
+            self._records.write("started", phase=self.phase, resumed=resumed, refusal=self._refusal, versions=versions)
 
     def generate_parameters(self, parameter_id: int, **kwargs: Any) -> Any:
         """Not used: NNI calls ``generate_multiple_parameters``."""

@@ -13,10 +13,12 @@ from nas_space.shape import MSTCNShape
 from nas_space.space import from_nni
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
+from nas_space.structure_names import structure_file
 from nas_space.trial_report import TrialReport
 from strategies.differentiable import DifferentiableSearch
 from strategies.early_stop import EarlyStop
 from strategies.expectation import ExpectationSearch
+from strategies.final import FinalPhase
 from strategies.genetic import POPULATION_SIZE, GeneticSearch
 from strategies.search_tuner import SearchTuner
 
@@ -33,6 +35,8 @@ class GlobalTuner(SearchTuner):
         num_stages, num_layers: the network whose layers the search space names.
         check_command, retries: see ``SearchTuner``.
     """
+
+    phase = "global"
 
     def __init__(
         self,
@@ -90,6 +94,7 @@ class LocalTuner(SearchTuner):
         check_command, retries: see ``SearchTuner``.
     """
 
+    phase = "local"
     # An iteration that failed is repeated from the checkpoint of the one before, whatever it says.
     repeats_stated_failures = True
 
@@ -121,8 +126,7 @@ class LocalTuner(SearchTuner):
             raise BadInput("the search space must name the layers of the network (experiments/spaces/*_local.json)")
         names, splits, seeds = self._chains
         structures = _read_starts(names, shape)
-        _check_list("splits", splits, "numbers of splits", lambda value: type(value) is int and value >= 1)
-        _check_list("seeds", seeds, "whole numbers of at least 0", lambda value: type(value) is int and value >= 0)
+        _check_splits_and_seeds(splits, seeds)
         starts = [(start, {"split": split, "seed": seed}) for start, split, seed in product(structures, splits, seeds)]
         return ExpectationSearch(starts, Branching(*self._branching), self._iterations)
 
@@ -141,6 +145,8 @@ class DifferentiableTuner(SearchTuner):
         num_stages, num_layers: the network.
         check_command, retries: see ``SearchTuner``.
     """
+
+    phase = "global"
 
     def __init__(
         self,
@@ -165,10 +171,69 @@ class DifferentiableTuner(SearchTuner):
         return search.tell(report.uid)
 
 
+class FinalTuner(SearchTuner):
+    """The final training as an NNI tuner: a training for each structure, split and seed.
+
+    Args:
+        structures: structure files, from the repository root, or ``hand``; ``{split}`` stands for the split's number.
+        splits, seeds: of the trainings.
+        num_stages, num_layers: the network.
+        check_command, retries: see ``SearchTuner``.
+    """
+
+    phase = "final"
+
+    def __init__(
+        self,
+        structures: list[str],
+        splits: list[int],
+        seeds: list[int],
+        num_stages: int = MSTCNShape.num_stages,
+        num_layers: int = MSTCNShape.num_layers,
+        check_command: str | None = None,
+        retries: int = 1,
+    ) -> None:
+        super().__init__(check_command, retries)
+        self._trainings = (structures, splits, seeds)
+        self._size = (num_stages, num_layers)
+
+    def create_search(self, search_space: Any) -> FinalPhase:
+        """The trainings. The search space is only for NNI's web page: it must show what the trainings are."""
+        names, splits, seeds = self._trainings
+        _check_list("structures", names, "file names", lambda value: isinstance(value, str))
+        _check_splits_and_seeds(splits, seeds)
+        for name, values in (("structures", names), ("splits", splits), ("seeds", seeds)):
+            if len(set(values)) != len(values):
+                raise BadInput(f"{name} must be different, not {values!r}")
+        shown = {"structure": names, "split": splits, "seed": seeds}
+        if search_space != {name: {"_type": "choice", "_value": values} for name, values in shown.items()}:
+            raise BadInput(
+                "the search space must show the structures, splits and seeds of classArgs "
+                "(as in experiments/demo_final.yml, where each list is written once)"
+            )
+        shape = MSTCNShape(*self._size)
+        files = {(name, split): structure_file(name, split) for split, name in product(splits, names)}
+        return FinalPhase({place: _read_start(file, shape) for place, file in files.items()}, seeds)
+
+    def tell(self, search: FinalPhase, report: TrialReport) -> bool:
+        """A structure is trained and scored."""
+        assert report.uid is not None
+        return search.tell(report.uid)
+
+
 def _read_starts(names: Any, shape: MSTCNShape) -> list[Structure]:
     """The start structures of a search. Raises BadInput for what is no list of structure files of that shape."""
     _check_list("starts", names, "file names", lambda value: isinstance(value, str))
-    return [read_structure(name if name == "hand" else ROOT / name, shape) for name in names]
+    return [_read_start(name, shape) for name in names]
+
+
+def _read_start(name: str, shape: MSTCNShape) -> Structure:
+    return read_structure(name if name == "hand" else ROOT / name, shape)
+
+
+def _check_splits_and_seeds(splits: Any, seeds: Any) -> None:
+    _check_list("splits", splits, "numbers of splits", lambda value: type(value) is int and value >= 1)
+    _check_list("seeds", seeds, "whole numbers of at least 0", lambda value: type(value) is int and value >= 0)
 
 
 def _check_list(name: str, values: Any, what: str, fits: Callable[[Any], bool]) -> None:

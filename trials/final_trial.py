@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from nas_space.bad_input import BadInput, run_command
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
+from nas_space.structure_names import structure_file, training_folder
 from trials.data_arguments import Task
 from trials.event_files import event_folder
 from trials.final_training import FinalTraining
@@ -28,15 +28,13 @@ def main() -> None:
         FINAL_TRIAL.check(arguments)
         name, split, seed = _parameters(trial.parameters)
         tensorboard = event_folder(arguments, trial.tensorboard_folder)
-        # A search finds one structure per split: runs/NAME/split{split}/global.json names them all.
-        source = name.replace("{split}", str(split))
-        structure = read_structure(source, MSTCNShape.from_arguments(arguments))
+        structure = read_structure(structure_file(name, split), MSTCNShape.from_arguments(arguments))
         task = Task.from_arguments(arguments)
         train_videos, test_videos = task.dataset.split(split)
         settings = replace(training_settings(arguments), seed=seed)
         choose_threads(arguments, task.dataset, train_videos)
         training = FinalTraining(task, split, structure, settings, train_videos, (), test_videos, "last")
-        output = arguments.output / Path(name).stem / f"split{split}" / f"seed{seed}"
+        output = arguments.output / training_folder(name, split, seed)
         record = trial.data_record(task.dataset, split, train_videos + test_videos)
         record.note()
         test = training.run(output, find_device(arguments.device), tensorboard)["test"]

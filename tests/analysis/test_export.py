@@ -11,7 +11,7 @@ from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import DIALECTS, read_structure
-from tests.analysis.records import write_global_records
+from tests.analysis.records import write_final_records, write_global_records
 
 
 @pytest.fixture
@@ -56,6 +56,15 @@ def test_the_top_structures_are_numbered_by_rank(
     assert [read_structure(tmp_path / name, shape).dilations[0] for name in names] == [2, 4, 1]
     assert not (tmp_path / "best_4.json").exists()
     assert "only 3 different structures" in capsys.readouterr().err
+
+
+def test_final_trainings_are_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that does best on the test videos is not what anybody found."""
+    folder = write_final_records(tmp_path / "Ab3dE" / "checkpoint", [50.0, 60.0])
+    monkeypatch.setattr(export, "find_experiment", lambda _: folder)
+    with pytest.raises(BadInput, match=r"2 trainings done\): 'python -m analysis\.final OUTPUT' prints their table"):
+        run(monkeypatch, "Ab3dE", "--output", tmp_path / "best.json")
+    assert not (tmp_path / "best.json").exists()
 
 
 def test_an_unknown_experiment_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from analysis.history import read_history
 from nas_space.bad_input import BadInput
 from strategies.records import Records
-from tests.analysis.records import write_global_records
+from tests.analysis.records import write_final_records, write_global_records
 
 
 def test_a_search_is_read_as_it_was_recorded(tmp_path: Path) -> None:
@@ -60,6 +60,25 @@ def test_a_search_without_success_says_why(tmp_path: Path) -> None:
     Records(folder).write("error", message="the first 5 trials failed")
     with pytest.raises(BadInput, match="no successful trial: the first 5 trials failed"):
         read_history(folder).best()
+
+
+def test_final_trainings_have_a_table_and_no_best(tmp_path: Path) -> None:
+    folder = write_final_records(tmp_path / "checkpoint", [50.0])
+    history = read_history(folder)
+    assert (history.phase, history.proposed) == ("final", 2)
+    assert [evaluation.about for evaluation in history.evaluations] == [{"name": "hand", "split": 1, "seed": 0}]
+    table = "'python -m analysis.final OUTPUT' prints their table, OUTPUT as in the trialCommand"
+    with pytest.raises(BadInput) as refusal:
+        history.best()
+    state = "final trainings find no structure (1 training done)"
+    assert str(refusal.value) == f"{folder}/records.jsonl: {state}: {table}"
+    Records(folder).write("error", message="no features")
+    with pytest.raises(BadInput, match=r"\(1 training done; no features\)"):
+        read_history(folder).best()
+
+
+def test_the_phase_of_earlier_records_is_not_known(tmp_path: Path) -> None:
+    assert read_history(write_global_records(tmp_path / "checkpoint", [10.0])).phase is None
 
 
 def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:

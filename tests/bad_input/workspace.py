@@ -54,7 +54,8 @@ FINAL_CONFIG = """\
 trialCommand: python3 -m trials.final_trial --dataset small --output runs
 trialCodeDirectory: ..
 tuner:
-  name: GridSearch
+  className: strategies.tuners.FinalTuner
+  codeDirectory: ..
 """
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from analysis.history import History
+from analysis.history import History, read_history
 from experiments import launch
 from experiments.launch import IDLE_POLLS, watch
 from experiments.nni_experiment import Experiment, Trials
 from nas_space.bad_input import KnownFailure
+from tests.analysis.records import write_final_records
 
 
 @pytest.fixture
@@ -55,6 +56,21 @@ def test_a_search_of_ours_goes_on(experiment: Experiment, monkeypatch: pytest.Mo
     left = stand(monkeypatch, Trials(0, 0, 0), Trials(0, 1, 1), Trials(1, 1, 1), Trials(0, 2, 2))
     watch(experiment, total=2)
     assert list(left) == []
+
+
+def test_final_trainings_have_no_best(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are scored on the test videos, where nothing may be chosen."""
+    history = read_history(write_final_records(tmp_path / "checkpoint", [50.0]))
+    monkeypatch.setattr(Experiment, "history", lambda _: history)
+    statuses = iter(["RUNNING", "DONE"])
+    monkeypatch.setattr(Experiment, "status", lambda _: next(statuses))
+    stand(monkeypatch, Trials(1, 1, 1), Trials(0, 2, 2))
+    watch(experiment, 2, tmp_path / "progress.json")
+    content = json.loads((tmp_path / "progress.json").read_text())
+    assert (content["done"], content["best"]) == (2, None)
+    assert capsys.readouterr().err == "1 of 2 trials done\n2 of 2 trials done\n"
 
 
 def test_it_fails_if_no_trial_succeeded(experiment: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:

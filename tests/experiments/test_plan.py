@@ -7,13 +7,27 @@ from typing import get_args
 import pytest
 import yaml
 
-from experiments.config_file import class_arguments
+from experiments import plan
+from experiments.config_file import class_arguments, read_config
 from experiments.gpus import Machine
-from experiments.plan import FOLDER, Phase, make_plan, trainings_of, with_options
+from experiments.plan import FOLDER, Phase, final_trainings, make_plan, trainings_of, trials_of, with_options
 from experiments.preflight import preflight
 from nas_space.bad_input import BadInput
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from nas_space.structure_files import write_structure
+from nas_space.structure_names import training_folder
 from strategies.data_check import failed_check
+from strategies.tuners import FinalTuner
 from tests.conftest import write_dataset
+
+
+@pytest.fixture
+def tuner_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What NNI tells a tuner when it starts it."""
+    monkeypatch.setenv("NNI_CHECKPOINT_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("NNI_TUNER_COMMAND_CHANNEL", "ws://localhost:1/tuner")
+
 
 TEMPLATES = ("demo", "50salads_mid_svm", "50salads", "gtea", "breakfast")
 
@@ -40,7 +54,7 @@ def test_every_data_set_has_a_plan(template: str, tmp_path: Path) -> None:
     assert [step.name for step in steps] == ["global_split1", "local_split1", "final"]
     assert all(Path(step.config["trialCodeDirectory"]) == FOLDER.parent for step in steps)
     assert all(f"--dataset {template}" in step.config["trialCommand"] for step in steps)
-    assert all(f"--dataset {template}" in str(step.check_command) for step in steps[:2])
+    assert all(f"--dataset {template}" in str(step.check_command) for step in steps)
 
 
 def test_steps_hand_their_structures_on(tmp_path: Path) -> None:
@@ -53,11 +67,55 @@ def test_steps_hand_their_structures_on(tmp_path: Path) -> None:
     )
     assert class_arguments(local.config)["splits"] == [2]
     assert "--dataset mine --split 2" in str(local.check_command)
-    structures = final.config["searchSpace"]["structure"]["_value"]
+    structures = class_arguments(final.config)["structures"]
     assert structures == ["hand", f"{tmp_path}/split{{split}}/global.json", f"{tmp_path}/split{{split}}/local.json"]
     assert structures[2].replace("{split}", "2") == str(local.result)
     # 3 structures x 2 splits x 2 seeds
-    assert final.config["maxTrialNumber"] == final.trials == 12
+    assert final.trials == trials_of(final.config) == 12
+    folders = final_trainings(final.config)
+    assert len(set(folders)) == 12
+    assert folders[-1] == Path("local/split3/seed1")
+
+
+@pytest.mark.parametrize("splits", [[1], [1, 2]])
+@pytest.mark.usefixtures("tuner_environment")
+def test_the_tuner_of_the_final_training_accepts_its_plan(splits: list[int], tmp_path: Path) -> None:
+    steps = make_plan(tmp_path, "mine", "demo", splits, ["global", "final"], [0, 1])
+    for step in steps[:-1]:
+        assert step.result
+        write_structure(Structure.hand(MSTCNShape(2, 5)), step.result)
+    arguments = class_arguments(steps[-1].config)
+    command = arguments.pop("check_command")
+    assert command == "python3 -m trials.check_data --dataset mine --files-only" + " --split 1" * (len(splits) == 1)
+    phase = FinalTuner(**arguments).create_search(steps[-1].config["searchSpace"])
+    asked = []
+    while (proposal := phase.ask()) is not None:
+        asked.append(training_folder(*proposal.extra.values()))
+    assert sorted(asked) == sorted(final_trainings(steps[-1].config))
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*_final.yml")), ids=lambda path: path.name)
+@pytest.mark.usefixtures("tuner_environment")
+def test_each_final_yaml_file_names_its_trainings_once(path: Path) -> None:
+    config = read_config(path)
+    arguments = {**class_arguments(config), "structures": ["hand"]}
+    arguments.pop("check_command")
+    assert config["searchSpace"]["structure"]["_value"] == class_arguments(config)["structures"]
+    config["searchSpace"]["structure"]["_value"] = ["hand"]
+    assert FinalTuner(**arguments).create_search(config["searchSpace"]).ask() is not None
+
+
+def test_a_copied_yaml_file_with_nnis_grid_search_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = yaml.safe_load((FOLDER / "demo_final.yml").read_text())
+    old = {**config, "tuner": {"name": "GridSearch"}, "maxTrialNumber": 30, "searchSpace": {}}
+    for name in ("global", "local"):
+        (tmp_path / f"mine_{name}.yml").write_text((FOLDER / f"demo_{name}.yml").read_text())
+    (tmp_path / "mine_final.yml").write_text(yaml.safe_dump(old))
+    monkeypatch.setattr(plan, "FOLDER", tmp_path)
+    (final,) = make_plan(tmp_path, "mine", "mine", [1, 2], ["final"], [0, 1])
+    assert (final.config["tuner"], final.config["maxTrialNumber"], final.trials) == ({"name": "GridSearch"}, 4, 4)
+    assert trials_of(final.config) == 4
+    assert final.config["searchSpace"]["split"] == {"_type": "choice", "_value": [1, 2]}
 
 
 def test_the_cost_is_known_before(tmp_path: Path) -> None:

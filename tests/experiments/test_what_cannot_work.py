@@ -63,7 +63,7 @@ tuner:
   className: strategies.tuners.DifferentiableTuner
   codeDirectory: {REPOSITORY}
 """
-FINAL = f"""{COMMON}
+GRID = f"""{COMMON}
 trialCommand: python3 -m trials.final_trial --dataset small --num-stages 2 --num-layers 5 --output runs
 maxTrialNumber: 18
 searchSpace:
@@ -73,6 +73,24 @@ searchSpace:
 tuner:
   name: GridSearch
 """
+FINAL = f"""{COMMON}
+trialCommand: python3 -m trials.final_trial --dataset small --num-stages 2 --num-layers 5 --output runs
+tuner:
+  className: strategies.tuners.FinalTuner
+  codeDirectory: {REPOSITORY}
+  classArgs:
+    num_stages: 2
+    num_layers: 5
+    structures: &structures [hand, "START"]
+    splits: &splits [1, 2, 3]
+    seeds: &seeds [0, 1, 2]
+    check_command: python3 -m trials.check_data --dataset small --files-only
+searchSpace:
+  structure: {{_type: choice, _value: *structures}}
+  split: {{_type: choice, _value: *splits}}
+  seed: {{_type: choice, _value: *seeds}}
+"""
+TEXTS = {"global": GLOBAL, "local": LOCAL, "differentiable": DIFFERENTIABLE, "final": FINAL, "grid": GRID}
 OWN_TRIAL = GLOBAL.replace("trials.search_trial", "my.trial --batch_size 3")
 NNIS_TUNER = GLOBAL[: GLOBAL.index("tuner:")] + "tuner: {name: TPE, classArgs: {optimize_mode: maximize}}\n"
 OWN_TUNER = GLOBAL.replace("strategies.tuners.GlobalTuner", "my.Tuner").replace("budget", "how_many")
@@ -96,7 +114,7 @@ def check(text: str, start: Path, **arguments: Any) -> list[str]:
     return preflight(read_config(path), path.parent, path, Machine(), **{"starting": True, **arguments})
 
 
-@pytest.mark.parametrize("text", [GLOBAL, LOCAL, DIFFERENTIABLE, FINAL], ids=["global", "local", "diff.", "final"])
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_what_can_work_passes(text: str, start: Path) -> None:
     found = check(text, start)
     assert any(line.startswith("options: trials.") for line in found)
@@ -120,7 +138,7 @@ def test_what_can_work_passes(text: str, start: Path) -> None:
         (LOCAL, "--num-stages 2", "--objective f1", "argument --objective: invalid choice: 'f1'"),
         (LOCAL, "local_trial", "search_trial --split 1", "LocalTuner needs trials.local_trial, not trials.search"),
         (DIFFERENTIABLE, "--candidates 1 2 4", "--candidates 4", "--candidates must be at least two different"),
-        (FINAL, "--output runs", "", "trials.final_trial: the following arguments are required: --output"),
+        (GRID, "--output runs", "", "trials.final_trial: the following arguments are required: --output"),
         # Arguments of the tuner.
         (GLOBAL, "budget: 24", "budget: 0", "tuner: budget must be a whole number of at least 1, not 0"),
         (GLOBAL, "budget: 24", "budgt: 24", "GlobalTuner has no argument 'budgt'; it has population_size, budget"),
@@ -144,7 +162,7 @@ def test_what_can_work_passes(text: str, start: Path) -> None:
         (LOCAL, "demo_local", "ms_tcn_local", "the search space must name the layers of the network"),
         (GLOBAL, "--num-stages 2 --num-layers 5", "", "4 stages x 10 layers, but that of the tuner .* 2 stages x 5"),
         (NNIS_TUNER, "--num-layers 5", "--num-layers 4", "must name the layers of .* 2 stages x 4 layers"),
-        (FINAL, "--num-layers 5", "--num-layers 4", "start.json: the structure is of another network"),
+        (GRID, "--num-layers 5", "--num-layers 4", "start.json: the structure is of another network"),
         # Data and splits.
         (GLOBAL, "search_trial --dataset small", "search_trial --dataset smal", "it checks .*/small, but .*/smal$"),
         (GLOBAL, "check_data --dataset small", "check_data --dataset other", "it checks .*/other, but .*/data/small"),
@@ -155,17 +173,30 @@ def test_what_can_work_passes(text: str, start: Path) -> None:
         (GLOBAL, "check_command: python3", "check_command: '\"x' #", "check_command: it cannot be read: No closing"),
         (GLOBAL, "--dataset small --split 3 --num", "--dataset small --split 4 --num", "no such split; small has 1, 2"),
         (LOCAL, "[1, 3]", "[1, 4]", "train.split4.bundle: no such split; small has 1, 2, 3"),
-        (FINAL, "[1, 2, 3]", "[1, 2, 3, 4, 5]", "train.split4.bundle: no such split; small has 1, 2, 3"),
-        (FINAL, "[1, 2, 3]", "[1, yes]", "splits and seeds must be whole numbers of at least 0"),
-        (FINAL, '[hand, "START"]', "[hand, no]", r"structures must be names of files, or hand, not \['hand', False\]"),
-        (FINAL, '"START"', '"runs/split{split}.json"', f"{REPOSITORY}/runs/split1.json: no such structure file"),
-        (FINAL, "  seed: {", "  seeds: {", "a final training needs the parameters structure, split and seed"),
+        (GRID, "[1, 2, 3]", "[1, 2, 3, 4, 5]", "train.split4.bundle: no such split; small has 1, 2, 3"),
+        (GRID, "[1, 2, 3]", "[1, yes]", "splits and seeds must be whole numbers of at least 0"),
+        (GRID, '[hand, "START"]', "[hand, no]", r"structures must be names of files, or hand, not \['hand', False\]"),
+        (GRID, '"START"', '"runs/split{split}.json"', f"{REPOSITORY}/runs/split1.json: no such structure file"),
+        (GRID, "  seed: {", "  seeds: {", "a final training needs the parameters structure, split and seed"),
+        # The final training by our tuner.
+        (FINAL, "final_trial", "local_trial", "unrecognized arguments: --output runs"),
+        (FINAL, "final_trial --dataset small --num-stages 2 --num-layers 5 --output runs",
+         "search_trial --dataset small --split 1", "FinalTuner needs trials.final_trial, not trials.search_trial"),
+        (FINAL, "    num_layers: 5\n", "", "structure is of another network"),
+        (FINAL, "--num-layers 5", "--num-layers 4", "2 stages x 4 layers, but that of the tuner .* 2 stages x 5 lay"),
+        (FINAL, "seeds: &", "seed: &", "FinalTuner has no argument 'seed'; it has structures, splits, seeds, num_st"),
+        (FINAL, "&seeds [0, 1, 2]", "&seeds [0, no]", r"seeds must be a list of whole numbers of .* not \[0, False\]"),
+        (FINAL, "&seeds [0, 1, 2]", "&seeds [0, 0]", r"seeds must be different, not \[0, 0\]"),
+        (FINAL, "_value: *seeds", "_value: [0, 1]", "the search space must show the structures, splits and seeds"),
+        (FINAL, '[hand, "START"]', '["a/hand.json", "START"]', f"{REPOSITORY}/a/hand.json: no such structure file"),
+        (FINAL, "[1, 2, 3]", "[1, 2, 4]", "train.split4.bundle: no such split; small has 1, 2, 3"),
+        (FINAL, "check_data --dataset small", "check_data --dataset other", "it checks .*/other, but .*/data/small"),
         # What YAML makes of words.
         (GLOBAL, "trialConcurrency: 2", "trialConcurrency: yes", "trialConcurrency: true .YAML reads yes, no, on"),
-        (FINAL, "maxTrialNumber: 18", "maxTrialNumber: on", "maxTrialNumber: true .YAML reads"),
-        (FINAL, "maxTrialNumber: 18", "experimentName: no", "experimentName: false .YAML reads"),
-        (FINAL, "name: GridSearch", "name: off", "name: false .YAML reads"),
-        (FINAL, "{platform: local}", "{platform: local, trialGpuNumber: no}", "trialGpuNumber: false .YAML reads"),
+        (GRID, "maxTrialNumber: 18", "maxTrialNumber: on", "maxTrialNumber: true .YAML reads"),
+        (GRID, "maxTrialNumber: 18", "experimentName: no", "experimentName: false .YAML reads"),
+        (GRID, "name: GridSearch", "name: off", "name: false .YAML reads"),
+        (GRID, "{platform: local}", "{platform: local, trialGpuNumber: no}", "trialGpuNumber: false .YAML reads"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused_in_one_line(text: str, before: str, after: str, message: str, start: Path) -> None:
@@ -187,8 +218,8 @@ def test_what_cannot_work_is_refused_in_one_line(text: str, before: str, after: 
         (GLOBAL.replace("--epochs 6", "--data-root ~/data"), "not checked: options .*, as the shell replaces words"),
         (NNIS_TUNER, "not checked: arguments of the tuner TPE, which is not ours"),
         (OWN_TUNER, "not checked: arguments of the tuner my.Tuner, which is not ours"),
-        (FINAL, "not checked: arguments of the tuner GridSearch, which is not ours"),
-        (FINAL.replace("{_type: choice, _value: [0, 1, 2]}", "{_type: randint, _value: [0, 9]}"), "data: .*split 1, 2"),
+        (GRID, "not checked: arguments of the tuner GridSearch, which is not ours"),
+        (GRID.replace("{_type: choice, _value: [0, 1, 2]}", "{_type: randint, _value: [0, 9]}"), "data: .*split 1, 2"),
         (GLOBAL.replace("python3 -m trials.check_data", "./my_check"), "tuner: GlobalTuner accepts"),
     ],
 )
@@ -223,10 +254,12 @@ def test_trials_that_choose_on_the_test_videos_need_no_groups(start: Path) -> No
 # What is not there yet.
 
 
-@pytest.mark.parametrize("text", [LOCAL.replace("expand_rate: 0.25", "max_dilation: 9"), FINAL], ids=["local", "final"])
+@pytest.mark.parametrize(
+    "text", [LOCAL.replace("expand_rate: 0.25", "max_dilation: 9"), FINAL, GRID], ids=["local", "final", "grid"]
+)
 def test_what_an_earlier_step_writes_is_not_missing(text: str, start: Path) -> None:
     """Whatever it will be: the hand-designed dilations, for one, would lie beyond the bounds."""
-    text = text.replace("START", "RUNsplit{split}/global.json" if text == FINAL else "RUNsplit1/global.json")
+    text = text.replace("START", "RUNsplit{split}/global.json" if text in (FINAL, GRID) else "RUNsplit1/global.json")
     text = text.replace("RUN", f"{start.parent}/run/")
     results = [start.parent / "run" / f"split{split}" / "global.json" for split in (1, 2, 3)]
     assert not any("global.json" in line for line in check(text, start, results=results))
@@ -244,7 +277,7 @@ def test_genetic_searches_may_begin_with_what_an_earlier_step_finds(start: Path)
     check(GLOBAL.replace("seed: 0", f"starts: [{path}]"), start, results=[path])
 
 
-@pytest.mark.parametrize("text", [GLOBAL, LOCAL, DIFFERENTIABLE, FINAL], ids=["global", "local", "diff.", "final"])
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_only_what_is_about_to_start_needs_its_data(text: str, start: Path) -> None:
     (start.parent / "data" / "small").rename(start.parent / "data" / "elsewhere")
     folder = start.parent / "data" / "small"

@@ -54,7 +54,8 @@ def write_configs(folder: Path) -> None:
     )
     local = ours("LocalTuner", starts=[], splits=[], seeds=[0], iterations=2, expand_rate=0.5)
     write("local", "local_trial --epochs 1 --learning-rate 0.01", local, searchSpace=space)
-    write("final", "final_trial --output runs --epochs 1", {"name": "GridSearch"})
+    final = ours("FinalTuner", structures=[], splits=[], seeds=[])
+    write("final", "final_trial --output runs --epochs 1", final)
 
 
 def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(home: Path, tmp_path: Path) -> None:

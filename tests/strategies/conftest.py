@@ -10,4 +10,6 @@ from tests.strategies.fake_nni import FakeNni
 @pytest.fixture
 def nni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeNni:
     """NNI with two workers, for one tuner."""
-    return FakeNni(tmp_path, monkeypatch)
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    return FakeNni(folder, monkeypatch)

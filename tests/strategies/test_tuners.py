@@ -151,7 +151,7 @@ class Manager:
             self.errors.append(data)
 
 
-def test_nnis_own_dispatcher_runs_a_search_to_its_end(nni: FakeNni, tmp_path: Path) -> None:
+def test_nnis_own_dispatcher_runs_a_search_to_its_end(nni: FakeNni) -> None:
     manager = Manager(GlobalTuner(population_size=2, budget=6, num_stages=1, num_layers=3))
     manager.dispatcher.handle_initialize(SPACE)
     manager.dispatcher.handle_request_trial_jobs(3)
@@ -165,7 +165,7 @@ def test_nnis_own_dispatcher_runs_a_search_to_its_end(nni: FakeNni, tmp_path: Pa
             nni.wait()
     assert [trial["parameters"]["_uid"] for trial in manager.trials] == [0, 1, 2, 3, 4, 5, 0]
     assert len({trial["parameter_id"] for trial in manager.trials}) == 7
-    finished = [event for event in read_records(tmp_path / RECORDS_FILE) if event["event"] == "finished"]
+    finished = [event for event in read_records(nni.folder / RECORDS_FILE) if event["event"] == "finished"]
     assert [{**event["structure"], "_uid": event["uid"]} for event in finished] == [
         trial["parameters"] for trial in manager.trials[1:]
     ]

@@ -75,6 +75,8 @@ class Pairs(GeneticSearch):
 
 
 class PairTuner(SearchTuner):
+    phase = "global"
+
     def create_search(self, search_space: Any) -> GeneticSearch:
         return Pairs(dict.fromkeys(search_space, CANDIDATES), population_size=2, budget=6)
 
