@@ -27,7 +27,7 @@ from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.space import global_space, local_space, to_nni
 
-Phase = Literal["global", "local"]
+Phase = Literal["global", "local", "final"]
 SHAPE = MSTCNShape(num_stages=1, num_layers=2)
 SIZE = {"num_stages": SHAPE.num_stages, "num_layers": SHAPE.num_layers}
 CANDIDATES = (1, 4, 16)
@@ -58,8 +58,8 @@ class DrilledSearch:
     more_environment: Mapping[str, str] = field(default_factory=dict)
     time_limit: str = "5m"
     """Of a trial."""
-    before: dict[int | None, Any] = field(default_factory=dict)
-    """What had been reported when the fault struck, by proposal."""
+    before: dict[Any, Any] = field(default_factory=dict)
+    """What ``results`` were there when the fault struck."""
     said: str = ""
     """What ``experiments.launch`` printed."""
     seconds: float | None = None
@@ -106,14 +106,23 @@ class DrilledSearch:
 
     def wait_for_results(self, count: int = 2) -> None:
         """Return once so many results are recorded."""
-        self.wait_for(lambda: len(self.history().evaluations) >= count)
+        self.wait_for(lambda: len(self.history().evaluations) >= count, running=True)
 
-    def wait_for(self, condition: Callable[[], object]) -> None:
-        """Return as soon as the condition holds. Raises TimeoutError if it does not in time."""
+    def wait_for(self, condition: Callable[[], object], running: bool = False) -> None:
+        """Return as soon as the condition holds.
+
+        Raises:
+            TimeoutError: it does not in time.
+            RuntimeError: what was launched ends before, where it has to be ``running``.
+        """
 
         def holds() -> bool:
             self._look()
-            return bool(condition())
+            if condition():
+                return True
+            if running and self.launched is not None and self.launched.poll() is not None:
+                raise RuntimeError(f"it has ended too early: {self.launched.communicate()[1]}")
+            return False
 
         wait_for(holds, TIME_LIMIT)
 
@@ -130,7 +139,7 @@ class DrilledSearch:
             training.extend(self._in_training())
             return bool(training)
 
-        self.wait_for(found)
+        self.wait_for(found, running=True)
         return training[0]
 
     def _in_training(self) -> list[psutil.Process]:
@@ -152,8 +161,9 @@ class DrilledSearch:
         fault()
         self._struck = time.monotonic()
         history = self.history()
-        self.before = _results(history)
-        self._at_work = set(range(history.proposed)) - set(self.before) or {history.proposed}
+        self.before = self.results()
+        done = {evaluation.uid for evaluation in history.evaluations}
+        self._at_work = set(range(history.proposed)) - done or {history.proposed}
 
     def finish(self) -> None:
         """Wait for the end of ``experiments.launch``, good or bad."""
@@ -171,10 +181,18 @@ class DrilledSearch:
         command = [str(Path(sys.executable).parent / "nnictl"), *words]
         subprocess.run(command, env=self.environment(), capture_output=True, check=True)
 
+    def results(self) -> dict[Any, Any]:
+        """What has been reported so far, by proposal."""
+        return {e.uid: (e.trial, e.structure, e.metrics, e.epochs) for e in self.history().evaluations}
+
     def kept(self) -> int:
         """How much of what had been reported is there, unchanged."""
-        now = _results(self.history())
-        return sum(now.get(uid) == result for uid, result in self.before.items())
+        now = self.results()
+        return sum(now.get(which) == result for which, result in self.before.items())
+
+    def best(self) -> object:
+        """What the search is for: the best structure that it found."""
+        return self.history().best()[0].structure
 
     def outcome(self) -> dict[Any, Any]:
         """The metrics of every structure, and for the local search the end of every chain: equal for equal searches."""
@@ -226,8 +244,3 @@ class DrilledSearch:
             },
             "trainingService": {"platform": "local"},
         }
-
-
-def _results(history: History) -> dict[int | None, Any]:
-    """What was reported, by proposal."""
-    return {e.uid: (e.trial, e.structure, e.metrics, e.epochs) for e in history.evaluations}

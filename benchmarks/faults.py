@@ -1,4 +1,4 @@
-"""Fault drills: a small search through NNI is struck by a fault, and compared with one that was not disturbed."""
+"""Fault drills: a small search, or final training, is struck by a fault, and compared with an undisturbed one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import fault_drills, final_drills
 from benchmarks.drilled_search import DrilledSearch, Phase
-from benchmarks.fault_drills import REFUSED, SURVIVED, UNDISTURBED, Drill
+from benchmarks.fault_drills import REFUSED, Drill
 from benchmarks.nni_home import processes_of
 from nas_space.bad_input import BadInput, KnownFailure, run_command
 
+SURVIVED: tuple[Drill, ...] = (*fault_drills.SURVIVED, *final_drills.SURVIVED)
+UNDISTURBED: dict[Phase, Drill] = {**fault_drills.UNDISTURBED, "final": final_drills.undisturbed_final}
 DRILLS = {drill.__name__.replace("_", "-"): drill for drill in (*SURVIVED, *REFUSED)}
 
 
@@ -28,7 +31,7 @@ class Row:
     kept: int
     """How many of them are there in the end, unchanged."""
     best: str
-    """Whether the best structure is that of the undisturbed search."""
+    """Whether the best structure, or all final trainings, are those of the undisturbed run."""
     seconds: float | None
     """From the fault until all was done that was at work when it struck; of a refusal, until it was told."""
     said: tuple[str, ...]
@@ -51,7 +54,7 @@ def judge(name: str, drill: Drill, search: DrilledSearch, undisturbed: DrilledSe
     if undisturbed is not None and search.is_done():
         right = undisturbed.outcome()
         true = all(right.get(key) == value for key, value in search.outcome().items())
-        same = history.best()[0].structure == undisturbed.history().best()[0].structure
+        same = search.best() == undisturbed.best()
         best = "other numbers" if not true else "same" if same else "another"
     passed = best == "same" if drill in SURVIVED else bool(told)
     kept = search.kept()
