@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from analysis.nni_logs import why_ended
 from analysis.nni_register import registered
 from nas_space.bad_input import BadInput
 from strategies.records import RECORDS_FILE, read_records
@@ -115,7 +116,8 @@ def read_history(folder: Path) -> History:
     """
     path = folder / RECORDS_FILE
     if not path.exists():
-        raise BadInput(f"{path}: no records: no search of ours has started there, nor a final training but NNI's own")
+        nothing = "no search of ours has started there, nor a final training but NNI's own"
+        raise BadInput(f"{path}: no records: {why_ended(folder.parent) or nothing}")
     history = History(folder)
     judged: set[int] = set()
     origins: dict[int | None, dict[str, Any]] = {}

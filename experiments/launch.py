@@ -63,7 +63,10 @@ def watch(
             present = experiment.has_tuner()
             seen, missing = seen or present, 0 if present else missing + 1
             if seen and missing == 2:  # not one: it may have ended with the experiment, a moment after the status
-                raise Killed(f"the tuner of experiment {experiment.id} was killed (is there enough memory?)")
+                if error := experiment.error():
+                    raise KnownFailure(f"experiment {experiment.id} has ended: {error}")
+                more = f"'nnictl log stderr {experiment.id}' may say more"
+                raise Killed(f"the tuner of experiment {experiment.id} was killed (is there enough memory? {more})")
             trials = experiment.trials() or trials
             # NNI waits for ever where a tuner of its own ends before maxTrialNumber. Ours say that they have no more
             # trials whenever they wait for a result, and end their experiments themselves. Several times, because NNI

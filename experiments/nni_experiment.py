@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from analysis.history import History, find_experiment, read_history
+from analysis.nni_logs import why_ended
 from analysis.nni_register import read_register, registered
 from nas_space.bad_input import BadInput
 from nas_space.local_http import NO_ANSWER, get_json
@@ -75,17 +76,11 @@ class Experiment:
             return "STOPPED" if registered(self.id).stopped else "GONE"
 
     def error(self) -> str | None:
-        """What is known to have gone wrong: a full disk, or what the tuner told NNI last; None if nothing is."""
+        """What is known to have gone wrong: a full disk, or what NNI's logs say; None if nothing is."""
         folder = self._folder()
         if shutil.disk_usage(folder).free < FULL:
             return f"{folder}: no space left on the disk; make room, then resume the experiment"
-        try:
-            log = (folder / "log" / "nnimanager.log").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return None
-        # NNI's status has a message of its own instead.
-        told = re.findall(r"Dispatcher error: (.*)", log.rpartition("Resuming experiment")[2])
-        return str(told[-1]) if told else None
+        return why_ended(folder)
 
     def trials(self) -> Trials | None:
         """How its trials stand; None where the manager does not answer."""

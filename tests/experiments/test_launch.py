@@ -8,7 +8,7 @@ import pytest
 
 from analysis.history import History, read_history
 from experiments import launch
-from experiments.launch import IDLE_POLLS, watch
+from experiments.launch import IDLE_POLLS, Killed, watch
 from experiments.nni_experiment import Experiment, Trials
 from nas_space.bad_input import KnownFailure
 from tests.analysis.records import write_final_records
@@ -105,3 +105,19 @@ def test_an_experiment_that_ended_by_itself_did_not_end_early(
     monkeypatch.setattr(Experiment, "status", lambda _: "DONE")
     stand(monkeypatch, Trials(0, 3, 3))
     assert not watch(experiment, 3, seconds=0)
+
+
+@pytest.mark.parametrize("error", ["the tuner failed: TypeError: unexpected keyword argument 'popsize'", None])
+def test_a_tuner_that_is_gone_was_killed_unless_it_is_known_to_have_failed(
+    error: str | None, experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    present = iter([True, False, False])
+    monkeypatch.setattr(Experiment, "has_tuner", lambda _: next(present))
+    monkeypatch.setattr(Experiment, "status", lambda _: "RUNNING")
+    monkeypatch.setattr(Experiment, "error", lambda _: error)
+    stand(monkeypatch, *[Trials(0, 0, 0)] * 3)
+    with pytest.raises(KnownFailure) as raised:
+        watch(experiment, total=None)
+    killed = "the tuner of experiment Ab3dE was killed (is there enough memory? 'nnictl log stderr Ab3dE' may say more)"
+    assert str(raised.value) == (killed if error is None else f"experiment Ab3dE has ended: {error}")
+    assert isinstance(raised.value, Killed) == (error is None)
