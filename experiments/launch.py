@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
-import signal
 import socket
 import sys
 import time
@@ -17,18 +16,18 @@ from analysis.nni_register import registered
 from experiments.config_file import class_arguments, read_config
 from experiments.disk_room import needs_of, require_room
 from experiments.gpus import read_machine
-from experiments.nni_experiment import Experiment, Trials, start
+from experiments.nni_experiment import Experiment, Trials, say, start
 from experiments.plan import naming, trials_of
 from experiments.preflight import preflight
 from experiments.progress import PROGRESS_FILE, ProgressDisplay
 from experiments.run_data import require_same_experiment_data
 from experiments.search_hours import hours
+from experiments.stopping import StopSignals, stop
 from nas_space.bad_input import BadInput, KnownFailure, run_command
 from strategies.data_check import failed_check
 
 POLL_SECONDS = 2.0
 IDLE_POLLS = 5
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Killed(KnownFailure):
@@ -109,32 +108,24 @@ def watch(
 def running(
     action: list[str], port: int, go_on: str, started: Callable[[Experiment], object] = lambda _: None
 ) -> Iterator[Experiment]:
-    """Start an experiment, and stop it when the block ends, however it ends.
+    """Start an experiment, and stop it when the block ends, however it ends. Stop signals: see ``StopSignals``.
 
     Args:
         action, port: see ``start``.
         go_on: how to go on after a stop; ``{id}`` stands for the id of the experiment.
-        started: called with the experiment as soon as it runs. Ctrl-C and kills are held back until then, so that no
-            experiment is left behind that nobody knows of.
+        started: called with the experiment as soon as it runs.
     """
-    held: list[int] = []
-    for number in STOP_SIGNALS:
-        signal.signal(number, lambda number, _: held.append(number))
-    try:
+    with StopSignals() as signals:
         experiment = start(action, port)
-        started(experiment)
-    finally:
-        for number in STOP_SIGNALS:
-            signal.signal(number, signal.default_int_handler)
-    try:
-        if held:
-            raise KeyboardInterrupt
-        yield experiment
-    except (KeyboardInterrupt, Killed):
-        print(f"\nstopping experiment {experiment.id}; to go on: {go_on.format(id=experiment.id)}", file=sys.stderr)
-        raise
-    finally:
-        experiment.stop()
+        try:
+            started(experiment)
+            signals.let_through(experiment)
+            yield experiment
+        except (KeyboardInterrupt, Killed):
+            say(f"\nstopping experiment {experiment.id}; to go on: {go_on.format(id=experiment.id)}")
+            raise
+        finally:
+            signals.stop(experiment)
 
 
 def require_check(command: Any) -> None:
@@ -193,7 +184,7 @@ def main() -> None:
             if seconds <= 0:
                 ran = f"experiment {experiment.id} has run for {known.seconds_run() / 3600:.2f} hours"
                 raise BadInput(f"{ran}: a longer --max-hours, or none, goes on with it")
-        experiment.stop()
+        stop(experiment)
         preflight(config, Path(), f"experiment {experiment.id}", read_machine(), starting=True)
         total, history = trials_of(config), experiment.history()
         require_same_experiment_data(known.id, known.folder, config, history is not None and bool(history.evaluations))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -124,14 +125,28 @@ class Experiment:
             except psutil.NoSuchProcess:
                 pass
             except psutil.TimeoutExpired:
-                print(f"warning: NNI's manager (process {self.manager}) of {self.id} still runs", file=sys.stderr)
-                return
+                self.kill()
         _, orphans = psutil.wait_procs(list(self._processes()), timeout=5)
         for orphan in orphans:
             orphan.kill()
         psutil.wait_procs(orphans, timeout=10)
         if orphans:
-            print(f"{self.id}: ended {len(orphans)} processes that NNI had left behind", file=sys.stderr)
+            say(f"{self.id}: ended {len(orphans)} processes that NNI had left behind")
+
+    def kill(self) -> None:
+        """End manager, tuner and trials at once, by process id, and say which."""
+        ended: list[psutil.Process] = []
+        with contextlib.suppress(psutil.Error):
+            if self.is_managed():
+                manager = psutil.Process(self.manager)
+                # With what it started besides tuner and trials. Before them, as it would start others in their place.
+                ended = [manager, *manager.children(recursive=True)]
+        names = [_end(process) for process in ended]
+        rest = [process for process in self._processes() if process not in ended]
+        names += [_end(process) for process in rest]
+        psutil.wait_procs([*ended, *rest], timeout=10)
+        if any(names):
+            say(f"{self.id}: ended by process id: {', '.join(filter(None, names))}")
 
     def is_managed(self) -> bool:
         """Whether NNI's manager of this experiment lives."""
@@ -158,6 +173,16 @@ class Experiment:
 
     def _ask(self, path: str) -> Any:
         return get_json(f"http://127.0.0.1:{self.port}/api/v1/nni{path}")
+
+
+def _end(process: psutil.Process) -> str | None:
+    """End a process; its id and name, or None where it has gone already."""
+    try:
+        name = f"{process.pid} ({process.name()})"
+        process.kill()
+        return name
+    except psutil.Error:
+        return None
 
 
 def start(action: list[str], port: int) -> Experiment:
@@ -197,3 +222,9 @@ def nnictl(*arguments: str) -> str:
         start_new_session=True,
     )
     return re.sub(r"\x1b\[\d*m", "", done.stdout + done.stderr)
+
+
+def say(line: str) -> None:
+    """Tell the user something, if there still is a terminal: after SIGHUP there is none, and much left to do."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr, flush=True)

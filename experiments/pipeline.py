@@ -30,6 +30,7 @@ from experiments.progress import PROGRESS_FILE
 from experiments.run_data import other_data_of_step, require_same_run_data
 from experiments.run_folder import Run, held
 from experiments.search_hours import goes_on, hours, share_of
+from experiments.stopping import stop
 from nas_space.atomic_file import write_json, write_text
 from nas_space.bad_input import BadInput, KnownFailure, run_command
 from trials.data_arguments import split_number
@@ -91,7 +92,7 @@ def do_step(run: Run, step: Step, steps: Sequence[Step] = (), max_hours: float |
         if not config.exists() or read_config(config) not in _forms_of(step, known["mark"]):
             raise BadInput(f"{config}: the step has begun with other settings than now; choose another --name")
         # A pipeline that was killed leaves its experiment behind, which must not run twice.
-        left.stop()
+        stop(left)
         require_same_data(left)
         action = ["resume", left.id]
         if share is not None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 import yaml
 
 from analysis.nni_register import Registered, registered
-from benchmarks.nni_home import history_of, launch, only_experiment, wait_for
+from benchmarks.nni_home import find, history_of, is_trial, launch, only_experiment, processes_of, wait_for
 from experiments import nni_experiment
 from experiments.nni_experiment import Experiment
 from nas_space.bad_input import BadInput
@@ -201,6 +203,20 @@ def _get(port: int, path: str) -> Any:
 
 @pytest.mark.parametrize(("id", "manager"), [("", 0), ("../x", 0), ("--all", 0), (None, 0), ("a", -1), ("a", 2**31)])
 def test_what_is_no_experiment_is_never_stopped(id: Any, manager: int) -> None:
-    """Processes of NNI are told by the id, and an empty one would be that of every process."""
+    """Processes of NNI are known by the id, and an empty one would be that of every process."""
     with pytest.raises(BadInput, match="not an NNI experiment"):
         Experiment(id, 8080, manager)
+
+
+@pytest.mark.parametrize("interrupts", [2, 3])
+def test_nothing_is_left_however_impatient_the_user(home: Path, interrupts: int) -> None:
+    started = launch(write_config(home, "--seconds 60", budget=6))
+    wait_for(lambda: bool(find(home, is_trial)))
+    for _ in range(interrupts):
+        started.send_signal(signal.SIGINT)
+        time.sleep(0.4)
+    _, errors = started.communicate(timeout=300)
+    assert started.returncode == 130
+    assert "waiting for NNI's manager" in errors
+    assert ("ended by process id: " in errors) == (interrupts == 3)
+    assert processes_of(home) == []
