@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,6 +28,15 @@ LISTEN_LOCALLY = Path(__file__).with_name("listen_locally.js")
 
 FULL = 2**20
 """Bytes: a disk with less room than that may be why anything ended."""
+
+NNICTL = """
+from nni.experiment import launcher
+from nni.tools.nnictl.nnictl import parse_args
+
+launcher._check_rest_server.__defaults__ = (30, None)
+parse_args()
+"""
+"""nnictl, which gives NNI's manager half a minute to start: of itself 3 seconds, too few on a busy machine."""
 
 
 class Trials(NamedTuple):
@@ -69,12 +80,12 @@ class Experiment:
 
     def status(self) -> str:
         """What NNI's manager says of itself: RUNNING, DONE, ERROR, ...; if it has ended: STOPPED by nnictl, or GONE."""
+        if not self.is_managed():  # somebody else may have the port by now
+            return "STOPPED" if registered(self.id).stopped else "GONE"
         try:
             return str(self._ask("/check-status")["status"])
         except NO_ANSWER:
-            if self.is_managed():
-                return "BUSY"
-            return "STOPPED" if registered(self.id).stopped else "GONE"
+            return "BUSY"
 
     def error(self) -> str | None:
         """What is known to have gone wrong: a full disk, or what NNI's logs say; None if nothing is."""
@@ -82,6 +93,13 @@ class Experiment:
         if shutil.disk_usage(folder).free < FULL:
             return f"{folder}: no space left on the disk; make room, then resume the experiment"
         return why_ended(folder)
+
+    def port_serves(self) -> str | None:
+        """The id of the experiment that its port answers for; None where there is no answer."""
+        try:
+            return str(self._ask("/experiment")["id"])
+        except (*NO_ANSWER, LookupError, TypeError):
+            return None
 
     def trials(self) -> Trials | None:
         """How its trials stand; None where the manager does not answer."""
@@ -189,20 +207,57 @@ def start(action: list[str], port: int) -> Experiment:
     """Let nnictl start an experiment: ``action`` is ``create --config FILE`` or ``resume ID``.
 
     Raises:
-        BadInput: nnictl refuses; the message is its own.
+        BadInput: nnictl refuses, or the port belongs to something else; nothing of this experiment runs then.
     """
-    output = nnictl(*action, "--port", str(port))
-    found = re.search(r"Experiment ID:\s*(\w+)", output)
-    if found is None:
-        errors = [line for line in output.splitlines() if "ERROR" in line or "Error" in line]
-        raise BadInput(
-            f"nnictl {' '.join(action)} did not start an experiment: {' '.join(errors[-1:]) or output.strip()}"
-        )
-    return Experiment.of_id(found[1])
+    refused = f"nnictl {' '.join(action)} did not start an experiment"
+    with _no_other_start():
+        _require_idle(port)
+        code, output = nnictl(*action, "--port", str(port))
+        found = re.search(r"Experiment ID:\s*(\w+)", output)
+        if code or found is None:
+            errors = [line for line in output.splitlines() if "ERROR" in line or "Error" in line]
+            if found is not None and found[1] in read_register():
+                Experiment.of_id(found[1]).stop()
+            raise BadInput(f"{refused}: {' '.join(errors[-1:]) or output.strip()}")
+        experiment = Experiment.of_id(found[1])
+        serves = experiment.port_serves()
+    if serves not in (experiment.id, None):
+        experiment.stop()
+        raise BadInput(f"{refused}: port {port} serves experiment {serves}; choose another --port")
+    return experiment
 
 
-def nnictl(*arguments: str) -> str:
-    """Run nnictl of this Python with a web server that listens on this machine only; returns what it printed."""
+def _require_idle(port: int) -> None:
+    """Refuse a port that somebody listens on, as nnictl would, but before it has made a folder for the experiment."""
+    if not 0 < port < 2**16:
+        raise BadInput(f"a port is a number from 1 to 65535, not {port}")
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise BadInput(f"port {port} is in use; choose another --port")
+
+
+@contextlib.contextmanager
+def _no_other_start() -> Iterator[None]:
+    """Wait until nobody else of this user starts an experiment: nnictl finds a port free seconds before NNI takes it,
+    and then takes whoever answers there for the manager that it has started. The system lets go after any kill.
+    """
+    folder = Path.home() / "nni-experiments"
+    folder.mkdir(exist_ok=True)
+    with open(folder / ".starting.lock", "a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("waiting for another launch or pipeline, which is starting its experiment")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def nnictl(*arguments: str) -> tuple[int, str]:
+    """Run nnictl of this Python with a web server that listens on this machine only.
+
+    Returns:
+        Its exit code, and what it printed.
+    """
     folder = Path(sys.executable).parent
     environment = {
         **os.environ,
@@ -210,7 +265,7 @@ def nnictl(*arguments: str) -> str:
         "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
         "NODE_OPTIONS": f'{os.environ.get("NODE_OPTIONS", "")} --require "{LISTEN_LOCALLY}"'.strip(),
     }
-    command = [str(folder / "nnictl"), *arguments]
+    command = [sys.executable, "-c", NNICTL, *arguments]
     # In a session of its own, Ctrl-C on the terminal reaches us, who stop the experiment, and not nnictl.
     done = subprocess.run(
         command,
@@ -221,7 +276,7 @@ def nnictl(*arguments: str) -> str:
         check=False,
         start_new_session=True,
     )
-    return re.sub(r"\x1b\[\d*m", "", done.stdout + done.stderr)
+    return done.returncode, re.sub(r"\x1b\[\d*m", "", done.stdout + done.stderr)
 
 
 def say(line: str) -> None:

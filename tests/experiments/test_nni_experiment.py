@@ -18,6 +18,7 @@ import yaml
 from analysis.nni_register import Registered, registered
 from benchmarks.nni_home import find, history_of, is_trial, launch, only_experiment, processes_of, wait_for
 from experiments import nni_experiment
+from experiments.launch import free_port
 from experiments.nni_experiment import Experiment
 from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
@@ -220,3 +221,50 @@ def test_nothing_is_left_however_impatient_the_user(home: Path, interrupts: int)
     assert "waiting for NNI's manager" in errors
     assert ("ended by process id: " in errors) == (interrupts == 3)
     assert processes_of(home) == []
+
+
+def test_of_two_launches_on_one_port_one_is_refused(home: Path) -> None:
+    config = write_config(home, "--seconds 0.2", budget=4)
+    port = str(free_port())
+    both = [launch(config, "--port", port), launch(config, "--port", port)]
+    printed = [launched.communicate(timeout=300) for launched in both]
+    (done,) = [output.strip() for launched, (output, _) in zip(both, printed, strict=True) if launched.returncode == 0]
+    (errors,) = [errors for launched, (_, errors) in zip(both, printed, strict=True) if launched.returncode == 2]
+    assert f"error: port {port} is in use; choose another --port" in errors
+    assert only_experiment(home) == done
+    assert len([path for path in (home / "nni-experiments").iterdir() if path.is_dir() and path.name[0] != "_"]) == 1
+    assert len(history_of(home, done).evaluations) == 4
+    # As many trials as proposals: no second tuner proposed anything to this manager.
+    assert len(list((home / "trained").iterdir())) == 4
+
+
+@pytest.mark.usefixtures("home")
+def test_a_port_that_serves_another_experiment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of an nnictl of another home folder, which has taken a manager that it met there for its own."""
+    stopped: list[str] = []
+    port = free_port()
+    known = Registered.of("Ab3dE", {"logDir": "/logs", "port": port})
+    monkeypatch.setattr(nni_experiment, "nnictl", lambda *_: (0, "Experiment ID: Ab3dE"))
+    monkeypatch.setattr(nni_experiment, "registered", lambda _: known)
+    monkeypatch.setattr(nni_experiment, "get_json", lambda _: {"id": "Other"})
+    monkeypatch.setattr(Experiment, "stop", lambda experiment: stopped.append(experiment.id))
+    with pytest.raises(BadInput, match=f"did not start an experiment: port {port} serves experiment Other"):
+        nni_experiment.start(["create", "--config", "F.yml"], port)
+    assert stopped == ["Ab3dE"]
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65536])
+@pytest.mark.usefixtures("home")
+def test_a_port_that_is_none_is_refused(port: int) -> None:
+    with pytest.raises(BadInput, match=f"a port is a number from 1 to 65535, not {port}"):
+        nni_experiment.start(["create", "--config", "F.yml"], port)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_start_that_nnictl_gave_up_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It prints the id of the experiment first."""
+    output = "Experiment ID: Ab3dE\nERROR: Create experiment failed: nan\n"
+    monkeypatch.setattr(nni_experiment, "nnictl", lambda *_: (1, output))
+    monkeypatch.setattr(nni_experiment, "read_register", dict)
+    with pytest.raises(BadInput, match="did not start an experiment: ERROR: Create experiment failed: nan"):
+        nni_experiment.start(["create", "--config", "F.yml"], free_port())
