@@ -253,7 +253,7 @@ def _no_other_start() -> Iterator[None]:
 
 
 def nnictl(*arguments: str) -> tuple[int, str]:
-    """Run nnictl of this Python with a web server that listens on this machine only.
+    """Run nnictl of this Python with a web server for this user only (listen_locally.js).
 
     Returns:
         Its exit code, and what it printed.
