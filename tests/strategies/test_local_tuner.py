@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,8 @@ def test_a_stated_failure_counts_once_over_a_resume(nni: FakeNni) -> None:
         ({"max_dilation": 1}, "dilations of 1 to 1 leave no room for two branches"),
         ({"branches": 1}, "the number of branches must be a whole number of at least 2, not 1"),
         ({"expand_rate": 1.5}, "the expand rate must be at least 0 and below 1, not 1.5"),
+        ({"expand_rate": math.nan}, "the expand rate must be at least 0 and below 1, not nan"),
+        ({"iterations": math.inf}, "iterations must be a whole number of at least 1, not inf"),
         ({"iterations": 0}, "iterations must be a whole number of at least 1, not 0"),
         ({"num_layers": 2}, "the search space must name the layers of the network"),
         ({"num_stages": 0}, "num_stages must be a whole number of at least 1, not 0"),

@@ -87,6 +87,8 @@ def test_state_of_another_space_is_refused(space: dict[str, tuple[int, ...]]) ->
         ({"mutation_rate": -0.1}, "mutation_rate must lie between 0 and 1, not -0.1"),
         ({"mutation_rate": 20}, "mutation_rate must lie between 0 and 1, not 20"),
         ({"mutation_rate": math.nan}, "mutation_rate must lie between 0 and 1, not nan"),
+        ({"mutation_rate": math.inf}, "mutation_rate must lie between 0 and 1, not inf"),
+        ({"budget": math.inf}, "budget must be a whole number of at least 1, not inf"),
         ({"mutation_rate": "0.2"}, "mutation_rate must lie between 0 and 1, not '0.2'"),
         ({"mutation_rate": True}, "mutation_rate must lie between 0 and 1, not True"),
         ({"seed": -1}, "seed must be a whole number of at least 0, not -1"),
