@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -20,6 +21,7 @@ from nas_space.command_options import option, option_values
 from nas_space.read_file import read_json
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
+from strategies.differentiable import seeds_of
 from strategies.genetic import POPULATION_SIZE
 from strategies.records import RECORDS_FILE, read_records
 from trials.dataset import is_plain_name
@@ -135,13 +137,18 @@ class Search:
         return int(self._arguments.get("population_size", POPULATION_SIZE))
 
     @property
-    def candidates(self) -> tuple[int, ...]:
-        """The dilations that each layer of a differentiable search chose among."""
-        # Here, because nas_space.space imports NNI, which reading searches does not need.
-        from nas_space.space import POWERS_OF_TWO
+    def candidates(self) -> Mapping[str, Sequence[int]]:
+        """The dilations that each layer of a differentiable search chose among, by short label."""
+        # Here, because it imports NNI, which reading searches does not need.
+        from nas_space.space import POWERS_OF_TWO, from_nni
 
+        shape = MSTCNShape.of_labels(self.best().by_label())
+        space = self.settings.get("searchSpace")
+        if seeds_of(space) is None and space is not None:
+            return from_nni(space, shape)
         values = option_values(self._words, "--candidates") or []
-        return tuple(map(int, takewhile(str.isdecimal, values))) or POWERS_OF_TWO
+        of_all = tuple(map(int, takewhile(str.isdecimal, values))) or POWERS_OF_TWO
+        return dict.fromkeys(shape.paths, of_all)
 
     @property
     def _arguments(self) -> dict[str, Any]:

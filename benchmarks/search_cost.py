@@ -84,7 +84,7 @@ def sides(settings: TrainingSettings, device: torch.device) -> dict[str, Callabl
     structure = Structure((2, 2, 4, 8, 16, 32, 64, 128, 256, 512) * 4)
     networks = {name: MSTCN(structure, FEATURE_DIM, CLASSES) for name in ("plain", "branched", "choosing")}
     put_branches(networks["branched"], [Branching(count=3).expand(dilation) for dilation in structure.dilations])
-    choose_among(networks["choosing"], POWERS_OF_TWO)
+    choose_among(networks["choosing"], dict.fromkeys(structure.shape.paths, POWERS_OF_TWO))
 
     def step(training: Training) -> float:
         training.network.train()

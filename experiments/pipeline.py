@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from experiments.disk_room import Need, needs_of, require_room
 from experiments.gpus import read_machine
 from experiments.launch import free_port, require_check, running, watch
 from experiments.nni_experiment import Experiment
-from experiments.plan import FOLDER, PHASES, Step, final_trainings, make_plan, with_grid_search
+from experiments.plan import DIFFERENTIABLE, FOLDER, GENETIC, GLOBAL_SEARCHES, PHASES, Step, final_trainings, make_plan
 from experiments.preflight import preflight
 from experiments.progress import PROGRESS_FILE
 from experiments.run_data import other_data_of_step, require_same_run_data
@@ -40,23 +41,20 @@ START_SECONDS = 20
 """How long nnictl may take until NNI knows an experiment."""
 
 
-def require_same_tuner(done: Path, step: Step) -> None:
-    """Make sure that a run, begun with YAML files that are others now, does not average searches of two kinds.
-
-    Args:
-        done: the YAML file that a step which is done was made with; where it is gone, nobody can tell.
+def require_one_tuner(steps: Sequence[Step]) -> None:
+    """Make sure that a run does not average searches of two kinds: a step that has begun goes on by its own YAML file.
 
     Raises:
-        BadInput: the step would now be made with another tuner.
+        BadInput: global or local searches of its splits have different tuners.
     """
-    if step.phase == "final" or not done.exists():
-        return  # whatever hands final trainings out, they are the same
-    before, now = class_name(read_config(done)), class_name(step.config)
-    if before != now:
-        raise BadInput(
-            f"{done}: made with {before}, where {step.source} has {now} now; choose another --name, "
-            "or name a YAML file with the former by --global-search"
-        )
+    for phase in ("global", "local"):  # whatever hands final trainings out, they are the same
+        searches = [step for step in steps if step.phase == phase]
+        for first, other in pairwise(searches):
+            if class_name(first.config) != class_name(other.config):
+                raise BadInput(
+                    f"{first.source} has {class_name(first.config)}, but {other.source} {class_name(other.config)}; "
+                    "choose another --name, or name a YAML file with the former by --global-search"
+                )
 
 
 def do_step(run: Run, step: Step, steps: Sequence[Step] = (), max_hours: float | None = None) -> None:
@@ -89,7 +87,7 @@ def do_step(run: Run, step: Step, steps: Sequence[Step] = (), max_hours: float |
         write_text(config, yaml.safe_dump(_marked(step.config, mark), sort_keys=False, width=100))
         action = ["create", "--config", str(config)]
     else:
-        if not config.exists() or read_config(config) not in _forms_of(step, known["mark"]):
+        if not config.exists() or read_config(config) != _marked(step.config, known["mark"]):
             raise BadInput(f"{config}: the step has begun with other settings than now; choose another --name")
         # A pipeline that was killed leaves its experiment behind, which must not run twice.
         stop(left)
@@ -172,14 +170,6 @@ def _marked(config: dict[str, Any], mark: str) -> dict[str, Any]:
     return {**config, "experimentName": f"{config['experimentName']} ({mark})"}
 
 
-def _forms_of(step: Step, mark: str) -> list[dict[str, Any]]:
-    """What the experiment of a step may have been started with: a final training of an earlier version goes on, too."""
-    forms = [step.config]
-    if step.phase == "final":
-        forms.append(with_grid_search(step.config, step.trials))
-    return [_marked(form, mark) for form in forms]
-
-
 def summary(run: Run, steps: list[Step]) -> str:
     """The table of the final trainings, and what the searches cost."""
     text = ""
@@ -206,9 +196,9 @@ def main() -> None:
     parser.add_argument("--template", metavar="NAME", help="use experiments/NAME_*.yml (default: the data set's name)")
     parser.add_argument(
         "--global-search",
-        default="global",
         metavar="NAME",
-        help="search globally as experiments/TEMPLATE_NAME.yml says, 'paper' for one (default: %(default)s)",
+        help=f"{', '.join(GLOBAL_SEARCHES)}, or NAME of an experiments/TEMPLATE_NAME.yml of your own "
+        f"(default: {DIFFERENTIABLE}, which the comparison favours; a run that has begun goes on as it is)",
     )
     parser.add_argument("--split", default="1", help="number of a split, or 'all' (default: %(default)s)")
     parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
@@ -243,22 +233,29 @@ def main() -> None:
         dataset.split(split)
     if min(arguments.seeds) < 0 or len(set(arguments.seeds)) != len(arguments.seeds):
         raise BadInput(f"--seeds must be different whole numbers of at least 0, not {arguments.seeds}")
-    steps = make_plan(folder, arguments.dataset, template, splits, phases, arguments.seeds, arguments.global_search)
+    settings = {"dataset": arguments.dataset, "template": template, "splits": splits, "seeds": arguments.seeds}
+    asked = GENETIC if arguments.global_search == "global" else arguments.global_search
+    settings |= {"global_search": asked, "phases": phases}
+
+    def read_run() -> tuple[Run, list[Step]]:
+        run = Run(folder, settings)
+        what = (arguments.dataset, template, splits, phases, arguments.seeds, run.global_search)
+        return run, make_plan(folder, *what, begun=run.steps())
+
     if arguments.dry_run:
-        for step in steps:
+        for step in read_run()[1]:
             print(f"{step.name:<20}{step.trials:>7} trainings")
         return
-    settings = {"dataset": arguments.dataset, "template": template, "splits": splits, "seeds": arguments.seeds}
-    settings["global_search"] = arguments.global_search
     machine = read_machine()
     with held(folder):
-        run = Run(folder, {**settings, "phases": phases})
+        run, steps = read_run()
+        require_one_tuner(steps)
+        if "global" in phases:
+            print(f"global search: {run.global_search} ({steps[0].source})", file=sys.stderr)
         # All of them now, so that no search is made for a final training that cannot start.
         results: list[Path] = []
         for step in steps:
-            if run.step(step.name).get("done"):
-                require_same_tuner(folder / f"{step.name}.yml", step)
-            else:
+            if not run.step(step.name).get("done"):
                 preflight(step.config, FOLDER, step.source, machine, starting=True, results=results)
             if step.result is not None:
                 results.append(step.result)

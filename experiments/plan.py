@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
@@ -17,10 +17,11 @@ from experiments.config_file import class_arguments, class_name, read_config
 from nas_space.bad_input import BadInput
 from nas_space.command_options import with_option
 from nas_space.structure_names import training_folder
-from strategies.differentiable import DifferentiableSearch
+from strategies.differentiable import seeds_of
 
 Phase = Literal["global", "local", "final"]
 PHASES: tuple[Phase, ...] = get_args(Phase)
+DIFFERENTIABLE, GENETIC, PAPER = GLOBAL_SEARCHES = ("differentiable", "genetic", "paper")
 FOLDER = Path(__file__).parent
 
 KINDS = {str: "a text", int: "a whole number", list: "a list", dict: "an object"}
@@ -55,21 +56,31 @@ def make_plan(
     splits: Sequence[int],
     phases: Sequence[Phase],
     seeds: Sequence[int],
-    global_search: str = "global",
+    global_search: str = DIFFERENTIABLE,
+    begun: Collection[str] = (),
 ) -> list[Step]:
     """The steps of a run, in order: for each split global, then local search; then the final training of all.
 
     Args:
         run: the folder of the run.
-        template: which data set's YAML files to take (``experiments/TEMPLATE_global.yml`` ...).
+        template: which data set's YAML files to take (``experiments/TEMPLATE_local.yml`` ...).
         seeds: of the final trainings.
-        global_search: which of the global searches: that of ``experiments/TEMPLATE_GLOBALSEARCH.yml``.
+        global_search: which of the global searches, see ``ending_of``.
+        begun: steps that have begun, by name: each goes on by the YAML file that the run's folder has of it.
 
     Raises:
         BadInput: a YAML file is missing or damaged.
     """
-    ending = f"_{global_search}.yml"
-    if not (FOLDER / f"{template}{ending}").exists():
+    ending = f"_{ending_of(global_search)}.yml"
+
+    def file_of(step: str, ending: str) -> tuple[Path, str]:
+        own = run / f"{step}.yml"
+        if step in begun and own.exists():
+            return own, str(own)
+        return FOLDER / f"{template}_{ending}.yml", f"experiments/{template}_{ending}.yml"
+
+    missing = [split for split in splits if not file_of(f"global_split{split}", ending_of(global_search))[0].exists()]
+    if "global" in phases and missing:
         known = ", ".join(sorted(path.name.removesuffix(ending) for path in FOLDER.glob(f"*{ending}")))
         wanted = f"no experiments/{template}{ending}: copy one for your data"
         raise BadInput(
@@ -79,32 +90,49 @@ def make_plan(
     for split in splits:
         folder = run / f"split{split}"
         if "global" in phases:
-            steps.append(_global(template, global_search, dataset, split, folder))
+            file = file_of(f"global_split{split}", ending_of(global_search))
+            steps.append(_global(*file, dataset, split, folder))
         if "local" in phases:
-            steps.append(_local(template, dataset, split, folder))
+            steps.append(_local(*file_of(f"local_split{split}", "local"), dataset, split, folder))
     if "final" in phases:
         found = [phase for phase in phases if phase != "final"]
-        steps.append(_final(template, dataset, splits, found, seeds, run))
+        steps.append(_final(*file_of("final", "final"), dataset, splits, found, seeds, run))
     return steps
 
 
-def _global(template: str, search: str, dataset: str, split: int, folder: Path) -> Step:
+def ending_of(global_search: str) -> str:
+    """How the name of the YAML file ends: of ``genetic`` it is NAME_global.yml, of any other search NAME_SEARCH.yml."""
+    return "global" if global_search == GENETIC else global_search
+
+
+def search_kind(name: str, run: Path) -> str:
+    """The global search of a run that earlier versions have noted as ``global``, which was either, by its tuner."""
+    if name != "global":
+        return name
+    files = sorted(run.glob("global_split*.yml"))
+    differentiable = not files or str(class_name(read_config(files[0]))).endswith(".DifferentiableTuner")
+    return DIFFERENTIABLE if differentiable else GENETIC
+
+
+def _global(file: Path, source: str, dataset: str, split: int, folder: Path) -> Step:
     name = f"global_split{split}"
     options = {"--dataset": dataset, "--split": str(split)}
-    config, source = _adapted(template, search, f"{dataset} {name}", options, options)
+    config = _adapted(file, source, f"{dataset} {name}", options, options)
     with naming(source):
         trials = trainings_of(config)
     return Step(name, "global", source, config, folder / "global.json", trials)
 
 
 def trainings_of(config: dict[str, Any]) -> int:
-    """How many trainings a global search takes, by its configuration: a budget, or each seed of the search space.
+    """How many trainings a global search takes, by its configuration: a budget, or one for each seed.
 
     Raises:
         BadInput: it says neither.
     """
     if str(config["tuner"].get("className")).endswith(".DifferentiableTuner"):
-        return len(DifferentiableSearch.over(config.get("searchSpace")).seeds)
+        seeds = class_arguments(config).get("seeds", seeds_of(config.get("searchSpace")))
+        _require({"seeds": seeds}, {"seeds": list})
+        return len(seeds)
     _require(class_arguments(config), {"budget": int})
     budget: int = class_arguments(config)["budget"]
     return budget
@@ -131,10 +159,10 @@ def trials_of(config: dict[str, Any]) -> int | None:
     return number or None
 
 
-def _local(template: str, dataset: str, split: int, folder: Path) -> Step:
+def _local(file: Path, source: str, dataset: str, split: int, folder: Path) -> Step:
     name = f"local_split{split}"
     options = {"--dataset": dataset, "--split": str(split)}
-    config, source = _adapted(template, "local", f"{dataset} {name}", {"--dataset": dataset}, options)
+    config = _adapted(file, source, f"{dataset} {name}", {"--dataset": dataset}, options)
     arguments = class_arguments(config)
     with naming(source):
         _require(arguments, {"seeds": list, "iterations": int})
@@ -144,10 +172,16 @@ def _local(template: str, dataset: str, split: int, folder: Path) -> Step:
 
 
 def _final(
-    template: str, dataset: str, splits: Sequence[int], found: Sequence[str], seeds: Sequence[int], run: Path
+    file: Path,
+    source: str,
+    dataset: str,
+    splits: Sequence[int],
+    found: Sequence[str],
+    seeds: Sequence[int],
+    run: Path,
 ) -> Step:
     options = {"--dataset": dataset, "--output": str(run / "final")}
-    config, source = _adapted(template, "final", f"{dataset} final", options, {"--dataset": dataset})
+    config = _adapted(file, source, f"{dataset} final", options, {"--dataset": dataset})
     structures = ["hand", *(str(run / "split{split}" / f"{phase}.json") for phase in found)]
     values: dict[str, list[Any]] = {"structure": structures, "split": list(splits), "seed": list(seeds)}
     config["searchSpace"] = {name: {"_type": "choice", "_value": chosen} for name, chosen in values.items()}
@@ -155,7 +189,7 @@ def _final(
     if class_name(config) is None:
         return Step("final", "final", source, with_grid_search(config, trials), None, trials)
     arguments = {**class_arguments(config), **{f"{name}s": list(chosen) for name, chosen in values.items()}}
-    if "check_command" in arguments and len(splits) == 1:
+    if "check_command" in arguments and len(splits) == 1 and " --split " not in arguments["check_command"]:
         arguments["check_command"] += f" --split {splits[0]}"
     config["tuner"]["classArgs"] = arguments
     return Step("final", "final", source, config, None, trials)
@@ -176,16 +210,10 @@ def final_trainings(config: dict[str, Any]) -> list[Path]:
 
 
 def _adapted(
-    template: str, ending: str, name: str, options: dict[str, str], check_options: dict[str, str]
-) -> tuple[dict[str, Any], str]:
-    """A template's configuration with another name, other options of its commands, and paths that hold anywhere.
-
-    Returns:
-        It, and the file that it is from.
-    """
-    file = f"{template}_{ending}.yml"
-    source = f"experiments/{file}"
-    config = read_config(FOLDER / file)
+    file: Path, source: str, name: str, options: dict[str, str], check_options: dict[str, str]
+) -> dict[str, Any]:
+    """A configuration with another name, other options of its commands, and paths that hold anywhere."""
+    config = read_config(file)
     with naming(source):
         _require(config, {"trialCommand": str, "trialCodeDirectory": str, "tuner": dict})
         config["experimentName"] = name
@@ -202,7 +230,7 @@ def _adapted(
             if holder.get(key) is not None:
                 _require(holder, {key: str})
                 holder[key] = os.path.realpath(FOLDER / holder[key])
-    return config, source
+    return config
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.nni_experiment import Experiment
+from experiments.plan import DIFFERENTIABLE, search_kind
 from nas_space.atomic_file import write_json
 from nas_space.bad_input import BadInput
 from nas_space.read_file import read_json
@@ -23,12 +24,16 @@ class Run:
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.folder = folder
         self._path = folder / "pipeline.json"
-        self._state: dict[str, Any] = {"settings": settings, "steps": {}}
+        asked = settings.get("global_search") or DIFFERENTIABLE
+        self._state: dict[str, Any] = {"settings": {**settings, "global_search": asked}, "steps": {}}
         if self._path.exists():
             try:
                 self._state = read_json(self._path)
+                known = self._state["settings"]
                 # Runs from before there was a choice have not noted it.
-                self._state["settings"].setdefault("global_search", "global")
+                known["global_search"] = search_kind(known.get("global_search", "global"), folder)
+                if settings.get("global_search") is None:
+                    settings = {**settings, "global_search": known["global_search"]}
                 other = [name for name in settings if self._state["settings"].get(name) != settings[name]]
                 for known in self._state["steps"].values():
                     _check_step(known)
@@ -36,6 +41,11 @@ class Run:
                 raise BadInput(f"{self._path}: damaged; choose another --name") from None
             if other:
                 raise BadInput(f"{folder}: was started with other settings ({', '.join(other)}); choose another --name")
+
+    @property
+    def global_search(self) -> str:
+        """Which global search it makes."""
+        return str(self._state["settings"]["global_search"])
 
     @property
     def begun(self) -> bool:

@@ -14,6 +14,8 @@ from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from nas_space.structure_names import structure_file
+from strategies.differentiable import seeds_of
+from trials.differentiable_arguments import CANDIDATES_TWICE
 
 MODULE = "strategies.tuners"
 TRIAL_OF = {
@@ -46,6 +48,8 @@ def check_tuner(config: Any, trial: TrialCommand | str, not_yet: NotYet) -> str:
         if TRIAL_OF.get(name, trial.module) != trial.module:
             raise BadInput(f"trialCommand: {name} needs {TRIAL_OF[name]}, not {trial.module}")
         size = {each: (tuner.class_args or {}).get(each, getattr(MSTCNShape, each)) for each in SIZE}
+        if name == "DifferentiableTuner" and seeds_of(space) is None and trial.arguments.candidates is not None:
+            raise BadInput(f"trialCommand: {CANDIDATES_TWICE}")
         if (shape := MSTCNShape(**size)) != trial.shape:
             raise BadInput(
                 f"trialCommand: its network has {_size(trial.shape)}, but that of the tuner (classArgs) {_size(shape)}"

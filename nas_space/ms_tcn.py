@@ -5,7 +5,7 @@ The state dict has the keys and shapes of the usual nn.Conv1d implementation, so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -83,12 +83,12 @@ def expand_network(network: MSTCN, branching: Branching, inner_activation: bool 
         network.set_submodule(path, BranchedConv.expand(conv, branching.expand(dilation), inner_activation))
 
 
-def choose_among(network: MSTCN, candidates: Sequence[int]) -> None:
-    """Let every searchable convolution choose among candidate dilations, in place."""
-    for path in network.structure.by_path():
+def choose_among(network: MSTCN, candidates: Mapping[str, Sequence[int]]) -> None:
+    """Let every searchable convolution choose among its candidate dilations, given by short label, in place."""
+    for label, path in network.structure.shape.paths.items():
         conv = network.get_submodule(path)
         assert isinstance(conv, DilatedConv)
-        network.set_submodule(path, ChoosingConv.among(conv, candidates))
+        network.set_submodule(path, ChoosingConv.among(conv, candidates[label]))
 
 
 def set_temperature(network: MSTCN, temperature: float) -> None:

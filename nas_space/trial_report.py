@@ -9,6 +9,9 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+CANDIDATES = "_candidates"
+"""The parameter that tells the trials of a differentiable search what each layer chooses among, by short label."""
+
 
 @dataclass(frozen=True)
 class TrialReport:

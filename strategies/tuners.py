@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from nas_space.bad_input import BadInput
 from nas_space.branches import Branching
 from nas_space.shape import MSTCNShape
 from nas_space.space import from_nni
-from nas_space.structure import Structure
-from nas_space.structure_files import read_structure
 from nas_space.structure_names import structure_file
 from nas_space.trial_report import TrialReport
-from strategies.differentiable import DifferentiableSearch
+from strategies.differentiable import DifferentiableSearch, seeds_of
 from strategies.early_stop import EarlyStop
 from strategies.expectation import ExpectationSearch
 from strategies.final import FinalPhase
 from strategies.genetic import POPULATION_SIZE, GeneticSearch
 from strategies.search_tuner import SearchTuner
-
-ROOT = Path(__file__).parent.parent
+from strategies.starts import read_start, read_starts, starts_within
 
 
 class GlobalTuner(SearchTuner):
@@ -30,7 +26,8 @@ class GlobalTuner(SearchTuner):
 
     Args:
         population_size, budget, mutation_rate, seed: of the search, see ``GeneticSearch``.
-        starts: structure files, from the repository root, or ``hand``: the population begins with them.
+        starts: structure files, from the repository root, or ``hand``: the population begins with them. Where the
+            search space ends earlier than ``hand``, that one takes the largest candidates.
         stop_epoch: after so many epochs a trial below the median of the others stops; None: none does.
         num_stages, num_layers: the network whose layers the search space names.
         check_command, retries: see ``SearchTuner``.
@@ -63,8 +60,8 @@ class GlobalTuner(SearchTuner):
         self._early_stop = EarlyStop(self._stop_epoch)
         shape = MSTCNShape(*self._size)
         space = from_nni(search_space, shape)
-        starts = [] if self._starts is None else _read_starts(self._starts, shape)
-        return GeneticSearch(space, *self._arguments, [start.by_label() for start in starts])
+        starts = [] if self._starts is None else starts_within(self._starts, space, shape)
+        return GeneticSearch(space, *self._arguments, starts)
 
     def tell(self, search: GeneticSearch, report: TrialReport) -> bool:
         """The search learns the fitness of a proposal."""
@@ -125,7 +122,7 @@ class LocalTuner(SearchTuner):
         if not isinstance(search_space, dict) or set(search_space) != set(shape.paths):
             raise BadInput("the search space must name the layers of the network (experiments/spaces/*_local.json)")
         names, splits, seeds = self._chains
-        structures = _read_starts(names, shape)
+        structures = read_starts(names, shape)
         _check_splits_and_seeds(splits, seeds)
         starts = [(start, {"split": split, "seed": seed}) for start, split, seed in product(structures, splits, seeds)]
         return ExpectationSearch(starts, Branching(*self._branching), self._iterations)
@@ -139,9 +136,10 @@ class LocalTuner(SearchTuner):
 
 
 class DifferentiableTuner(SearchTuner):
-    """The differentiable global search as an NNI tuner: one training for each seed of the search space.
+    """The differentiable global search over the space that an experiment declares: one training for each seed.
 
     Args:
+        seeds: of the trainings; None where the search space names them and nothing else, as in earlier versions.
         num_stages, num_layers: the network.
         check_command, retries: see ``SearchTuner``.
     """
@@ -150,17 +148,24 @@ class DifferentiableTuner(SearchTuner):
 
     def __init__(
         self,
+        seeds: list[int] | None = None,
         num_stages: int = MSTCNShape.num_stages,
         num_layers: int = MSTCNShape.num_layers,
         check_command: str | None = None,
         retries: int = 1,
     ) -> None:
         super().__init__(check_command, retries)
+        self._seeds = seeds
         self._size = (num_stages, num_layers)
 
     def create_search(self, search_space: Any) -> DifferentiableSearch:
-        """A training for each seed that the search space names; trials know the candidates of the layers."""
-        return DifferentiableSearch.over(search_space)
+        """A training for each seed, in which every layer chooses among the candidates that the search space names."""
+        if self._seeds is not None:
+            return DifferentiableSearch(self._seeds, from_nni(search_space, MSTCNShape(*self._size)))
+        seeds = seeds_of(search_space)
+        if seeds is None:
+            raise BadInput("DifferentiableTuner needs the argument seeds, as in seeds: [0, 1, 2]")
+        return DifferentiableSearch(seeds)
 
     def tell(self, search: DifferentiableSearch, report: TrialReport) -> bool:
         """A training has found a structure."""
@@ -213,22 +218,12 @@ class FinalTuner(SearchTuner):
             )
         shape = MSTCNShape(*self._size)
         files = {(name, split): structure_file(name, split) for split, name in product(splits, names)}
-        return FinalPhase({place: _read_start(file, shape) for place, file in files.items()}, seeds)
+        return FinalPhase({place: read_start(file, shape) for place, file in files.items()}, seeds)
 
     def tell(self, search: FinalPhase, report: TrialReport) -> bool:
         """A structure is trained and scored."""
         assert report.uid is not None
         return search.tell(report.uid)
-
-
-def _read_starts(names: Any, shape: MSTCNShape) -> list[Structure]:
-    """The start structures of a search. Raises BadInput for what is no list of structure files of that shape."""
-    _check_list("starts", names, "file names", lambda value: isinstance(value, str))
-    return [_read_start(name, shape) for name in names]
-
-
-def _read_start(name: str, shape: MSTCNShape) -> Structure:
-    return read_structure(name if name == "hand" else ROOT / name, shape)
 
 
 def _check_splits_and_seeds(splits: Any, seeds: Any) -> None:

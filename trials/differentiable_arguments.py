@@ -20,6 +20,7 @@ from trials.metrics import METRICS
 from trials.training_arguments import add_training_arguments, check_training_arguments
 
 EPOCHS = 30
+CANDIDATES_TWICE = "leave out --candidates: the experiment's search space has the candidates of each layer"
 BRANCH_LEARNING_RATE = 0.03
 WARM_UP = 0.3
 """Share of the training in which the probabilities are held still; Adam's moments of them are gathered meanwhile."""
@@ -29,7 +30,11 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     """All options of a search."""
     parser.add_argument("--split", required=True, help="number of a split")
     parser.add_argument(
-        "--candidates", type=int, nargs="+", default=list(POWERS_OF_TWO), metavar="D", help="(default: 1 2 4 ... 1024)"
+        "--candidates",
+        type=int,
+        nargs="+",
+        metavar="D",
+        help="dilations of each layer (default: those of the experiment's search space; without NNI, 1 2 4 ... 1024)",
     )
     parser.add_argument(
         "--branch-learning-rate",
@@ -56,7 +61,8 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
 def check_search_arguments(arguments: argparse.Namespace) -> None:
     """Raise BadInput for options of ``add_search_arguments`` that no search can have, whatever the data."""
     split_number(arguments.split)
-    check_candidates(arguments.candidates)
+    if arguments.candidates is not None:
+        check_candidates(arguments.candidates)
     check_schedule(arguments.warm_up, arguments.branch_learning_rate)
     MSTCNShape.from_arguments(arguments)
     check_dataset_arguments(arguments)
@@ -68,6 +74,12 @@ def check_candidates(candidates: Sequence[int]) -> None:
     """Raise BadInput for dilations that a layer cannot choose among."""
     if len(set(candidates)) != len(candidates) or len(candidates) < 2 or min(candidates) < 1:
         raise BadInput(f"--candidates must be at least two different dilations, not {list(candidates)}")
+
+
+def candidates_of_layers(arguments: argparse.Namespace) -> dict[str, tuple[int, ...]]:
+    """The candidates that the options name, the same for each layer, by short label."""
+    candidates = POWERS_OF_TWO if arguments.candidates is None else tuple(arguments.candidates)
+    return dict.fromkeys(MSTCNShape.from_arguments(arguments).paths, candidates)
 
 
 def check_schedule(warm_up: float, branch_learning_rate: float) -> None:

@@ -34,6 +34,7 @@ from trials.differentiable_arguments import (
     BRANCH_LEARNING_RATE,
     WARM_UP,
     add_search_arguments,
+    candidates_of_layers,
     check_schedule,
     check_search_arguments,
 )
@@ -52,9 +53,11 @@ def temperature(epoch: int, epochs: int, held: int) -> float:
     return max(COLDEST, 1 - max(epoch - held, 0) / (COOLED * (epochs - held)))
 
 
-def most_probable(probabilities: Mapping[str, Sequence[float]], candidates: Sequence[int]) -> dict[str, int]:
+def most_probable(
+    probabilities: Mapping[str, Sequence[float]], candidates: Mapping[str, Sequence[int]]
+) -> dict[str, int]:
     """The most probable candidate of each layer, by short label; of equals, the first."""
-    return {label: candidates[learnt.index(max(learnt))] for label, learnt in probabilities.items()}
+    return {label: candidates[label][learnt.index(max(learnt))] for label, learnt in probabilities.items()}
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class DifferentiableSearch:
     train_videos: tuple[str, ...]
     validation_videos: tuple[str, ...]
     settings: TrainingSettings
-    candidates: tuple[int, ...]
+    candidates: Mapping[str, tuple[int, ...]]
+    """Of each layer, by short label."""
     shape: MSTCNShape
     branch_learning_rate: float = BRANCH_LEARNING_RATE
     warm_up: float = WARM_UP
@@ -92,16 +96,25 @@ class DifferentiableSearch:
         check_schedule(self.warm_up, self.branch_learning_rate)
 
     @classmethod
-    def from_arguments(cls, arguments: argparse.Namespace) -> DifferentiableSearch:
-        """The search that the options name. Raises BadInput where they name none."""
+    def from_arguments(
+        cls, arguments: argparse.Namespace, candidates: Mapping[str, Sequence[int]] | None = None
+    ) -> DifferentiableSearch:
+        """The search that the options name, over the candidates of the options or of an experiment's search space.
+
+        Raises:
+            BadInput: there is no such search.
+        """
         check_search_arguments(arguments)
-        settings, candidates = training_settings(arguments), tuple(arguments.candidates)
+        settings = training_settings(arguments)
         task, split = Task.from_arguments(arguments), split_number(arguments.split)
         kept, held = search_videos(arguments, task.dataset.split(split)[0])
         choose_threads(arguments, task.dataset, kept)
         shape = MSTCNShape.from_arguments(arguments)
+        of_layers = candidates_of_layers(arguments)
+        if candidates is not None:
+            of_layers = {label: tuple(candidates[label]) for label in shape.paths}
         rate, warm_up = arguments.branch_learning_rate, arguments.warm_up
-        return cls(task, split, kept, held, settings, candidates, shape, rate, warm_up)
+        return cls(task, split, kept, held, settings, of_layers, shape, rate, warm_up)
 
     @property
     def held_epochs(self) -> int:
@@ -116,12 +129,19 @@ class DifferentiableSearch:
             "settings": self.settings.describe(),
             "branch_learning_rate": self.branch_learning_rate,
             "warm_up": self.warm_up,
-            "candidates": list(self.candidates),
+            "candidates": self._described_candidates(),
             "shape": asdict(self.shape),
             "channels": self.channels,
             "train_videos": list(self.train_videos),
             "validation_videos": list(self.validation_videos),
         }
+
+    def _described_candidates(self) -> list[int] | dict[str, list[int]]:
+        """One list where all layers choose among the same: so they are described in searches of earlier versions."""
+        first, *others = self.candidates.values()
+        if all(other == first for other in others):
+            return list(first)
+        return {label: list(of_layer) for label, of_layer in self.candidates.items()}
 
     def run(
         self, folder: Path, device: torch.device, after_epoch: Callable[[dict[str, float]], object] = lambda _: None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 
 from nas_space.bad_input import BadInput, run_command
+from nas_space.trial_report import CANDIDATES
+from trials.differentiable_arguments import CANDIDATES_TWICE
 from trials.differentiable_search import DifferentiableSearch
 from trials.event_files import event_folder, scalar_writer, scalars_of
 from trials.metrics import objective_value
@@ -19,9 +21,12 @@ def main() -> None:
     trial = NniTrial.receive(arguments)
     with trial.reporting_failures():
         if trial.added_by_hand:
-            raise BadInput("a search cannot be added by hand: add its seed to the search space")
+            raise BadInput("a search cannot be added by hand: start an experiment with its seed in classArgs")
         arguments.seed = trial.parameters["seed"]
-        search = DifferentiableSearch.from_arguments(arguments)
+        candidates = trial.parameters.get(CANDIDATES)
+        if candidates is not None and arguments.candidates is not None:
+            raise BadInput(CANDIDATES_TWICE)
+        search = DifferentiableSearch.from_arguments(arguments, candidates)
         add_scalars = scalar_writer(event_folder(arguments, trial.tensorboard_folder))
         epochs: list[dict[str, float]] = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -19,11 +19,11 @@ MOST_LABELS = 24
 """Candidates that are named."""
 
 
-def draw_choices(name: str, evaluation: Evaluation, candidates: Sequence[int]) -> Figure:
+def draw_choices(name: str, evaluation: Evaluation, candidates: Mapping[str, Sequence[int]]) -> Figure:
     """The figure of one training.
 
     Args:
-        candidates: dilations that each layer chose among.
+        candidates: dilations that each layer chose among, by short label.
 
     Raises:
         BadInput: it lacks the probabilities of these candidates, or there are too many layers for a legible figure.
@@ -31,17 +31,20 @@ def draw_choices(name: str, evaluation: Evaluation, candidates: Sequence[int]) -
     shape, found = MSTCNShape.of_labels(evaluation.structure), evaluation.structure
     probabilities = evaluation.probabilities or {}
     try:
-        learnt = {label: dict(zip(candidates, probabilities[label], strict=True)) for label in shape.paths}
+        learnt = {label: dict(zip(candidates[label], probabilities[label], strict=True)) for label in shape.paths}
         ends = [f"{found[label]} ({100 * of_layer[found[label]]:.0f} %)" for label, of_layer in learnt.items()]
     except (KeyError, ValueError):
         raise BadInput(f"trial {evaluation.trial}: it lacks the probabilities of its candidates") from None
     figure = new_figure(rows_height(shape) + 1.4)
     axes = figure.add_subplot()
     scale = ScalarMappable(Normalize(0, 1), "Blues")
-    axes.imshow(scale.to_rgba(np.array([list(of_layer.values()) for of_layer in learnt.values()])), aspect="auto")
+    every = sorted({dilation for of_layer in candidates.values() for dilation in of_layer})
+    # What a layer cannot choose stays white, as what it never would.
+    map_ = [[of_layer.get(dilation, 0.0) for dilation in every] for of_layer in learnt.values()]
+    axes.imshow(scale.to_rgba(np.array(map_)), aspect="auto")
     label_rows(axes, shape, ends, "found (its probability)")
-    named = range(0, len(candidates), -(-len(candidates) // MOST_LABELS))
-    axes.set_xticks(named, [str(candidates[index]) for index in named])
+    named = range(0, len(every), -(-len(every) // MOST_LABELS))
+    axes.set_xticks(named, [str(every[index]) for index in named])
     axes.set_xlabel("candidate dilation")
     figure.colorbar(scale, ax=axes, label="probability", aspect=30, pad=0.01)
     axes.set_title(f"{short(name)}: how probable every layer found each dilation in the end")

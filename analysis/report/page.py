@@ -48,5 +48,7 @@ def commands(contents: Contents) -> list[str]:
     words = ["python", "-m", "experiments.pipeline", "--dataset", settings["dataset"]]
     words += ["--split", "all" if len(splits) > 1 else splits[0]]
     words += ["--seeds", *map(str, settings["seeds"]), "--phases", ",".join(settings["phases"])]
-    words += ["--template", settings["template"], "--global-search", settings["global_search"], "--name", subject.name]
+    words += ["--template", settings["template"], "--name", subject.name]
+    if settings["global_search"] != "global":  # earlier versions called so what was the default of the data set
+        words += ["--global-search", settings["global_search"]]
     return [shlex.join(words), shlex.join(["python", "-m", "analysis.report", f"runs/{subject.name}"])]

@@ -27,9 +27,10 @@ LEARNING_RATE = 1e-3
 
 
 def search_differentiably(task: Task, place: Place, shape: MSTCNShape, folder: Path, device: torch.device) -> Winner:
-    """As ``experiments/50salads_mid_svm_global.yml`` says; killed, it goes on from what ``folder`` holds."""
+    """As ``experiments/50salads_mid_svm_differentiable.yml`` says; killed, it goes on from what ``folder`` holds."""
     settings = TrainingSettings(epochs=EPOCHS, batch_size=1, learning_rate=LEARNING_RATE, seed=place.seed)
-    search = DifferentiableSearch(task, place.split, *search_side(task, place.split), settings, POWERS_OF_TWO, shape)
+    candidates = dict.fromkeys(shape.paths, POWERS_OF_TWO)
+    search = DifferentiableSearch(task, place.split, *search_side(task, place.split), settings, candidates, shape)
 
     def show(row: dict[str, float]) -> None:
         _tell(place, f"epoch {row['epoch']:.0f}/{EPOCHS}, {objective_value(row, 'mean'):.1f}")

@@ -81,7 +81,12 @@ def test_a_differentiable_search_names_its_candidates(
 ) -> None:
     search = Search.of_experiment(experiment.name)
     search.settings["trialCommand"] = f"python3 -m trials.differentiable_trial --split 1 {options}"
-    assert search.candidates == candidates
+    labels = search.best().by_label()
+    search.settings["searchSpace"] = {"seed": {"_type": "choice", "_value": [0, 1]}}
+    assert search.candidates == dict.fromkeys(labels, candidates)
+    space = {label: {"_type": "choice", "_value": [1, 2 + layer]} for layer, label in enumerate(labels)}
+    search.settings["searchSpace"] = space
+    assert search.candidates == {label: (1, 2 + layer) for layer, label in enumerate(labels)}
 
 
 def test_a_kept_search_is_the_same_without_nni(experiment: Path, tmp_path: Path) -> None:

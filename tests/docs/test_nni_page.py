@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, Route
 from docs.screenshots import toggle
 from nas_space.shape import MSTCNShape
 from nas_space.space import space_json
-from nas_space.trial_report import TrialReport
+from nas_space.trial_report import CANDIDATES, TrialReport
 from trials.metrics import METRICS
 
 SHAPE = MSTCNShape(num_stages=2, num_layers=2)
@@ -33,11 +33,11 @@ AXES = """() => {
 
 
 def job(uid: int, dilations: list[int], fitness: float, found: bool = False) -> dict[str, Any]:
-    """A finished trial, as NNI's manager tells it; one that found its dilations was told a seed only."""
+    """A finished trial, as NNI's manager tells it; one that found its dilations has a seed and candidates."""
     structure = dict(zip(SHAPE.paths, dilations, strict=True))
     metrics = {name: fitness + place for place, name in enumerate(("default", *METRICS))}
     report = TrialReport(uid, f"trial{uid}", structure, metrics, [metrics], seconds=2.0 + uid)
-    told = {"seed": uid} if found else structure
+    told = {"seed": uid, CANDIDATES: {label: [1, 2, 4, 8, 32, 128] for label in structure}} if found else structure
     parameters = {"parameter_id": uid, "parameters": {**told, "_uid": uid}}
     final = {"trialJobId": f"trial{uid}", "type": "FINAL", "data": json.dumps(json.dumps(report.to_nni(found)))}
     return {
@@ -104,8 +104,8 @@ def test_lines_reach_every_dilation_and_metric(
 
 
 def test_lines_reach_the_dilations_that_trials_found(browser: Browser) -> None:
-    space = {"seed": {"_type": "choice", "_value": [0, 1]}}
-    wanted = ["seed", "_uid", *SHAPE.paths, "default", *METRICS]
+    space = json.loads(space_json(SHAPE, [1, 2, 4, 8, 32, 128]))
+    wanted = [*SHAPE.paths, "seed", CANDIDATES, "_uid", "default", *METRICS]
     with open_page(browser, space, found=True) as page:
         axes = page.evaluate(AXES)
     assert [axis["name"] for axis in axes] == [*wanted, "_sec", "_trained"]

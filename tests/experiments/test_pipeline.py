@@ -21,11 +21,12 @@ from analysis.searches import Search
 from experiments import pipeline
 from experiments.config_file import class_name, read_config
 from experiments.nni_experiment import Experiment
-from experiments.pipeline import begun_experiment, do_step, require_same_tuner
+from experiments.pipeline import begun_experiment, do_step, require_one_tuner
 from experiments.plan import Step, with_grid_search
 from experiments.run_folder import Run, held
 from nas_space.atomic_file import write_json
 from nas_space.bad_input import BadInput, KnownFailure
+from nas_space.read_file import read_json
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
 from strategies.records import Records
@@ -133,11 +134,19 @@ def test_what_is_done_is_not_done_again(nni: Nni, folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("nni")
-def test_a_run_from_before_there_was_a_choice_of_global_searches_goes_on(folder: Path) -> None:
-    do_step(Run(folder, SETTINGS), global_step(folder))
-    assert Run(folder, {**SETTINGS, "global_search": "global"}).step("global_split1")["done"]
+@pytest.mark.parametrize("noted", [{}, {"global_search": "global"}], ids=["none", "global"])
+@pytest.mark.parametrize(("tuner", "kind"), [("GlobalTuner", "genetic"), ("DifferentiableTuner", "differentiable")])
+def test_a_run_of_an_earlier_version_goes_on_with_its_global_search(
+    noted: dict[str, str], tuner: str, kind: str, folder: Path
+) -> None:
+    step = global_step(folder)
+    step.config["tuner"]["className"] = f"strategies.tuners.{tuner}"
+    do_step(Run(folder, SETTINGS), step)
+    write_json(folder / "pipeline.json", {**read_json(folder / "pipeline.json"), "settings": {**SETTINGS, **noted}})
+    assert Run(folder, SETTINGS).global_search == kind  # nothing asked for
+    assert Run(folder, {**SETTINGS, "global_search": kind}).step("global_split1")["done"]
     with pytest.raises(BadInput, match=r"other settings \(global_search\)"):
-        Run(folder, {**SETTINGS, "global_search": "differentiable"})
+        Run(folder, {**SETTINGS, "global_search": "paper"})
 
 
 def test_a_search_that_ended_early_is_done_with_its_best(
@@ -234,22 +243,15 @@ def test_a_step_that_began_with_other_settings_is_refused(nni: Nni, folder: Path
         do_step(Run(folder, SETTINGS), global_step(folder, budget=9))
 
 
-def test_searches_of_two_kinds_are_not_averaged(nni: Nni, folder: Path) -> None:
-    """As where a YAML file of this project has changed since a run began."""
-    step = global_step(folder)
-    step.config["tuner"]["className"] = "strategies.tuners.GlobalTuner"
-    do_step(Run(folder, SETTINGS), step)
-    assert nni.actions
-    done = folder / "global_split1.yml"
-    require_same_tuner(done, step)
-    step.config["tuner"]["className"] = "strategies.tuners.DifferentiableTuner"
-    with pytest.raises(BadInput, match=r"global_split1\.yml: made with .*GlobalTuner, where it has .*Differentiable"):
-        require_same_tuner(done, step)
-    done.write_text("tuner: 5\n")
-    with pytest.raises(BadInput, match=r"global_split1\.yml: made with None"):
-        require_same_tuner(done, step)
-    done.unlink()
-    require_same_tuner(done, step)
+def test_searches_of_two_kinds_are_not_averaged(folder: Path) -> None:
+    """As where a YAML file has changed since a run began: what has begun goes on by its own."""
+    steps = [replace(global_step(folder), name=f"global_split{split}", source=f"{split}.yml") for split in (1, 2)]
+    require_one_tuner(steps)
+    config = {**steps[1].config, "tuner": {"className": "strategies.tuners.DifferentiableTuner"}}
+    with pytest.raises(BadInput, match=r"1\.yml has None, but 2\.yml strategies\.tuners\.DifferentiableTuner; choose"):
+        require_one_tuner([steps[0], replace(steps[1], config=config)])
+    final = replace(final_step(2), config=with_grid_search(final_step(2).config, 2))
+    require_one_tuner([steps[0], final_step(2), final])
 
 
 def test_final_trainings_that_failed_are_told_and_tried_again(nni: Nni, folder: Path) -> None:
@@ -286,10 +288,11 @@ def test_a_step_without_any_success_starts_again(
 def test_a_final_training_by_grid_search_goes_on_as_it_was_started(nni: Nni, folder: Path) -> None:
     """Of an earlier version; what NNI leaves out of it, a tuner of ours trains."""
     step = final_step(2)
-    interrupted(nni, replace(step, config=with_grid_search(step.config, 2)), Run(folder, SETTINGS))
+    former = replace(step, config=with_grid_search(step.config, 2))
+    interrupted(nni, former, Run(folder, SETTINGS))
     train(folder, "hand/split1/seed0")
     with pytest.raises(KnownFailure, match="1 of 2 final trainings failed, or were left out by NNI's grid search"):
-        do_step(Run(folder, SETTINGS), step)
+        do_step(Run(folder, SETTINGS), former)
     assert nni.actions[-1] == ["resume", "Ab3dE"]
     train(folder, "hand/split1/seed1")
     do_step(Run(folder, SETTINGS), step)
@@ -301,13 +304,6 @@ def test_a_final_training_by_grid_search_with_other_settings_is_refused(nni: Nni
     interrupted(nni, replace(final_step(2), config=with_grid_search(final_step(2).config, 2)), Run(folder, SETTINGS))
     with pytest.raises(BadInput, match="begun with other settings"):
         do_step(Run(folder, SETTINGS), final_step(3))
-
-
-def test_a_run_that_is_done_does_not_mind_who_handed_its_final_trainings_out(folder: Path) -> None:
-    step = final_step(1)
-    folder.mkdir(parents=True)
-    (folder / "final.yml").write_text(yaml.safe_dump(with_grid_search(step.config, 1)))
-    require_same_tuner(folder / "final.yml", step)
 
 
 def test_a_failing_check_stops_before_nni(nni: Nni, folder: Path) -> None:

@@ -123,6 +123,28 @@ def test_the_cost_is_known_before(tmp_path: Path) -> None:
     assert [step.trials for step in steps] == [3, 10]
     # Population 50, 100 generations.
     assert make_plan(tmp_path, "breakfast", "breakfast", [1], ["global"], [0], "paper")[0].trials == 5000
+    assert make_plan(tmp_path, "breakfast", "breakfast", [1], ["global"], [0], "genetic")[0].trials == 24
+
+
+def test_a_step_that_has_begun_goes_on_by_its_own_file(tmp_path: Path) -> None:
+    phases: list[Phase] = ["global", "local", "final"]
+    before = make_plan(tmp_path, "mine", "demo", [1, 2], phases, [0], "genetic")
+    for step in before:
+        named = {**step.config, "experimentName": f"{step.config['experimentName']} (00c0ffee)"}
+        (tmp_path / f"{step.name}.yml").write_text(yaml.safe_dump(named))
+    own = tmp_path / "global_split1.yml"
+    former = yaml.safe_load(own.read_text())
+    former["tuner"] = {**former["tuner"], "className": "strategies.tuners.DifferentiableTuner", "classArgs": {}}
+    former |= {"searchSpace": {"seed": {"_type": "choice", "_value": [0, 1]}}}
+    del former["searchSpaceFile"]
+    own.write_text(yaml.safe_dump(former))
+    names = [step.name for step in before]
+    # None has begun: the files there are of steps that were given up.
+    assert make_plan(tmp_path, "mine", "demo", [1, 2], phases, [0], "genetic") == before
+    first, *others = make_plan(tmp_path, "mine", "nowhere", [1, 2], phases, [0], "genetic", begun=names)
+    assert (first.source, first.trials) == (str(own), 2)
+    assert first.config == {**former, "experimentName": "mine global_split1"}
+    assert [step.config for step in others] == [step.config for step in before[1:]]
 
 
 def test_another_global_search_takes_the_place_of_the_first(tmp_path: Path) -> None:
@@ -135,12 +157,13 @@ def test_another_global_search_takes_the_place_of_the_first(tmp_path: Path) -> N
     )
     assert "trials.differentiable_trial --dataset mine --split 2" in search.config["trialCommand"]
     # A trial for each of its seeds.
-    assert search.trials == len(search.config["searchSpace"]["seed"]["_value"]) > 1
+    assert search.trials == len(class_arguments(search.config)["seeds"]) > 1
+    assert search.config["searchSpaceFile"] == str(FOLDER / "spaces" / "demo_global.json")
     assert class_arguments(local.config)["starts"] == [str(search.result)]
 
 
 def test_unknown_templates_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"no experiments/nowhere_global\.yml: copy one .*--template \(.*demo.*\)"):
+    with pytest.raises(BadInput, match=r"nowhere_differentiable\.yml: copy one .*--template \(.*demo.*\)"):
         make_plan(tmp_path, "nowhere", "nowhere", [1], ["global"], [0])
     with pytest.raises(BadInput, match=r"demo_quantum\.yml: copy one for your data, or leave out --global-search$"):
         make_plan(tmp_path, "mine", "demo", [1], ["global"], [0], "quantum")
@@ -150,9 +173,9 @@ def test_unknown_templates_are_refused(tmp_path: Path) -> None:
     ("tuner", "space", "message"),
     [
         ({"className": "strategies.tuners.GlobalTuner"}, None, "budget must be a whole number, not None"),
-        ({"className": "strategies.tuners.DifferentiableTuner"}, None, "searchSpace must name the seeds"),
-        ({"className": "strategies.tuners.DifferentiableTuner"}, {"seed": {"_value": 3}}, "must name the seeds"),
-        ({"className": "strategies.tuners.DifferentiableTuner"}, [], "must name the seeds"),
+        ({"className": "strategies.tuners.DifferentiableTuner"}, None, "seeds must be a list, not None"),
+        ({"className": "strategies.tuners.DifferentiableTuner"}, {"seed": {"_value": 3}}, "seeds must be a list"),
+        ({"className": "strategies.tuners.DifferentiableTuner"}, [], "seeds must be a list"),
     ],
 )
 def test_a_global_search_must_say_how_long_it_is(tuner: dict[str, str], space: object, message: str) -> None:

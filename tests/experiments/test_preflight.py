@@ -56,7 +56,7 @@ def test_every_configuration_of_ours_passes_on_four_gpus(path: Path) -> None:
 
 
 def test_the_lines_for_several_gpus_do_as_their_comment_says() -> None:
-    lines = (FOLDER / "50salads_global.yml").read_text()
+    lines = (FOLDER / "breakfast_global.yml").read_text()
     for line in ("trialGpuNumber: 1", "useActiveGpu: true", "maxTrialNumberPerGpu: 1"):
         assert f"  # {line}\n" in lines
         lines = lines.replace(f"  # {line}\n", f"  {line}\n")
@@ -273,8 +273,8 @@ def test_the_pipeline_refuses_its_last_step_before_the_first_one_starts(
     monkeypatch.setenv("G2L_DATA_ROOT", str(tmp_path / "data"))
     monkeypatch.setattr(pipeline, "do_step", never)
 
-    def with_a_bad_end(*arguments: Any) -> list[Any]:
-        steps = make_plan(*arguments)
+    def with_a_bad_end(*arguments: Any, **others: Any) -> list[Any]:
+        steps = make_plan(*arguments, **others)
         steps[-1].config.update(changes)
         return steps
 

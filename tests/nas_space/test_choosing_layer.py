@@ -64,7 +64,7 @@ def test_both_forms_of_a_layer_learn_the_same_choice() -> None:
 def test_a_network_chooses_and_becomes_what_it_chose() -> None:
     torch.manual_seed(0)
     network = MSTCN(Structure.hand(SHAPE), 4, 3, channels=5).eval()
-    choose_among(network, CANDIDATES)
+    choose_among(network, dict.fromkeys(SHAPE.paths, CANDIDATES))
     structure = Structure((4, 1, 2, 2), SHAPE)
     for path, dilation in structure.by_path().items():
         conv = network.get_submodule(path)
@@ -77,3 +77,14 @@ def test_a_network_chooses_and_becomes_what_it_chose() -> None:
     mixture = network(features, (0, 20))
     collapse_network(network, structure)
     torch.testing.assert_close(network(features, (0, 20)), mixture)
+
+
+def test_each_layer_has_candidates_of_its_own() -> None:
+    network = MSTCN(Structure.hand(SHAPE), 4, 3, channels=5)
+    candidates = {label: tuple(range(1, 3 + layer)) for layer, label in enumerate(SHAPE.paths)}
+    choose_among(network, candidates)
+    assert [len(learnt) for learnt in branch_probabilities(network).values()] == [2, 3, 4, 5]
+    for label, path in SHAPE.paths.items():
+        conv = network.get_submodule(path)
+        assert isinstance(conv, ChoosingConv)
+        assert conv.branches == candidates[label]

@@ -45,6 +45,17 @@ def test_every_seed_is_trained_and_the_best_structure_is_found(nni: FakeNni) -> 
     assert history.best()[0].about == {"seed": 5}
 
 
+def test_trials_choose_among_what_the_declared_space_names(nni: FakeNni) -> None:
+    space = {label: {"_type": "choice", "_value": [1, 2 + layer]} for layer, label in enumerate(FOUND[3])}
+    nni.start(DifferentiableTuner(seeds=[3, 5], num_stages=1, num_layers=3), space)
+    while nni.running:
+        complete(nni, nni.running[0], 10.0)
+    candidates = {"s1l0": [1, 2], "s1l1": [1, 3], "s1l2": [1, 4]}
+    assert [trial.parameters["_candidates"] for trial in nni.trials] == [candidates] * 2
+    assert [trial.parameters["seed"] for trial in nni.trials] == [3, 5]
+    assert read_history(nni.folder).best()[0].about == {"seed": 3}  # not the candidates once more for each trial
+
+
 def test_a_trial_that_dies_is_repeated(nni: FakeNni) -> None:
     nni.start(tuner(), SPACE)
     nni.crash(nni.running[0])
@@ -106,6 +117,8 @@ def test_a_saved_search_goes_on() -> None:
     assert again.pending == [second.uid]
     with pytest.raises(BadInput, match="other seeds"):
         DifferentiableSearch([3, 5]).load_state_dict(search.state_dict())
+    with pytest.raises(BadInput, match="other candidates"):
+        DifferentiableSearch([3, 5, 8], {"s1l0": (1, 2)}).load_state_dict(search.state_dict())
     with pytest.raises(ValueError, match="asked"):
         again.load_state_dict({**search.state_dict(), "asked": 9})
     with pytest.raises(ValueError, match="no proposal"):

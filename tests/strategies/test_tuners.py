@@ -11,6 +11,7 @@ import pytest
 from nni.runtime.msg_dispatcher import MsgDispatcher
 from nni.runtime.tuner_command_channel import CommandType
 
+from nas_space.bad_input import BadInput
 from nas_space.shape import MS_TCN, MSTCNShape
 from nas_space.space import COMMITTED_SPACES, SPACES_FOLDER, global_space, space_json, to_nni
 from nas_space.structure import Structure
@@ -65,6 +66,28 @@ def test_the_genetic_search_begins_with_structures_from_files(tmp_path: Path) ->
         proposal = search.ask()
         assert proposal is not None
         assert proposal.dilations == expected.by_label()
+
+
+@pytest.mark.usefixtures("nni")
+def test_hand_takes_the_largest_candidates_where_the_space_ends_earlier(caplog: pytest.LogCaptureFixture) -> None:
+    shape = MSTCNShape(2, 4)  # hand is 1, 2, 4, 8 in each stage
+    candidates = dict.fromkeys(shape.paths, (1, 2, 4)) | {"s2l3": (1, 2, 4, 8)}
+    space = {label: {"_type": "choice", "_value": list(values)} for label, values in candidates.items()}
+    search = GlobalTuner(num_stages=2, num_layers=4, starts=["hand"]).create_search(space)
+    proposal = search.ask()
+    assert proposal is not None
+    assert list(proposal.dilations.values()) == [1, 2, 4, 4, 1, 2, 4, 8]
+    assert "hand has longer dilations than the search space in 1 of 8 layers (s1l3: 4)" in caplog.text
+
+
+@pytest.mark.usefixtures("nni")
+def test_a_structure_of_a_file_is_not_cut_to_the_space(tmp_path: Path) -> None:
+    shape = MSTCNShape(1, 2)
+    write_structure(Structure((1, 8), shape), tmp_path / "found.json")
+    with pytest.raises(BadInput, match="a start has the dilation 8 at s1l1, which is no candidate there"):
+        GlobalTuner(num_stages=1, num_layers=2, starts=[str(tmp_path / "found.json")]).create_search(
+            json.loads(space_json(shape, (1, 2, 4)))
+        )
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ def search(tmp_path: Path) -> DifferentiableSearch:
     task = Task("planted", Dataset(write_planted(tmp_path / "data", seed=0)), background=())
     settings = TrainingSettings(epochs=10, batch_size=2, learning_rate=0.01, smoothing_weight=0, decay_epochs=())
     shape = MSTCNShape(num_stages=1, num_layers=1)
-    return DifferentiableSearch(task, 1, VIDEOS[:-1], VIDEOS[-1:], settings, CANDIDATES, shape, channels=16)
+    candidates = {"s1l0": CANDIDATES}
+    return DifferentiableSearch(task, 1, VIDEOS[:-1], VIDEOS[-1:], settings, candidates, shape, channels=16)
 
 
 def test_the_temperature_falls_to_its_end() -> None:
@@ -68,7 +69,17 @@ def test_a_search_without_a_warm_up_decides_from_the_first_epoch_on(
 
 
 def test_the_first_of_equals_is_the_most_probable() -> None:
-    assert most_probable({"s1l0": [0.2, 0.4, 0.4], "s1l1": [0.5, 0.3, 0.2]}, (1, 2, 4)) == {"s1l0": 2, "s1l1": 1}
+    candidates = {"s1l0": (1, 2, 4), "s1l1": (3, 5, 7)}
+    assert most_probable({"s1l0": [0.2, 0.4, 0.4], "s1l1": [0.5, 0.3, 0.2]}, candidates) == {"s1l0": 2, "s1l1": 3}
+
+
+def test_equal_candidates_are_described_once(search: DifferentiableSearch) -> None:
+    """As in the files of earlier versions, whose searches go on."""
+    shape = MSTCNShape(num_stages=1, num_layers=2)
+    equal = replace(search, shape=shape, candidates=dict.fromkeys(shape.paths, (1, 4)))
+    assert equal.describe()["candidates"] == [1, 4]
+    other = replace(equal, candidates={"s1l0": (1, 4), "s1l1": (1, 2)})
+    assert other.describe()["candidates"] == {"s1l0": [1, 4], "s1l1": [1, 2]}
 
 
 def test_a_planted_dilation_is_found(search: DifferentiableSearch, tmp_path: Path) -> None:
@@ -135,7 +146,9 @@ def test_the_command_leaves_what_it_found(command: Command, small_dataset: Path,
     command(main, *words, "--candidates", 1, 4, "--output", output)
     structure = read_structure(output / "best.json", TINY_STRUCTURE.shape)
     content = json.loads((output / "search.json").read_text())
-    assert structure.by_label() == most_probable(content["probabilities"], (1, 4))
+    assert structure.by_label() == most_probable(
+        content["probabilities"], dict.fromkeys(TINY_STRUCTURE.shape.paths, (1, 4))
+    )
     assert [row["epoch"] for row in content["epochs"]] == [1, 2]
     assert content["search"]["candidates"] == [1, 4]
     # As a comparison of searches reads it.

@@ -108,6 +108,21 @@ def test_bad_input_is_reported_in_one_line(
     assert (trial.report.uid, trial.intermediate) == (42, [])
 
 
+def test_a_layer_chooses_among_what_the_search_space_names(
+    trial: Trial, small_dataset: Path, command: Command, exit_of: Exit
+) -> None:
+    labels = list(TINY_STRUCTURE.shape.paths)
+    trial.parameters["_candidates"] = {label: [3 + layer, 9] for layer, label in enumerate(labels)}
+    words = ["--data-root", small_dataset.parent, "--dataset", "small", "--split", 1, *TINY, "--epochs", 2]
+    command(main, *words)
+    assert trial.report.structure is not None
+    for layer, label in enumerate(labels):
+        assert trial.report.structure[label] in (3 + layer, 9)
+    outcome = exit_of(main, *words, "--candidates", 1, 4)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert "leave out --candidates: the experiment's search space has the candidates of each layer" in outcome.err
+
+
 def test_a_trial_added_by_hand_is_refused(trial: Trial, words: list[object], exit_of: Exit) -> None:
     trial.added_by_hand = True
     assert exit_of(main, *words).code == 2

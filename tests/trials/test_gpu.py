@@ -31,7 +31,7 @@ Prepare = Callable[[MSTCN], object]
 KINDS: dict[str, Prepare] = {
     "plain": lambda _: None,
     "branched": lambda network: put_branches(network, [Branching(count=3).expand(d) for d in STRUCTURE.dilations]),
-    "choosing": lambda network: choose_among(network, (1, 4, 16, 64)),
+    "choosing": lambda network: choose_among(network, dict.fromkeys(SHAPE.paths, (1, 4, 16, 64))),
 }
 
 

@@ -11,6 +11,7 @@ from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from tests.analysis.plots.texts import assert_legible
 
+ALL = {"s1l0": (1, 2, 8), "s1l1": (1, 2, 8)}
 LEARNT = {"s1l0": [0.0, 0.25, 0.75], "s1l1": [1.0, 0.0, 0.0]}
 
 
@@ -19,7 +20,7 @@ def evaluation(structure: dict[str, int], probabilities: Any) -> Evaluation:
 
 
 def test_darker_is_more_probable() -> None:
-    figure = draw_choices("seed 0", evaluation({"s1l0": 8, "s1l1": 1}, LEARNT), (1, 2, 8))
+    figure = draw_choices("seed 0", evaluation({"s1l0": 8, "s1l1": 1}, LEARNT), ALL)
     axes, _ = figure.axes
     (image,) = axes.images
     darkness = 3 - np.asarray(image.get_array())[..., :3].sum(axis=-1)
@@ -31,12 +32,23 @@ def test_darker_is_more_probable() -> None:
     assert [label.get_text() for label in right.get_yticklabels()] == ["8 (75 %)", "1 (100 %)"]
 
 
+def test_layers_with_other_candidates_share_the_columns() -> None:
+    candidates = {"s1l0": (1, 2, 8), "s1l1": (1, 4, 8)}
+    figure = draw_choices("seed 0", evaluation({"s1l0": 8, "s1l1": 1}, LEARNT), candidates)
+    axes, _ = figure.axes
+    (image,) = axes.images
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "4", "8"]
+    shown = np.asarray(image.get_array())[..., :3].sum(axis=-1)
+    assert shown[0, 2] == shown[1, 1] == shown[1, 3] == shown.max()
+
+
 @pytest.mark.parametrize("candidates", [2, 11, 24, 25, 100])
 @pytest.mark.parametrize("shape", [MSTCNShape(1, 1), MSTCNShape()])
 def test_many_candidates_are_legible(candidates: int, shape: MSTCNShape) -> None:
     dilations = [2048 - index for index in range(candidates)]
     learnt = dict.fromkeys(shape.paths, [1 / candidates] * candidates)
-    assert_legible(draw_choices("x" * 50, evaluation(dict.fromkeys(shape.paths, 2048), learnt), dilations))
+    found = evaluation(dict.fromkeys(shape.paths, 2048), learnt)
+    assert_legible(draw_choices("x" * 50, found, dict.fromkeys(shape.paths, dilations)))
 
 
 @pytest.mark.parametrize(
@@ -50,4 +62,4 @@ def test_many_candidates_are_legible(candidates: int, shape: MSTCNShape) -> None
 )
 def test_records_without_probabilities_are_refused(structure: dict[str, int], probabilities: Any) -> None:
     with pytest.raises(BadInput, match="trial Ab1Cd: it lacks the probabilities of its candidates"):
-        draw_choices("seed 0", evaluation(structure, probabilities), (1, 2, 8))
+        draw_choices("seed 0", evaluation(structure, probabilities), ALL)

@@ -1,0 +1,56 @@
+"""The structures that a search starts with: files, or the hand-designed one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nas_space.bad_input import BadInput
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from nas_space.structure_files import read_structure
+
+log = logging.getLogger(__name__)
+
+ROOT = Path(__file__).parent.parent
+HAND = "hand"
+
+
+def read_starts(names: Any, shape: MSTCNShape) -> list[Structure]:
+    """The start structures of a search. Raises BadInput for what is no list of structure files of that shape."""
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise BadInput(f"starts must be a list of file names, at least one, not {names!r}")
+    return [read_start(name, shape) for name in names]
+
+
+def read_start(name: str, shape: MSTCNShape) -> Structure:
+    """A structure by its file from the repository root, or ``hand``. Raises BadInput where there is none."""
+    return read_structure(name if name == HAND else ROOT / name, shape)
+
+
+def starts_within(names: Any, space: Mapping[str, Sequence[int]], shape: MSTCNShape) -> list[dict[str, int]]:
+    """The start structures of a search that knows candidates only, by short label.
+
+    Where the space ends earlier than the hand-designed structure, that one takes the largest candidates.
+
+    Raises:
+        BadInput: as ``read_starts``.
+    """
+    starts = []
+    for name, start in zip(names, read_starts(names, shape), strict=True):
+        dilations = start.by_label()
+        if name == HAND:
+            dilations = {label: min(dilation, max(space[label])) for label, dilation in dilations.items()}
+            shortened = [label for label, dilation in start.by_label().items() if dilation != dilations[label]]
+            if shortened:
+                log.warning(
+                    "hand has longer dilations than the search space in %d of %d layers (%s): they take the largest "
+                    "candidate there",
+                    len(shortened),
+                    len(dilations),
+                    ", ".join(f"{label}: {dilations[label]}" for label in shortened),
+                )
+        starts.append(dilations)
+    return starts
