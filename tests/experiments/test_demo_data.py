@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.demo_data import CLASSES, CUE_LAG, CUE_OIL, CUE_WATER, make_video, write_demo
+from experiments.demo_data import ACTIONS, CLASSES, DISHES, LAG, make_video, write_demo
 from trials.dataset import Dataset
 
 
@@ -28,17 +28,22 @@ def test_it_is_a_data_set_in_the_standard_layout(tmp_path: Path) -> None:
         assert len(loaded.features) == len(loaded.labels)
 
 
-def test_the_cue_of_a_pouring_comes_long_before_it_and_tells_which() -> None:
+def test_the_action_shows_at_once_and_the_dish_only_the_lag_before() -> None:
     random = np.random.default_rng(3)
-    seen = 0
+    at_once: list[float] = []
+    before: list[float] = []
     for _ in range(20):
         features, labels = make_video(random)
-        starts = np.flatnonzero(np.diff(labels)) + 1
-        for start in starts:
-            name = CLASSES[labels[start]]
-            if name.startswith("pour"):
-                cue, other = (CUE_OIL, CUE_WATER) if name == "pour_oil" else (CUE_WATER, CUE_OIL)
-                window = slice(start - CUE_LAG, start - CUE_LAG + 5)
-                assert features[cue, window].mean() > features[other, window].mean()
-                seen += 1
-    assert seen > 20
+        shown, called = features[:ACTIONS].argmax(axis=0), features[ACTIONS : ACTIONS + DISHES].argmax(axis=0)
+        assert np.mean(shown == labels // DISHES) > 0.98
+        at_once.append(float(np.mean(called == labels % DISHES)))
+        before.append(float(np.mean(called[:-LAG] == labels[LAG:] % DISHES)))
+    assert min(before) > 0.98
+    assert 0.4 < np.mean(at_once) < 0.6
+
+
+def test_two_actions_in_a_row_differ() -> None:
+    _, labels = make_video(np.random.default_rng(0))
+    starts = np.flatnonzero(np.diff(labels)) + 1
+    assert min(np.diff(starts)) >= 14
+    assert max(np.diff(starts)) < 32
