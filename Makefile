@@ -23,7 +23,7 @@ demo: export G2L_CACHE := $(CURDIR)/$(DEMO)/cache
 demo: .venv/installed
 	$(BIN)/python -m experiments.demo_data --output $(DEMO)/data/demo
 	$(BIN)/python -m trials.check_data $(DEMO)/data/demo
-	$(BIN)/python -m experiments.pipeline --dataset demo --data-root $(DEMO)/data --seeds 0 1
+	$(BIN)/python -m experiments.pipeline --dataset demo --data-root $(DEMO)/data --global-search genetic --seeds 0 1 2 3
 	$(BIN)/python -m trials.predict --checkpoint $(DEMO)/final/local/split1/seed0/model.pt \
 		--data-root $(DEMO)/data --split 1 --output $(DEMO)/predictions
 	$(BIN)/python -m trials.evaluate --ground-truth $(DEMO)/data/demo/groundTruth \

@@ -105,11 +105,11 @@ def space_json(shape: MSTCNShape, candidates: Sequence[int] | None) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-DEMO = MSTCNShape(num_stages=2, num_layers=5)
+DEMO = MSTCNShape(num_stages=2, num_layers=2)
 COMMITTED_SPACES: dict[str, tuple[MSTCNShape, Sequence[int] | None]] = {
     "ms_tcn_global.json": (MS_TCN, POWERS_OF_TWO),
     "ms_tcn_local.json": (MS_TCN, None),
-    "demo_global.json": (DEMO, tuple(2**exponent for exponent in range(8))),
+    "demo_global.json": (DEMO, tuple(2**exponent for exponent in range(7))),
     "demo_local.json": (DEMO, None),
 }
 """What this command writes when nothing else is asked for: name -> network and candidates."""

@@ -22,12 +22,12 @@ class DatasetDefaults:
     local_search: Mapping[str, Any] = field(default_factory=dict)
     """Defaults of ``trials.local_search`` that differ from the general ones: those of ``NAME_local.yml``."""
     differentiable_search: Mapping[str, Any] = field(default_factory=dict)
-    """The same of ``trials.differentiable_search`` and ``NAME_global.yml``."""
+    """The same of ``trials.differentiable_search`` and ``NAME_differentiable.yml``."""
 
 
 FEW_VIDEOS = {"batch_size": 1, "learning_rate": 1e-3}
 """Of a differentiable search: with larger batches it would have too few steps to decide in."""
-DEMO = {"num_stages": 2, "num_layers": 5, **FEW_VIDEOS}
+DEMO = {"num_stages": 2, "num_layers": 2, "batch_size": 1, "learning_rate": 3e-3}
 
 KNOWN_DATASETS: dict[str, DatasetDefaults] = {
     # 50 Salads is read at 15 fps (Abu Farha and Gall, CVPR 2019, section 4); rgb-PP-R is person PP, recording R.
@@ -61,7 +61,7 @@ KNOWN_DATASETS: dict[str, DatasetDefaults] = {
     # The made-up data of experiments/demo_data.py.
     "demo": DatasetDefaults(
         local_search={**DEMO, "objective": "mean", "expand_rate": 0.25, "iterations": 5},
-        differentiable_search={**DEMO, "epochs": 12, "candidates": [1, 2, 4, 8, 16, 32, 64, 128]},
+        differentiable_search={**DEMO, "epochs": 60, "warm_up": 0.5, "candidates": [1, 2, 4, 8, 16, 32, 64]},
     ),
 }
 

@@ -19,21 +19,21 @@ from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from tests.conftest import REPOSITORY, write_dataset
 
-SHAPE = MSTCNShape(num_stages=2, num_layers=5)
+SHAPE = MSTCNShape(num_stages=2, num_layers=2)
 COMMON = f"""
 trialCodeDirectory: {REPOSITORY}
 trialConcurrency: 2
 trainingService: {{platform: local}}
 """
 GLOBAL = f"""{COMMON}
-trialCommand: python3 -m trials.search_trial --dataset small --split 3 --num-stages 2 --num-layers 5 --epochs 6
+trialCommand: python3 -m trials.search_trial --dataset small --split 3 --num-stages 2 --num-layers 2 --epochs 6
 searchSpaceFile: {FOLDER}/spaces/demo_global.json
 tuner:
   className: strategies.tuners.GlobalTuner
   codeDirectory: {REPOSITORY}
   classArgs:
     num_stages: 2
-    num_layers: 5
+    num_layers: 2
     population_size: 8
     budget: 24
     mutation_rate: 0.2
@@ -41,14 +41,14 @@ tuner:
     check_command: python3 -m trials.check_data --dataset small --split 3 --files-only
 """
 LOCAL = f"""{COMMON}
-trialCommand: python3 -m trials.local_trial --dataset small --num-stages 2 --num-layers 5
+trialCommand: python3 -m trials.local_trial --dataset small --num-stages 2 --num-layers 2
 searchSpaceFile: {FOLDER}/spaces/demo_local.json
 tuner:
   className: strategies.tuners.LocalTuner
   codeDirectory: {REPOSITORY}
   classArgs:
     num_stages: 2
-    num_layers: 5
+    num_layers: 2
     starts: [START]
     splits: [1, 3]
     seeds: [0]
@@ -64,7 +64,7 @@ tuner:
   codeDirectory: {REPOSITORY}
 """
 GRID = f"""{COMMON}
-trialCommand: python3 -m trials.final_trial --dataset small --num-stages 2 --num-layers 5 --output runs
+trialCommand: python3 -m trials.final_trial --dataset small --num-stages 2 --num-layers 2 --output runs
 maxTrialNumber: 18
 searchSpace:
   structure: {{_type: choice, _value: [hand, "START"]}}
@@ -74,13 +74,13 @@ tuner:
   name: GridSearch
 """
 FINAL = f"""{COMMON}
-trialCommand: python3 -m trials.final_trial --dataset small --num-stages 2 --num-layers 5 --output runs
+trialCommand: python3 -m trials.final_trial --dataset small --num-stages 2 --num-layers 2 --output runs
 tuner:
   className: strategies.tuners.FinalTuner
   codeDirectory: {REPOSITORY}
   classArgs:
     num_stages: 2
-    num_layers: 5
+    num_layers: 2
     structures: &structures [hand, "START"]
     splits: &splits [1, 2, 3]
     seeds: &seeds [0, 1, 2]
@@ -153,16 +153,16 @@ def test_what_can_work_passes(text: str, start: Path) -> None:
         (LOCAL, "[START]", f"[{REPOSITORY}/README.md]", "README.md: not a JSON file"),
         (LOCAL, "iterations: 5", "iterations: 0", "iterations must be a whole number of at least 1, not 0"),
         (LOCAL, "expand_rate: 0.25", "expand_rate: yes", "expand rate must be at least 0 and below 1, not True"),
-        (LOCAL, "expand_rate: 0.25", "max_dilation: 8", "layer s1l4: dilation 16 lies outside the bounds 1 to 8"),
+        (LOCAL, "expand_rate: 0.25", "min_dilation: 2", "layer s1l0: dilation 1 lies outside the bounds 2 to 2048"),
         (LOCAL, "    seeds: [0]\n", "", "LocalTuner needs the argument seeds"),
         (DIFFERENTIABLE, "[0, 1]", "[0, no]", "seeds must be a list of different whole numbers .* not .0, False."),
         # Networks and spaces.
-        (GLOBAL, "demo_global", "ms_tcn_global", "names 's1l5', which is no layer of a network of 2 stages x 5 lay"),
+        (GLOBAL, "demo_global", "ms_tcn_global", "names 's1l2', which is no layer of a network of 2 stages x 2 lay"),
         (GLOBAL, "demo_global", "demo_local", "the search space of layer 's1l0' must be"),
         (LOCAL, "demo_local", "ms_tcn_local", "the search space must name the layers of the network"),
-        (GLOBAL, "--num-stages 2 --num-layers 5", "", "4 stages x 10 layers, but that of the tuner .* 2 stages x 5"),
-        (NNIS_TUNER, "--num-layers 5", "--num-layers 4", "must name the layers of .* 2 stages x 4 layers"),
-        (GRID, "--num-layers 5", "--num-layers 4", "start.json: the structure is of another network"),
+        (GLOBAL, "--num-stages 2 --num-layers 2", "", "4 stages x 10 layers, but that of the tuner .* 2 stages x 2"),
+        (NNIS_TUNER, "--num-layers 2", "--num-layers 4", "must name the layers of .* 2 stages x 4 layers"),
+        (GRID, "--num-layers 2", "--num-layers 4", "start.json: the structure is of another network"),
         # Data and splits.
         (GLOBAL, "search_trial --dataset small", "search_trial --dataset smal", "it checks .*/small, but .*/smal$"),
         (GLOBAL, "check_data --dataset small", "check_data --dataset other", "it checks .*/other, but .*/data/small"),
@@ -180,10 +180,10 @@ def test_what_can_work_passes(text: str, start: Path) -> None:
         (GRID, "  seed: {", "  seeds: {", "a final training needs the parameters structure, split and seed"),
         # The final training by our tuner.
         (FINAL, "final_trial", "local_trial", "unrecognized arguments: --output runs"),
-        (FINAL, "final_trial --dataset small --num-stages 2 --num-layers 5 --output runs",
+        (FINAL, "final_trial --dataset small --num-stages 2 --num-layers 2 --output runs",
          "search_trial --dataset small --split 1", "FinalTuner needs trials.final_trial, not trials.search_trial"),
-        (FINAL, "    num_layers: 5\n", "", "structure is of another network"),
-        (FINAL, "--num-layers 5", "--num-layers 4", "2 stages x 4 layers, but that of the tuner .* 2 stages x 5 lay"),
+        (FINAL, "    num_layers: 2\n", "", "structure is of another network"),
+        (FINAL, "--num-layers 2", "--num-layers 4", "2 stages x 4 layers, but that of the tuner .* 2 stages x 2 lay"),
         (FINAL, "seeds: &", "seed: &", "FinalTuner has no argument 'seed'; it has structures, splits, seeds, num_st"),
         (FINAL, "&seeds [0, 1, 2]", "&seeds [0, no]", r"seeds must be a list of whole numbers of .* not \[0, False\]"),
         (FINAL, "&seeds [0, 1, 2]", "&seeds [0, 0]", r"seeds must be different, not \[0, 0\]"),

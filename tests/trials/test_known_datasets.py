@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +12,11 @@ import pytest
 import yaml
 
 from nas_space.branches import Branching
+from nas_space.shape import MSTCNShape
+from nas_space.space import from_nni
 from tests.conftest import REPOSITORY
 from trials import differentiable_search, local_search
+from trials.differentiable_arguments import candidates_of_layers
 from trials.known_datasets import KNOWN_DATASETS
 from trials.trial_arguments import DIFFERENTIABLE_TRIAL, LOCAL_TRIAL, TrialOptions
 
@@ -55,9 +59,12 @@ def test_a_local_search_is_the_same_with_nni_and_without(file: str) -> None:
 def test_a_differentiable_search_is_the_same_with_nni_and_without(file: str) -> None:
     arguments, _ = trial(file, "trials.differentiable_trial", DIFFERENTIABLE_TRIAL)
     own, wanted = without_nni(differentiable_search.parse_arguments, arguments.dataset), vars(arguments)
-    assert {name: own[name] for name in wanted.keys() - OF_NNI} == {
-        name: wanted[name] for name in wanted.keys() - OF_NNI
-    }
+    assert wanted["candidates"] is None  # the search space has them
+    compared = wanted.keys() - OF_NNI - {"candidates"}
+    assert {name: own[name] for name in compared} == {name: wanted[name] for name in compared}
+    space = json.loads((EXPERIMENTS / yaml.safe_load((EXPERIMENTS / file).read_text())["searchSpaceFile"]).read_text())
+    shape = MSTCNShape.from_arguments(arguments)
+    assert candidates_of_layers(argparse.Namespace(**own)) == from_nni(space, shape)
 
 
 def test_every_known_data_set_with_a_file_is_compared() -> None:
