@@ -14,9 +14,10 @@ help:
 	@echo "make benchmarks  time our layers against the usual formulation, at one thread"
 	@echo "make clean  remove .venv and $(DEMO)"
 
-.venv/installed: requirements.txt requirements-dev.txt constraints.txt
+.venv/installed: requirements.txt requirements-dev.txt constraints.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@
 
 demo: export G2L_CACHE := $(CURDIR)/$(DEMO)/cache

@@ -1,0 +1,69 @@
+"""``g2l``: one door to all commands. ``g2l train ...`` is ``python -m trials.train ...``, from any folder."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """One command: the module that runs it, and what it does."""
+
+    module: str
+    line: str
+
+
+COMMANDS = {
+    "new": Command("experiments.new", "look at a data set and write its experiment files"),
+    "check": Command("trials.check_data", "check a data set, or list every fault in it"),
+    "preflight": Command("experiments.preflight", "check an experiment file; start nothing"),
+    "launch": Command("experiments.launch", "run one experiment file through NNI, bound to this machine"),
+    "pipeline": Command("experiments.pipeline", "global search, local search, final training and report in one go"),
+    "export": Command("analysis.export", "write the best structures of a search as JSON"),
+    "structure": Command("nas_space.structure_files", "show or translate a structure file"),
+    "search": Command("trials.differentiable_search", "global search in one training, without NNI"),
+    "local": Command("trials.local_search", "refine every dilation of a structure, without NNI"),
+    "train": Command("trials.train", "train a structure and score it on the test videos"),
+    "predict": Command("trials.predict", "label videos with a trained network"),
+    "evaluate": Command("trials.evaluate", "score predictions against the ground truth"),
+    "final": Command("analysis.final", "table of a folder of final trainings"),
+    "report": Command("analysis.report", "write the HTML report of a run or a search"),
+    "plots": Command("analysis.plots", "draw segmentations, structures, searches, confusion"),
+    "clean": Command("experiments.clean", "free the disk space that an ended search no longer needs"),
+}
+"""All commands, in the order in which they are used."""
+
+
+def overview() -> str:
+    """The text of ``g2l --help``: a line for each command."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.line}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: g2l COMMAND ...",
+            "",
+            "Neural architecture search for the dilations of action segmentation networks.",
+            "",
+            *lines,
+            "",
+            "g2l COMMAND --help shows the options; g2l train ... is python -m trials.train ...",
+        ]
+    )
+
+
+def main() -> None:
+    """Run the command that the first argument names, as ``python -m`` runs its module."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("-h", "--help"):
+        print(overview())
+    elif name in COMMANDS:
+        del sys.argv[1]
+        runpy.run_module(COMMANDS[name].module, run_name="__main__", alter_sys=True)
+    else:
+        print(f"error: no command {name!r}; 'g2l --help' lists them", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()
