@@ -14,6 +14,7 @@ from typing import Any
 
 from analysis.nni_register import registered
 from experiments.config_file import class_arguments, read_config
+from experiments.data_places import share_data_places
 from experiments.disk_room import needs_of, require_room
 from experiments.gpus import read_machine
 from experiments.nni_experiment import Experiment, Trials, say, start
@@ -165,6 +166,7 @@ def main() -> None:
     if (arguments.config is None) == (arguments.resume is None):
         raise BadInput("give either the YAML file of an experiment, or --resume EXPERIMENT_ID")
     seconds = None if arguments.max_hours is None else 3600 * arguments.max_hours
+    share_data_places()
     if arguments.config is not None:
         config = read_config(arguments.config)
         preflight(config, arguments.config.parent, arguments.config, read_machine(), starting=True)

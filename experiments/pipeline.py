@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import secrets
 import sys
 import time
@@ -21,6 +20,7 @@ from analysis.history import find_experiment
 from analysis.nni_register import registered
 from analysis.searches import Search
 from experiments.config_file import class_name, read_config
+from experiments.data_places import share_data_places
 from experiments.disk_room import Need, needs_of, require_room
 from experiments.gpus import read_machine
 from experiments.launch import free_port, require_check, running, watch
@@ -220,9 +220,7 @@ def main() -> None:
     name = arguments.name or arguments.dataset
     if Path(name).name != name or name.startswith("."):
         raise BadInput(f"--name must be a plain folder name, not {name!r}")
-    if arguments.data_root is not None:
-        # Trials and checks inherit it.
-        os.environ["G2L_DATA_ROOT"] = str(arguments.data_root.resolve())
+    share_data_places(arguments.data_root)
     dataset = find_dataset(arguments.dataset)
     splits = dataset.splits() if arguments.split == "all" else [split_number(arguments.split)]
     folder = Path("runs").resolve() / name

@@ -38,6 +38,12 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(autouse=True)
+def data_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test leave its data root to the next: commands set the variable for the processes that they start."""
+    monkeypatch.setenv("G2L_DATA_ROOT", os.environ.get("G2L_DATA_ROOT", ""))
+
+
 @pytest.fixture(scope="module")  # not longer: while it is open, no test can run a loop of asyncio's own
 def browser() -> Iterator[Browser]:
     """A headless Chromium; skips where there is none."""
