@@ -1,0 +1,87 @@
+"""Guess from the names of videos which of them show the same person, so that validation keeps persons apart."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Split = tuple[Sequence[str], Sequence[str]]
+"""The training and the test videos of a split."""
+
+FEWEST_GROUPS = 3
+"""Of the training videos of a split: of two, a search would hold out half."""
+SEPARATOR = re.compile(r"[_-]")
+
+
+@dataclass(frozen=True)
+class Guess:
+    """Which videos belong together."""
+
+    expression: str | None
+    """A regular expression for ``--group``; None: each video alone, or what is known of the data set."""
+    why: str
+    """What the guess rests on, without a full stop."""
+
+
+def guess_group(splits: Mapping[int, Split]) -> Guess:
+    """The shortest beginning of the names that videos share, if the splits never divide what shares it.
+
+    Names are taken apart at ``_`` and ``-``: ``P03_cam01_cereals``, ``rgb-01-1``, ``u01_02``. That no split has one of
+    these beginnings in both of its lists is what tells a person from a mere number.
+
+    Args:
+        splits: by number.
+    """
+    videos = sorted({video for lists in splits.values() for names in lists for video in names})
+    for parts in range(1, min(len(SEPARATOR.split(video)) for video in videos)):
+        expression = _expression(videos, parts)
+        group_of = {video: _group(expression, video) for video in videos}
+        groups = Counter(group_of.values())
+        if len(groups) == 1:
+            continue
+        if 2 * len(groups) > len(videos):
+            break
+        beginnings = f"names begin with one of {len(groups)} ({', '.join(list(groups)[:2])}, ...)"
+        for number, (train, test) in splits.items():
+            trained = {group_of[video] for video in train}
+            both = trained & {group_of[video] for video in test}
+            if both:
+                return Guess(None, f"{beginnings}, but split {number} has {min(both)} in training and test")
+            if len(trained) < FEWEST_GROUPS:
+                return Guess(None, f"{beginnings}, but only {len(trained)} of them train in split {number}")
+        return Guess(expression, f"{beginnings}, and no split divides the videos of one")
+    return Guess(None, "the names of the videos show no groups")
+
+
+def _group(expression: str, video: str) -> str:
+    match = re.search(expression, video)
+    assert match is not None
+    return match[1]
+
+
+def _expression(videos: Sequence[str], parts: int) -> str:
+    """The regular expression whose group is the first so many parts of each name."""
+    words = [SEPARATOR.split(video) for video in videos]
+    separators = [SEPARATOR.findall(video) for video in videos]
+    expression = ""
+    for index in range(parts):
+        if index:
+            expression += _separator({of_video[index - 1] for of_video in separators})
+        expression += _word({of_video[index] for of_video in words})
+    return f"^({expression}){_separator({of_video[parts - 1] for of_video in separators})}"
+
+
+def _word(found: set[str]) -> str:
+    """An expression for one part of the names: what all share, letters that all share and a number, or anything."""
+    if len(found) == 1:
+        return re.escape(next(iter(found)))
+    letters = {re.sub(r"[0-9]+$", "", word) for word in found}
+    if len(letters) == 1 and all(word[-1:].isdigit() for word in found):
+        return re.escape(next(iter(letters))) + r"\d+"
+    return "[^_-]*"
+
+
+def _separator(found: set[str]) -> str:
+    return next(iter(found)) if len(found) == 1 else "[_-]"
