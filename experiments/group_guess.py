@@ -43,7 +43,7 @@ def guess_group(splits: Mapping[int, Split]) -> Guess:
             continue
         if 2 * len(groups) > len(videos):
             break
-        beginnings = f"names begin with one of {len(groups)} ({', '.join(list(groups)[:2])}, ...)"
+        beginnings = f"names have {len(groups)} beginnings ({', '.join(list(groups)[:2])}, ...)"
         for number, (train, test) in splits.items():
             trained = {group_of[video] for video in train}
             both = trained & {group_of[video] for video in test}

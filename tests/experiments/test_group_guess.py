@@ -29,7 +29,7 @@ def test_names_that_show_persons_are_grouped(names: str, expression: str) -> Non
     splits = of_persons(names, persons=5, each=4)
     guess = guess_group(splits)
     assert guess.expression == expression
-    assert "5 (" in guess.why
+    assert "5 beginnings (" in guess.why
     train, held = hold_out(splits[1][0], 0.25, 0, guess.expression)
     assert len(train) == 12
     assert len(held) == 4
@@ -38,7 +38,7 @@ def test_names_that_show_persons_are_grouped(names: str, expression: str) -> Non
 def test_persons_that_a_split_divides_are_no_groups() -> None:
     guess = guess_group({3: (["a_1", "b_1", "c_1", "d_1"], ["a_2", "b_2", "c_2", "d_2"])})
     assert guess.expression is None
-    assert guess.why == "names begin with one of 4 (a, b, ...), but split 3 has a in training and test"
+    assert guess.why == "names have 4 beginnings (a, b, ...), but split 3 has a in training and test"
 
 
 def test_two_persons_are_too_few() -> None:

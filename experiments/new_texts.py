@@ -1,0 +1,300 @@
+"""The texts of the experiment files of a new data set."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.data_look import DataLook
+from experiments.phases import BUDGET, ITERATIONS, SEEDS, Costs, PhaseCost
+from nas_space.bad_input import BadInput
+from nas_space.shape import MS_TCN
+from nas_space.space import space_json
+
+ROOT = Path(__file__).parent.parent
+PLAIN = re.compile(r"[A-Za-z/][\w./ -]*[\w./-]", re.ASCII)
+
+GPUS = """\
+  # No trialGpuNumber on purpose: every trial then sees the GPUs that CUDA_VISIBLE_DEVICES names (or the CPU), so the
+  # same file runs with one GPU and with none. For n > 1 GPUs add the next three lines, and trialConcurrency: n;
+  # NNI 3.0 freezes a machine that has too few (NNI issue 5574): python -m experiments.preflight FILE.yml checks it.
+  # trialGpuNumber: 1
+  # useActiveGpu: true
+  # maxTrialNumberPerGpu: 1
+"""
+CHECK = "# Runs before the first trial: what is missing ends the experiment at once, with this command's message."
+STRUCTURES = "structure files of any dialect"
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the files lie, and what they say of it."""
+
+    folder: Path
+    """Of the files, absolute."""
+    absolute: bool
+    """Whether their paths are, so that they may lie anywhere; else they are relative to ``experiments/``."""
+    data_root: Path | None = None
+    """Named in the commands, absolute; None: trials find it as ``$G2L_DATA_ROOT`` says, else in ``./data``."""
+
+    def code(self) -> str:
+        """The folder in which trials run."""
+        return quoted(str(ROOT)) if self.absolute else ".."
+
+    def space(self, file: str) -> str:
+        """A search space."""
+        return quoted(str(self.folder / "spaces" / file)) if self.absolute else f"spaces/{file}"
+
+    def run(self, path: str) -> str:
+        """A result of a run, which lies below ``runs/`` of the repository or of the folder of the files."""
+        return str(self.folder / "runs" / path) if self.absolute else f"runs/{path}"
+
+
+def texts(look: DataLook, costs: Costs, places: Places) -> dict[str, str]:
+    """The content of all files, by name relative to their folder; the search spaces come first.
+
+    Raises:
+        BadInput: the name or a path cannot be written into a YAML file.
+    """
+    for value in (look.name, str(places.folder), str(places.data_root or "")):
+        if any(ord(character) < 32 for character in value) or "{split}" in value:
+            raise BadInput(f"{value!r}: a name with control characters or {{split}} cannot be in experiment files")
+    name = look.name
+    return {
+        f"spaces/{name}_global.json": space_json(MS_TCN, look.candidates),
+        f"spaces/{name}_local.json": space_json(MS_TCN, None),
+        f"{name}_global.yml": _genetic(look, costs.genetic, places),
+        f"{name}_differentiable.yml": _differentiable(look, costs.differentiable, places),
+        f"{name}_local.yml": _local(look, costs.local, places),
+        f"{name}_final.yml": _final(look, costs.final, places),
+    }
+
+
+def quoted(text: str) -> str:
+    """A text as YAML reads it in any place, also between brackets."""
+    return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def _head(look: DataLook, places: Places, what: str, file: str, cost: PhaseCost, needs: str = "") -> str:
+    """The comment at the beginning, and the name."""
+    path = shlex.quote(str(places.folder / file) if places.absolute else f"experiments/{file}")
+    root = "the data root ($G2L_DATA_ROOT, else ./data)" if places.data_root is None else str(places.data_root)
+    return f"""\
+# {what}
+# {look.describe()}.
+# Cost: {cost.describe()}.
+# Needs {look.name} in {root}{needs}.
+# Start it from the repository root:  nnictl create --config {path}
+# or, bound to this machine and watched to its end:  python -m experiments.launch {path}
+"""
+
+
+def _command(module: str, look: DataLook, places: Places, options: str, *schedule: str) -> str:
+    """A trial command, its lines indented."""
+    root = [] if places.data_root is None else ["--data-root", shlex.quote(str(places.data_root))]
+    first = " ".join([f"python3 -m {module} --dataset {shlex.quote(look.name)}", options, *root]).replace("  ", " ")
+    lines = [first.rstrip(), " ".join(schedule)]
+    if look.group.expression is not None and module != "trials.final_trial":
+        lines.append(f"--group {shlex.quote(look.group.expression)}")
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _check(look: DataLook, places: Places, options: str = "") -> str:
+    words = ["python3", "-m", "trials.check_data", "--dataset", look.name, *options.split(), "--files-only"]
+    if look.group.expression is not None:
+        words += ["--group", look.group.expression]
+    if places.data_root is not None:
+        words += ["--data-root", str(places.data_root)]
+    return json.dumps(shlex.join(words), ensure_ascii=False)
+
+
+def _validation(look: DataLook) -> str:
+    return f"# Validation videos are a quarter of the training videos. Which stay together: {look.group.why}."
+
+
+def _schedule(cost: PhaseCost) -> str:
+    schedule = cost.schedule
+    return f"--epochs {schedule.epochs} --batch-size {schedule.batch_size} --learning-rate {schedule.learning_rate}"
+
+
+def _genetic(look: DataLook, cost: PhaseCost, places: Places) -> str:
+    name, file = look.name, f"{look.name}_global.yml"
+    steps = cost.schedule.steps(len(look.searched))
+    what = f"Genetic global search over the declared space on {name}: NNI's page shows every structure."
+    return f"""\
+{_head(look, places, what, file, cost)}
+experimentName: {quoted(f"{name} global search")}
+
+# Relative paths are relative to this file. python3 is the one on PATH: activate .venv first.
+# Every option of the trial: python -m trials.search_trial --help
+{_validation(look)}
+# With {len(look.searched)} videos to train on, that is {steps} optimiser steps for each structure; a rough ranking needs about 300.
+trialCommand: >-
+{_command("trials.search_trial", look, places, "--split 1", _schedule(cost), "--objective mean --seed 0")}
+trialCodeDirectory: {places.code()}
+
+# Trials side by side. With one GPU: 1, or 2 if two trainings fit into its memory. On a CPU: one a core;
+# each takes its share of the cores.
+trialConcurrency: {cost.concurrency}
+
+# A trial that hangs is stopped after this time.
+maxTrialDuration: {cost.limit()}
+
+# {_powers(look)} for each of the 40 layers: no dilation that is longer than the videos.
+searchSpaceFile: {places.space(f"{name}_global.json")}
+
+tuner:
+  className: strategies.tuners.GlobalTuner
+  codeDirectory: {places.code()}
+  classArgs:
+    population_size: 8    # how many of the best structures may be parents; as many come first
+    budget: {BUDGET}            # structures to train in all; the experiment ends by itself after them
+    mutation_rate: 0.2    # probability with which a layer of a child gets a random dilation
+    seed: 0
+    starts: [hand]        # structures that come before the random ones; hand: 1, 2, 4, ..., 512 in each stage
+    # stop_epoch: 3       # after so many epochs, a trial below the median of the others stops (left out: none does)
+    {CHECK}
+    check_command: {_check(look, places, "--split 1")}
+
+trainingService:
+  platform: local
+{GPUS}"""
+
+
+def _differentiable(look: DataLook, cost: PhaseCost, places: Places) -> str:
+    name, file = look.name, f"{look.name}_differentiable.yml"
+    steps = cost.schedule.steps(len(look.searched))
+    what = f"Differentiable global search over the declared space on {name}: one training for each seed."
+    return f"""\
+{_head(look, places, what, file, cost)}
+experimentName: {quoted(f"{name} differentiable search")}
+
+# Relative paths are relative to this file. python3 is the one on PATH: activate .venv first.
+# Every option of the trial: python -m trials.differentiable_trial --help
+{_validation(look)}
+# With {len(look.searched)} videos to train on, that is {steps} optimiser steps; a search needs about 900 to decide.
+trialCommand: >-
+{_command("trials.differentiable_trial", look, places, "--split 1", _schedule(cost), "--objective mean")}
+trialCodeDirectory: {places.code()}
+
+# Trials side by side. With one GPU: 1, or 2 if two trainings fit into its memory. On a CPU: one a core;
+# each takes its share of the cores.
+trialConcurrency: {cost.concurrency}
+
+# A trial that hangs is stopped after this time.
+maxTrialDuration: {cost.limit()}
+
+# {_powers(look)} for each of the 40 layers: no dilation that is longer than the videos.
+searchSpaceFile: {places.space(f"{name}_global.json")}
+
+tuner:
+  className: strategies.tuners.DifferentiableTuner
+  codeDirectory: {places.code()}
+  classArgs:
+    seeds: {list(SEEDS)}      # one training each; the best of them by the objective is what the search found
+    {CHECK}
+    check_command: {_check(look, places, "--split 1")}
+
+trainingService:
+  platform: local
+  # No trialGpuNumber on purpose: see {name}_global.yml.
+"""
+
+
+def _local(look: DataLook, cost: PhaseCost, places: Places) -> str:
+    name, file = look.name, f"{look.name}_local.yml"
+    needs = ", and the start structures named below"
+    what = f"Local search on {name}: every dilation of the best global structures is refined."
+    return f"""\
+{_head(look, places, what, file, cost, needs)}
+experimentName: {quoted(f"{name} local search")}
+
+# Relative paths are relative to this file. python3 is the one on PATH: activate .venv first.
+# Every option of the trial: python -m trials.local_trial --help
+{_validation(look)}
+trialCommand: >-
+{_command("trials.local_trial", look, places, "", _schedule(cost), "--decay-epochs --objective mean")}
+trialCodeDirectory: {places.code()}
+
+# Iterations of one chain follow one another; more workers help only if there are more chains (starts x splits x seeds).
+trialConcurrency: {cost.concurrency}
+
+# A trial that hangs is stopped after this time.
+maxTrialDuration: {cost.limit()}
+
+# Only for NNI's web page: the layers, and that any dilation is possible.
+searchSpaceFile: {places.space(f"{name}_local.json")}
+
+tuner:
+  className: strategies.tuners.LocalTuner
+  codeDirectory: {places.code()}
+  classArgs:
+    starts: [{quoted(places.run(f"{name}/split1/global.json"))}]   # {STRUCTURES}, or hand
+    splits: [1]
+    seeds: [0]
+    iterations: {ITERATIONS}      # estimates of a chain, {cost.schedule.epochs} epochs apart
+    branches: 3         # of each layer: around d they are (1 - expand_rate) d, d, (1 + expand_rate) d, always distinct
+    expand_rate: 0.5    # the paper has 0.1, with which dilations move far in more iterations only
+    max_dilation: {min(2048, 2 * look.candidates[-1])}
+    {CHECK}
+    check_command: {_check(look, places, "--split 1")}
+
+trainingService:
+  platform: local
+  # No trialGpuNumber on purpose: see {name}_global.yml.
+"""
+
+
+def _final(look: DataLook, cost: PhaseCost, places: Places) -> str:
+    name, file = look.name, f"{look.name}_final.yml"
+    what = f"Final training on {name}: structures x splits x seeds, each trained from scratch and scored once on test."
+    output = places.run(f"{name}_final")
+    found = places.run(f"{name}/split{{split}}/global.json")
+    decay = f"--decay-epochs {cost.schedule.decay_epochs}".rstrip()
+    steps = cost.schedule.steps(len(look.trained))
+    return f"""\
+{_head(look, places, what, file, cost, ", and the structures named below")}\
+# The table over all splits and seeds:  python -m analysis.final {shlex.quote(output)}
+
+experimentName: {quoted(f"{name} final training")}
+
+# Relative paths are relative to this file. python3 is the one on PATH: activate .venv first.
+# Every option of the trial: python -m trials.final_trial --help. What is trained already is not trained again.
+# With {len(look.trained)} training videos, that is {steps} optimiser steps; about 800 are needed.
+trialCommand: >-
+{_command("trials.final_trial", look, places, f"--output {shlex.quote(output)}", _schedule(cost), decay)}
+trialCodeDirectory: {places.code()}
+
+trialConcurrency: {cost.concurrency}
+maxTrialDuration: {cost.limit()}
+
+tuner:
+  className: strategies.tuners.FinalTuner
+  codeDirectory: {places.code()}
+  classArgs:
+    # {STRUCTURES.capitalize()}, or hand; {{split}} is the split's number.
+    structures: &structures [hand, {json.dumps(found, ensure_ascii=False)}]
+    splits: &splits {list(look.splits)}
+    seeds: &seeds {list(SEEDS)}
+    {CHECK}
+    check_command: {_check(look, places)}
+
+# Only for NNI's web page: the same lists.
+searchSpace:
+  structure: {{_type: choice, _value: *structures}}
+  split: {{_type: choice, _value: *splits}}
+  seed: {{_type: choice, _value: *seeds}}
+
+trainingService:
+  platform: local
+  # No trialGpuNumber on purpose: see {name}_global.yml.
+"""
+
+
+def _powers(look: DataLook) -> str:
+    values = look.candidates
+    shown = ", ".join(map(str, values)) if len(values) < 5 else f"1, 2, 4, ..., {values[-1]}"
+    return "{" + shown + "}"

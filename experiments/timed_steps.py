@@ -1,0 +1,113 @@
+"""A few timed training steps on a data set's own videos: what each kind of network costs on this machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from nas_space.branches import Branching
+from nas_space.ms_tcn import MSTCN, choose_among, expand_network
+from nas_space.structure import Structure
+from trials.batches import Batch
+from trials.dataset import Dataset
+from trials.threads import paying_threads
+from trials.training import Training, find_device, predict
+from trials.training_settings import TrainingSettings
+
+ROUNDS = 3
+LONG_SECONDS = 5.0
+"""A step that takes longer is timed once."""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of one kind of network, for each frame."""
+
+    step: float
+    """In a training step."""
+    prediction: float
+
+    def epoch(self, trained: float, predicted: float) -> float:
+        """Seconds of an epoch on so many frames, with predictions of so many."""
+        return trained * self.step + predicted * self.prediction
+
+
+@dataclass(frozen=True)
+class Speeds:
+    """Of the three kinds of network, and of the start of a trial."""
+
+    plain: Speed
+    """One dilation a layer: the genetic search and the final training."""
+    branched: Speed
+    """Three dilations a layer: the local search."""
+    choosing: Speed
+    """All candidates in each layer: the differentiable search."""
+    start: float
+    """Seconds until a trial's process has imported what it needs."""
+
+
+def time_steps(
+    dataset: Dataset, videos: Sequence[str], batch_size: int, candidates: Sequence[int], concurrency: int
+) -> Speeds:
+    """Train each kind of network, of 4 stages x 10 layers, for a few steps on one batch of usual videos.
+
+    Args:
+        videos: to choose the batch from, those of median length.
+        concurrency: how many trials share the cores of this machine.
+
+    Raises:
+        BadInput: the data is faulty.
+    """
+    loaded = sorted((len(dataset.labels(name)), name) for name in videos)
+    begin = max(0, (len(loaded) - batch_size) // 2)
+    batch = [dataset.load(name) for _, name in loaded[begin : begin + batch_size]]
+    frames = sum(len(video.labels) for video in batch)
+    threads, device = torch.get_num_threads(), find_device("auto")
+    torch.set_num_threads(paying_threads(frames, max(1, threads // concurrency)))
+
+    def speed(change: Callable[[MSTCN], object]) -> Speed:
+        network = MSTCN(Structure.hand(), batch[0].features.shape[1], len(dataset.classes))
+        change(network)
+        training = Training(network, TrainingSettings(batch_size=batch_size), device)
+        network.train()
+        step = _seconds(lambda: training.step(Batch.of(batch, device)))
+        one = batch[0].features
+        return Speed(step / frames, _seconds(lambda: predict(training.network, one, device)) / len(one))
+
+    try:
+        return Speeds(
+            speed(lambda _: None),
+            speed(lambda network: expand_network(network, Branching())),
+            speed(lambda network: choose_among(network, tuple(candidates))),
+            _start_seconds(),
+        )
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _seconds(function: Callable[[], object]) -> float:
+    """Median seconds after a first call, which also pays for what is set up. A result on the CPU waits for a GPU."""
+    measured: list[float] = []
+    for _ in range(1 + ROUNDS):
+        begun = time.monotonic()
+        function()
+        measured.append(time.monotonic() - begun)
+        if measured[-1] > LONG_SECONDS:
+            break
+    return median(measured[1:] or measured)
+
+
+def _start_seconds() -> float:
+    begun = time.monotonic()
+    root = Path(__file__).parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    subprocess.run([sys.executable, "-c", "import trials.search_trial"], cwd=root, env=environment, check=True)
+    return time.monotonic() - begun
