@@ -71,7 +71,7 @@ def look_at(name: str, data_root: Path | None = None) -> DataLook:
     check.check_files(dataset.splits())
     names = [video for lists in check.splits.values() for video in (*lists[0], *lists[1])]
     if known is not None:
-        group = Guess(None, f"known of {name}: videos with an equal '{known}' stay together")
+        group = Guess(None, f"by '{known}', which is known of {name}")
     elif check.faults or not names:
         group = Guess(None, "")
     else:

@@ -24,6 +24,12 @@ class Guess:
     why: str
     """What the guess rests on, without a full stop."""
 
+    def describe(self) -> str:
+        """In one line."""
+        if self.expression is None:
+            return self.why
+        return f"by --group '{self.expression}', a guess: {self.why}"
+
 
 def guess_group(splits: Mapping[int, Split]) -> Guess:
     """The shortest beginning of the names that videos share, if the splits never divide what shares it.
@@ -48,11 +54,11 @@ def guess_group(splits: Mapping[int, Split]) -> Guess:
             trained = {group_of[video] for video in train}
             both = trained & {group_of[video] for video in test}
             if both:
-                return Guess(None, f"{beginnings}, but split {number} has {min(both)} in training and test")
+                return Guess(None, f"each alone: {beginnings}, but split {number} has {min(both)} in training and test")
             if len(trained) < FEWEST_GROUPS:
-                return Guess(None, f"{beginnings}, but only {len(trained)} of them train in split {number}")
+                return Guess(None, f"each alone: {beginnings}, but only {len(trained)} of them train in split {number}")
         return Guess(expression, f"{beginnings}, and no split divides the videos of one")
-    return Guess(None, "the names of the videos show no groups")
+    return Guess(None, "each alone: their names show no groups")
 
 
 def _group(expression: str, video: str) -> str:

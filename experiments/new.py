@@ -39,7 +39,7 @@ def write_experiments(name: str, places: Places, data_root: Path | None = None) 
     """
     look = look_at(name, data_root)
     print(f"{name}: {look.describe()}", file=sys.stderr)
-    print(f"validation: {look.group.why}{_option(look.group.expression)}", file=sys.stderr)
+    print(f"videos that stay together in validation: {look.group.describe()}", file=sys.stderr)
     # Here, because PyTorch takes seconds, in which data is refused.
     import torch
 
@@ -55,10 +55,6 @@ def write_experiments(name: str, places: Places, data_root: Path | None = None) 
     for ending, cost in zip(ENDINGS, (costs.genetic, costs.differentiable, costs.local, costs.final), strict=True):
         print(f"{ending + ':':<16}{cost.describe()}", file=sys.stderr)
     return experiment_files(name, places.folder)
-
-
-def _option(expression: str | None) -> str:
-    return "" if expression is None else f"; so --group '{expression}'"
 
 
 def main() -> None:

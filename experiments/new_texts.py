@@ -112,7 +112,8 @@ def _check(look: DataLook, places: Places, options: str = "") -> str:
 
 
 def _validation(look: DataLook) -> str:
-    return f"# Validation videos are a quarter of the training videos. Which stay together: {look.group.why}."
+    what = "# Validation videos are a quarter of the training videos. Which of them stay together:"
+    return f"{what}\n# {look.group.describe()}."
 
 
 def _schedule(cost: PhaseCost) -> str:
@@ -131,7 +132,7 @@ experimentName: {quoted(f"{name} global search")}
 # Relative paths are relative to this file. python3 is the one on PATH: activate .venv first.
 # Every option of the trial: python -m trials.search_trial --help
 {_validation(look)}
-# With {len(look.searched)} videos to train on, that is {steps} optimiser steps for each structure; a rough ranking needs about 300.
+# With {len(look.searched)} videos to train on, that is {steps} optimiser steps; a rough ranking needs about 300.
 trialCommand: >-
 {_command("trials.search_trial", look, places, "--split 1", _schedule(cost), "--objective mean --seed 0")}
 trialCodeDirectory: {places.code()}

@@ -25,6 +25,7 @@ from experiments.disk_room import Need, needs_of, require_room
 from experiments.gpus import read_machine
 from experiments.launch import free_port, require_check, running, watch
 from experiments.nni_experiment import Experiment
+from experiments.own_files import template_of
 from experiments.plan import DIFFERENTIABLE, FOLDER, GENETIC, GLOBAL_SEARCHES, PHASES, Step, final_trainings, make_plan
 from experiments.preflight import preflight
 from experiments.progress import PROGRESS_FILE
@@ -193,7 +194,9 @@ def main() -> None:
         epilog="example: python -m experiments.pipeline --dataset 50salads --split all",
     )
     parser.add_argument("--dataset", required=True, metavar="NAME", help="folder of the data set in the data root")
-    parser.add_argument("--template", metavar="NAME", help="use experiments/NAME_*.yml (default: the data set's name)")
+    parser.add_argument(
+        "--template", metavar="NAME", help="use experiments/NAME_*.yml (default: those of the data set, else new ones)"
+    )
     parser.add_argument(
         "--global-search",
         metavar="NAME",
@@ -235,18 +238,19 @@ def main() -> None:
     asked = GENETIC if arguments.global_search == "global" else arguments.global_search
     settings |= {"global_search": asked, "phases": phases}
 
-    def read_run() -> tuple[Run, list[Step]]:
+    def read_run(files: str) -> tuple[Run, list[Step]]:
         run = Run(folder, settings)
-        what = (arguments.dataset, template, splits, phases, arguments.seeds, run.global_search)
+        what = (arguments.dataset, files, splits, phases, arguments.seeds, run.global_search)
         return run, make_plan(folder, *what, begun=run.steps())
 
-    if arguments.dry_run:
-        for step in read_run()[1]:
-            print(f"{step.name:<20}{step.trials:>7} trainings")
-        return
+    with template_of(arguments.dataset, arguments.template, folder, arguments.dry_run) as files:
+        if arguments.dry_run:
+            for step in read_run(files)[1]:
+                print(f"{step.name:<20}{step.trials:>7} trainings")
+            return
     machine = read_machine()
     with held(folder):
-        run, steps = read_run()
+        run, steps = read_run(files)
         require_one_tuner(steps)
         if "global" in phases:
             print(f"global search: {run.global_search} ({steps[0].source})", file=sys.stderr)

@@ -63,7 +63,8 @@ def make_plan(
 
     Args:
         run: the folder of the run.
-        template: which data set's YAML files to take (``experiments/TEMPLATE_local.yml`` ...).
+        template: which data set's YAML files to take (``experiments/TEMPLATE_local.yml`` ...); or, absolute, what
+            files elsewhere begin with.
         seeds: of the final trainings.
         global_search: which of the global searches, see ``ending_of``.
         begun: steps that have begun, by name: each goes on by the YAML file that the run's folder has of it.
@@ -77,12 +78,12 @@ def make_plan(
         own = run / f"{step}.yml"
         if step in begun and own.exists():
             return own, str(own)
-        return FOLDER / f"{template}_{ending}.yml", f"experiments/{template}_{ending}.yml"
+        return FOLDER / f"{template}_{ending}.yml", _source(f"{template}_{ending}.yml")
 
     missing = [split for split in splits if not file_of(f"global_split{split}", ending_of(global_search))[0].exists()]
     if "global" in phases and missing:
         known = ", ".join(sorted(path.name.removesuffix(ending) for path in FOLDER.glob(f"*{ending}")))
-        wanted = f"no experiments/{template}{ending}: copy one for your data"
+        wanted = f"no {_source(f'{template}{ending}')}: copy one for your data"
         raise BadInput(
             f"{wanted}, or give --template ({known})" if known else f"{wanted}, or leave out --global-search"
         )
@@ -229,8 +230,13 @@ def _adapted(
         ):
             if holder.get(key) is not None:
                 _require(holder, {key: str})
-                holder[key] = os.path.realpath(FOLDER / holder[key])
+                holder[key] = os.path.realpath(file.parent / holder[key])
     return config
+
+
+def _source(file: str) -> str:
+    """What messages call a YAML file."""
+    return file if Path(file).is_absolute() else f"experiments/{file}"
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def test_names_that_show_persons_are_grouped(names: str, expression: str) -> Non
 def test_persons_that_a_split_divides_are_no_groups() -> None:
     guess = guess_group({3: (["a_1", "b_1", "c_1", "d_1"], ["a_2", "b_2", "c_2", "d_2"])})
     assert guess.expression is None
-    assert guess.why == "names have 4 beginnings (a, b, ...), but split 3 has a in training and test"
+    assert guess.why == "each alone: names have 4 beginnings (a, b, ...), but split 3 has a in training and test"
 
 
 def test_two_persons_are_too_few() -> None:
