@@ -46,7 +46,7 @@ class Places:
 
     def space(self, file: str) -> str:
         """A search space."""
-        return quoted(str(self.folder / "spaces" / file)) if self.absolute else f"spaces/{file}"
+        return quoted(str(self.folder / "spaces" / file)) if self.absolute else quoted(f"spaces/{file}")
 
     def run(self, path: str) -> str:
         """A result of a run, which lies below ``runs/`` of the repository or of the folder of the files."""

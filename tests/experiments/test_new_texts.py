@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from experiments.config_file import class_arguments, read_config
+from experiments.data_look import DataLook, look_at
+from experiments.gpus import Machine
+from experiments.new import EXPERIMENTS
+from experiments.new_texts import ROOT, Places, quoted, texts
+from experiments.phases import costs_of
+from experiments.preflight import preflight
+from nas_space.bad_input import BadInput
+from tests.conftest import write_dataset
+from tests.experiments.test_phases import SPEEDS
+
+CPU = Machine()
+
+
+@pytest.fixture
+def look(tmp_path: Path) -> DataLook:
+    write_dataset(tmp_path / "the data" / "mine", train=8, test=2)
+    return replace(look_at("mine", tmp_path / "the data"), splits=(1, 2), lengths=(30, 40, 600))
+
+
+def read(look: DataLook, places: Places) -> dict[str, dict[str, Any]]:
+    """The content of the YAML files, by what comes after the data set's name, written into their folder."""
+    contents = {}
+    for file, text in texts(look, costs_of(look, SPEEDS, 2), places).items():
+        path = places.folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for path in places.folder.glob("*.yml"):
+        contents[path.stem.rpartition("_")[2]] = read_config(path)
+    return contents
+
+
+@pytest.fixture
+def written(look: DataLook, tmp_path: Path) -> dict[str, dict[str, Any]]:
+    """In a folder of the user's, with a name that a shell would divide."""
+    return read(look, Places(tmp_path / "my files", absolute=True, data_root=tmp_path / "the data"))
+
+
+def test_each_file_names_its_tuner_and_trial(written: dict[str, dict[str, Any]]) -> None:
+    named = {key: (each["tuner"]["className"], each["trialCommand"].split()[2]) for key, each in written.items()}
+    assert named == {
+        "global": ("strategies.tuners.GlobalTuner", "trials.search_trial"),
+        "differentiable": ("strategies.tuners.DifferentiableTuner", "trials.differentiable_trial"),
+        "local": ("strategies.tuners.LocalTuner", "trials.local_trial"),
+        "final": ("strategies.tuners.FinalTuner", "trials.final_trial"),
+    }
+
+
+@pytest.mark.parametrize("which", ["global", "local"])
+def test_preflight_passes_them(
+    written: dict[str, dict[str, Any]], which: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    lines = preflight(written[which], tmp_path / "my files", which, CPU)
+    assert f"data: {tmp_path}/the data/mine, split 1" in lines
+    assert not recwarn.list
+
+
+def test_both_global_searches_have_the_declared_space(written: dict[str, dict[str, Any]], look: DataLook) -> None:
+    (file,) = {written[which]["searchSpaceFile"] for which in ("global", "differentiable")}
+    space = json.loads(Path(file).read_text())
+    assert len(space) == 40
+    assert all(choice == {"_type": "choice", "_value": list(look.candidates)} for choice in space.values())
+    assert class_arguments(written["global"])["starts"] == ["hand"]
+    assert class_arguments(written["differentiable"])["seeds"] == [0, 1, 2]
+
+
+def test_the_final_training_is_over_all_splits(written: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    arguments = class_arguments(written["final"])
+    assert arguments["splits"] == [1, 2]
+    assert arguments["structures"] == ["hand", f"{tmp_path}/my files/runs/mine/split{{split}}/global.json"]
+    space = written["final"]["searchSpace"]
+    assert [space[name]["_value"] for name in ("structure", "split", "seed")] == [
+        arguments[f"{name}s"] for name in ("structure", "split", "seed")
+    ]
+
+
+def test_paths_are_absolute_where_the_files_lie_elsewhere(written: dict[str, dict[str, Any]], tmp_path: Path) -> None:
+    for content in written.values():
+        assert content["trialCodeDirectory"] == content["tuner"]["codeDirectory"] == str(ROOT)
+        assert f"--data-root '{tmp_path}/the data'" in content["trialCommand"]
+        assert f"--data-root '{tmp_path}/the data'" in class_arguments(content)["check_command"]
+
+
+def test_paths_are_relative_in_the_repository(look: DataLook) -> None:
+    made = texts(look, costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))
+    assert list(made)[:2] == ["spaces/mine_global.json", "spaces/mine_local.json"]
+    for file, text in made.items():
+        assert str(ROOT) not in text
+        if file.endswith(".yml"):
+            assert yaml.safe_load(text)["trialCodeDirectory"] == ".."
+            assert "--data-root" not in text
+    assert yaml.safe_load(made["mine_global.yml"])["searchSpaceFile"] == "spaces/mine_global.json"
+    assert class_arguments(yaml.safe_load(made["mine_local.yml"]))["starts"] == ["runs/mine/split1/global.json"]
+
+
+def test_comments_say_cost_and_groups(look: DataLook) -> None:
+    text = texts(look, costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))["mine_global.yml"]
+    assert "# Cost: 24 trainings of 50 epochs, 2 side by side: about " in text
+    assert r"# by --group '^(p\d+)-', a guess: names have 5 beginnings (p00, p01, ...), and no split" in text
+    assert max(map(len, text.splitlines())) <= 140
+
+
+@pytest.mark.parametrize("name", ["no", "1e3", "it's", 'a "b": c', "# x", "été {}", "12"])
+def test_odd_names_are_read_as_they_are(look: DataLook, name: str) -> None:
+    made = texts(replace(look, name=name), costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))
+    for file, text in made.items():
+        if file.endswith(".yml"):
+            assert str(yaml.safe_load(text)["experimentName"]).startswith(f"{name} ")
+    assert yaml.safe_load(f"[{quoted(name)}]") == [name] or name in ("no", "12", "1e3")
+
+
+@pytest.mark.parametrize("name", ["a\nb", "x{split}"])
+def test_names_that_no_file_can_hold_are_refused(look: DataLook, name: str) -> None:
+    with pytest.raises(BadInput, match="cannot be in experiment files"):
+        texts(replace(look, name=name), costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))
