@@ -15,6 +15,7 @@ import torch
 
 from nas_space.branches import Branching
 from nas_space.ms_tcn import MSTCN, choose_among, expand_network
+from nas_space.shape import MS_TCN
 from nas_space.structure import Structure
 from trials.batches import Batch
 from trials.dataset import Dataset
@@ -67,6 +68,7 @@ def time_steps(
         BadInput: the data is faulty.
     """
     loaded = sorted((len(dataset.labels(name)), name) for name in videos)
+    of_layers = dict.fromkeys(MS_TCN.paths, tuple(candidates))
     begin = max(0, (len(loaded) - batch_size) // 2)
     batch = [dataset.load(name) for _, name in loaded[begin : begin + batch_size]]
     frames = sum(len(video.labels) for video in batch)
@@ -86,7 +88,7 @@ def time_steps(
         return Speeds(
             speed(lambda _: None),
             speed(lambda network: expand_network(network, Branching())),
-            speed(lambda network: choose_among(network, tuple(candidates))),
+            speed(lambda network: choose_among(network, of_layers)),
             _start_seconds(),
         )
     finally:

@@ -56,10 +56,14 @@ def test_each_file_names_its_tuner_and_trial(written: dict[str, dict[str, Any]])
     }
 
 
-@pytest.mark.parametrize("which", ["global", "local"])
+@pytest.mark.parametrize("which", ["global", "differentiable", "local", "final"])
+@pytest.mark.parametrize("longest", [3, 60, 600])
 def test_preflight_passes_them(
-    written: dict[str, dict[str, Any]], which: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+    look: DataLook, which: str, longest: int, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
+    """Also where the longest dilations of hand are no candidates."""
+    look = replace(look, lengths=(3, 3, longest), splits=(1,))
+    written = read(look, Places(tmp_path / "my files", absolute=True, data_root=tmp_path / "the data"))
     lines = preflight(written[which], tmp_path / "my files", which, CPU)
     assert f"data: {tmp_path}/the data/mine, split 1" in lines
     assert not recwarn.list

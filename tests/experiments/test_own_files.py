@@ -6,7 +6,7 @@ import pytest
 
 from experiments import timed_steps
 from experiments.own_files import template_of
-from experiments.plan import make_plan
+from experiments.plan import GENETIC, make_plan
 from tests.conftest import write_dataset
 from tests.experiments.test_phases import SPEEDS
 
@@ -23,7 +23,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_without_files_writes_its_own(run: Path) -> None:
     with template_of("mine", None, run, dry=False) as template:
         assert template == str(run / "mine")
-        steps = make_plan(run, "mine", template, [1], ["global", "local"], [0])
+        steps = make_plan(run, "mine", template, [1], ["global", "local"], [0], GENETIC)
     assert [step.trials for step in steps] == [24, 10]
     assert steps[0].config["searchSpaceFile"] == str(run / "spaces" / "mine_global.json")
     assert steps[0].source == str(run / "mine_global.yml")
@@ -54,7 +54,7 @@ def test_what_a_kill_left_out_is_written(run: Path) -> None:
 
 def test_a_dry_run_leaves_nothing(run: Path) -> None:
     with template_of("mine", None, run, dry=True) as template:
-        assert make_plan(run, "mine", template, [1], ["global"], [0])[0].trials == 24
+        assert make_plan(run, "mine", template, [1], ["global"], [0])[0].trials == 3  # seeds
     assert not run.exists()
 
 
