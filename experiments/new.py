@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -85,6 +86,11 @@ def main() -> None:
             raise BadInput(f"{path}: is there already and is not written over; remove it, or choose another --output")
     for path in write_experiments(arguments.name, places, arguments.data_root):
         print(path)
+    root = [] if arguments.data_root is None else ["--data-root", str(arguments.data_root)]
+    step = ["launch", str(places.folder / f"{arguments.name}_differentiable.yml")]
+    if not places.absolute:
+        step = ["pipeline", "--dataset", arguments.name, *root]
+    print(f"next: g2l {shlex.join(step)}", file=sys.stderr)
 
 
 if __name__ == "__main__":

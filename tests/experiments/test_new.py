@@ -40,10 +40,11 @@ def test_it_writes_four_files_and_two_spaces(
         *(f"mine_{ending}.yml" for ending in ENDINGS),
     }
     assert {path.name for path in (tmp_path / "out" / "spaces").iterdir()} == {"mine_global.json", "mine_local.json"}
-    first, groups, *costs = said.err.splitlines()
+    first, groups, *costs, step = said.err.splitlines()
     assert first.startswith("mine: 10 videos of ")
     assert groups.startswith(r"videos that stay together in validation: by --group '^(p\d+)-', a guess: names have 5")
     assert [line.split(":")[0] for line in costs] == ENDINGS
+    assert step == f"next: g2l launch {tmp_path}/out/mine_differentiable.yml"
     assert f"--data-root {tmp_path}/data" in (tmp_path / "out" / "mine_global.yml").read_text()
 
 
