@@ -88,7 +88,7 @@ def _head(look: DataLook, places: Places, what: str, file: str, cost: PhaseCost,
 # Cost: {cost.describe()}.
 # Needs {look.name} in {root}{needs}.
 # Start it from the repository root:  nnictl create --config {path}
-# or, bound to this machine and watched to its end:  python -m experiments.launch {path}
+# or, for this machine only and watched to its end:  g2l launch {path}
 """
 
 
