@@ -26,7 +26,6 @@ GPUS = """\
   # maxTrialNumberPerGpu: 1
 """
 CHECK = "# Runs before the first trial: what is missing ends the experiment at once, with this command's message."
-STRUCTURES = "structure files of any dialect"
 
 
 @dataclass(frozen=True)
@@ -233,7 +232,7 @@ tuner:
   className: strategies.tuners.LocalTuner
   codeDirectory: {places.code()}
   classArgs:
-    starts: [{quoted(places.run(f"{name}/split1/global.json"))}]   # {STRUCTURES}, or hand
+    starts: [{quoted(places.run(f"{name}/split1/global.json"))}]   # structure files of any dialect, or hand
     splits: [1]
     seeds: [0]
     iterations: {ITERATIONS}      # estimates of a chain, {cost.schedule.epochs} epochs apart
@@ -276,7 +275,7 @@ tuner:
   className: strategies.tuners.FinalTuner
   codeDirectory: {places.code()}
   classArgs:
-    # {STRUCTURES.capitalize()}, or hand; {{split}} is the split's number.
+    # Structure files of any dialect, or hand; {{split}} is the split's number.
     structures: &structures [hand, {json.dumps(found, ensure_ascii=False)}]
     splits: &splits {list(look.splits)}
     seeds: &seeds {list(SEEDS)}
