@@ -137,6 +137,7 @@ def two_pipelines(folder: Path) -> DrilledSearch:
     """A second pipeline of the same name is started."""
     search = DrilledSearch(folder)
     command = [sys.executable, "-m", "experiments.pipeline", "--dataset", "demo", "--phases", "global"]
+    command += ["--global-search", "genetic"]
     environment = {**search.environment(), "PYTHONPATH": str(REPOSITORY)}
     first = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
     search.wait_for_process(is_trial)

@@ -26,7 +26,17 @@ from experiments.gpus import read_machine
 from experiments.launch import free_port, require_check, running, watch
 from experiments.nni_experiment import Experiment
 from experiments.own_files import template_of
-from experiments.plan import DIFFERENTIABLE, FOLDER, GENETIC, GLOBAL_SEARCHES, PHASES, Step, final_trainings, make_plan
+from experiments.plan import (
+    DIFFERENTIABLE,
+    FOLDER,
+    GENETIC,
+    GLOBAL_SEARCHES,
+    PHASES,
+    Step,
+    default_search,
+    final_trainings,
+    make_plan,
+)
 from experiments.preflight import preflight
 from experiments.progress import PROGRESS_FILE
 from experiments.run_data import other_data_of_step, require_same_run_data
@@ -239,7 +249,7 @@ def main() -> None:
     settings |= {"global_search": asked, "phases": phases}
 
     def read_run(files: str) -> tuple[Run, list[Step]]:
-        run = Run(folder, settings)
+        run = Run(folder, settings, default_search(files) if "global" in phases else DIFFERENTIABLE)
         what = (arguments.dataset, files, splits, phases, arguments.seeds, run.global_search)
         return run, make_plan(folder, *what, begun=run.steps())
 

@@ -66,53 +66,68 @@ def make_plan(
         template: which data set's YAML files to take (``experiments/TEMPLATE_local.yml`` ...); or, absolute, what
             files elsewhere begin with.
         seeds: of the final trainings.
-        global_search: which of the global searches, see ``ending_of``.
+        global_search: which of the global searches, see ``search_file``.
         begun: steps that have begun, by name: each goes on by the YAML file that the run's folder has of it.
 
     Raises:
         BadInput: a YAML file is missing or damaged.
     """
-    ending = f"_{ending_of(global_search)}.yml"
+    searching = search_file(template, global_search) if "global" in phases else ""
 
-    def file_of(step: str, ending: str) -> tuple[Path, str]:
+    def file_of(step: str, file: str) -> tuple[Path, str]:
         own = run / f"{step}.yml"
-        if step in begun and own.exists():
-            return own, str(own)
-        return FOLDER / f"{template}_{ending}.yml", _source(f"{template}_{ending}.yml")
+        return (own, str(own)) if step in begun and own.exists() else (FOLDER / file, _source(file))
 
-    missing = [split for split in splits if not file_of(f"global_split{split}", ending_of(global_search))[0].exists()]
-    if "global" in phases and missing:
-        known = ", ".join(sorted(path.name.removesuffix(ending) for path in FOLDER.glob(f"*{ending}")))
-        wanted = f"no {_source(f'{template}{ending}')}: copy one for your data"
-        raise BadInput(
-            f"{wanted}, or give --template ({known})" if known else f"{wanted}, or leave out --global-search"
-        )
     steps = []
     for split in splits:
         folder = run / f"split{split}"
         if "global" in phases:
-            file = file_of(f"global_split{split}", ending_of(global_search))
+            file = file_of(f"global_split{split}", searching)
+            if not file[0].exists():
+                raise BadInput(_missing(searching, searching.removeprefix(template)))
             steps.append(_global(*file, dataset, split, folder))
         if "local" in phases:
-            steps.append(_local(*file_of(f"local_split{split}", "local"), dataset, split, folder))
+            steps.append(_local(*file_of(f"local_split{split}", f"{template}_local.yml"), dataset, split, folder))
     if "final" in phases:
         found = [phase for phase in phases if phase != "final"]
-        steps.append(_final(*file_of("final", "final"), dataset, splits, found, seeds, run))
+        steps.append(_final(*file_of("final", f"{template}_final.yml"), dataset, splits, found, seeds, run))
     return steps
 
 
-def ending_of(global_search: str) -> str:
-    """How the name of the YAML file ends: of ``genetic`` it is NAME_global.yml, of any other search NAME_SEARCH.yml."""
-    return "global" if global_search == GENETIC else global_search
+def search_file(template: str, global_search: str) -> str:
+    """The YAML file of a global search, there or not: ``genetic`` is TEMPLATE_global.yml, others TEMPLATE_SEARCH.yml.
+
+    Copies of earlier versions' files may have the differentiable search in TEMPLATE_global.yml.
+    """
+    genetic, file = (f"{template}_{ending}.yml" for ending in ("global", global_search))
+    if global_search == DIFFERENTIABLE and not (FOLDER / file).exists() and _is_differentiable(FOLDER / genetic):
+        return genetic
+    return genetic if global_search == GENETIC else file
 
 
-def search_kind(name: str, run: Path) -> str:
-    """The global search of a run that earlier versions have noted as ``global``, which was either, by its tuner."""
-    if name != "global":
-        return name
+def default_search(template: str) -> str:
+    """The differentiable search, which the comparison favours; where only the genetic one has a YAML file, that."""
+    there = [search for search in (DIFFERENTIABLE, GENETIC) if (FOLDER / search_file(template, search)).exists()]
+    return there[0] if there else DIFFERENTIABLE
+
+
+def search_of_run(run: Path) -> str | None:
+    """The global search of a run by its tuner: earlier versions called each ``global``. None where none has begun."""
     files = sorted(run.glob("global_split*.yml"))
-    differentiable = not files or str(class_name(read_config(files[0]))).endswith(".DifferentiableTuner")
-    return DIFFERENTIABLE if differentiable else GENETIC
+    if not files:
+        return None
+    return DIFFERENTIABLE if _is_differentiable(files[0]) else GENETIC
+
+
+def _is_differentiable(file: Path) -> bool:
+    return file.exists() and str(class_name(read_config(file))).endswith(".DifferentiableTuner")
+
+
+def _missing(file: str, ending: str) -> str:
+    """What to do about a YAML file that is not there."""
+    known = ", ".join(sorted(path.name.removesuffix(ending) for path in FOLDER.glob(f"*{ending}")))
+    wanted = f"no {_source(file)}: copy one for your data"
+    return f"{wanted}, or give --template ({known})" if known else f"{wanted}, or leave out --global-search"
 
 
 def _global(file: Path, source: str, dataset: str, split: int, folder: Path) -> Step:

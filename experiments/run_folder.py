@@ -12,26 +12,34 @@ from pathlib import Path
 from typing import Any
 
 from experiments.nni_experiment import Experiment
-from experiments.plan import DIFFERENTIABLE, search_kind
+from experiments.plan import DIFFERENTIABLE, search_of_run
 from nas_space.atomic_file import write_json
 from nas_space.bad_input import BadInput
 from nas_space.read_file import read_json
 
 
 class Run:
-    """A run's folder: what was asked for, and how far it is (pipeline.json)."""
+    """A run's folder: what was asked for, and how far it is (pipeline.json).
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+    Args:
+        settings: what is asked for now; without a ``global_search``, the run's own, or else ``default``.
+
+    Raises:
+        BadInput: the run was started with other settings, or its files are damaged.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any], default: str = DIFFERENTIABLE) -> None:
         self.folder = folder
         self._path = folder / "pipeline.json"
-        asked = settings.get("global_search") or DIFFERENTIABLE
-        self._state: dict[str, Any] = {"settings": {**settings, "global_search": asked}, "steps": {}}
+        search = settings.get("global_search") or default
+        self._state: dict[str, Any] = {"settings": {**settings, "global_search": search}, "steps": {}}
         if self._path.exists():
             try:
                 self._state = read_json(self._path)
                 known = self._state["settings"]
                 # Runs from before there was a choice have not noted it.
-                known["global_search"] = search_kind(known.get("global_search", "global"), folder)
+                if known.setdefault("global_search", "global") == "global":
+                    known["global_search"] = search_of_run(folder) or default
                 if settings.get("global_search") is None:
                     settings = {**settings, "global_search": known["global_search"]}
                 other = [name for name in settings if self._state["settings"].get(name) != settings[name]]

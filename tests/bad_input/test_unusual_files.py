@@ -224,6 +224,6 @@ def test_a_name_is_one_word_of_a_command(name: str, own_files: Path, ending: End
     (own_files / "data" / "small").rename(own_files / "data" / name)
     words = (f"--dataset={name}", "--data-root", "data", "--template", "small", "--name", "run", "--dry-run")
     assert ending(own_files, pipeline.main, *words).code == 0
-    steps = make_plan(own_files / "runs", name, "small", [1], ["global", "local", "final"], [0])
+    steps = make_plan(own_files / "runs", name, "small", [1], ["global", "local", "final"], [0], "genetic")
     for step in steps:
         assert name in shlex.split(step.config["trialCommand"])

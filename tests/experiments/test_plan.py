@@ -10,7 +10,17 @@ import yaml
 from experiments import plan
 from experiments.config_file import class_arguments, read_config
 from experiments.gpus import Machine
-from experiments.plan import FOLDER, Phase, final_trainings, make_plan, trainings_of, trials_of, with_options
+from experiments.plan import (
+    FOLDER,
+    Phase,
+    default_search,
+    final_trainings,
+    make_plan,
+    search_file,
+    trainings_of,
+    trials_of,
+    with_options,
+)
 from experiments.preflight import preflight
 from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
@@ -126,6 +136,19 @@ def test_the_cost_is_known_before(tmp_path: Path) -> None:
     assert make_plan(tmp_path, "breakfast", "breakfast", [1], ["global"], [0], "genetic")[0].trials == 24
 
 
+def test_the_default_search_is_one_that_has_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "FOLDER", tmp_path)
+    assert default_search("mine") == "differentiable"
+    (tmp_path / "mine_global.yml").write_text((FOLDER / "demo_global.yml").read_text())
+    (tmp_path / "spaces").symlink_to(FOLDER / "spaces")
+    assert default_search("mine") == "genetic"
+    # As a copy of an earlier version's file.
+    (tmp_path / "mine_global.yml").write_text((FOLDER / "demo_differentiable.yml").read_text())
+    assert (default_search("mine"), search_file("mine", "differentiable")) == ("differentiable", "mine_global.yml")
+    (tmp_path / "mine_differentiable.yml").write_text((FOLDER / "demo_differentiable.yml").read_text())
+    assert search_file("mine", "differentiable") == "mine_differentiable.yml"
+
+
 def test_a_step_that_has_begun_goes_on_by_its_own_file(tmp_path: Path) -> None:
     phases: list[Phase] = ["global", "local", "final"]
     before = make_plan(tmp_path, "mine", "demo", [1, 2], phases, [0], "genetic")
@@ -163,7 +186,7 @@ def test_another_global_search_takes_the_place_of_the_first(tmp_path: Path) -> N
 
 
 def test_unknown_templates_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"nowhere_differentiable\.yml: copy one .*--template \(.*demo.*\)"):
+    with pytest.raises(BadInput, match=r"no experiments/nowhere_differentiable\.yml: copy one .*\(.*demo.*\)"):
         make_plan(tmp_path, "nowhere", "nowhere", [1], ["global"], [0])
     with pytest.raises(BadInput, match=r"demo_quantum\.yml: copy one for your data, or leave out --global-search$"):
         make_plan(tmp_path, "mine", "demo", [1], ["global"], [0], "quantum")
