@@ -7,7 +7,7 @@ DEMO := runs/demo
 
 help:
 	@echo "make demo   set up, make the demo data, search globally and locally, train, score, report"
-	@echo "make screenshots  take those of the README anew, of the demo"
+	@echo "make screenshots  take the pictures of README and guides again, of the demo"
 	@echo "make test   set up, check the style, run all tests"
 	@echo "make lint   ruff and mypy only"
 	@echo "make audit  look up known vulnerabilities of all packages"

@@ -1,1 +1,1 @@
-"""Pictures of this project's pages, for the README, and the browser that takes them."""
+"""Pictures of this project's pages, for README and guides, and the browser that takes them."""

@@ -1,4 +1,4 @@
-"""The README's screenshots, taken of the demo's pages: ``make screenshots``."""
+"""The screenshots of README and guides, taken of the demo's pages: ``make screenshots``."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def save(picture: bytes, name: str) -> None:
 
 
 def main() -> None:
-    """Take the README's screenshots anew, of the demo that 'make demo' has run."""
+    """Take the screenshots of README and guides again, of the demo that 'make demo' has run."""
     argparse.ArgumentParser(
         prog="python -m docs.screenshots", description=main.__doc__, epilog="example: python -m docs.screenshots"
     ).parse_args()

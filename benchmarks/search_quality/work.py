@@ -55,7 +55,7 @@ class Rules:
         return run_search(place.strategy, judge, self.budget, self.shape, start.structure).after(start)
 
     def train(self, place: Place, structure: Structure, seed: int) -> dict[str, Any]:
-        """The final training of a winner, as the README's results are made."""
+        """The final training of a winner, as the results in docs are made."""
         task = self.tasks[place.dataset]
         train_videos, test_videos = task.dataset.split(place.split)
         settings = TrainingSettings(epochs=self.final_epochs, batch_size=2, seed=seed)

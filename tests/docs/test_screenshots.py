@@ -1,8 +1,7 @@
-"""The README's pictures, and what is said where there is no demo to take them of."""
+"""The pictures of the demo, and what is said where there is no demo to take them of."""
 
 from __future__ import annotations
 
-import re
 from io import BytesIO
 from pathlib import Path
 
@@ -13,14 +12,6 @@ from docs import screenshots
 from docs.screenshots import experiment_of, save
 from nas_space.atomic_file import write_json
 from nas_space.bad_input import BadInput
-from tests.conftest import REPOSITORY
-
-
-def test_the_pictures_of_the_readme_are_there_and_small() -> None:
-    named = re.findall(r"!\[.+?\]\((docs/\S+\.png)\)", (REPOSITORY / "README.md").read_text())
-    assert set(named) == {f"docs/{path.name}" for path in (REPOSITORY / "docs").glob("*.png")}
-    for name in named:
-        assert (REPOSITORY / name).stat().st_size < 300_000
 
 
 def test_searches_are_those_of_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
