@@ -12,7 +12,7 @@ T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
 
 @dataclass(frozen=True)
 class Comparison:
-    """How much better than another a structure is on the mean of the five metrics, over paired samples."""
+    """Paired difference of two structures in the mean of the five metrics."""
 
     difference: float
     standard_error: float | None
@@ -21,7 +21,7 @@ class Comparison:
 
     @classmethod
     def of(cls, differences: Sequence[float]) -> Comparison:
-        """From the difference of each pair, of which there must be one at least."""
+        """From the difference of each pair; at least one."""
         samples = len(differences)
         return cls(mean(differences), stdev(differences) / samples**0.5 if samples > 1 else None, samples)
 

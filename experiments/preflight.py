@@ -39,13 +39,13 @@ def preflight(
         content: of its YAML file.
         folder: what the relative paths in it are relative to.
         source: what messages call it.
-        machine: where the trials of ``platform: local`` run; other platforms are not judged.
+        machine: where the trials of ``platform: local`` run; other platforms are not checked.
         starting: it is about to start: its data and its structures must be there. Otherwise it is only said where they
             are not.
         results: structure files that will be there by then.
 
     Returns:
-        What was found, a line each. What is allowed, but hardly meant, is warned of.
+        What was found, a line each. Warns about settings that are legal but probably unintended.
 
     Raises:
         BadInput: which setting is wrong, why, and what to write instead.
@@ -132,7 +132,7 @@ def _as_nni_reads_it(content: dict[str, Any], folder: Path) -> Any:
         if isinstance(config.tuner, str):
             raise BadInput("tuner: it must have a name, or a className and a codeDirectory")
         if getattr(config.training_service, "use_active_gpu", True) is None:
-            config.training_service.use_active_gpu = False  # judged later: NNI's own advice can freeze the machine
+            config.training_service.use_active_gpu = False  # checked later: NNI's own advice can freeze the machine
         return config.canonical_copy()
     except BadInput:
         raise

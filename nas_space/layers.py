@@ -66,7 +66,7 @@ class BranchedConv(DilatedConv):
     """A dilated convolution in branches of different dilation that share its weights (Gao et al., CVPR 2021, eq. 4).
 
     The output is sum_i p_i conv(frames; dilation d_i) with the branch probabilities p_i = |w_i| / sum_j |w_j|; the
-    branch weights w_i are learnt, and begin equal. ``inner_activation`` puts a ReLU into each branch, as the published
+    branch weights w_i are learned, and start equal. ``inner_activation`` puts a ReLU into each branch, as the published
     Global2Local code does; RF-Next (arXiv 2206.06637) and MMCV have none.
     """
 
@@ -112,7 +112,7 @@ class BranchedConv(DilatedConv):
 class ChoosingConv(BranchedConv):
     """A dilated convolution that chooses among branches: their probabilities are softmax(branch weights / temperature).
 
-    The colder it is, the more the most probable branch has for itself. The branch weights begin at 0.
+    The lower the temperature, the closer the output is to the most probable branch alone. Branch weights start at 0.
     """
 
     temperature: float = 1.0
@@ -139,7 +139,7 @@ class DilatedResidualLayer(nn.Module):
 
     Two forms compute the same: ``packed`` does many small operations on views, which is fast on a CPU; ``padded`` does
     few large ones on the batch padded to its longest video, as suits a GPU, and is the one for autocast and for second
-    derivatives. Dropout draws other elements in each.
+    derivatives. Dropout samples other elements in each.
     """
 
     def __init__(self, channels: int, kernel_size: int, dilation: int, dropout: float, form: Form = "auto") -> None:

@@ -22,14 +22,14 @@ Offsets = Sequence[int]
 ALIGNMENT = 64
 """Bytes: where PyTorch puts its own tensors."""
 LARGE = 1_000_000
-"""Bytes of an activation from which on its place matters."""
+"""Smallest activation, in bytes, that is worth placing by hand."""
 
 
 def place_for(values: Tensor) -> Tensor | None:
-    """A place for values of the same shape and type, as ``out`` of an operator; None, where PyTorch may choose one.
+    """Memory for values of the same shape and type, as ``out`` of an operator; None, where PyTorch may allocate it.
 
-    PyTorch asks the C library for aligned memory, which glibc before 2.38 never gives again in the gaps that tensors of
-    the same size have left: a training would grow by half of its activations. Plain memory is given again, exactly.
+    PyTorch asks for aligned blocks. glibc before 2.38 does not reuse freed blocks for aligned allocations of the same
+    size, so training memory would grow by half of the activations. Unaligned blocks are reused.
     """
     size = values.numel() * values.element_size()
     if size < LARGE or values.device.type != "cpu":
@@ -150,12 +150,12 @@ def add_residual(
 def through_1x1(
     gradient: Tensor, hidden: Tensor, weight_1x1: Tensor, factors: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of what goes into the 1x1 convolution, of its weight and of its bias."""
+    """Gradients of the input, the weight and the bias of the 1x1 convolution."""
     of_change = gradient if factors is None else torch.mul(gradient, factors, out=place_for(gradient))
     of_hidden = torch.mm(of_change, weight_1x1.squeeze(2), out=place_for(gradient))
     return of_hidden, of_change.t().mm(hidden).unsqueeze(2), of_change.sum(0)
 
 
 def through_relu(of_result: Tensor, result: Tensor) -> Tensor:
-    """The gradient of what a ReLU made ``result`` of, in place of ``of_result``."""
+    """Backward of a ReLU with output ``result``; overwrites ``of_result`` with the gradient of its input."""
     return torch.ops.aten.threshold_backward.grad_input(of_result, result, 0, grad_input=of_result)

@@ -29,7 +29,7 @@ class TrialReport:
     """The metrics after each epoch."""
     seconds: float | None = None
     probabilities: dict[str, list[float]] | None = None
-    """What the branches of each layer have learnt, by short label: of trials whose networks have branches."""
+    """Learned probabilities of the branches of each layer, by short label: of trials whose networks have branches."""
     failure: str | None = None
     """Why there is no result."""
     ends_search: bool = False

@@ -19,14 +19,14 @@ Send = Callable[[int, dict[str, Any]], None]
 
 
 class ExperimentEnd:
-    """Ends an experiment, once: well, by its number of trials, or with an error."""
+    """Ends the experiment exactly once: normally, by capping ``maxTrialNumber``, or with an error."""
 
     def __init__(self, manager: NniManager, records: Records) -> None:
         self._manager = manager
         self._records = records
         self._reported: str | None = None
         self.begun = False
-        """Whether the search is finished, and NNI is being told so."""
+        """Whether the search is finished, and the end is on its way to NNI."""
 
     def finish(self, send: Send | None) -> None:
         """The search is finished: NNI ends the experiment once its number of trials is reached, so that is set."""
@@ -35,15 +35,15 @@ class ExperimentEnd:
         threading.Thread(target=self._limit_trials, args=[send], daemon=True).start()
 
     def fail(self, message: str, send: Send | None) -> None:
-        """Turn the experiment to ERROR: an exception alone would leave it RUNNING for ever.
+        """Turn the experiment to ERROR: after an exception alone it would stay RUNNING.
 
-        ``send`` is None before NNI first asks for parameters; it must be told again then.
+        ``send`` is None before NNI first asks for parameters; the message is repeated then.
         """
         if message != self._reported:
             self._reported = message
             try:
                 self._records.write("error", message=message)
-            except OSError as fault:  # a full disk may be what has failed: NNI must be told nevertheless
+            except OSError as fault:  # a full disk may be what has failed: NNI must know nevertheless
                 log.error("%s: %s", fault.filename, fault.strerror)
         if send is not None:
             # The callback is a method of NNI's dispatcher, which a tuner can reach no other way.

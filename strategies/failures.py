@@ -19,7 +19,7 @@ KILLED = "the trial was killed, or stopped by hand (is there enough memory?)"
 STOPPED = "the trial was stopped: after maxTrialDuration, by an assessor or by hand"
 
 _VAGUE = (NO_REASON, NO_RESULT, KILLED, STOPPED)
-"""Who stops many trials, or a machine that is too slow for a moment, does not mean to end the search."""
+"""Reasons that do not end the search: someone may have stopped trials by hand, or the machine was overloaded."""
 
 
 def why_failed(manager: NniManager, parameter_id: int, trials: Path) -> tuple[str, str | None]:

@@ -1,7 +1,7 @@
 """The global search: a genetic algorithm over the dilation of every layer (Gao et al., CVPR 2021, section 3.2).
 
-It works steadily: each free worker gets a child of the best structures known by then, so that nobody waits for a
-generation to close; generations are only counted. No structure is ever proposed twice.
+Steady state: a free worker immediately gets a child of the current best; there is no barrier between generations, they
+are only counted. No structure is ever proposed twice.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Genes = tuple[int, ...]
 
 
 def draw(candidates: Sequence[Sequence[int]], random: np.random.Generator) -> Genes:
-    """Genes drawn uniformly, each over its own candidates."""
+    """Genes sampled uniformly, each over its own candidates."""
     return tuple(values[int(random.integers(len(values)))] for values in candidates)
 
 
 def roulette(fitness: Sequence[float], random: np.random.Generator) -> int:
-    """An index, drawn with probability proportional to its fitness; uniformly where no fitness is above zero."""
+    """An index, sampled with probability proportional to its fitness; uniformly where no fitness is above zero."""
     wheel = np.cumsum(np.maximum(fitness, 0.0))
     if wheel[-1] == 0:
         return int(random.integers(len(fitness)))
@@ -44,7 +44,7 @@ def crossover(first: Genes, second: Genes, random: np.random.Generator) -> Genes
 
 
 def mutate(genes: Genes, candidates: Sequence[Sequence[int]], rate: float, random: np.random.Generator) -> Genes:
-    """Draw each gene anew with probability ``rate``, uniformly over its candidates."""
+    """Resample each gene with probability ``rate``, uniformly over its candidates."""
     drawn = draw(candidates, random)
     changed = random.random(len(genes)) < rate
     return tuple(new if change else old for old, new, change in zip(genes, drawn, changed, strict=True))
@@ -55,9 +55,9 @@ class GeneticSearch:
 
     Args:
         candidates: dilations to choose from, by layer label.
-        population_size: how many of the best evaluated structures may be parents; as many are drawn at random first.
+        population_size: how many of the best evaluated structures may be parents; as many are sampled at random first.
         budget: how many structures to propose in all, failed ones included.
-        mutation_rate: probability with which each gene of a child is drawn anew.
+        mutation_rate: probability with which each gene of a child is resampled.
         seed: the same seed and the same answers give the same proposals.
         starts: dilations by layer label that are proposed before any random ones; no more than ``population_size``.
 
@@ -157,7 +157,7 @@ class GeneticSearch:
         return True
 
     def fail(self, uid: int) -> None:
-        """A proposal could not be judged: it is never a parent, unless a late ``tell`` judges it after all."""
+        """A proposal could not be evaluated: it is never a parent, unless a late ``tell`` has its score after all."""
         if uid in self._pending:
             self._pending.remove(uid)
             self._failed.add(uid)
@@ -169,7 +169,7 @@ class GeneticSearch:
             self._pending.add(uid)
 
     def inject(self, dilations: dict[str, int], fitness: float) -> None:
-        """Let a structure that somebody else chose and judged be a parent, if it lies in the space and is new."""
+        """Let a structure that somebody else chose and evaluated be a parent, if it lies in the space and is new."""
         if set(dilations) != set(self.labels) or not math.isfinite(fitness):
             return
         genes = tuple(dilations[label] for label in self.labels)
@@ -198,7 +198,7 @@ class GeneticSearch:
 
     @property
     def finished(self) -> bool:
-        """Whether the budget is spent and every proposal was judged or failed."""
+        """Whether the budget is spent and every proposal was evaluated or failed."""
         exhausted = len(self._seen) == math.prod(map(len, self.candidates))
         return (self._proposed == self.budget or exhausted) and not self._pending
 

@@ -25,7 +25,7 @@ FORMAT = "global2local-checkpoint"
 ADDED = {"train_videos", "data"}
 """Fields that checkpoints of earlier versions lack."""
 DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError)
-"""What it raises to go on with content that is not as it was written."""
+"""Exceptions raised when a damaged checkpoint is resumed."""
 
 
 def versions() -> dict[str, str]:

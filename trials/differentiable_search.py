@@ -1,11 +1,12 @@
 """The differentiable global search: one training of a network whose layers choose among all candidates at once.
 
-Every layer has a branch for each candidate dilation; the branches share its weights, and their probabilities are learnt
-with them. A temperature that falls makes each layer decide, so that the network at the end is nearly the one that its
-most probable dilations make. So searches DARTS (Liu et al., ICLR 2019), here over the global space of Global2Local.
+Every layer has a branch for each candidate dilation; the branches share its weights, and their probabilities are
+learned with them. A falling temperature makes each layer decide, so that the network at the end is nearly the one that
+its most probable dilations make. This is how DARTS searches (Liu et al., ICLR 2019), here over the global space of
+Global2Local.
 
-In the first epochs all candidates stay equally probable: what a layer sees nearby is learnt soonest, and it would have
-decided before what it sees further away had been learnt at all.
+In the first epochs all candidates stay equally probable: short-range patterns are learned first; without the warm-up,
+layers would commit to small dilations before long-range ones are useful.
 """
 
 from __future__ import annotations

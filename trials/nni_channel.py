@@ -93,9 +93,9 @@ def experiment_folder() -> Path:
 
 
 def share_of_cores() -> int | None:
-    """How many cores there are for each of the trials side by side, at least 1; None where NNI does not tell.
+    """How many cores there are for each of the trials side by side, at least 1; None where NNI does not say.
 
-    Two trials of one thread are faster than one of two by a third or more, and threads that share a core by far slower.
+    Two one-thread trials are at least a third faster than one two-thread trial; oversubscribed cores are much slower.
     """
     try:
         concurrency = get_json(f"{_manager_url()}/experiment")["params"]["trialConcurrency"]
@@ -156,7 +156,7 @@ class NniTrial:
 
     @contextmanager
     def reporting_failures(self) -> Iterator[None]:
-        """Whatever goes wrong inside is told to the tuner before it is raised."""
+        """Whatever goes wrong inside is reported to the tuner before it is raised."""
         try:
             with telling_full_memory():
                 yield

@@ -1,4 +1,4 @@
-"""What one training of a differentiable search learnt: in each layer, the probability of every candidate."""
+"""The learned probability of every candidate in each layer, of one training of a differentiable search."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def draw_choices(name: str, evaluation: Evaluation, candidates: Mapping[str, Seq
     axes.set_xticks(named, [str(every[index]) for index in named])
     axes.set_xlabel("candidate dilation")
     figure.colorbar(scale, ax=axes, label="probability", aspect=30, pad=0.01)
-    axes.set_title(f"{short(name)}: how probable every layer found each dilation in the end")
+    axes.set_title(f"{short(name)}: learned probability of each candidate dilation")
     return figure

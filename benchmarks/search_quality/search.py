@@ -1,4 +1,4 @@
-"""One search: a searcher proposes, judgements answer, the budget ends it; its winner is a structure file."""
+"""One search: a searcher proposes, evaluations answer, the budget ends it; its winner is a structure file."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class Winner:
 
     structure: Structure
     epochs: int | None
-    """Trained in all; None where nobody has told."""
+    """Trained in all; None if unknown."""
     seconds: float | None
-    """Of all its judgements, also of those that another search had needed before; None where nobody has told."""
+    """Of all its evaluations, also of those that another search had made before; None if unknown."""
     objective: float | None = None
-    """On the validation videos, by which a user would choose among searches; None where nobody has told."""
+    """On the validation videos, by which a user would choose among searches; None if unknown."""
 
     def write(self, path: Path) -> None:
         """Keep it as a structure file."""
@@ -89,7 +89,7 @@ class Winner:
 
 
 def drawing_seed(judge: Judge) -> int:
-    """The seed of what a searcher draws: with one for all splits, each of them would judge the same first structures.
+    """The seed of a searcher: with one for all splits, each of them would evaluate the same first structures.
 
     Then a strategy's splits would share its luck, and their differences look surer than they are.
     """
@@ -99,11 +99,11 @@ def drawing_seed(judge: Judge) -> int:
 def run_search(strategy: str, judge: Judge, budget: int, shape: MSTCNShape, start: Structure | None = None) -> Winner:
     """Search until the budget is spent; of equals, the earlier wins.
 
-    Started again after a kill, the searcher proposes the same and is answered from the judgements that were kept. A
+    Started again after a kill, the searcher proposes the same and is answered from the evaluations that were saved. A
     structure that a searcher proposes twice is paid for twice, as NNI would train it twice.
 
     Args:
-        budget: epochs of all judgements together; enough for one at least.
+        budget: epochs of all evaluations together; enough for one at least.
         start: with it, the search is the genetic one, and its population begins with this structure.
 
     Raises:

@@ -41,12 +41,12 @@ class Row:
 
     @property
     def epochs(self) -> float | None:
-        """Of short trainings that a search took, on the mean; None where nobody has told."""
+        """Mean number of search epochs; None if unknown."""
         return _mean(winner.epochs for winner in self.winners)
 
     @property
     def seconds(self) -> float | None:
-        """Of short trainings that a search took, on the mean; None where nobody has told."""
+        """Mean seconds of a search; None if unknown."""
         return _mean(winner.seconds for winner in self.winners)
 
     def against(self, baseline: str) -> Comparison | None:
