@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +28,13 @@ from experiments.own_files import template_of
 from experiments.plan import (
     DIFFERENTIABLE,
     FOLDER,
-    GENETIC,
     GLOBAL_SEARCHES,
     PHASES,
     Step,
     default_search,
     final_trainings,
     make_plan,
+    search_kind,
 )
 from experiments.preflight import preflight
 from experiments.progress import PROGRESS_FILE
@@ -50,22 +49,6 @@ from trials.dataset import find_dataset
 
 START_SECONDS = 20
 """How long nnictl may take until NNI knows an experiment."""
-
-
-def require_one_tuner(steps: Sequence[Step]) -> None:
-    """Make sure that a run does not average searches of two kinds: a step that has begun goes on by its own YAML file.
-
-    Raises:
-        BadInput: global or local searches of its splits have different tuners.
-    """
-    for phase in ("global", "local"):  # whatever hands final trainings out, they are the same
-        searches = [step for step in steps if step.phase == phase]
-        for first, other in pairwise(searches):
-            if class_name(first.config) != class_name(other.config):
-                raise BadInput(
-                    f"{first.source} has {class_name(first.config)}, but {other.source} {class_name(other.config)}; "
-                    "choose another --name, or name a YAML file with the former by --global-search"
-                )
 
 
 def do_step(run: Run, step: Step, steps: Sequence[Step] = (), max_hours: float | None = None) -> None:
@@ -245,11 +228,17 @@ def main() -> None:
     if min(arguments.seeds) < 0 or len(set(arguments.seeds)) != len(arguments.seeds):
         raise BadInput(f"--seeds must be different whole numbers of at least 0, not {arguments.seeds}")
     settings = {"dataset": arguments.dataset, "template": template, "splits": splits, "seeds": arguments.seeds}
-    asked = GENETIC if arguments.global_search == "global" else arguments.global_search
+    # Earlier versions called what NAME_global.yml has "global", whichever search that is.
+    asked = None if arguments.global_search == "global" else arguments.global_search
     settings |= {"global_search": asked, "phases": phases}
 
     def read_run(files: str) -> tuple[Run, list[Step]]:
-        run = Run(folder, settings, default_search(files) if "global" in phases else DIFFERENTIABLE)
+        default = DIFFERENTIABLE
+        if arguments.global_search == "global":
+            default = search_kind(FOLDER / f"{files}_global.yml")
+        elif "global" in phases:
+            default = default_search(files)
+        run = Run(folder, settings, default)
         what = (arguments.dataset, files, splits, phases, arguments.seeds, run.global_search)
         return run, make_plan(folder, *what, begun=run.steps())
 
@@ -261,7 +250,6 @@ def main() -> None:
     machine = read_machine()
     with held(folder):
         run, steps = read_run(files)
-        require_one_tuner(steps)
         if "global" in phases:
             print(f"global search: {run.global_search} ({steps[0].source})", file=sys.stderr)
         # All of them now, so that no search is made for a final training that cannot start.

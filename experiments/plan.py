@@ -67,7 +67,8 @@ def make_plan(
             files elsewhere begin with.
         seeds: of the final trainings.
         global_search: which of the global searches, see ``search_file``.
-        begun: steps that have begun, by name: each goes on by the YAML file that the run's folder has of it.
+        begun: steps that have begun, by name. They, and the same phase of other splits, go on by the YAML files that
+            the run's folder has of them.
 
     Raises:
         BadInput: a YAML file is missing or damaged.
@@ -75,8 +76,11 @@ def make_plan(
     searching = search_file(template, global_search) if "global" in phases else ""
 
     def file_of(step: str, file: str) -> tuple[Path, str]:
-        own = run / f"{step}.yml"
-        return (own, str(own)) if step in begun and own.exists() else (FOLDER / file, _source(file))
+        phase = step.partition("_")[0]
+        for name in (step, *(f"{phase}_split{split}" for split in splits)):
+            if name in begun and (own := run / f"{name}.yml").exists():
+                return own, str(own)
+        return FOLDER / file, _source(file)
 
     steps = []
     for split in splits:
@@ -97,12 +101,15 @@ def make_plan(
 def search_file(template: str, global_search: str) -> str:
     """The YAML file of a global search, there or not: ``genetic`` is TEMPLATE_global.yml, others TEMPLATE_SEARCH.yml.
 
-    Copies of earlier versions' files may have the differentiable search in TEMPLATE_global.yml.
+    In copies of earlier versions' files, TEMPLATE_global.yml may be the differentiable search, and TEMPLATE_genetic.yml
+    the genetic one.
     """
-    genetic, file = (f"{template}_{ending}.yml" for ending in ("global", global_search))
-    if global_search == DIFFERENTIABLE and not (FOLDER / file).exists() and _is_differentiable(FOLDER / genetic):
-        return genetic
-    return genetic if global_search == GENETIC else file
+    usual, file = (f"{template}_{ending}.yml" for ending in ("global", global_search))
+    if (FOLDER / file).exists() or global_search not in (DIFFERENTIABLE, GENETIC):
+        return file
+    if global_search == DIFFERENTIABLE:
+        return usual if _is_differentiable(FOLDER / usual) else file
+    return file if _is_differentiable(FOLDER / usual) else usual
 
 
 def default_search(template: str) -> str:
@@ -111,12 +118,15 @@ def default_search(template: str) -> str:
     return there[0] if there else DIFFERENTIABLE
 
 
+def search_kind(file: Path) -> str:
+    """Which global search a YAML file has, by its tuner."""
+    return DIFFERENTIABLE if _is_differentiable(file) else GENETIC
+
+
 def search_of_run(run: Path) -> str | None:
     """The global search of a run by its tuner: earlier versions called each ``global``. None where none has begun."""
     files = sorted(run.glob("global_split*.yml"))
-    if not files:
-        return None
-    return DIFFERENTIABLE if _is_differentiable(files[0]) else GENETIC
+    return search_kind(files[0]) if files else None
 
 
 def _is_differentiable(file: Path) -> bool:

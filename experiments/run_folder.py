@@ -34,12 +34,13 @@ class Run:
         search = settings.get("global_search") or default
         self._state: dict[str, Any] = {"settings": {**settings, "global_search": search}, "steps": {}}
         if self._path.exists():
+            former = search_of_run(folder) or default
             try:
                 self._state = read_json(self._path)
                 known = self._state["settings"]
                 # Runs from before there was a choice have not noted it.
                 if known.setdefault("global_search", "global") == "global":
-                    known["global_search"] = search_of_run(folder) or default
+                    known["global_search"] = former
                 if settings.get("global_search") is None:
                     settings = {**settings, "global_search": known["global_search"]}
                 other = [name for name in settings if self._state["settings"].get(name) != settings[name]]

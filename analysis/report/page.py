@@ -48,7 +48,8 @@ def commands(contents: Contents) -> list[str]:
     words = ["python", "-m", "experiments.pipeline", "--dataset", settings["dataset"]]
     words += ["--split", "all" if len(splits) > 1 else splits[0]]
     words += ["--seeds", *map(str, settings["seeds"]), "--phases", ",".join(settings["phases"])]
-    words += ["--template", settings["template"], "--name", subject.name]
+    words += ["--template", settings["template"]]
     if settings["global_search"] != "global":  # earlier versions called so what was the default of the data set
         words += ["--global-search", settings["global_search"]]
+    words += ["--name", subject.name]
     return [shlex.join(words), shlex.join(["python", "-m", "analysis.report", f"runs/{subject.name}"])]

@@ -21,7 +21,7 @@ from analysis.searches import Search
 from experiments import pipeline
 from experiments.config_file import class_name, read_config
 from experiments.nni_experiment import Experiment
-from experiments.pipeline import begun_experiment, do_step, require_one_tuner
+from experiments.pipeline import begun_experiment, do_step
 from experiments.plan import Step, with_grid_search
 from experiments.run_folder import Run, held
 from nas_space.atomic_file import write_json
@@ -241,17 +241,6 @@ def test_a_step_that_began_with_other_settings_is_refused(nni: Nni, folder: Path
     interrupted(nni, global_step(folder, budget=2), Run(folder, SETTINGS))
     with pytest.raises(BadInput, match="begun with other settings"):
         do_step(Run(folder, SETTINGS), global_step(folder, budget=9))
-
-
-def test_searches_of_two_kinds_are_not_averaged(folder: Path) -> None:
-    """As where a YAML file has changed since a run began: what has begun goes on by its own."""
-    steps = [replace(global_step(folder), name=f"global_split{split}", source=f"{split}.yml") for split in (1, 2)]
-    require_one_tuner(steps)
-    config = {**steps[1].config, "tuner": {"className": "strategies.tuners.DifferentiableTuner"}}
-    with pytest.raises(BadInput, match=r"1\.yml has None, but 2\.yml strategies\.tuners\.DifferentiableTuner; choose"):
-        require_one_tuner([steps[0], replace(steps[1], config=config)])
-    final = replace(final_step(2), config=with_grid_search(final_step(2).config, 2))
-    require_one_tuner([steps[0], final_step(2), final])
 
 
 def test_final_trainings_that_failed_are_told_and_tried_again(nni: Nni, folder: Path) -> None:

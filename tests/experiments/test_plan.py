@@ -147,6 +147,7 @@ def test_the_default_search_is_one_that_has_a_file(tmp_path: Path, monkeypatch: 
     assert (default_search("mine"), search_file("mine", "differentiable")) == ("differentiable", "mine_global.yml")
     (tmp_path / "mine_differentiable.yml").write_text((FOLDER / "demo_differentiable.yml").read_text())
     assert search_file("mine", "differentiable") == "mine_differentiable.yml"
+    assert search_file("mine", "genetic") == "mine_genetic.yml"  # mine_global.yml has another
 
 
 def test_a_step_that_has_begun_goes_on_by_its_own_file(tmp_path: Path) -> None:
@@ -168,6 +169,11 @@ def test_a_step_that_has_begun_goes_on_by_its_own_file(tmp_path: Path) -> None:
     assert (first.source, first.trials) == (str(own), 2)
     assert first.config == {**former, "experimentName": "mine global_split1"}
     assert [step.config for step in others] == [step.config for step in before[1:]]
+    # A split that has not begun goes on as the others did, so that no searches of two kinds are averaged.
+    some = [*names[:2], "final"]
+    _, _, second, *_ = make_plan(tmp_path, "mine", "nowhere", [1, 2], phases, [0], "genetic", begun=some)
+    assert (second.name, second.config["tuner"]) == ("global_split2", first.config["tuner"])
+    assert "--split 2" in second.config["trialCommand"]
 
 
 def test_another_global_search_takes_the_place_of_the_first(tmp_path: Path) -> None:
