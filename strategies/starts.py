@@ -36,13 +36,19 @@ def starts_within(names: Any, space: Mapping[str, Sequence[int]], shape: MSTCNSh
     Where the space ends earlier than the hand-designed structure, that one takes the largest candidates.
 
     Raises:
-        BadInput: as ``read_starts``.
+        BadInput: as ``read_starts``; or the space has larger candidates than a dilation of ``hand``, but not that one.
     """
     starts = []
     for name, start in zip(names, read_starts(names, shape), strict=True):
         dilations = start.by_label()
         if name == HAND:
             dilations = {label: min(dilation, max(space[label])) for label, dilation in dilations.items()}
+            for label, dilation in dilations.items():
+                if dilation not in space[label]:
+                    raise BadInput(
+                        f"starts: hand has the dilation {dilation} at {label}, which is no candidate there: "
+                        f"leave hand out of starts, or add {dilation} to the candidates"
+                    )
             shortened = [label for label, dilation in start.by_label().items() if dilation != dilations[label]]
             if shortened:
                 log.warning(

@@ -113,6 +113,8 @@ class DifferentiableSearch:
         shape = MSTCNShape.from_arguments(arguments)
         of_layers = candidates_of_layers(arguments)
         if candidates is not None:
+            if candidates.keys() != shape.paths.keys():
+                raise BadInput("the search space names other layers than --num-stages and --num-layers")
             of_layers = {label: tuple(candidates[label]) for label in shape.paths}
         rate, warm_up = arguments.branch_learning_rate, arguments.warm_up
         return cls(task, split, kept, held, settings, of_layers, shape, rate, warm_up)

@@ -81,6 +81,13 @@ def test_hand_takes_the_largest_candidates_where_the_space_ends_earlier(caplog: 
 
 
 @pytest.mark.usefixtures("nni")
+def test_hand_is_refused_where_a_shorter_dilation_is_missing() -> None:
+    space = {label: {"_type": "choice", "_value": [1, 3, 9]} for label in MSTCNShape(1, 2).paths}
+    with pytest.raises(BadInput, match="hand has the dilation 2 at s1l1, which is no candidate there: leave hand out"):
+        GlobalTuner(num_stages=1, num_layers=2, starts=["hand"]).create_search(space)
+
+
+@pytest.mark.usefixtures("nni")
 def test_a_structure_of_a_file_is_not_cut_to_the_space(tmp_path: Path) -> None:
     shape = MSTCNShape(1, 2)
     write_structure(Structure((1, 8), shape), tmp_path / "found.json")
