@@ -94,8 +94,9 @@ def _head(look: DataLook, places: Places, what: str, file: str, cost: PhaseCost,
 def _command(module: str, look: DataLook, places: Places, options: str, *schedule: str) -> str:
     """A trial command, its lines indented."""
     root = [] if places.data_root is None else ["--data-root", shlex.quote(str(places.data_root))]
-    first = " ".join([f"python3 -m {module} --dataset {shlex.quote(look.name)}", options, *root]).replace("  ", " ")
-    lines = [first.rstrip(), " ".join(schedule)]
+    named = f"python3 -m {module} --dataset {shlex.quote(look.name)}"
+    first = " ".join([named, *([options] if options else []), *root])
+    lines = [first, " ".join(schedule)]
     if look.group.expression is not None and module != "trials.final_trial":
         lines.append(f"--group {shlex.quote(look.group.expression)}")
     return "\n".join(f"  {line}" for line in lines)
@@ -143,7 +144,7 @@ trialConcurrency: {cost.concurrency}
 # A trial that hangs is stopped after this time.
 maxTrialDuration: {cost.limit()}
 
-# {_powers(look)} for each of the 40 layers: no dilation that is longer than the videos.
+# {_powers(look)} for each of the 40 layers: none is longer than the longest video.
 searchSpaceFile: {places.space(f"{name}_global.json")}
 
 tuner:
@@ -154,7 +155,7 @@ tuner:
     budget: {BUDGET}            # structures to train in all; the experiment ends by itself after them
     mutation_rate: 0.2    # probability with which a layer of a child gets a random dilation
     seed: 0
-    starts: [hand]        # structures that come before the random ones; hand: 1, 2, 4, ..., 512 in each stage
+    starts: [hand]        # structures that come before the random ones; hand, as far as the candidates go
     # stop_epoch: 3       # after so many epochs, a trial below the median of the others stops (left out: none does)
     {CHECK}
     check_command: {_check(look, places, "--split 1")}
@@ -187,7 +188,7 @@ trialConcurrency: {cost.concurrency}
 # A trial that hangs is stopped after this time.
 maxTrialDuration: {cost.limit()}
 
-# {_powers(look)} for each of the 40 layers: no dilation that is longer than the videos.
+# {_powers(look)} for each of the 40 layers: none is longer than the longest video.
 searchSpaceFile: {places.space(f"{name}_global.json")}
 
 tuner:
@@ -257,7 +258,7 @@ def _final(look: DataLook, cost: PhaseCost, places: Places) -> str:
     steps = cost.schedule.steps(len(look.trained))
     return f"""\
 {_head(look, places, what, file, cost, ", and the structures named below")}\
-# The table over all splits and seeds:  python -m analysis.final {shlex.quote(output)}
+# The table over all splits and seeds:  g2l final {shlex.quote(output)}
 
 experimentName: {quoted(f"{name} final training")}
 

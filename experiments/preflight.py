@@ -15,6 +15,7 @@ from typing import Any
 
 from experiments.command_check import TrialCommand, check_check_command, read_trial_command
 from experiments.config_file import class_arguments, read_config
+from experiments.data_places import share_data_places
 from experiments.gpu_settings import check_gpus
 from experiments.gpus import Machine, read_machine
 from experiments.not_yet import NotYet
@@ -188,6 +189,7 @@ def main() -> None:
     )
     parser.add_argument("config", type=Path, metavar="FILE.yml", help="the experiment's YAML file")
     path = parser.parse_args().config
+    share_data_places()
     for line in preflight(read_config(path), path.parent, path, read_machine()):
         print(line)
 
