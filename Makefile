@@ -49,7 +49,7 @@ browser: .venv/installed
 # An advisory that comes out later must not fail the tests of an old checkout: there it is a warning.
 test: lint browser
 	$(BIN)/python -m dependencies.audit --warn
-	$(BIN)/python -m pytest -n $$((2 * $$(nproc))) --dist loadgroup
+	$(BIN)/python -m pytest -n $$((2 * $$(nproc))) --dist worksteal
 
 audit: .venv/installed
 	$(BIN)/python -m dependencies.audit

@@ -77,10 +77,6 @@ class Reader(HTMLParser):
         return [" ".join(cell.split()) for cell in row[1:]]
 
 
-# They share a page that takes long to make.
-pytestmark = pytest.mark.xdist_group("page of a report")
-
-
 @pytest.fixture(scope="module")
 def path(small_run: SmallRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(str(small_run.folder), tmp_path_factory.mktemp("page"), small_run.data_root)
