@@ -26,16 +26,16 @@ CONSTANT = ["chain", "split", "seed", "_branching"]
 """The same for all trials of the demo's local search."""
 
 
-def nni_page(browser: Browser, step: str, removed_axes: Iterable[str]) -> bytes:
-    """NNI's page of a search of the demo: a line a trial over dilations and metrics, and the metrics in a table.
+def nni_page(browser: Browser, experiment_id: str, removed_axes: Iterable[str], width: int = 1400) -> bytes:
+    """NNI's page of a search: a line a trial over dilations and metrics, and the metrics in a table.
 
     Args:
-        step: the search, as the demo's pipeline.json names it.
         removed_axes: what the lines shall not pass.
+        width: of the window, in pixels.
     """
     with (
-        running(["view", experiment_of(step)], free_port(), "make screenshots") as experiment,
-        browser.new_page(viewport={"width": 1400, "height": 900}) as page,
+        running(["view", experiment_id], free_port(), "make screenshots") as experiment,
+        browser.new_page(viewport={"width": width, "height": 900}) as page,
     ):
         page.goto(f"http://127.0.0.1:{experiment.port}/detail")
         page.get_by_role("tab", name="Hyper-parameter").click()
@@ -82,14 +82,19 @@ def save(picture: bytes, name: str) -> None:
 
 
 def main() -> None:
-    """Take the screenshots of README and guides again, of the demo that 'make demo' has run."""
-    argparse.ArgumentParser(
+    """Take the screenshots of README and guides again, of the demo that 'make demo' has run, or one of a search."""
+    parser = argparse.ArgumentParser(
         prog="python -m docs.screenshots", description=main.__doc__, epilog="example: python -m docs.screenshots"
-    ).parse_args()
+    )
+    parser.add_argument("--experiment", metavar="ID", help="a global search on 40 layers that has ended, for its page")
+    arguments = parser.parse_args()
     with open_browser() as browser:
+        if arguments.experiment is not None:
+            save(nni_page(browser, arguments.experiment, OURS, width=2400), "nni_page_40_layers.png")
+            return
         save(report(browser), "report.png")
-        save(nni_page(browser, "global_split1", OURS), "nni_page.png")
-        save(nni_page(browser, "local_split1", [*CONSTANT, *OURS]), "nni_page_local.png")
+        save(nni_page(browser, experiment_of("global_split1"), OURS), "nni_page.png")
+        save(nni_page(browser, experiment_of("local_split1"), [*CONSTANT, *OURS]), "nni_page_local.png")
 
 
 if __name__ == "__main__":
