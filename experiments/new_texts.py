@@ -121,6 +121,22 @@ def _schedule(cost: PhaseCost) -> str:
     return f"--epochs {schedule.epochs} --batch-size {schedule.batch_size} --learning-rate {schedule.learning_rate}"
 
 
+def _trials(look: DataLook, cost: PhaseCost, places: Places) -> str:
+    """Where and how the trials of a global search run, and over which space."""
+    return f"""\
+trialCodeDirectory: {places.code()}
+
+# Trials side by side. With one GPU: 1, or 2 if two trainings fit into its memory. On a CPU: one a core;
+# each takes its share of the cores.
+trialConcurrency: {cost.concurrency}
+
+# A trial that hangs is stopped after this time.
+maxTrialDuration: {cost.limit()}
+
+# {_powers(look)} for each of the 40 layers: none is longer than the longest video.
+searchSpaceFile: {places.space(f"{look.name}_global.json")}"""
+
+
 def _genetic(look: DataLook, cost: PhaseCost, places: Places) -> str:
     name, file = look.name, f"{look.name}_global.yml"
     steps = cost.schedule.steps(len(look.searched))
@@ -135,17 +151,7 @@ experimentName: {quoted(f"{name} global search")}
 # With {len(look.searched)} videos to train on, that is {steps} optimiser steps; a rough ranking needs about 300.
 trialCommand: >-
 {_command("trials.search_trial", look, places, "--split 1", _schedule(cost), "--objective mean --seed 0")}
-trialCodeDirectory: {places.code()}
-
-# Trials side by side. With one GPU: 1, or 2 if two trainings fit into its memory. On a CPU: one a core;
-# each takes its share of the cores.
-trialConcurrency: {cost.concurrency}
-
-# A trial that hangs is stopped after this time.
-maxTrialDuration: {cost.limit()}
-
-# {_powers(look)} for each of the 40 layers: none is longer than the longest video.
-searchSpaceFile: {places.space(f"{name}_global.json")}
+{_trials(look, cost, places)}
 
 tuner:
   className: strategies.tuners.GlobalTuner
@@ -179,17 +185,7 @@ experimentName: {quoted(f"{name} differentiable search")}
 # With {len(look.searched)} videos to train on, that is {steps} optimiser steps; a search needs about 900 to decide.
 trialCommand: >-
 {_command("trials.differentiable_trial", look, places, "--split 1", _schedule(cost), "--objective mean")}
-trialCodeDirectory: {places.code()}
-
-# Trials side by side. With one GPU: 1, or 2 if two trainings fit into its memory. On a CPU: one a core;
-# each takes its share of the cores.
-trialConcurrency: {cost.concurrency}
-
-# A trial that hangs is stopped after this time.
-maxTrialDuration: {cost.limit()}
-
-# {_powers(look)} for each of the 40 layers: none is longer than the longest video.
-searchSpaceFile: {places.space(f"{name}_global.json")}
+{_trials(look, cost, places)}
 
 tuner:
   className: strategies.tuners.DifferentiableTuner
