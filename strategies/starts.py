@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,7 @@ HAND = "hand"
 
 def read_starts(names: Any, shape: MSTCNShape) -> list[Structure]:
     """The start structures of a search. Raises BadInput for what is no list of structure files of that shape."""
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
-        raise BadInput(f"starts must be a list of file names, at least one, not {names!r}")
+    check_list("starts", names, "file names", lambda value: isinstance(value, str))
     return [read_start(name, shape) for name in names]
 
 
@@ -60,3 +59,9 @@ def starts_within(names: Any, space: Mapping[str, Sequence[int]], shape: MSTCNSh
                 )
         starts.append(dilations)
     return starts
+
+
+def check_list(name: str, values: Any, what: str, fits: Callable[[Any], bool]) -> None:
+    """Raise BadInput for what is no list of values that fit, at least one."""
+    if not isinstance(values, list) or not values or not all(map(fits, values)):
+        raise BadInput(f"{name} must be a list of {what}, at least one, not {values!r}")

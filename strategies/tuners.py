@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -18,7 +17,7 @@ from strategies.expectation import ExpectationSearch
 from strategies.final import FinalPhase
 from strategies.genetic import POPULATION_SIZE, GeneticSearch
 from strategies.search_tuner import SearchTuner
-from strategies.starts import read_start, read_starts, starts_within
+from strategies.starts import check_list, read_start, read_starts, starts_within
 
 
 class GlobalTuner(SearchTuner):
@@ -205,7 +204,7 @@ class FinalTuner(SearchTuner):
     def create_search(self, search_space: Any) -> FinalPhase:
         """The trainings. The search space is only for NNI's web page: it must show what the trainings are."""
         names, splits, seeds = self._trainings
-        _check_list("structures", names, "file names", lambda value: isinstance(value, str))
+        check_list("structures", names, "file names", lambda value: isinstance(value, str))
         _check_splits_and_seeds(splits, seeds)
         for name, values in (("structures", names), ("splits", splits), ("seeds", seeds)):
             if len(set(values)) != len(values):
@@ -227,10 +226,5 @@ class FinalTuner(SearchTuner):
 
 
 def _check_splits_and_seeds(splits: Any, seeds: Any) -> None:
-    _check_list("splits", splits, "numbers of splits", lambda value: type(value) is int and value >= 1)
-    _check_list("seeds", seeds, "whole numbers of at least 0", lambda value: type(value) is int and value >= 0)
-
-
-def _check_list(name: str, values: Any, what: str, fits: Callable[[Any], bool]) -> None:
-    if not isinstance(values, list) or not values or not all(map(fits, values)):
-        raise BadInput(f"{name} must be a list of {what}, at least one, not {values!r}")
+    check_list("splits", splits, "numbers of splits", lambda value: type(value) is int and value >= 1)
+    check_list("seeds", seeds, "whole numbers of at least 0", lambda value: type(value) is int and value >= 0)
