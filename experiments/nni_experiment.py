@@ -24,7 +24,8 @@ from nas_space.bad_input import BadInput
 from nas_space.local_http import NO_ANSWER, get_json
 from strategies.nni_manager import UNFINISHED
 
-LISTEN_LOCALLY = Path(__file__).with_name("listen_locally.js")
+MANAGER_CHANGES = [Path(__file__).with_name(name) for name in ("listen_locally.js", "patient_start.js")]
+"""What NNI's manager, a node process, loads before its own code."""
 
 FULL = 2**20
 """Bytes: a disk with less room than that may be why anything ended."""
@@ -253,17 +254,18 @@ def _no_other_start() -> Iterator[None]:
 
 
 def nnictl(*arguments: str) -> tuple[int, str]:
-    """Run nnictl of this Python with a web server for this user only (listen_locally.js).
+    """Run nnictl of this Python with a web server for this user only, and time for its tuner (``MANAGER_CHANGES``).
 
     Returns:
         Its exit code, and what it printed.
     """
     folder = Path(sys.executable).parent
+    changes = [f'--require "{path}"' for path in MANAGER_CHANGES]
     environment = {
         **os.environ,
         # The trials' python3 must be this one.
         "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}",
-        "NODE_OPTIONS": f'{os.environ.get("NODE_OPTIONS", "")} --require "{LISTEN_LOCALLY}"'.strip(),
+        "NODE_OPTIONS": " ".join([os.environ.get("NODE_OPTIONS", ""), *changes]).strip(),
     }
     command = [sys.executable, "-c", NNICTL, *arguments]
     # In a session of its own, Ctrl-C on the terminal reaches us, who stop the experiment, and not nnictl.

@@ -14,8 +14,9 @@ from pathlib import Path
 import nni_node
 import pytest
 
-from experiments.nni_experiment import LISTEN_LOCALLY
+from experiments.nni_experiment import MANAGER_CHANGES
 
+LISTEN_LOCALLY = str(MANAGER_CHANGES[0])
 NODE = Path(nni_node.__path__[0]) / "node"
 NOBODY = 65534
 SERVER = """
@@ -33,7 +34,7 @@ FOREIGN = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site", "Sec
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     """Of a web server as NNI's manager makes it."""
-    command = [str(NODE), "--require", str(LISTEN_LOCALLY), "-e", SERVER]
+    command = [str(NODE), "--require", LISTEN_LOCALLY, "-e", SERVER]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         yield int(server.stdout.readline())
