@@ -140,7 +140,8 @@ class Search:
     def candidates(self) -> Mapping[str, Sequence[int]]:
         """The dilations that each layer of a differentiable search chose among, by short label."""
         # Here, because it imports NNI, which reading searches does not need.
-        from nas_space.space import POWERS_OF_TWO, from_nni
+        from nas_space.shape import POWERS_OF_TWO
+        from nas_space.space import from_nni
 
         shape = MSTCNShape.of_labels(self.best().by_label())
         space = self.settings.get("searchSpace")

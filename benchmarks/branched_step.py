@@ -11,8 +11,7 @@ from nas_space.bad_input import run_command
 from nas_space.branches import Branching
 from nas_space.layers import BranchedConv, DilatedConv
 from nas_space.ms_tcn import MSTCN
-from nas_space.shape import MS_TCN
-from nas_space.space import POWERS_OF_TWO
+from nas_space.shape import MS_TCN, POWERS_OF_TWO
 from nas_space.structure import Structure
 from trials.batches import Batch
 from trials.training import Training, TrainingSettings

@@ -13,7 +13,7 @@ from benchmarks.made_up_videos import CLASSES
 from benchmarks.reference import ReferenceNetwork, reference_loss
 from nas_space.bad_input import run_command
 from nas_space.ms_tcn import MSTCN
-from nas_space.space import POWERS_OF_TWO
+from nas_space.shape import POWERS_OF_TWO
 from nas_space.structure import Structure
 from trials.loss import segmentation_loss
 

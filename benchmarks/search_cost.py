@@ -22,7 +22,7 @@ from benchmarks.made_up_videos import made_up_videos
 from nas_space.bad_input import BadInput, run_command
 from nas_space.branches import Branching
 from nas_space.ms_tcn import MSTCN, choose_among
-from nas_space.space import POWERS_OF_TWO
+from nas_space.shape import POWERS_OF_TWO
 from nas_space.structure import Structure
 from trials.batches import Batch
 from trials.data_arguments import SEARCH_FRACTION

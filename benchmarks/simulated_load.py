@@ -17,7 +17,8 @@ import psutil
 from benchmarks.do_nothing_trial import outcome
 from nas_space.bad_input import BadInput, run_command
 from nas_space.branches import Branching
-from nas_space.space import POWERS_OF_TWO, global_space, to_nni
+from nas_space.shape import POWERS_OF_TWO
+from nas_space.space import global_space, to_nni
 from nas_space.structure import Structure
 from strategies.expectation import ExpectationSearch
 from strategies.genetic import GeneticSearch

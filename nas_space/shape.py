@@ -81,3 +81,6 @@ class MSTCNShape:
 
 MS_TCN = MSTCNShape()
 """The size of the paper: 4 stages of 10 layers."""
+
+POWERS_OF_TWO = tuple(2**exponent for exponent in range(11))
+"""The sparse candidates of the global search: 1, 2, 4, ..., 1024 (Gao et al., CVPR 2021, section 3.2)."""

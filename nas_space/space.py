@@ -15,10 +15,7 @@ from nni.mutable import Categorical, MutableDict, Numerical
 
 from nas_space.atomic_file import write_text
 from nas_space.bad_input import BadInput, run_command
-from nas_space.shape import MS_TCN, MSTCNShape
-
-POWERS_OF_TWO = tuple(2**exponent for exponent in range(11))
-"""The sparse candidates of the global search: 1, 2, 4, ..., 1024 (Gao et al., CVPR 2021, section 3.2)."""
+from nas_space.shape import MS_TCN, POWERS_OF_TWO, MSTCNShape
 
 SPACES_FOLDER = Path(__file__).parent.parent / "experiments" / "spaces"
 

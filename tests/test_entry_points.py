@@ -74,6 +74,13 @@ def test_every_command_says_how_threads_wait_before_it_loads_pytorch() -> None:
     assert set(asked.values()) == {"PASSIVE"}
 
 
+def test_trials_import_neither_nni_nor_what_it_brings_along() -> None:
+    trials = sorted(name for name in ENTRY_POINTS if re.fullmatch(r"trials\.\w+_trial", name))
+    assert "trials.search_trial" in trials
+    heavy = "{'nni', 'scipy', 'pandas', 'matplotlib', 'sklearn', 'tensorboard'}"
+    assert python(f"import sys, {', '.join(trials)}; print({heavy} & set(sys.modules))") == "set()\n"
+
+
 @pytest.mark.parametrize("package", sorted(PACKAGES))
 def test_so_does_every_package_that_loads_it_later(package: str) -> None:
     says = "import os, sys; assert 'torch' not in sys.modules; print(os.environ['OMP_WAIT_POLICY'])"

@@ -6,8 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from nas_space.bad_input import BadInput
-from nas_space.shape import MSTCNShape
-from nas_space.space import POWERS_OF_TWO
+from nas_space.shape import POWERS_OF_TWO, MSTCNShape
 from trials.data_arguments import (
     SEARCH_FRACTION,
     add_dataset_arguments,

@@ -20,7 +20,7 @@ def main() -> None:
     arguments = DIFFERENTIABLE_TRIAL.parser().parse_args()
     trial = NniTrial.receive(arguments)
     with trial.reporting_failures():
-        if trial.added_by_hand:
+        if trial.channel.added_by_hand:
             raise BadInput("a search cannot be added by hand: start an experiment with its seed in classArgs")
         arguments.seed = trial.parameters["seed"]
         candidates = trial.parameters.get(CANDIDATES)

@@ -24,7 +24,7 @@ def main() -> None:
     trial = NniTrial.receive(arguments)
     with trial.reporting_failures():
         LOCAL_TRIAL.check(arguments)
-        if trial.added_by_hand:
+        if trial.channel.added_by_hand:
             raise BadInput("an iteration of a chain cannot be added by hand: it goes on from the one before")
         parameters = trial.parameters
         structure = Structure.from_labels(trial.dilations(), MSTCNShape.from_arguments(arguments))

@@ -1,21 +1,16 @@
-"""What a trial receives from NNI (its own parameters, which NNI 3.0 does not guarantee by itself), and reports."""
+"""A trial as NNI and the tuner know it: its parameters, its folders, and the report of how it ended."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import time
-import urllib.error
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import nni
-import nni.trial
 
 from nas_space.bad_input import BadInput, KnownFailure
 from nas_space.local_http import NO_ANSWER, get_json
@@ -24,67 +19,9 @@ from trials.data_fingerprint import ChangedData, DataRecord, experiment_file
 from trials.dataset import Dataset
 from trials.threads import are_threads_given
 from trials.training import telling_full_memory
+from trials.trial_channel import TrialChannel, manager_url
 
 LABEL = re.compile(r"s\d+l\d+")
-
-TIME_LIMIT = 60.0
-POLL_SECONDS = 0.2
-
-
-def own_parameters() -> tuple[dict[str, Any], bool]:
-    """The parameters of this very trial, and whether somebody added it on NNI's web page.
-
-    NNI hands parameters to whichever trial asks first, so that two trials that start together, or one that died before
-    it asked, mix them up (NNI issues 5689, 5693, 5726). The manager's record of this trial has the right ones; NNI's
-    own notion is corrected with them, so that NNI pairs the results rightly, too. On a remote machine the record cannot
-    be reached: the handed parameters stand, and the tuner believes what the trial reports of them.
-
-    Raises:
-        BadInput: NNI did not start this process.
-        TimeoutError: the manager does not answer.
-    """
-    if "NNI_TRIAL_JOB_ID" not in os.environ:
-        raise BadInput(
-            "NNI starts this command (nnictl create --config experiments/...yml); "
-            "to train one structure without NNI, use python -m trials.train"
-        )
-    nni.get_next_parameter()
-    record = _own_record() or nni.trial._params
-    if record is None:
-        raise TimeoutError("NNI's manager closed the connection before this trial received its parameters")
-    nni.trial._params = record
-    return record["parameters"], record["parameter_id"] is None
-
-
-def _own_record() -> dict[str, Any] | None:
-    """The manager's record of this trial; None on a remote machine."""
-    manager = _manager_url()
-    if manager is None:
-        return None
-    url = f"{manager}/trial-jobs/{os.environ['NNI_TRIAL_JOB_ID']}"
-    last_chance = time.monotonic() + TIME_LIMIT
-    while True:
-        try:
-            job = get_json(url)
-            # The manager writes the record a moment after it starts the trial.
-            if job and job.get("hyperParameters"):
-                return json.loads(job["hyperParameters"][0])
-        except urllib.error.HTTPError as fault:
-            if fault.code == 404:
-                return None  # the channel is the trial keeper of a remote machine
-        except NO_ANSWER:
-            pass
-        if time.monotonic() > last_chance:
-            raise TimeoutError(f"NNI's manager does not tell the parameters of this trial: {url}")
-        time.sleep(POLL_SECONDS)
-
-
-def _manager_url() -> str | None:
-    """Where NNI's manager answers; None where it cannot be reached from here."""
-    channel = os.environ.get("NNI_TRIAL_COMMAND_CHANNEL", "")
-    if not channel.startswith("http") or "/env/" not in channel:
-        return None
-    return f"{channel.split('/env/')[0]}/api/v1/nni"
 
 
 def experiment_folder() -> Path:
@@ -98,7 +35,7 @@ def share_of_cores() -> int | None:
     Two one-thread trials are at least a third faster than one two-thread trial; oversubscribed cores are much slower.
     """
     try:
-        concurrency = get_json(f"{_manager_url()}/experiment")["params"]["trialConcurrency"]
+        concurrency = get_json(f"{manager_url()}/experiment")["params"]["trialConcurrency"]
         return max(1, len(os.sched_getaffinity(0)) // concurrency)
     except (*NO_ANSWER, KeyError, TypeError):
         return None
@@ -108,17 +45,21 @@ def share_of_cores() -> int | None:
 class NniTrial:
     """This trial, as NNI and the tuner know it."""
 
-    parameters: dict[str, Any]
-    added_by_hand: bool
+    channel: TrialChannel
     started: float
 
     @classmethod
     def receive(cls, arguments: argparse.Namespace) -> NniTrial:
-        """Receive the parameters of this trial (``own_parameters``), and its share of the cores as ``cores``."""
+        """Receive the parameters of this trial (``TrialChannel.receive``), and its share of the cores as ``cores``."""
         started = time.monotonic()
         if not are_threads_given(arguments):
             arguments.cores = share_of_cores()
-        return cls(*own_parameters(), started)
+        return cls(TrialChannel.receive(), started)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What NNI gave it: dilations by short label, and what the tuner says besides."""
+        return self.channel.parameters
 
     def tensorboard_folder(self) -> Path:
         """Where the TensorBoard button of NNI's page looks for the event files of this trial.
@@ -140,7 +81,7 @@ class NniTrial:
 
     def report_epoch(self, metrics: dict[str, float]) -> None:
         """Show the metrics of an epoch on NNI's page, and to its assessor."""
-        nni.report_intermediate_result(metrics)
+        self.channel.report_intermediate_result(metrics)
 
     def report(self, **outcome: Any) -> None:
         """Tell the tuner the outcome: see ``TrialReport`` for the fields.
@@ -148,11 +89,11 @@ class NniTrial:
         The structure is that of the parameters, unless the trial found it itself.
         """
         seconds = round(time.monotonic() - self.started, 3)
-        uid = None if self.added_by_hand else self.parameters.get("_uid")
+        uid = None if self.channel.added_by_hand else self.parameters.get("_uid")
         trial = os.environ["NNI_TRIAL_JOB_ID"]
         found = "structure" in outcome
         outcome = {"structure": self.dilations(), **outcome}
-        nni.report_final_result(TrialReport(uid, trial, seconds=seconds, **outcome).to_nni(found))
+        self.channel.report_final_result(TrialReport(uid, trial, seconds=seconds, **outcome).to_nni(found))
 
     @contextmanager
     def reporting_failures(self) -> Iterator[None]:

@@ -25,8 +25,7 @@ from nas_space.bad_input import BadInput, run_command
 from nas_space.layers import DilatedConv
 from nas_space.ms_tcn import MSTCN
 from nas_space.read_file import read_json
-from nas_space.shape import MSTCNShape
-from nas_space.space import POWERS_OF_TWO
+from nas_space.shape import POWERS_OF_TWO, MSTCNShape
 from nas_space.structure import Structure
 from strategies.genetic import draw
 from trials.checkpoint import load_checkpoint

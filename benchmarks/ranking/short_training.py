@@ -21,8 +21,7 @@ import torch
 
 from benchmarks.worker_pool import run_all
 from nas_space.bad_input import BadInput, run_command
-from nas_space.shape import MSTCNShape
-from nas_space.space import POWERS_OF_TWO
+from nas_space.shape import POWERS_OF_TWO, MSTCNShape
 from nas_space.structure import Structure
 from strategies.genetic import draw
 from trials.data_arguments import (

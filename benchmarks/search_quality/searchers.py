@@ -15,8 +15,8 @@ import numpy as np
 from nni.algorithms.hpo.evolution_tuner import EvolutionTuner
 from nni.algorithms.hpo.tpe_tuner import TpeTuner
 
-from nas_space.shape import MSTCNShape
-from nas_space.space import POWERS_OF_TWO, global_space, to_nni
+from nas_space.shape import POWERS_OF_TWO, MSTCNShape
+from nas_space.space import global_space, to_nni
 from nas_space.structure import Structure
 from strategies.genetic import GeneticSearch
 

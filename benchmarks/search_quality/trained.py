@@ -11,8 +11,7 @@ import torch
 from benchmarks.search_quality.judgement import search_side
 from benchmarks.search_quality.search import Place, Winner
 from nas_space.branches import Branching
-from nas_space.shape import MSTCNShape
-from nas_space.space import POWERS_OF_TWO
+from nas_space.shape import POWERS_OF_TWO, MSTCNShape
 from trials.data_arguments import Task
 from trials.differentiable_arguments import EPOCHS
 from trials.differentiable_search import DifferentiableSearch

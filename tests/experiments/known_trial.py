@@ -12,6 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+from nas_space.trial_report import TrialReport
+from trials.trial_channel import TrialChannel
+
 
 def known_metric(structure: dict[str, int]) -> float:
     """Different for nearly all structures: the sum over layers of (position + 1) x dilation, scaled."""
@@ -28,20 +31,16 @@ def main() -> None:
     if int(os.environ["NNI_TRIAL_SEQ_ID"]) in arguments.die_before_asking:
         sys.exit(7)
 
-    import nni
-
-    from nas_space.trial_report import TrialReport
-    from trials.nni_channel import own_parameters
-
-    parameters, added_by_hand = own_parameters()
+    channel = TrialChannel.receive()
+    parameters = channel.parameters
     structure = {name: value for name, value in parameters.items() if name != "_uid"}
-    uid = None if added_by_hand else parameters["_uid"]
+    uid = None if channel.added_by_hand else parameters["_uid"]
     time.sleep(arguments.seconds)
     trial = os.environ["NNI_TRIAL_JOB_ID"]
     (arguments.folder / f"{uid}-{trial}").touch()
     metrics = {"default": known_metric(structure)}
-    nni.report_intermediate_result(metrics)
-    nni.report_final_result(TrialReport(uid, trial, structure, metrics, [metrics], arguments.seconds).to_nni())
+    channel.report_intermediate_result(metrics)
+    channel.report_final_result(TrialReport(uid, trial, structure, metrics, [metrics], arguments.seconds).to_nni())
 
 
 if __name__ == "__main__":

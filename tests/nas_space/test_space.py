@@ -12,8 +12,8 @@ from nni.mutable import Categorical
 
 from nas_space import space
 from nas_space.bad_input import BadInput
-from nas_space.shape import MS_TCN, MSTCNShape
-from nas_space.space import COMMITTED_SPACES, POWERS_OF_TWO, from_nni, global_space, local_space, space_json, to_nni
+from nas_space.shape import MS_TCN, POWERS_OF_TWO, MSTCNShape
+from nas_space.space import COMMITTED_SPACES, from_nni, global_space, local_space, space_json, to_nni
 from tests.conftest import REPOSITORY
 from tests.nas_space.generators import shapes
 

@@ -8,12 +8,11 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nni
 import pytest
 import torch
 from hypothesis import settings
@@ -24,7 +23,9 @@ from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.trial_report import TrialReport
 from tests.conftest import REPOSITORY, write_dataset
-from trials import train
+from tests.trials.nni_manager import Manager
+from trials import train, trial_channel
+from trials.trial_channel import TrialChannel
 
 # A busy machine is no fault of the code.
 settings.register_profile("no deadline", deadline=None)
@@ -127,7 +128,7 @@ class Trial:
 
     def __init__(self) -> None:
         self.parameters: dict[str, Any] = {**TINY_STRUCTURE.by_label(), "_uid": 42}
-        self.added_by_hand = False
+        self.parameter_id: int | None = 0
         self.intermediate: list[dict[str, float]] = []
         self.final: list[dict[str, Any]] = []
 
@@ -154,10 +155,24 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
     trial = Trial()
     monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
     monkeypatch.setenv("NNI_OUTPUT_DIR", str(tmp_path / "expid" / "environments" / "local-env" / "trials" / "Ab3dE"))
-    monkeypatch.setattr("trials.nni_channel.own_parameters", lambda: (trial.parameters, trial.added_by_hand))
-    monkeypatch.setattr(nni, "report_intermediate_result", trial.intermediate.append)
-    monkeypatch.setattr(nni, "report_final_result", trial.final.append)
+    monkeypatch.setattr(TrialChannel, "receive", lambda: TrialChannel("", trial.parameter_id, trial.parameters))
+    monkeypatch.setattr(
+        TrialChannel, "report_intermediate_result", lambda _, metrics: trial.intermediate.append(metrics)
+    )
+    monkeypatch.setattr(TrialChannel, "report_final_result", lambda _, result: trial.final.append(result))
     return trial
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
+    """A manager at work, and this process as its trial ``Ab3dE``, to which it hands another trial's parameters."""
+    monkeypatch.setattr(trial_channel, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(trial_channel, "TIME_LIMIT", 5.0)
+    monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
+    monkeypatch.delenv("NNI_OUTPUT_DIR", raising=False)
+    with Manager().at_work() as manager:
+        monkeypatch.setenv("NNI_TRIAL_COMMAND_CHANNEL", f"{manager.url}/env/local")
+        yield manager
 
 
 @dataclass(frozen=True)

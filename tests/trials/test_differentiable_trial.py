@@ -124,7 +124,7 @@ def test_a_layer_chooses_among_what_the_search_space_names(
 
 
 def test_a_trial_added_by_hand_is_refused(trial: Trial, words: list[object], exit_of: Exit) -> None:
-    trial.added_by_hand = True
+    trial.parameter_id = None
     assert exit_of(main, *words).code == 2
     assert "cannot be added by hand" in trial.final[0]["_trained"]["failure"]
 

@@ -135,7 +135,7 @@ def test_bad_parameters_are_reported(
 
 
 def test_a_trial_added_by_hand_is_refused(trial: Trial, words: list[object], command: Command) -> None:
-    trial.added_by_hand = True
+    trial.parameter_id = None
     with pytest.raises(BadInput, match="cannot be added by hand: it goes on from the one before"):
         command(main, *words)
     assert trial.report.uid is None

@@ -1,167 +1,23 @@
-"""A trial learns its own parameters from NNI's manager, here a small local server with scripted answers."""
+"""A trial as NNI and the tuner know it: what it reports of how it ended, its folders, its share of the cores."""
 
 from __future__ import annotations
 
 import json
 import subprocess
-import threading
 import time
 from argparse import Namespace
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
-import nni
-import nni.trial
 import nni_node
 import pytest
 
 from nas_space.bad_input import BadInput, KnownFailure
 from nas_space.trial_report import TrialReport
-from trials import nni_channel
-from trials.nni_channel import NniTrial, own_parameters, share_of_cores
+from tests.trials.nni_manager import OWN, RECORD, Manager
+from trials.nni_channel import NniTrial, share_of_cores
 from trials.training import NonFiniteLoss
-
-HANDED = {"parameter_id": 1, "parameters": {"s1l0": 4, "_uid": 1}}
-OWN = {"parameter_id": 2, "parameter_source": "algorithm", "parameters": {"s1l0": 8, "_uid": 2}}
-RECORD = json.dumps({"trialJobId": "Ab3dE", "status": "RUNNING", "hyperParameters": [json.dumps(OWN)]})
-
-
-class Manager:
-    """NNI's manager: gives these answers one after another, the last one for ever."""
-
-    def __init__(self) -> None:
-        self.answers: list[tuple[int, str]] = [(200, RECORD)]
-        self.asked: list[str] = []
-        manager = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                manager.asked.append(self.path)
-                status, body = manager.answers.pop(0) if len(manager.answers) > 1 else manager.answers[0]
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body.encode())
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
-
-
-@pytest.fixture
-def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
-    """A manager at work, and this process as its trial ``Ab3dE``, which was handed another trial's parameters."""
-    manager = Manager()
-    thread = threading.Thread(target=manager.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
-    monkeypatch.setenv("NNI_TRIAL_COMMAND_CHANNEL", f"{manager.url}/env/local")
-    monkeypatch.setattr(nni.trial, "_params", HANDED)
-    monkeypatch.setattr(nni, "get_next_parameter", lambda: HANDED["parameters"])
-    monkeypatch.setattr(nni_channel, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(nni_channel, "TIME_LIMIT", 5.0)
-    yield manager
-    manager.server.shutdown()
-    thread.join()
-    manager.server.server_close()
-
-
-def test_own_parameters_and_not_the_handed_ones(manager: Manager) -> None:
-    assert own_parameters() == (OWN["parameters"], False)
-    assert manager.asked == ["/api/v1/nni/trial-jobs/Ab3dE"]
-
-
-@pytest.mark.usefixtures("manager")
-def test_nni_pairs_the_result_with_them() -> None:
-    own_parameters()
-    assert nni.trial._params == OWN
-    assert nni.get_current_parameter() == OWN["parameters"]
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        (200, ""),
-        (200, "{}"),
-        (200, '{"status": "WAITING"}'),
-        (200, '{"hyperParameters": []}'),
-        (200, '{"hyperParameters": ["{"]}'),
-        (200, "not JSON"),
-        (500, "not yet"),
-    ],
-    ids=str,
-)
-def test_waits_for_the_record(manager: Manager, answer: tuple[int, str]) -> None:
-    manager.answers = [answer, answer, (200, RECORD)]
-    assert own_parameters() == (OWN["parameters"], False)
-    assert len(manager.asked) == 3
-
-
-def test_added_by_hand(manager: Manager) -> None:
-    record = {**OWN, "parameter_id": None, "parameter_source": "customized"}
-    manager.answers = [(200, json.dumps({"hyperParameters": [json.dumps(record)]}))]
-    assert own_parameters() == (OWN["parameters"], True)
-
-
-def test_remote_keeper_falls_back_to_the_handed_ones(manager: Manager) -> None:
-    manager.answers = [(404, "no such page")]
-    assert own_parameters() == (HANDED["parameters"], False)
-    assert len(manager.asked) == 1
-
-
-@pytest.mark.parametrize("channel", ["", "ws://127.0.0.1:1/env/local", "http://127.0.0.1:1/platform"])
-def test_no_manager_to_ask(manager: Manager, channel: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NNI_TRIAL_COMMAND_CHANNEL", channel)
-    assert own_parameters() == (HANDED["parameters"], False)
-    assert manager.asked == []
-
-
-def test_manager_below_a_url_prefix(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NNI_TRIAL_COMMAND_CHANNEL", f"{manager.url}/prefix/env/local")
-    own_parameters()
-    assert manager.asked == ["/prefix/api/v1/nni/trial-jobs/Ab3dE"]
-
-
-@pytest.mark.usefixtures("manager")
-def test_proxies_do_not_come_between(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:1")
-    monkeypatch.delenv("no_proxy", raising=False)
-    assert own_parameters() == (OWN["parameters"], False)
-
-
-@pytest.mark.parametrize("silent", [True, False], ids=["nobody there", "never a record"])
-def test_a_manager_that_does_not_tell(manager: Manager, silent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nni_channel, "TIME_LIMIT", 0.1)
-    manager.answers = [(200, "{}")]
-    url = "http://127.0.0.1:1" if silent else manager.url
-    monkeypatch.setenv("NNI_TRIAL_COMMAND_CHANNEL", f"{url}/env/local")
-    with pytest.raises(TimeoutError, match=f"does not tell the parameters of this trial: {url}/api"):
-        own_parameters()
-
-
-@pytest.mark.usefixtures("manager")
-def test_nothing_handed_and_nothing_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NNI_TRIAL_COMMAND_CHANNEL")
-    monkeypatch.setattr(nni.trial, "_params", None)
-    with pytest.raises(TimeoutError, match="closed the connection before this trial received its parameters"):
-        own_parameters()
-
-
-def test_without_nni(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("NNI_TRIAL_JOB_ID", raising=False)
-    with pytest.raises(BadInput, match=r"NNI starts this command .* use python -m trials\.train"):
-        own_parameters()
-
-
-# Reports.
+from trials.trial_channel import TrialChannel
 
 
 @pytest.fixture
@@ -169,7 +25,7 @@ def reports(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What the trial ``Ab3dE`` tells NNI at its end."""
     reports: list[Any] = []
     monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
-    monkeypatch.setattr(nni, "report_final_result", reports.append)
+    monkeypatch.setattr(TrialChannel, "report_final_result", lambda _, result: reports.append(result))
     return reports
 
 
@@ -179,7 +35,8 @@ def read(report: dict[str, Any]) -> TrialReport:
 
 
 def trial(*, added_by_hand: bool = False) -> NniTrial:
-    return NniTrial({"s1l0": 8, "s2l10": 4, "_uid": 2, "other": 1}, added_by_hand, time.monotonic() - 100)
+    parameters = {"s1l0": 8, "s2l10": 4, "_uid": 2, "other": 1}
+    return NniTrial(TrialChannel("", None if added_by_hand else 1, parameters), time.monotonic() - 100)
 
 
 def test_only_labels_are_dilations() -> None:
@@ -249,7 +106,7 @@ def test_event_files_go_where_the_button_of_nni_looks_for_them(monkeypatch: pyte
 
 def test_trial_begins_with_its_parameters(manager: Manager) -> None:
     received = NniTrial.receive(Namespace(threads=1))
-    assert (received.parameters, received.added_by_hand) == (OWN["parameters"], False)
+    assert received.parameters == OWN["parameters"]
     assert received.started <= time.monotonic()
     assert len(manager.asked) == 1
 

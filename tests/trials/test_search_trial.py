@@ -100,7 +100,7 @@ def test_objective_without_a_word_is_f1_at_10(trial: Trial, words: list[object],
 
 
 def test_a_trial_added_by_hand_has_no_uid(trial: Trial, words: list[object], command: Command) -> None:
-    trial.added_by_hand = True
+    trial.parameter_id = None
     command(main, *words, "--epochs", 1)
     assert trial.report.uid is None
     assert trial.report.structure == LABELS
