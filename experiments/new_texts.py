@@ -162,7 +162,6 @@ tuner:
     mutation_rate: 0.2    # probability with which a layer of a child gets a random dilation
     seed: 0
     starts: [hand]        # structures that come before the random ones; hand, as far as the candidates go
-    # stop_epoch: 3       # after so many epochs, a trial below the median of the others stops (left out: none does)
     {CHECK}
     check_command: {_check(look, places, "--split 1")}
 

@@ -92,10 +92,6 @@ class SearchTuner(Tuner):
     def inject(self, search: Any, report: TrialReport) -> None:
         """Let the search learn from a trial that somebody added on NNI's web page, if it can."""
 
-    def hints(self) -> dict[str, Any]:
-        """What the next trial is told besides its proposal."""
-        return {}
-
     # Called by NNI, on its command thread.
 
     def load_checkpoint(self) -> None:
@@ -222,7 +218,7 @@ class SearchTuner(Tuner):
             parameter_id = self._waiting.popleft()
             self._assignments.begin(parameter_id, uid)
             proposal = self.search.proposal(uid)
-            told = {**proposal.dilations, **proposal.extra, **self.hints(), "_uid": uid}
+            told = {**proposal.dilations, **proposal.extra, "_uid": uid}
             served.append((parameter_id, told))
         for news in self.search.news():
             self._records.write(**news)

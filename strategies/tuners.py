@@ -12,7 +12,6 @@ from nas_space.space import from_nni
 from nas_space.structure_names import structure_file
 from nas_space.trial_report import TrialReport
 from strategies.differentiable import DifferentiableSearch, seeds_of
-from strategies.early_stop import EarlyStop
 from strategies.expectation import ExpectationSearch
 from strategies.final import FinalPhase
 from strategies.genetic import POPULATION_SIZE, GeneticSearch
@@ -27,7 +26,6 @@ class GlobalTuner(SearchTuner):
         population_size, budget, mutation_rate, seed: of the search, see ``GeneticSearch``.
         starts: structure files, from the repository root, or ``hand``: the population begins with them. Where the
             search space ends earlier than ``hand``, that one takes the largest candidates.
-        stop_epoch: after so many epochs a trial below the median of the others stops; None: none does.
         num_stages, num_layers: the network whose layers the search space names.
         check_command, retries: see ``SearchTuner``.
     """
@@ -41,7 +39,6 @@ class GlobalTuner(SearchTuner):
         mutation_rate: float = 0.2,
         seed: int = 0,
         starts: list[str] | None = None,
-        stop_epoch: int | None = None,
         num_stages: int = MSTCNShape.num_stages,
         num_layers: int = MSTCNShape.num_layers,
         check_command: str | None = None,
@@ -50,13 +47,10 @@ class GlobalTuner(SearchTuner):
         super().__init__(check_command, retries)
         self._arguments = (population_size, budget, mutation_rate, seed)
         self._starts = starts
-        self._stop_epoch = stop_epoch
         self._size = (num_stages, num_layers)
 
     def create_search(self, search_space: Any) -> GeneticSearch:
         """The genetic search over the candidates that the search space names."""
-        # After a resume NNI reports all finished trials again, so that nothing of it needs to be saved.
-        self._early_stop = EarlyStop(self._stop_epoch)
         shape = MSTCNShape(*self._size)
         space = from_nni(search_space, shape)
         starts = [] if self._starts is None else starts_within(self._starts, space, shape)
@@ -65,12 +59,7 @@ class GlobalTuner(SearchTuner):
     def tell(self, search: GeneticSearch, report: TrialReport) -> bool:
         """The search learns the fitness of a proposal."""
         assert report.uid is not None
-        self._early_stop.note(report.uid, report.epochs)
         return search.tell(report.uid, report.metrics["default"])
-
-    def hints(self) -> dict[str, Any]:
-        """What the trial must reach to be finished."""
-        return self._early_stop.hints()
 
     def inject(self, search: GeneticSearch, report: TrialReport) -> None:
         """A structure that somebody added on the web page takes part."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
 
 from nas_space.bad_input import run_command
 from nas_space.shape import MSTCNShape
@@ -50,15 +49,8 @@ def train_and_report(arguments: argparse.Namespace, structure: Structure, trial:
         epoch = len(epochs)
         add_scalars(epoch, scalars_of(row, arguments.select_on))
         print(f"epoch {epoch}/{settings.epochs}: loss {row['loss']:.4f}, {epochs[-1]}", file=sys.stderr, flush=True)
-        if epoch == trial.parameters.get("_stop_epoch") and _is_below(trial.parameters["_stop_below"], epochs):
-            print(f"stopped: below {trial.parameters['_stop_below']}, the median of the others", file=sys.stderr)
-            break
     record.note()
     return epochs
-
-
-def _is_below(needed: float, epochs: Sequence[Mapping[str, float]]) -> bool:
-    return max(epoch["default"] for epoch in epochs) < needed
 
 
 def main() -> None:

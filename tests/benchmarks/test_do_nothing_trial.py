@@ -7,7 +7,7 @@ from benchmarks.do_nothing_trial import outcome
 
 
 def test_a_trial_of_the_global_search() -> None:
-    report = outcome({"s1l0": 1, "s1l1": 1024, "_uid": 7, "_stop_epoch": 3}, "abc")
+    report = outcome({"s1l0": 1, "s1l1": 1024, "_uid": 7}, "abc")
     # 1 and 11 binary digits, of 12 each.
     assert (report.uid, report.trial, report.metrics) == (7, "abc", {"default": 50.0})
     assert (report.structure, report.probabilities) == ({"s1l0": 1, "s1l1": 1024}, None)

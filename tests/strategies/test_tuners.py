@@ -19,7 +19,7 @@ from nas_space.structure_files import write_structure
 from nas_space.trial_report import TrialReport
 from strategies.records import RECORDS_FILE, read_records
 from strategies.tuners import GlobalTuner
-from tests.strategies.fake_nni import SPACE, FakeNni, Trial
+from tests.strategies.fake_nni import SPACE, FakeNni
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -109,7 +109,6 @@ def test_a_structure_of_a_file_is_not_cut_to_the_space(tmp_path: Path) -> None:
         ({"num_layers": 2}, "the search space names 's1l2', which is no layer of a network of 1 stages x 2 layers"),
         ({"num_layers": 0}, "num_layers must be a whole number of at least 1, not 0"),
         ({"population_size": 1}, "population_size must be at least 2, as a child has two parents, not 1"),
-        ({"stop_epoch": 0}, "stop_epoch must be a whole number of at least 1, or left out, not 0"),
         ({"budget": 0}, "budget must be a whole number of at least 1, not 0"),
     ],
 )
@@ -117,30 +116,6 @@ def test_bad_class_args_end_the_experiment(nni: FakeNni, arguments: dict[str, An
     nni.start(GlobalTuner(**{"num_stages": 1, "num_layers": 3, **arguments}))
     assert nni.errors == [message]
     assert nni.trials == []
-
-
-def test_later_trials_are_told_what_to_reach_after_a_resume_too(nni: FakeNni) -> None:
-    def tuner() -> GlobalTuner:
-        return GlobalTuner(population_size=2, budget=9, stop_epoch=1, num_stages=1, num_layers=3)
-
-    def finish(trial: Trial, value: float) -> None:
-        structure = {name: trial.parameters[name] for name in ("s1l0", "s1l1", "s1l2")}
-        epochs = [{"default": value}, {"default": 99.0}]
-        nni.report(trial, TrialReport(trial.uid, trial.name, structure, {"default": 99.0}, epochs).to_nni())
-        nni.end(trial)
-
-    nni.workers = 1
-    nni.start(tuner())
-    for value in (10.0, 40.0, 20.0, 30.0):
-        assert "_stop_below" not in nni.running[0].parameters
-        finish(nni.running[0], value)
-    assert nni.running[0].parameters.items() >= {"_stop_epoch": 1, "_stop_below": 25.0}.items()
-    nni.resume(tuner())
-    finish(nni.running[0], 25.0)
-    assert nni.running[0].parameters["_stop_below"] == 25.0
-    finish(nni.running[0], 28.0)
-    finish(nni.running[0], 0.0)  # NNI asks for one proposal ahead after a resume
-    assert nni.running[0].parameters["_stop_below"] == 26.5
 
 
 def test_a_tuner_pays_for_nothing_it_does_not_use() -> None:

@@ -55,27 +55,6 @@ def test_reports_after_every_epoch_and_at_the_end(trial: Trial, words: list[obje
     assert all(type(value) is float for row in trial.intermediate for value in row.values())
 
 
-@pytest.mark.parametrize(("below", "epochs"), [(101.0, 2), (0.0, EPOCHS)], ids=["stopped", "good enough"])
-def test_a_trial_below_the_others_stops_and_reports_what_it_reached(
-    trial: Trial, words: list[object], command: Command, below: float, epochs: int
-) -> None:
-    trial.parameters |= {"_stop_epoch": 2, "_stop_below": below}
-    command(main, *words)
-    assert len(trial.intermediate) == epochs
-    assert trial.report.epochs == trial.intermediate
-    assert trial.report.metrics == trial.intermediate[-1]
-
-
-def test_the_best_epoch_by_then_is_what_counts(
-    trial: Trial, words: list[object], command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    values = iter((50.0, 10.0, 20.0))
-    monkeypatch.setattr(search_trial, "objective_value", lambda *_: next(values))
-    trial.parameters |= {"_stop_epoch": 2, "_stop_below": 50.0}
-    command(main, *words)
-    assert [epoch["default"] for epoch in trial.intermediate] == [50.0, 10.0, 20.0]
-
-
 def test_tuner_learns_what_was_trained(trial: Trial, words: list[object], command: Command) -> None:
     command(main, *words)
     report = trial.report
