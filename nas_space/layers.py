@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_space.packed_branches import ActivatedBranchedResidual, BranchedResidual
+from nas_space.packed_branches import BranchedResidual
 from nas_space.packed_residual import PlainResiduals, draw_factors
 
 
@@ -130,48 +129,45 @@ class ChoosingConv(BranchedConv):
         return torch.softmax(self.branch_weights / self.temperature, dim=0)
 
 
-Form = Literal["auto", "packed", "padded"]
-"""How a residual layer is computed; ``auto`` is ``packed`` on a CPU in its own precision, and ``padded`` elsewhere."""
-
-
 class DilatedResidualLayer(nn.Module):
     """Dilated convolution -> ReLU -> 1x1 convolution -> dropout -> add the input (Abu Farha and Gall, CVPR 2019, 3.1).
 
-    Two forms compute the same: ``packed`` does many small operations on views, which is fast on a CPU; ``padded`` does
-    few large ones on the batch padded to its longest video, as suits a GPU, and is the one for autocast and for second
-    derivatives. Dropout samples other elements in each.
+    Two forms compute the same: the packed one does many small operations on views, which is fast on a CPU; the padded
+    one does few large ones on the batch padded to its longest video, as suits a GPU, and is the one for autocast, for
+    second derivatives and for a ReLU within each branch. Dropout samples other elements in each.
     """
 
-    def __init__(self, channels: int, kernel_size: int, dilation: int, dropout: float, form: Form = "auto") -> None:
+    def __init__(self, channels: int, kernel_size: int, dilation: int, dropout: float) -> None:
         super().__init__()
         self.conv_dilated = DilatedConv(channels, channels, kernel_size, dilation)
         self.conv_1x1 = PointwiseConv(channels, channels)
         self.dropout = nn.Dropout(dropout)
-        self.form = form
 
     def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
-        """``(frames, channels)`` -> ``(frames, channels)``."""
-        if not self.is_packed(frames):
-            hidden = F.relu(self.conv_dilated(frames, offsets))
-            return frames + self.dropout(self.conv_1x1(hidden))
+        """``(frames, channels)`` -> ``(frames, channels)``, in the form that is fast where it runs."""
         conv, pointwise = self.conv_dilated, self.conv_1x1
+        if not is_packed(frames) or (isinstance(conv, BranchedConv) and conv.inner_activation):
+            return self.padded(frames, offsets)
         if not isinstance(conv, BranchedConv):
             return plain_packed_layers([self], frames, offsets)
         factors = _drawn(self.dropout, frames)
         parameters = (conv.weight, conv.bias, conv.probabilities(), pointwise.weight, pointwise.bias)
-        if conv.inner_activation:
-            return ActivatedBranchedResidual.apply(frames, *parameters, conv.branches, offsets, factors)
         return BranchedResidual.apply(frames, *parameters, conv.branches, offsets, factors)
 
-    def is_packed(self, frames: Tensor) -> bool:
-        """Whether this layer takes its packed form for these frames."""
-        on_cpu = frames.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
-        return self.form == "packed" or (self.form == "auto" and on_cpu)
+    def padded(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
+        """As ``forward``, in the padded form."""
+        hidden = F.relu(self.conv_dilated(frames, offsets))
+        return frames + self.dropout(self.conv_1x1(hidden))
+
+
+def is_packed(frames: Tensor) -> bool:
+    """Whether layers take their packed form for these frames: on a CPU, in its own precision."""
+    return frames.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
 
 
 def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
     """Layers of one dropout, one after another: ``(frames, channels)`` -> ``(frames, channels)``."""
-    if all(layer.is_packed(frames) and not isinstance(layer.conv_dilated, BranchedConv) for layer in layers):
+    if is_packed(frames) and not any(isinstance(layer.conv_dilated, BranchedConv) for layer in layers):
         return plain_packed_layers(layers, frames, offsets)
     for layer in layers:
         frames = layer(frames, offsets)
@@ -179,7 +175,7 @@ def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offs
 
 
 def plain_packed_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
-    """``residual_layers`` in one step, where all have the packed form and no branches."""
+    """``residual_layers`` in one step, in the packed form, where none has branches."""
     factors = _drawn(layers[0].dropout, frames.expand(len(layers), *frames.shape))
     dilations = [layer.conv_dilated.dilation[0] for layer in layers]
     parameters = [

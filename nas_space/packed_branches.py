@@ -2,7 +2,7 @@
 
 Branches cost no matrix products of their own. A convolution is linear, so that a tap multiplies the mixture of the
 frames that the branches read, once: sum_i p_i W x(t + d_i) = W sum_i p_i x(t + d_i). Only a ReLU within each branch
-forbids that; then the products of each tap are computed once, and each branch adds them shifted.
+forbids that, which the padded form computes.
 """
 
 from __future__ import annotations
@@ -73,61 +73,6 @@ class BranchedResidual(torch.autograd.Function):
                 of_frames[sources].add_(of_mixture[rows], alpha=ctx.shares[branch])
         of_probabilities = gradient.new_tensor(of_shares)
         return (of_frames, of_weight, of_bias.mul_(whole), of_probabilities, of_weight_1x1, of_bias_1x1) + (None,) * 3
-
-
-class ActivatedBranchedResidual(torch.autograd.Function):
-    """As ``BranchedResidual``, with a ReLU in each branch: sum_i p_i relu(conv(x; d_i)), which is not negative."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        frames: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        probabilities: Tensor,
-        weight_1x1: Tensor,
-        bias_1x1: Tensor,
-        dilations: Sequence[int],
-        offsets: Offsets,
-        factors: Tensor | None,
-    ) -> Tensor:
-        """All as in ``BranchedResidual``."""
-        centre = weight.shape[2] // 2
-        shares, products = probabilities.tolist(), [frames.mm(matrix.t()) for matrix in weight.unbind(2)]
-        middle = products[centre].add_(bias)
-        branches = [middle.clone() for _ in dilations]
-        for tap, product in enumerate(products):
-            if tap != centre:
-                for branch, rows, sources in _branch_rows(dilations, tap - centre, offsets):
-                    branches[branch][rows].add_(product[sources])
-        hidden = torch.zeros_like(middle)
-        for output, share in zip(branches, shares, strict=True):
-            hidden.add_(output.relu_(), alpha=share)
-        ctx.save_for_backward(frames, hidden, weight, weight_1x1, factors, *branches)
-        ctx.dilations, ctx.shares, ctx.offsets = tuple(dilations), shares, offsets
-        return add_residual(frames, hidden, weight_1x1, bias_1x1, factors)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of frames, weight, bias, probabilities, weight_1x1 and bias_1x1."""
-        frames, hidden, weight, weight_1x1, factors, *branches = ctx.saved_tensors
-        of_hidden, of_weight_1x1, of_bias_1x1 = through_1x1(gradient, hidden, weight_1x1, factors)
-        of_probabilities = gradient.new_tensor([_dot(of_hidden, branch) for branch in branches])
-        of_branches = [
-            through_relu(of_hidden * share, branch) for branch, share in zip(branches, ctx.shares, strict=True)
-        ]
-        centre, of_weight, of_frames = weight.shape[2] // 2, torch.zeros_like(weight), gradient.clone()
-        of_middle = torch.stack(of_branches).sum(0)
-        for tap, (matrix, of_matrix) in enumerate(zip(weight.unbind(2), of_weight.unbind(2), strict=True)):
-            of_product = of_middle if tap == centre else torch.zeros_like(of_middle)
-            if tap != centre:
-                for branch, rows, sources in _branch_rows(ctx.dilations, tap - centre, ctx.offsets):
-                    of_product[sources].add_(of_branches[branch][rows])
-            of_frames.addmm_(of_product, matrix)
-            of_matrix.addmm_(of_product.t(), frames)
-        of_bias = of_middle.sum(0)
-        return (of_frames, of_weight, of_bias, of_probabilities, of_weight_1x1, of_bias_1x1) + (None,) * 3
 
 
 def _branch_rows(dilations: Sequence[int], steps: int, offsets: Offsets) -> Iterator[tuple[int, slice, slice]]:
