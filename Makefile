@@ -33,7 +33,7 @@ demo: .venv/installed
 
 # A demo that has run already takes seconds.
 screenshots: demo browser
-	$(BIN)/python -m docs.screenshots
+	$(BIN)/python -m tools.screenshots
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -42,17 +42,17 @@ lint: .venv/installed
 
 # Without a Chromium, tests of web pages are skipped and say so. The pages themselves need none.
 browser: .venv/installed
-	$(BIN)/python -m docs.browser || timeout 300 $(BIN)/python -m playwright install chromium \
+	$(BIN)/python -m tools.browser || timeout 300 $(BIN)/python -m playwright install chromium \
 		|| echo "no Chromium to be had: tests of web pages will be skipped"
 
 # The tests wait for processes more than they compute, so twice as many run side by side as there are cores.
 # An advisory that comes out later must not fail the tests of an old checkout: there it is a warning.
 test: lint browser
-	$(BIN)/python -m dependencies.audit --warn
+	$(BIN)/python -m tools.audit --warn
 	$(BIN)/python -m pytest -n $$((2 * $$(nproc))) --dist worksteal
 
 audit: .venv/installed
-	$(BIN)/python -m dependencies.audit
+	$(BIN)/python -m tools.audit
 
 benchmarks: .venv/installed
 	for name in training_step branched_step ragged_batch evaluation roofline gradients peak_memory; do \

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.history import Evaluation, find_experiment, read_history
-from nas_space.bad_input import BadInput, run_command
+from common.bad_input import BadInput, run_command
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import DIALECTS, Dialect, write_structure

@@ -10,9 +10,9 @@ from statistics import mean, stdev
 from typing import Any
 
 from analysis.comparison import Comparison
-from nas_space.bad_input import BadInput, run_command
-from nas_space.read_file import read_json
-from trials.metrics import METRICS, read_metrics
+from common.bad_input import BadInput, run_command
+from common.read_file import read_json
+from trials.training.metrics import METRICS, read_metrics
 
 COLUMNS = (*METRICS, "mean")
 """``mean`` is that of the five metrics."""

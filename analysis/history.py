@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from analysis.nni_logs import why_ended
-from analysis.nni_register import registered
-from nas_space.bad_input import BadInput
-from strategies.records import RECORDS_FILE, read_records
+from common.bad_input import BadInput
+from nni_api.logs import why_ended
+from nni_api.records import RECORDS_FILE, read_records
+from nni_api.register import registered
 
 CONTENT: dict[str, dict[str, Any]] = {
     "proposed": {"uid": int},

@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 import yaml
 
 from analysis.history import History, read_history
-from analysis.nni_register import registered
-from nas_space.atomic_file import write_json, write_text
-from nas_space.bad_input import BadInput
-from nas_space.command_options import option, option_values
-from nas_space.read_file import read_json
+from common.atomic_file import write_json, write_text
+from common.bad_input import BadInput
+from common.command_options import option, option_values
+from common.read_file import read_json
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
+from nni_api.records import RECORDS_FILE, read_records
+from nni_api.register import registered
 from strategies.differentiable import seeds_of
 from strategies.genetic import POPULATION_SIZE
-from strategies.records import RECORDS_FILE, read_records
-from trials.dataset import is_plain_name
+from trials.data.dataset import is_plain_name
 
 SETTINGS_FILE = "experiment.json"
 KEPT = ("experimentName", "trialCommand", "trialConcurrency", "maxTrialDuration", "tuner", "searchSpace")

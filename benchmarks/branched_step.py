@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from benchmarks.interleaved import CPU, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, channels_first, made_up_videos
 from benchmarks.reference import ReferenceNetwork, ReferenceTraining
-from nas_space.bad_input import run_command
-from nas_space.branches import Branching
-from nas_space.layers import BranchedConv, DilatedConv
-from nas_space.ms_tcn import MSTCN
+from common.bad_input import run_command
+from nas_space.branching import Branching
+from nas_space.layers.convolutions import BranchedConv, DilatedConv
+from nas_space.networks.ms_tcn import MSTCN
 from nas_space.shape import MS_TCN, POWERS_OF_TWO
 from nas_space.structure import Structure
-from trials.batches import Batch
-from trials.training import Training, TrainingSettings
+from trials.data.batches import Batch
+from trials.training.training import Training, TrainingSettings
 
 FRAMES = 1000
 START = Structure((2, 2, 4, 8, 16, 32, 64, 128, 256, 512) * 4)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from benchmarks.interleaved import Bar, Finding, benchmark_parser, print_findings, ratios
 from benchmarks.nni_home import REPOSITORY
+from common.bad_input import BadInput, run_command
 from experiments.demo_data import write_demo
-from nas_space.bad_input import BadInput, run_command
 
 CORES = 2
 OPTIONS = "--dataset demo --split 1 --structure hand --num-stages 2 --num-layers 5 --batch-size 1 --epochs 10"

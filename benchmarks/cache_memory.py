@@ -21,13 +21,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from nas_space.bad_input import BadInput, run_command
-from nas_space.ms_tcn import MSTCN
+from common.bad_input import BadInput, run_command
+from nas_space.networks.ms_tcn import MSTCN
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
-from trials.batches import Batch
-from trials.dataset import Dataset
-from trials.training import Training, TrainingSettings
+from trials.data.batches import Batch
+from trials.data.dataset import Dataset
+from trials.training.training import Training, TrainingSettings
 
 BATCH_SIZE = 8
 CLASSES = 48

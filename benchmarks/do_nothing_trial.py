@@ -6,9 +6,9 @@ import os
 import re
 from typing import Any
 
-from nas_space.branches import Branching
-from nas_space.trial_report import TrialReport
-from trials.trial_channel import TrialChannel
+from nas_space.branching import Branching
+from nni_api.trial_channel import TrialChannel
+from nni_api.trial_report import TrialReport
 
 LABEL = re.compile(r"s\d+l\d+")
 

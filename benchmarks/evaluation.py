@@ -12,12 +12,12 @@ from benchmarks.interleaved import Finding, benchmark_parser, interleaved_second
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, channels_first, made_up_videos
 from benchmarks.reference import ReferenceNetwork, plain_branches
 from benchmarks.reference_evaluation import predicted_names, reference_scores
-from nas_space.bad_input import run_command
-from nas_space.ms_tcn import MSTCN
+from common.bad_input import run_command
+from nas_space.networks.ms_tcn import MSTCN
 from nas_space.structure import Structure
-from trials.label_files import Labels
-from trials.metrics import Scores
-from trials.training import predict
+from trials.data.label_files import Labels
+from trials.training.metrics import Scores
+from trials.training.training import predict
 
 LENGTHS = tuple(np.linspace(1000, 6000, 28, dtype=int).tolist())
 CLASS_IDS = {f"action_{index}": index for index in range(CLASSES)}

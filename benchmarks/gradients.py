@@ -11,11 +11,11 @@ from benchmarks.branched_step import by_stage, put_branches
 from benchmarks.interleaved import Bar, Finding, benchmark_parser, print_findings
 from benchmarks.made_up_videos import CLASSES
 from benchmarks.reference import ReferenceNetwork, reference_loss
-from nas_space.bad_input import run_command
-from nas_space.ms_tcn import MSTCN
+from common.bad_input import run_command
+from nas_space.networks.ms_tcn import MSTCN
 from nas_space.shape import POWERS_OF_TWO
 from nas_space.structure import Structure
-from trials.loss import segmentation_loss
+from trials.training.loss import segmentation_loss
 
 FRAMES = 1500
 FEATURE_DIM = 64

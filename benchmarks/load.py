@@ -23,11 +23,11 @@ import yaml
 
 from analysis.history import find_experiment
 from benchmarks.nni_home import REPOSITORY
+from common.bad_input import BadInput, KnownFailure, run_command
 from experiments.nni_experiment import Experiment
-from nas_space.bad_input import BadInput, KnownFailure, run_command
 from nas_space.space import global_space, local_space, to_nni
-from strategies.records import RECORDS_FILE, read_records
-from strategies.search_tuner import STATE_FILE
+from nni_api.records import RECORDS_FILE, read_records
+from strategies.adapter.search_tuner import STATE_FILE
 
 POLL_SECONDS = 0.5
 ITERATIONS = 10

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from trials.dataset import Video
-from trials.feature_files import Features
-from trials.label_files import Labels
+from trials.data.dataset import Video
+from trials.data.feature_files import Features
+from trials.data.label_files import Labels
 
 FEATURE_DIM = 2048
 CLASSES = 19

@@ -18,11 +18,11 @@ import torch
 from benchmarks.cache_memory import generate, peak
 from benchmarks.interleaved import CPU, Bar, Finding, benchmark_parser, print_findings, ratios
 from benchmarks.reference import ReferenceNetwork, ReferenceTraining, plain_branches
-from nas_space.bad_input import run_command
-from nas_space.ms_tcn import MSTCN
+from common.bad_input import run_command
+from nas_space.networks.ms_tcn import MSTCN
 from nas_space.structure import Structure
-from trials.dataset import Dataset
-from trials.training import Training, TrainingSettings
+from trials.data.dataset import Dataset
+from trials.training.training import Training, TrainingSettings
 
 FRAMES = 6000
 FEATURE_DIM = 2048

@@ -5,11 +5,11 @@ from __future__ import annotations
 from benchmarks.interleaved import CPU, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, channels_first, made_up_videos
 from benchmarks.reference import ReferenceNetwork, ReferenceTraining, plain_branches
-from nas_space.bad_input import run_command
-from nas_space.ms_tcn import MSTCN
+from common.bad_input import run_command
+from nas_space.networks.ms_tcn import MSTCN
 from nas_space.structure import Structure
-from trials.batches import Batch
-from trials.training import Training, TrainingSettings
+from trials.data.batches import Batch
+from trials.training.training import Training, TrainingSettings
 
 LENGTHS = (500, 1000, 1500, 2000, 3000, 4000, 5000, 6000)
 

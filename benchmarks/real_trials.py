@@ -15,8 +15,8 @@ import yaml
 
 from benchmarks.interleaved import benchmark_parser
 from benchmarks.nni_home import REPOSITORY
+from common.atomic_file import write_json
 from experiments.launch import free_port, running, watch
-from nas_space.atomic_file import write_json
 from nas_space.structure import Structure
 
 

@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_space.packed_residual import draw_factors
+from nas_space.layers.packed_residual import draw_factors
 from nas_space.structure import Structure
-from trials.feature_files import Features
-from trials.label_files import Labels
+from trials.data.feature_files import Features
+from trials.data.label_files import Labels
 
 CHANNELS = 64
 PADDED_LABEL = -100

@@ -12,9 +12,9 @@ import torch
 from benchmarks.reference import ReferenceNetwork, ReferenceTraining, plain_branches
 from benchmarks.reference_evaluation import Names, predicted_names, reference_scores
 from nas_space.structure import Structure
-from trials.dataset import Dataset
-from trials.feature_files import Features
-from trials.label_files import Labels
+from trials.data.dataset import Dataset
+from trials.data.feature_files import Features
+from trials.data.label_files import Labels
 
 
 def read_names(dataset: Dataset, video: str) -> Names:

@@ -9,11 +9,11 @@ import torch
 from benchmarks.interleaved import CPU, Finding, benchmark_parser, interleaved_seconds, print_findings
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, channels_first, made_up_videos
 from benchmarks.reference import CHANNELS, ReferenceNetwork, ReferenceTraining, plain_branches
-from nas_space.bad_input import run_command
-from nas_space.ms_tcn import MSTCN
+from common.bad_input import run_command
+from nas_space.networks.ms_tcn import MSTCN
 from nas_space.structure import Structure
-from trials.batches import Batch
-from trials.training import Training, TrainingSettings
+from trials.data.batches import Batch
+from trials.training.training import Training, TrainingSettings
 
 FRAMES = 5000
 SHAPES = (

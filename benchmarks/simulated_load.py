@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.do_nothing_trial import outcome
-from nas_space.bad_input import BadInput, run_command
-from nas_space.branches import Branching
+from common.bad_input import BadInput, run_command
+from nas_space.branching import Branching
 from nas_space.shape import POWERS_OF_TWO
 from nas_space.space import global_space, to_nni
 from nas_space.structure import Structure

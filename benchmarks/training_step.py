@@ -7,11 +7,11 @@ import numpy as np
 from benchmarks.interleaved import CPU, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, made_up_videos
 from benchmarks.reference import BitDropout, ReferenceNetwork, ReferenceTraining
-from nas_space.bad_input import run_command
-from nas_space.ms_tcn import MSTCN
+from common.bad_input import run_command
+from nas_space.networks.ms_tcn import MSTCN
 from nas_space.structure import Structure
-from trials.batches import Batch
-from trials.training import Training, TrainingSettings
+from trials.data.batches import Batch
+from trials.training.training import Training, TrainingSettings
 
 FRAMES = 1000
 

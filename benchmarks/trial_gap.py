@@ -10,8 +10,8 @@ from pathlib import Path
 from statistics import quantiles
 
 from analysis.history import find_experiment
-from nas_space.bad_input import BadInput, run_command
-from nas_space.read_file import require_file
+from common.bad_input import BadInput, run_command
+from common.read_file import require_file
 
 Event = tuple[float, str]
 """(seconds, state): a trial that begins (RUNNING), or one that has ended well (SUCCEEDED)."""

@@ -14,9 +14,9 @@ from typing import NoReturn
 
 from benchmarks.interleaved import Finding, print_findings
 from benchmarks.real_trials import process_age, real_trial_parser, run_trials, take_own_words, trial_command, write_row
-from nas_space.bad_input import run_command
+from common.bad_input import run_command
 from trials import search_trial
-from trials.training import Training
+from trials.training.training import Training
 
 OPTIONS = "--split 1 --epochs 1 --batch-size 1 --device cpu --threads 1"
 

@@ -22,10 +22,10 @@ from benchmarks.real_trials import (
     trial_number,
     write_row,
 )
-from nas_space.bad_input import run_command
+from common.bad_input import run_command
 from trials import search_trial
-from trials.data_arguments import Task, held_out
-from trials.training_arguments import training_settings
+from trials.data.arguments import Task, held_out
+from trials.training.arguments import training_settings
 from trials.trial_arguments import SEARCH_TRIAL
 
 SPLIT = 1

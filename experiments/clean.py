@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analysis.history import History
-from analysis.nni_register import read_register, registered
+from common.bad_input import BadInput, run_command
 from experiments.disk_room import size, size_of
 from experiments.nni_experiment import Experiment
 from experiments.run_folder import Run, held
-from nas_space.bad_input import BadInput, run_command
+from nni_api.register import read_register, registered
 
 NONE_ENDED = History(Path())
 

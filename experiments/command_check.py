@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from trials import check_data
-from trials.data_arguments import held_out
-from trials.dataset import background_classes, find_dataset
+from trials.data.arguments import held_out
+from trials.data.dataset import background_classes, find_dataset
 from trials.trial_arguments import DIFFERENTIABLE_TRIAL, FINAL_TRIAL, LOCAL_TRIAL, SEARCH_TRIAL
 
 ROOT = Path(__file__).parent.parent

@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from nas_space.bad_input import BadInput
-from nas_space.read_file import read_json, read_text
+from common.bad_input import BadInput
+from common.read_file import read_json, read_text
 
 LARGEST_CONFIG = 100_000
 """Values, counted again wherever an alias repeats them: a few lines of aliases of aliases can name billions."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
 
+from common.bad_input import BadInput
 from experiments.group_guess import Guess, guess_group
-from nas_space.bad_input import BadInput
 from trials.check_data import DataCheck, parse_arguments
-from trials.data_arguments import held_out
-from trials.dataset import Dataset, find_dataset
-from trials.known_datasets import defaults_of
+from trials.data.arguments import held_out
+from trials.data.dataset import Dataset, find_dataset
+from trials.data.known_datasets import defaults_of
 
 LARGEST_CANDIDATE = 1024
 """Of the paper's global search."""

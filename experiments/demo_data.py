@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from nas_space.atomic_file import write_atomically, write_text
-from nas_space.bad_input import BadInput, run_command
+from common.atomic_file import write_atomically, write_text
+from common.bad_input import BadInput, run_command
 
 CLASSES = ("cut_salad", "cut_soup", "pour_salad", "pour_soup", "stir_salad", "stir_soup")
 LAG = 44

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from common.bad_input import BadInput
 from experiments.command_check import TrialCommand, read_trial_command
 from experiments.plan import trials_of
-from nas_space.bad_input import BadInput
-from trials.dataset import Dataset, find_dataset
-from trials.feature_cache import default_cache_folder
+from trials.data.dataset import Dataset, find_dataset
+from trials.data.feature_cache import default_cache_folder
 
 BYTES_A_TRIAL = 50_000
 """What it prints, its rows in NNI's database, the tuner's records. Measured: 30 kB with 10 layers and 8 epochs."""

@@ -13,9 +13,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from common.bad_input import BadInput
+from common.command_options import option
 from experiments.gpus import Machine
-from nas_space.bad_input import BadInput
-from nas_space.command_options import option
 
 
 def check_gpus(service: Any, concurrency: int, words: Sequence[str], machine: Machine) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from analysis.nni_register import registered
+from common.bad_input import BadInput, KnownFailure, run_command
 from experiments.config_file import class_arguments, read_config
 from experiments.data_places import share_data_places
 from experiments.disk_room import needs_of, require_room
@@ -24,8 +24,8 @@ from experiments.progress import PROGRESS_FILE, ProgressDisplay
 from experiments.run_data import require_same_experiment_data
 from experiments.search_hours import hours
 from experiments.stopping import StopSignals, stop
-from nas_space.bad_input import BadInput, KnownFailure, run_command
-from strategies.data_check import failed_check
+from nni_api.register import registered
+from strategies.adapter.data_check import failed_check
 
 POLL_SECONDS = 2.0
 IDLE_POLLS = 5

@@ -8,13 +8,13 @@ import shlex
 import sys
 from pathlib import Path
 
+from common.atomic_file import write_text
+from common.bad_input import BadInput, run_command
 from experiments.data_look import look_at
 from experiments.new_texts import ROOT, Places, texts
 from experiments.phases import costs_of, side_by_side
 from experiments.schedules import differentiable
-from nas_space.atomic_file import write_text
-from nas_space.bad_input import BadInput, run_command
-from trials.dataset import check_name
+from trials.data.dataset import check_name
 
 EXPERIMENTS = ROOT / "experiments"
 ENDINGS = ("global", "differentiable", "local", "final")

@@ -8,9 +8,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.bad_input import BadInput
 from experiments.data_look import DataLook
 from experiments.phases import BUDGET, ITERATIONS, SEEDS, Costs, PhaseCost
-from nas_space.bad_input import BadInput
 from nas_space.shape import MS_TCN
 from nas_space.space import space_json
 

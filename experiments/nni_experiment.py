@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 import psutil
 
 from analysis.history import History, find_experiment, read_history
-from analysis.nni_logs import why_ended
-from analysis.nni_register import read_register, registered
-from nas_space.bad_input import BadInput
-from nas_space.local_http import NO_ANSWER, get_json
-from strategies.nni_manager import UNFINISHED
+from common.bad_input import BadInput
+from common.local_http import NO_ANSWER, get_json
+from nni_api.logs import why_ended
+from nni_api.manager import UNFINISHED
+from nni_api.register import read_register, registered
 
 MANAGER_CHANGES = [Path(__file__).with_name(name) for name in ("listen_locally.js", "patient_start.js")]
 """What NNI's manager, a node process, loads before its own code."""

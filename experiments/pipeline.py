@@ -16,8 +16,9 @@ import yaml
 from analysis.export import export
 from analysis.final import aggregate, final_table, read_runs
 from analysis.history import find_experiment
-from analysis.nni_register import registered
 from analysis.searches import Search
+from common.atomic_file import write_json, write_text
+from common.bad_input import BadInput, KnownFailure, run_command
 from experiments.config_file import class_name, read_config
 from experiments.data_places import share_data_places
 from experiments.disk_room import Need, needs_of, require_room
@@ -42,10 +43,9 @@ from experiments.run_data import other_data_of_step, require_same_run_data
 from experiments.run_folder import Run, held
 from experiments.search_hours import goes_on, hours, share_of
 from experiments.stopping import stop
-from nas_space.atomic_file import write_json, write_text
-from nas_space.bad_input import BadInput, KnownFailure, run_command
-from trials.data_arguments import split_number
-from trials.dataset import find_dataset
+from nni_api.register import registered
+from trials.data.arguments import split_number
+from trials.data.dataset import find_dataset
 
 START_SECONDS = 20
 """How long nnictl may take until NNI knows an experiment."""

@@ -13,9 +13,9 @@ from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, Literal, get_args
 
+from common.bad_input import BadInput
+from common.command_options import with_option
 from experiments.config_file import class_arguments, class_name, read_config
-from nas_space.bad_input import BadInput
-from nas_space.command_options import with_option
 from nas_space.structure_names import training_folder
 from strategies.differentiable import seeds_of
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from common.bad_input import BadInput, run_command
 from experiments.command_check import TrialCommand, check_check_command, read_trial_command
 from experiments.config_file import class_arguments, read_config
 from experiments.data_places import share_data_places
@@ -20,7 +21,6 @@ from experiments.gpu_settings import check_gpus
 from experiments.gpus import Machine, read_machine
 from experiments.not_yet import NotYet
 from experiments.tuner_check import check_tuner, splits_of
-from nas_space.bad_input import BadInput, run_command
 
 BOOLEANS = ("debug", "useannotation", "useactivegpu", "reusemode")
 """NNI's settings that are true or false, as NNI compares names."""

@@ -14,10 +14,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from common.atomic_file import write_json
+from common.bad_input import BadInput
 from experiments.nni_experiment import Experiment, Trials
-from nas_space.atomic_file import write_json
-from nas_space.bad_input import BadInput
-from nas_space.epoch_file import Epoch, read_epoch
+from nni_api.epoch_file import Epoch, read_epoch
 
 PROGRESS_FILE = "progress.json"
 LOG_SECONDS = 60.0

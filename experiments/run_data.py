@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from nas_space.bad_input import BadInput
-from trials.data_arguments import Task, add_dataset_arguments
-from trials.data_fingerprint import DataRecord, changed_files, experiment_file, labelled_videos, read_fingerprint
-from trials.dataset import Dataset
+from common.bad_input import BadInput
+from trials.data.arguments import Task, add_dataset_arguments
+from trials.data.dataset import Dataset
+from trials.data.fingerprint import DataRecord, changed_files, experiment_file, labelled_videos, read_fingerprint
 
 FILE = re.compile(r"data-split([0-9]{1,9})-.*\.json")
 

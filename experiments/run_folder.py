@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from common.atomic_file import write_json
+from common.bad_input import BadInput
+from common.read_file import read_json
 from experiments.nni_experiment import Experiment
 from experiments.plan import DIFFERENTIABLE, search_of_run
-from nas_space.atomic_file import write_json
-from nas_space.bad_input import BadInput
-from nas_space.read_file import read_json
 
 
 class Run:

@@ -13,15 +13,15 @@ from statistics import median
 
 import torch
 
-from nas_space.branches import Branching
-from nas_space.ms_tcn import MSTCN, choose_among, expand_network
+from nas_space.branching import Branching
+from nas_space.networks.ms_tcn import MSTCN, choose_among, expand_network
 from nas_space.shape import MS_TCN
 from nas_space.structure import Structure
-from trials.batches import Batch
-from trials.dataset import Dataset
-from trials.threads import paying_threads
-from trials.training import Training, find_device, predict
-from trials.training_settings import TrainingSettings
+from trials.data.batches import Batch
+from trials.data.dataset import Dataset
+from trials.training.settings import TrainingSettings
+from trials.training.threads import paying_threads
+from trials.training.training import Training, find_device, predict
 
 ROUNDS = 3
 LONG_SECONDS = 5.0

@@ -7,9 +7,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from common.bad_input import BadInput
 from experiments.command_check import ROOT, TrialCommand
 from experiments.not_yet import NotYet
-from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
@@ -70,8 +70,8 @@ def splits_of(config: Any, trial: TrialCommand) -> list[int]:
 def _check_ours(name: str, arguments: Mapping[str, Any], space: Any, not_yet: NotYet) -> None:
     # Here, because they import NNI.
     from strategies import tuners
-    from strategies.dry_run import dry_run
-    from strategies.search_tuner import SearchTuner
+    from strategies.adapter.dry_run import dry_run
+    from strategies.adapter.search_tuner import SearchTuner
 
     known = {
         each: value

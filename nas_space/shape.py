@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 
 LARGEST_SIZE = 1000
 """Of stages, of layers and of a kernel: far beyond any network; larger numbers are mistakes, and fill the memory."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from nni.mutable import Categorical, MutableDict, Numerical
 
-from nas_space.atomic_file import write_text
-from nas_space.bad_input import BadInput, run_command
+from common.atomic_file import write_text
+from common.bad_input import BadInput, run_command
 from nas_space.shape import MS_TCN, POWERS_OF_TWO, MSTCNShape
 
 SPACES_FOLDER = Path(__file__).parent.parent / "experiments" / "spaces"

@@ -8,7 +8,7 @@ from numbers import Integral
 from reprlib import repr as shortened
 from typing import Any
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MS_TCN, MSTCNShape
 
 LARGEST_DILATION = 2**20

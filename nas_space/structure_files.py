@@ -15,9 +15,9 @@ from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, Literal, get_args
 
-from nas_space.atomic_file import write_json
-from nas_space.bad_input import BadInput, run_command
-from nas_space.read_file import read_json
+from common.atomic_file import write_json
+from common.bad_input import BadInput, run_command
+from common.read_file import read_json
 from nas_space.shape import MS_TCN, MSTCNShape
 from nas_space.structure import ReceptiveField, Structure
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas_space.bad_input import BadInput
-from nas_space.trial_report import CANDIDATES
+from common.bad_input import BadInput
+from nni_api.trial_report import CANDIDATES
 from strategies.proposal import Proposal
 from strategies.trainings import Trainings
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from nas_space.bad_input import BadInput
-from nas_space.branches import Branching, next_structure
+from common.bad_input import BadInput
+from nas_space.branching import Branching, next_structure
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from strategies.proposal import Proposal

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.structure import Structure
 from nas_space.structure_names import short_name
 from strategies.proposal import Proposal

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from strategies.proposal import Proposal
 
 POPULATION_SIZE = 50

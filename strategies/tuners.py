@@ -5,17 +5,17 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-from nas_space.bad_input import BadInput
-from nas_space.branches import Branching
+from common.bad_input import BadInput
+from nas_space.branching import Branching
 from nas_space.shape import MSTCNShape
 from nas_space.space import from_nni
 from nas_space.structure_names import structure_file
-from nas_space.trial_report import TrialReport
+from nni_api.trial_report import TrialReport
+from strategies.adapter.search_tuner import SearchTuner
 from strategies.differentiable import DifferentiableSearch, seeds_of
 from strategies.expectation import ExpectationSearch
 from strategies.final import FinalPhase
 from strategies.genetic import POPULATION_SIZE, GeneticSearch
-from strategies.search_tuner import SearchTuner
 from strategies.starts import check_list, read_start, read_starts, starts_within
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.bad_input import BadInput
 from experiments.demo_data import Features, Labels
-from nas_space.bad_input import BadInput
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.final import aggregate, read_runs
-from nas_space.atomic_file import write_text
-from nas_space.bad_input import KnownFailure, run_command
+from common.atomic_file import write_text
+from common.bad_input import KnownFailure, run_command
 from nas_space.space import DEMO
 from nas_space.structure_files import read_structure
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from common.bad_input import BadInput
+from common.read_file import read_text
 from experiments.demo_data import Features, Labels
-from nas_space.bad_input import BadInput
-from nas_space.read_file import read_text
 from studies.clone import MadeDataset, Repository, find_files
 
 REPOSITORY = Repository("https://github.com/elmadjian/OEMC", "e41e14d03eb2ef0ccb992bf2c171d111622c2428", "MIT")

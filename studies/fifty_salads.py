@@ -21,10 +21,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.io
 
+from common.bad_input import BadInput
 from experiments.demo_data import Features, Labels
-from nas_space.bad_input import BadInput
 from studies.clone import MadeDataset, Repository, find_files
-from trials.label_files import read_bundle, read_lines
+from trials.data.label_files import read_bundle, read_lines
 
 REPOSITORY = Repository(
     "https://github.com/colincsl/TemporalConvolutionalNetworks", "cccdf868ed4c7a56745b41d30fd9f1dc637eb3f3", "MIT"

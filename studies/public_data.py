@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from common.bad_input import BadInput, run_command
 from experiments.demo_data import write_dataset
-from nas_space.bad_input import BadInput, run_command
 from studies import eye_movements, fifty_salads
 from studies.clone import MadeDataset, Repository
 

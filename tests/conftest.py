@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,8 +15,10 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
-from docs.browser import open_browser
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
+from nni_api import trial_channel
+from tests.nni_api.small_manager import Manager
+from tools.browser import open_browser
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -38,6 +41,19 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that ``make`` fills: once, also where several processes share the tests among them."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / name
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "made").exists():
+            folder.mkdir()
+            make(folder)
+            (folder / "made").touch()
+    return folder
+
+
 @pytest.fixture(autouse=True)
 def data_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test leave its data root to the next: commands set the variable for the processes that they start."""
@@ -53,6 +69,18 @@ def browser() -> Iterator[Browser]:
         except BadInput as reason:
             pytest.skip(str(reason))
         yield opened
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
+    """A manager at work, and this process as its trial ``Ab3dE``, to which it hands another trial's parameters."""
+    monkeypatch.setattr(trial_channel, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(trial_channel, "TIME_LIMIT", 5.0)
+    monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
+    monkeypatch.delenv("NNI_OUTPUT_DIR", raising=False)
+    with Manager().at_work() as manager:
+        monkeypatch.setenv("NNI_TRIAL_COMMAND_CHANNEL", f"{manager.url}/env/local")
+        yield manager
 
 
 def write_dataset(
@@ -91,7 +119,7 @@ def on_full_disk(program: str, room: int) -> subprocess.CompletedProcess[str]:
     """Run the body of a command in a process whose files cannot grow beyond ``room`` bytes, as on a full disk."""
     limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, resource.RLIM_INFINITY))\n"
     main = "def main():\n" + textwrap.indent(limit + program, "    ")
-    code = f"{main}\nfrom nas_space.bad_input import run_command\nrun_command(main)"
+    code = f"{main}\nfrom common.bad_input import run_command\nrun_command(main)"
     return subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 

@@ -93,5 +93,5 @@ def test_what_the_user_has_set_stands() -> None:
 
 
 def test_the_openmp_of_pytorch_listens() -> None:
-    says = python("import trials.training", OMP_DISPLAY_ENV="TRUE")
+    says = python("import trials.training.training", OMP_DISPLAY_ENV="TRUE")
     assert "OMP_WAIT_POLICY = 'PASSIVE'" in says

@@ -24,7 +24,7 @@ from nas_space.structure_files import DIALECTS
 from tests.analysis.records import write_global_records
 from tests.conftest import REPOSITORY, write_dataset
 from trials import evaluate, local_search, predict, train
-from trials.checkpoint import save_torch
+from trials.training.checkpoint import save_torch
 
 USER, HOST, SECRET = "maria.mustermann", "lab-host-17", "c7d2-secret-token"
 

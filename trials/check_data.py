@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from nas_space.bad_input import BadInput, one_line, run_command
-from trials.cache_check import check_caches
-from trials.data_arguments import SEARCH_FRACTION, add_holdout_arguments, held_out, split_number
-from trials.dataset import (
+from common.bad_input import BadInput, one_line, run_command
+from trials.data.arguments import SEARCH_FRACTION, add_holdout_arguments, held_out, split_number
+from trials.data.cache_check import check_caches
+from trials.data.dataset import (
     Dataset,
     background_classes,
     check_sample_rate,
@@ -29,14 +29,14 @@ from trials.dataset import (
     find_dataset,
     length_tolerance,
 )
-from trials.feature_cache import default_cache_folder
-from trials.feature_files import open_features, sample
-from trials.feature_spread import FeatureSpread
-from trials.holdout import check_holdout
-from trials.label_files import Labels, read_labels, read_lines
-from trials.learnable import Part, doubts_of_parts
-from trials.metrics import Segments
-from trials.transposed import transposed_message, transposed_videos
+from trials.data.feature_cache import default_cache_folder
+from trials.data.feature_files import open_features, sample
+from trials.data.feature_spread import FeatureSpread
+from trials.data.holdout import check_holdout
+from trials.data.label_files import Labels, read_labels, read_lines
+from trials.data.learnable import Part, doubts_of_parts
+from trials.data.transposed import transposed_message, transposed_videos
+from trials.training.metrics import Segments
 
 Result = TypeVar("Result")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import POWERS_OF_TWO, MSTCNShape
-from trials.data_arguments import (
+from trials.data.arguments import (
     SEARCH_FRACTION,
     add_dataset_arguments,
     add_holdout_arguments,
@@ -15,8 +15,8 @@ from trials.data_arguments import (
     check_search_holdout,
     split_number,
 )
-from trials.metrics import METRICS
-from trials.training_arguments import add_training_arguments, check_training_arguments
+from trials.training.arguments import add_training_arguments, check_training_arguments
+from trials.training.metrics import METRICS
 
 EPOCHS = 30
 CANDIDATES_TWICE = "leave out --candidates: the experiment's search space has the candidates of each layer"

@@ -22,15 +22,14 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from nas_space.atomic_file import write_json
-from nas_space.bad_input import BadInput, run_command
-from nas_space.ms_tcn import MSTCN, branch_probabilities, choose_among, collapse_network, set_temperature
+from common.atomic_file import write_json
+from common.bad_input import BadInput, run_command
+from nas_space.networks.ms_tcn import MSTCN, branch_probabilities, choose_among, collapse_network, set_temperature
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
-from trials.checkpoint import DAMAGE, load_torch, save_torch, versions
-from trials.data_arguments import Task, parse_with_dataset, search_videos, split_number
-from trials.data_fingerprint import DataRecord
+from trials.data.arguments import Task, parse_with_dataset, search_videos, split_number
+from trials.data.fingerprint import DataRecord
 from trials.differentiable_arguments import (
     BRANCH_LEARNING_RATE,
     WARM_UP,
@@ -39,10 +38,11 @@ from trials.differentiable_arguments import (
     check_schedule,
     check_search_arguments,
 )
-from trials.metrics import METRICS, objective_value
-from trials.threads import choose_threads
-from trials.training import Training, TrainingSettings, find_device, score_network, telling_full_memory
-from trials.training_arguments import training_settings
+from trials.training.arguments import training_settings
+from trials.training.checkpoint import DAMAGE, load_torch, save_torch, versions
+from trials.training.metrics import METRICS, objective_value
+from trials.training.threads import choose_threads
+from trials.training.training import Training, TrainingSettings, find_device, score_network, telling_full_memory
 
 COOLED = 0.8
 """Share of the rest after which it stays as cold as it gets."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from nas_space.bad_input import BadInput, run_command
-from nas_space.trial_report import CANDIDATES
+from common.bad_input import BadInput, run_command
+from nni_api.trial_report import CANDIDATES
 from trials.differentiable_arguments import CANDIDATES_TWICE
 from trials.differentiable_search import DifferentiableSearch
-from trials.event_files import event_folder, scalar_writer, scalars_of
-from trials.metrics import objective_value
-from trials.nni_channel import NniTrial, experiment_folder
-from trials.training import find_device
+from trials.nni_trial import NniTrial, experiment_folder
+from trials.training.event_files import event_folder, scalar_writer, scalars_of
+from trials.training.metrics import objective_value
+from trials.training.training import find_device
 from trials.trial_arguments import DIFFERENTIABLE_TRIAL
 
 

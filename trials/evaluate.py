@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_space.bad_input import BadInput, run_command
-from trials.dataset import length_tolerance
-from trials.label_files import Labels, read_bundle, read_lines
-from trials.metrics import METRICS, Scores
+from common.bad_input import BadInput, run_command
+from trials.data.dataset import length_tolerance
+from trials.data.label_files import Labels, read_bundle, read_lines
 from trials.table import metrics_table
+from trials.training.metrics import METRICS, Scores
 
 
 def read_predicted_lines(folder: Path, video: str) -> list[str]:
@@ -124,7 +124,7 @@ PARTS = {"seen": "of the training", "unseen": "not of the training"}
 def _parts(checkpoint: Path, videos: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """The videos that the network was trained on and the others, as PARTS; nothing where that is not known."""
     # Imported here: scores without a checkpoint need no PyTorch.
-    from trials.seen_videos import overlap_message, training_videos
+    from trials.data.seen_videos import overlap_message, training_videos
 
     trained_on = training_videos(checkpoint)
     message = overlap_message(checkpoint, trained_on, videos)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from nas_space.bad_input import BadInput, run_command
+from common.bad_input import BadInput, run_command
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
 from nas_space.structure_names import structure_file, training_folder
-from trials.data_arguments import Task
-from trials.event_files import event_folder
-from trials.final_training import FinalTraining
-from trials.metrics import objective_value
-from trials.nni_channel import NniTrial
-from trials.threads import choose_threads
-from trials.training import find_device
-from trials.training_arguments import training_settings
+from trials.data.arguments import Task
+from trials.nni_trial import NniTrial
+from trials.training.arguments import training_settings
+from trials.training.event_files import event_folder
+from trials.training.final_training import FinalTraining
+from trials.training.metrics import objective_value
+from trials.training.threads import choose_threads
+from trials.training.training import find_device
 from trials.trial_arguments import FINAL_TRIAL
 
 

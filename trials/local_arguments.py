@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from trials.metrics import METRICS
+from trials.training.metrics import METRICS
 
 EPOCHS_PER_ITERATION = 3
 """Epochs between two estimates (Gao et al., CVPR 2021, section 4)."""

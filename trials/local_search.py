@@ -14,27 +14,27 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from nas_space.atomic_file import write_json
-from nas_space.bad_input import BadInput, run_command
-from nas_space.branches import Branching, next_structure
-from nas_space.read_file import read_json
+from common.atomic_file import write_json
+from common.bad_input import BadInput, run_command
+from common.read_file import read_json
+from nas_space.branching import Branching, next_structure
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
-from trials.checkpoint import versions
-from trials.data_arguments import (
+from trials.data.arguments import (
     SEARCH_FRACTION,
     add_dataset_arguments,
     add_holdout_arguments,
     parse_with_dataset,
     split_number,
 )
-from trials.data_fingerprint import DataRecord
+from trials.data.fingerprint import DataRecord
 from trials.local_arguments import EPOCHS_PER_ITERATION, add_local_arguments
-from trials.local_iteration import LocalSearch
-from trials.metrics import objective_value, read_metrics
-from trials.training import find_device, telling_full_memory
-from trials.training_arguments import add_training_arguments
+from trials.training.arguments import add_training_arguments
+from trials.training.checkpoint import versions
+from trials.training.local_iteration import LocalSearch
+from trials.training.metrics import objective_value, read_metrics
+from trials.training.training import find_device, telling_full_memory
 
 ITERATIONS = 10
 

@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nas_space.bad_input import BadInput, run_command
-from nas_space.branches import Branching
+from common.bad_input import BadInput, run_command
+from nas_space.branching import Branching
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
-from trials.event_files import event_folder, scalar_writer
-from trials.local_iteration import LocalSearch
-from trials.metrics import objective_value
-from trials.nni_channel import NniTrial, experiment_folder
-from trials.training import find_device
+from trials.nni_trial import NniTrial, experiment_folder
+from trials.training.event_files import event_folder, scalar_writer
+from trials.training.local_iteration import LocalSearch
+from trials.training.metrics import objective_value
+from trials.training.training import find_device
 from trials.trial_arguments import LOCAL_TRIAL
 
 

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from nas_space.atomic_file import write_atomically, write_text
-from nas_space.bad_input import BadInput, run_command
-from trials.checkpoint import Checkpoint, load_checkpoint
-from trials.data_arguments import split_number
-from trials.dataset import Dataset, find_dataset, is_plain_name
-from trials.feature_files import open_features, sample
-from trials.label_files import write_labels
-from trials.seen_videos import overlap_message
-from trials.training import find_device, predict, repeat_frames, telling_full_memory
+from common.atomic_file import write_atomically, write_text
+from common.bad_input import BadInput, run_command
+from trials.data.arguments import split_number
+from trials.data.dataset import Dataset, find_dataset, is_plain_name
+from trials.data.feature_files import open_features, sample
+from trials.data.label_files import write_labels
+from trials.data.seen_videos import overlap_message
+from trials.training.checkpoint import Checkpoint, load_checkpoint
+from trials.training.training import find_device, predict, repeat_frames, telling_full_memory
 
 
 @telling_full_memory()

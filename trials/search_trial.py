@@ -6,17 +6,17 @@ import argparse
 import sys
 import warnings
 
-from nas_space.bad_input import run_command
+from common.bad_input import run_command
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
-from trials.data_arguments import Task, held_out, split_number
-from trials.event_files import event_folder, scalar_writer, scalars_of
-from trials.metrics import METRICS, objective_value
-from trials.nni_channel import NniTrial
-from trials.short_training import short_training
-from trials.threads import choose_threads
-from trials.training import find_device
-from trials.training_arguments import training_settings
+from trials.data.arguments import Task, held_out, split_number
+from trials.nni_trial import NniTrial
+from trials.training.arguments import training_settings
+from trials.training.event_files import event_folder, scalar_writer, scalars_of
+from trials.training.metrics import METRICS, objective_value
+from trials.training.short_training import short_training
+from trials.training.threads import choose_threads
+from trials.training.training import find_device
 from trials.trial_arguments import SEARCH_TRIAL
 
 

@@ -8,18 +8,18 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from nas_space.atomic_file import write_json
-from nas_space.bad_input import BadInput, run_command
+from common.atomic_file import write_json
+from common.bad_input import BadInput, run_command
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
-from trials.data_arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
-from trials.event_files import add_tensorboard_argument, event_folder
-from trials.final_training import FinalTraining
-from trials.metrics import METRICS
+from trials.data.arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
 from trials.table import metrics_table
-from trials.threads import choose_threads
-from trials.training import find_device, telling_full_memory
-from trials.training_arguments import add_training_arguments, training_settings
+from trials.training.arguments import add_training_arguments, training_settings
+from trials.training.event_files import add_tensorboard_argument, event_folder
+from trials.training.final_training import FinalTraining
+from trials.training.metrics import METRICS
+from trials.training.threads import choose_threads
+from trials.training.training import find_device, telling_full_memory
 
 
 @telling_full_memory()

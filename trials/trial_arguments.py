@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nas_space.shape import MSTCNShape
-from trials.data_arguments import (
+from trials.data.arguments import (
     SEARCH_FRACTION,
     add_dataset_arguments,
     add_holdout_arguments,
@@ -20,10 +20,10 @@ from trials.data_arguments import (
     split_number,
 )
 from trials.differentiable_arguments import add_search_arguments, check_search_arguments
-from trials.event_files import add_tensorboard_argument
 from trials.local_arguments import EPOCHS_PER_ITERATION, add_local_arguments
-from trials.metrics import METRICS
-from trials.training_arguments import add_training_arguments, check_training_arguments
+from trials.training.arguments import add_training_arguments, check_training_arguments
+from trials.training.event_files import add_tensorboard_argument
+from trials.training.metrics import METRICS
 
 SEARCH_EPOCHS = 5
 """Epochs of a trial in the paper's global search (Gao et al., CVPR 2021, section 4)."""

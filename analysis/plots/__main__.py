@@ -7,7 +7,7 @@ from pathlib import Path
 
 from analysis.plots import confusion, progress, structure, timeline
 from analysis.plots.figure_file import check_ending, write_figure
-from nas_space.bad_input import run_command
+from common.bad_input import run_command
 
 FIGURES = {
     "timeline": (timeline, "--ground-truth data/gtea/groundTruth --predictions ours=predictions --video S1_Tea_C1"),

@@ -15,8 +15,8 @@ from analysis.history import Evaluation, History
 from analysis.plots.colours import COLOURS
 from analysis.plots.figure_file import legend_below, new_figure, short
 from analysis.plots.layer_rows import label_rows, rows_height
-from nas_space.bad_input import BadInput
-from nas_space.branches import Branching, next_structure
+from common.bad_input import BadInput
+from nas_space.branching import Branching, next_structure
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 

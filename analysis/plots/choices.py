@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analysis.history import Evaluation
 from analysis.plots.figure_file import new_figure, short
 from analysis.plots.layer_rows import label_rows, rows_height
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 
 MOST_LABELS = 24

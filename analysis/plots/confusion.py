@@ -16,9 +16,9 @@ from matplotlib.ticker import MaxNLocator
 from analysis.plots.colours import BACKGROUND, PREDICTED, TRUE
 from analysis.plots.figure_file import WIDTH, legend_below, new_figure, short
 from analysis.plots.label_folders import GroundTruth, add_ground_truth_arguments
+from trials.data.label_files import Labels, read_bundle
 from trials.evaluate import predicted_videos
-from trials.label_files import Labels, read_bundle
-from trials.metrics import Segments
+from trials.training.metrics import Segments
 
 LARGEST_CELL, SMALLEST_CELL, CELL_OF_NUMBERS = 0.5, 0.19, 0.27
 """Inches of a class: where there are few, where there are many, and from where on there is room for numbers."""

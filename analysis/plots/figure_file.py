@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from analysis.plots.colours import DARK, TEXT
-from nas_space.atomic_file import write_atomically
-from nas_space.bad_input import BadInput
+from common.atomic_file import write_atomically
+from common.bad_input import BadInput
 
 ENDINGS = (".png", ".svg")
 WIDTH, DPI = 16.0, 100
@@ -92,14 +91,13 @@ def write_figure(figure: Figure, path: Path) -> None:
     write_atomically(path, lambda file: figure.savefig(file, format=ending, metadata=metadata))
 
 
-def adaptive_svg(figure: Figure) -> str:
-    """A figure as SVG on a transparent sheet, whose frame turns light where the page that shows it is dark."""
-    file = io.BytesIO()
-    figure.savefig(file, format="svg", facecolor="none", metadata={"Date": None})
+def adaptive_svg(svg: str) -> str:
+    """A figure's SVG on a transparent sheet, whose frame turns light where the page that shows it is dark."""
     rules = "".join(
         f'[style*="{use}: {light.lower()}"] {{ {use}: {dark.lower()} !important }}\n'
         for light, dark in DARK.items()
         for use in ("fill", "stroke")
     )
     dark_page = f"@media (prefers-color-scheme: dark) {{\n{rules}}}\n"
-    return file.getvalue().decode().replace("</style>", f"\n{dark_page}</style>", 1)
+    # The first that is drawn is the sheet.
+    return svg.replace("fill: #ffffff", "fill: none", 1).replace("</style>", f"\n{dark_page}</style>", 1)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_space.bad_input import BadInput
-from trials.dataset import length_tolerance
+from common.bad_input import BadInput
+from trials.data.dataset import length_tolerance
+from trials.data.label_files import Labels, read_lines, read_mapping
 from trials.evaluate import checked, predicted_videos, read_predicted_lines
-from trials.label_files import Labels, read_lines, read_mapping
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from analysis.plots.colours import TEXT
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 
 ROW, SMALLEST, MOST_ROWS = 0.24, 3.4, 120

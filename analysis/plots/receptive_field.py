@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from analysis.plots.colours import COLOURS, FAINT, TEXT
 from analysis.plots.figure_file import WIDTH, legend_below, new_figure, short
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.structure import ReceptiveField, Structure
 
 FIELDS, CLASS, MARGIN = 5.5, 0.19, 2.0

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from analysis.plots.colours import is_light
 from analysis.plots.figure_file import WIDTH, new_figure, positive_fps, short
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import ReceptiveField, Structure
 from nas_space.structure_files import read_structure

@@ -15,9 +15,9 @@ from matplotlib.patches import Patch
 from analysis.plots.colours import ERROR, FAINT, STRIP, Look, class_looks
 from analysis.plots.figure_file import legend_below, new_figure, positive_fps, short
 from analysis.plots.label_folders import GroundTruth, add_ground_truth_arguments
-from nas_space.bad_input import BadInput
-from trials.label_files import Labels
-from trials.metrics import Scores, Segments
+from common.bad_input import BadInput
+from trials.data.label_files import Labels
+from trials.training.metrics import Scores, Segments
 
 BAR, GAP, ERROR_BAR = 0.64, 0.06, 0.12
 """Heights within a row of height 1: the segments, what is free below them, and the errors."""

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from analysis.report.writing import write_report
-from nas_space.bad_input import run_command
+from common.bad_input import run_command
 
 
 def main() -> None:

@@ -19,10 +19,10 @@ from analysis.report.segmentations import Segmentations, segment_lengths, withou
 from analysis.report.split_section import SplitSection, split_section
 from analysis.report.subject import HAND, Subject
 from analysis.searches import Cost
-from nas_space.bad_input import BadInput
-from trials.checkpoint import versions
-from trials.dataset import Dataset, background_classes
-from trials.known_datasets import defaults_of
+from common.bad_input import BadInput
+from trials.data.dataset import Dataset, background_classes
+from trials.data.known_datasets import defaults_of
+from trials.training.checkpoint import versions
 
 MEASURED_FRAMES = 2000
 """Of the video whose prediction is timed."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nas_space.ms_tcn import MSTCN
-from trials.training import predict
+from nas_space.networks.ms_tcn import MSTCN
+from trials.training.training import predict
 
 ROUNDS = 5
 

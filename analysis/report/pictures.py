@@ -11,7 +11,7 @@ from urllib.parse import quote
 from matplotlib.figure import Figure
 
 from analysis.plots.figure_file import WIDTH, adaptive_svg, write_figure
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 
 PLAIN = " !$()*+,-./:;=?@[]^_`{|}~"
 """What a data URI in an attribute may hold as it is, besides letters and digits; base64 would be a third longer."""
@@ -49,9 +49,10 @@ class Pictures:
             self.left_out.append(f"{name}: {fault}")
             return []
         write_figure(drawn, self.folder / f"{name}.png")
-        drawn.set_layout_engine("none")  # all has its place now, which takes time to find
-        write_figure(drawn, self.folder / f"{name}.svg")
-        svg = re.sub(r"\n\s*", " ", adaptive_svg(drawn))
+        drawn.set_layout_engine(None)  # all has its place now, which takes time to find
+        path = self.folder / f"{name}.svg"
+        write_figure(drawn, path)
+        svg = re.sub(r"\n\s*", " ", adaptive_svg(path.read_text()))
         self.drawn()
         width = min(drawn.get_figwidth() / WIDTH, 1)
         return [Picture(name, caption, width, "data:image/svg+xml," + quote(svg, safe=PLAIN))]

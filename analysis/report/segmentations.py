@@ -12,10 +12,10 @@ from analysis.plots.confusion import Confusion
 from analysis.plots.label_folders import GroundTruth
 from analysis.report.subject import Subject
 from analysis.report.trained import Trained
-from nas_space.bad_input import BadInput
-from trials.dataset import Dataset
-from trials.label_files import Labels
-from trials.metrics import METRICS, Scores, Segments
+from common.bad_input import BadInput
+from trials.data.dataset import Dataset
+from trials.data.label_files import Labels
+from trials.training.metrics import METRICS, Scores, Segments
 
 
 @dataclass

@@ -10,10 +10,10 @@ from typing import Any
 from analysis.final import Runs, read_runs
 from analysis.report.trained import Trained
 from analysis.searches import SETTINGS_FILE, Search
-from nas_space.bad_input import BadInput
-from nas_space.read_file import read_json
+from common.bad_input import BadInput
+from common.read_file import read_json
 from nas_space.structure import Structure
-from trials.dataset import is_plain_name
+from trials.data.dataset import is_plain_name
 
 HAND = "hand"
 

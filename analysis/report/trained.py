@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from nas_space.bad_input import BadInput
-from nas_space.read_file import read_json
-from trials.checkpoint import Checkpoint, load_checkpoint
-from trials.dataset import is_plain_name
-from trials.final_training import PREDICTIONS
+from common.bad_input import BadInput
+from common.read_file import read_json
+from trials.data.dataset import is_plain_name
+from trials.training.checkpoint import Checkpoint, load_checkpoint
+from trials.training.final_training import PREDICTIONS
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from analysis.report.contents import collect
 from analysis.report.page import page
 from analysis.report.pictures import Pictures
 from analysis.report.subject import Subject
-from nas_space.atomic_file import write_text
-from nas_space.bad_input import BadInput
-from trials.dataset import Dataset, find_dataset
+from common.atomic_file import write_text
+from common.bad_input import BadInput
+from trials.data.dataset import Dataset, find_dataset
 
 
 def write_report(source: str, output: Path | None = None, data_root: Path | None = None) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from strategies.records import Records
+from nni_api.records import Records
 
 
 def write_final_records(folder: Path, values: list[float]) -> Path:

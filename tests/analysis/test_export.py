@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis import export
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import DIALECTS, read_structure

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from analysis.final import aggregate, final_table, read_runs
-from nas_space.bad_input import BadInput
-from trials.metrics import METRICS
+from common.bad_input import BadInput
+from trials.training.metrics import METRICS
 
 
 def write_run(folder: Path, structure: str, split: int, seed: int, value: float) -> None:

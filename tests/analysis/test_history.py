@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from analysis.history import read_history
-from nas_space.bad_input import BadInput
-from strategies.records import Records
+from common.bad_input import BadInput
+from nni_api.records import Records
 from tests.analysis.records import write_final_records, write_global_records
 
 

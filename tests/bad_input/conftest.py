@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from common.bad_input import KnownFailure
 from experiments import launch, plan
-from nas_space.bad_input import KnownFailure
 from tests.bad_input.workspace import make_workspace, run_here
 from tests.trials.conftest import Outcome
 
@@ -47,7 +47,7 @@ def ending(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         monkeypatch.chdir(folder)
         monkeypatch.setenv("HOME", str(folder / "home"))
         monkeypatch.setenv("G2L_DATA_ROOT", "")  # a pipeline sets it for its trials: put back afterwards
-        monkeypatch.setattr("analysis.nni_register.PAUSE_SECONDS", 0)
+        monkeypatch.setattr("nni_api.register.PAUSE_SECONDS", 0)
         monkeypatch.setattr(plan, "FOLDER", folder / "experiments")
         monkeypatch.setattr(launch, "running", start)
         capsys.readouterr()

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 
 from analysis.final import read_runs
 from analysis.history import read_history
-from analysis.nni_register import read_register
 from benchmarks.trial_gap import read_events
+from common.bad_input import BadInput
 from experiments.config_file import read_config
 from experiments.run_folder import Run
-from nas_space.bad_input import BadInput
 from nas_space.structure_files import read_structure
+from nni_api.register import read_register
 from tests.bad_input.workspace import no_longer_than
 from tests.trials.conftest import TINY_STRUCTURE
-from trials.checkpoint import load_checkpoint, load_torch
+from trials.data.feature_files import open_features, sample
+from trials.data.label_files import read_bundle, read_labels, read_mapping
 from trials.evaluate import read_predicted_lines
-from trials.feature_files import open_features, sample
-from trials.label_files import read_bundle, read_labels, read_mapping
+from trials.training.checkpoint import load_checkpoint, load_torch
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* damaged line")
 
@@ -66,7 +66,7 @@ def edit(good: bytes, edits: list[tuple[float, int, bytes]]) -> bytes:
 def working_directory(shared_files: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(shared_files)
     monkeypatch.setenv("HOME", str(shared_files / "home"))
-    monkeypatch.setattr("analysis.nni_register.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("nni_api.register.PAUSE_SECONDS", 0)
     return shared_files
 
 

@@ -18,15 +18,16 @@ import pytest
 
 from analysis.history import read_history
 from analysis.searches import Search
+from common.bad_input import run_command
 from experiments.nni_experiment import Experiment
 from experiments.run_data import require_same_run_data
-from nas_space.bad_input import run_command
 from nas_space.structure_files import write_structure
 from tests.analysis.records import write_global_records
 from tests.conftest import write_dataset
 from tests.trials.conftest import TINY, TINY_STRUCTURE
-from trials import differentiable_search, final_training, local_search, train
-from trials.metrics import METRICS
+from trials import differentiable_search, local_search, train
+from trials.training import final_training
+from trials.training.metrics import METRICS
 
 SECONDS_TO_HANG = 120
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks import gradients
-from nas_space.layers import BranchedConv
+from nas_space.layers.convolutions import BranchedConv
 
 BRANCHES = [(1, 2, 4)] * 40
 

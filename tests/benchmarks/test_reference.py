@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from benchmarks.reference import ReferenceNetwork
-from nas_space.branches import Branching
-from nas_space.ms_tcn import MSTCN, expand_network
+from nas_space.branching import Branching
+from nas_space.networks.ms_tcn import MSTCN, expand_network
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 

@@ -11,8 +11,8 @@ import pytest
 from benchmarks.reference import ReferenceTraining
 from benchmarks.reference_trial import read_video, train_and_report
 from tests.conftest import write_dataset
-from trials.dataset import Dataset
-from trials.metrics import METRICS
+from trials.data.dataset import Dataset
+from trials.training.metrics import METRICS
 
 
 @pytest.fixture

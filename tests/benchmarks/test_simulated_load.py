@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.simulated_load import Step, expectation, genetic, measure, table, tuner
-from strategies.records import RECORDS_FILE, read_records
+from nni_api.records import RECORDS_FILE, read_records
 
 
 @pytest.mark.parametrize("search", [genetic, expectation])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.trial_gap import gaps, read_events
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 
 
 def test_gaps_by_hand() -> None:

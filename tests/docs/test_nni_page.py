@@ -11,11 +11,11 @@ import nni_node
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
-from docs.screenshots import toggle
 from nas_space.shape import MSTCNShape
 from nas_space.space import space_json
-from nas_space.trial_report import CANDIDATES, TrialReport
-from trials.metrics import METRICS
+from nni_api.trial_report import CANDIDATES, TrialReport
+from tools.screenshots import toggle
+from trials.training.metrics import METRICS
 
 SHAPE = MSTCNShape(num_stages=2, num_layers=2)
 SCRIPTS = Path(str(nni_node.__file__)).parent / "static"

@@ -12,8 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from nas_space.trial_report import TrialReport
-from trials.trial_channel import TrialChannel
+from nni_api.trial_channel import TrialChannel
+from nni_api.trial_report import TrialReport
 
 
 def known_metric(structure: dict[str, int]) -> float:

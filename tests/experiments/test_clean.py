@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from analysis.history import find_experiment, read_history
+from common.bad_input import BadInput
 from experiments import clean
 from experiments.nni_experiment import Experiment
 from experiments.run_folder import Run, held
-from nas_space.bad_input import BadInput
-from strategies.records import Records
+from nni_api.records import Records
 from tests.analysis.records import write_global_records
 
 Command = Callable[..., str]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from common.bad_input import BadInput
 from experiments.config_file import LARGEST_CONFIG, class_arguments, read_config
-from nas_space.bad_input import BadInput
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from common.bad_input import BadInput
 from experiments.data_look import look_at
-from nas_space.bad_input import BadInput
 from tests.conftest import write_dataset
 
 

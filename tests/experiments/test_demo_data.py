@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.demo_data import ACTIONS, CLASSES, DISHES, LAG, make_video, write_demo
-from trials.dataset import Dataset
+from trials.data.dataset import Dataset
 
 
 def test_the_same_seed_writes_the_same_files(tmp_path: Path) -> None:

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 import torch
 
+from common.bad_input import BadInput
 from experiments.config_file import read_config
 from experiments.disk_room import BYTES_A_TRIAL, Need, needs_of, require_room, size, size_of
-from nas_space.bad_input import BadInput
-from nas_space.branches import Branching
-from nas_space.ms_tcn import MSTCN, expand_network
+from nas_space.branching import Branching
+from nas_space.networks.ms_tcn import MSTCN, expand_network
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from tests.conftest import REPOSITORY, write_dataset
-from trials.checkpoint import save_torch
-from trials.training import Training, TrainingSettings
+from trials.training.checkpoint import save_torch
+from trials.training.training import Training, TrainingSettings
 
 DIM, CLASSES = 6, 3
 FOLDER = REPOSITORY / "experiments"

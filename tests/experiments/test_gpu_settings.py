@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.bad_input import BadInput
 from experiments.gpu_settings import check_gpus, room
 from experiments.gpus import Gpu, Machine
-from nas_space.bad_input import BadInput
 
 MOST = 12
 """Trials that place_trials.js tries to place."""

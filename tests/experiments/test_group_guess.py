@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from experiments.group_guess import guess_group
-from trials.holdout import hold_out
+from trials.data.holdout import hold_out
 
 
 def of_persons(names: str, persons: int, each: int) -> dict[int, tuple[list[str], list[str]]]:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from analysis.history import History, read_history
+from common.bad_input import KnownFailure
 from experiments import launch
 from experiments.launch import IDLE_POLLS, Killed, watch
 from experiments.nni_experiment import Experiment, Trials
-from nas_space.bad_input import KnownFailure
 from tests.analysis.records import write_final_records
 
 

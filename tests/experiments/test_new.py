@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from common.bad_input import BadInput
 from experiments import timed_steps
 from experiments.new import main
-from nas_space.bad_input import BadInput
 from tests.conftest import write_dataset
 from tests.experiments.test_phases import SPEEDS
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from common.bad_input import BadInput
 from experiments.config_file import class_arguments, read_config
 from experiments.data_look import DataLook, look_at
 from experiments.gpus import Machine
@@ -15,7 +16,6 @@ from experiments.new import EXPERIMENTS
 from experiments.new_texts import ROOT, Places, quoted, texts
 from experiments.phases import costs_of
 from experiments.preflight import preflight
-from nas_space.bad_input import BadInput
 from tests.conftest import write_dataset
 from tests.experiments.test_phases import SPEEDS
 

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 import yaml
 
-from analysis.nni_register import Registered, registered
 from benchmarks.nni_home import find, history_of, is_trial, launch, only_experiment, processes_of, wait_for
+from common.bad_input import BadInput
 from experiments import nni_experiment
 from experiments.launch import free_port
 from experiments.nni_experiment import Experiment
-from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.space import global_space, to_nni
+from nni_api.register import Registered, registered
 from tests.conftest import REPOSITORY
 from tests.experiments.known_trial import known_metric
 

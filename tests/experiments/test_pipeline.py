@@ -18,18 +18,18 @@ import yaml
 
 from analysis.history import find_experiment, read_history
 from analysis.searches import Search
+from common.atomic_file import write_json
+from common.bad_input import BadInput, KnownFailure
+from common.read_file import read_json
 from experiments import pipeline
 from experiments.config_file import class_name, read_config
 from experiments.nni_experiment import Experiment
 from experiments.pipeline import begun_experiment, do_step
 from experiments.plan import Step, with_grid_search
 from experiments.run_folder import Run, held
-from nas_space.atomic_file import write_json
-from nas_space.bad_input import BadInput, KnownFailure
-from nas_space.read_file import read_json
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
-from strategies.records import Records
+from nni_api.records import Records
 from tests.analysis.records import write_final_records, write_global_records
 from tests.conftest import REPOSITORY, write_dataset
 

@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 import yaml
 
+from common.bad_input import BadInput
 from experiments import plan
 from experiments.config_file import class_arguments, read_config
 from experiments.gpus import Machine
@@ -22,12 +23,11 @@ from experiments.plan import (
     with_options,
 )
 from experiments.preflight import preflight
-from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from nas_space.structure_names import training_folder
-from strategies.data_check import failed_check
+from strategies.adapter.data_check import failed_check
 from strategies.tuners import FinalTuner
 from tests.conftest import write_dataset
 

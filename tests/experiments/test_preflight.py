@@ -16,14 +16,14 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.nni_register import Registered
+from common.bad_input import BadInput
 from experiments import launch, pipeline
 from experiments.config_file import read_config
 from experiments.gpus import Gpu, Machine
 from experiments.nni_experiment import Experiment
 from experiments.plan import FOLDER, make_plan
 from experiments.preflight import preflight, split_command
-from nas_space.bad_input import BadInput
+from nni_api.register import Registered
 from tests.conftest import REPOSITORY, write_dataset
 
 SPACE = FOLDER / "spaces" / "demo_global.json"

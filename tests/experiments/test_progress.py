@@ -13,7 +13,7 @@ import pytest
 from analysis.history import History, read_history
 from experiments.nni_experiment import Experiment, Trials
 from experiments.progress import LOG_SECONDS, ProgressDisplay, duration, seconds_left
-from nas_space.epoch_file import EPOCH_FILE, Epoch
+from nni_api.epoch_file import EPOCH_FILE, Epoch
 from tests.analysis.records import write_global_records
 
 EXPERIMENT = Experiment("Ab3dE", port=0, manager=0)

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
+from common.bad_input import BadInput
 from experiments import launch, pipeline, plan
 from experiments.nni_experiment import Experiment
 from experiments.run_data import dataset_of, require_same_experiment_data, require_same_run_data
 from experiments.run_folder import Run
-from nas_space.bad_input import BadInput
 from tests.conftest import write_dataset
 from tests.trials.changes import CHANGES
-from trials.data_fingerprint import DataRecord, experiment_file
-from trials.dataset import Dataset
+from trials.data.dataset import Dataset
+from trials.data.fingerprint import DataRecord, experiment_file
 
 
 @pytest.fixture

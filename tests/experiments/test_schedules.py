@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from common.command_options import option, option_values
 from experiments.config_file import read_config
 from experiments.plan import FOLDER
 from experiments.schedules import Schedule, differentiable, final, genetic, local
-from nas_space.command_options import option, option_values
 
 
 def committed(name: str) -> Schedule:

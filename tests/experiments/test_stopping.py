@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from common.bad_input import KnownFailure
 from experiments import launch
 from experiments.launch import running
 from experiments.nni_experiment import Experiment
 from experiments.stopping import stop
-from nas_space.bad_input import KnownFailure
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

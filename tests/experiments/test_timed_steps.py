@@ -8,7 +8,7 @@ import torch
 from experiments import timed_steps
 from experiments.timed_steps import Speed, time_steps
 from tests.conftest import write_dataset
-from trials.dataset import find_dataset
+from trials.data.dataset import find_dataset
 
 
 def test_every_kind_of_network_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

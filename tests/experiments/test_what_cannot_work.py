@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from common.bad_input import BadInput
 from experiments.config_file import read_config
 from experiments.gpus import Machine
 from experiments.plan import FOLDER
 from experiments.preflight import preflight
-from nas_space.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from analysis.history import read_history
-from nas_space.branches import Branching, next_structure
+from nas_space.branching import Branching, next_structure
 from nas_space.shape import MSTCNShape
 from nas_space.space import global_space, to_nni
 from nas_space.structure import Structure

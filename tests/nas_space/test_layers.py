@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from nas_space.layers import DilatedConv, PointwiseConv
+from nas_space.layers.convolutions import DilatedConv, PointwiseConv
 
 
 def column(*numbers: float) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MS_TCN, MSTCNShape
 from tests.conftest import REPOSITORY
 
@@ -62,7 +62,7 @@ def test_options_name_a_shape() -> None:
 
 
 def test_speaking_of_layers_costs_neither_torch_nor_nni() -> None:
-    imports = "import sys, nas_space.structure_files, nas_space.trial_report"
+    imports = "import sys, nas_space.structure_files, nni_api.trial_report"
     code = f"{imports}; print({{'torch', 'nni'}} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

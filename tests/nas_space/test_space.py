@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nni.mutable import Categorical
 
+from common.bad_input import BadInput
 from nas_space import space
-from nas_space.bad_input import BadInput
 from nas_space.shape import MS_TCN, POWERS_OF_TWO, MSTCNShape
 from nas_space.space import COMMITTED_SPACES, from_nni, global_space, local_space, space_json, to_nni
 from tests.conftest import REPOSITORY

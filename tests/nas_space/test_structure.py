@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MS_TCN, MSTCNShape
 from nas_space.structure import ReceptiveField, Structure
 from tests.nas_space.generators import structures

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import DIALECTS, FORMAT, Dialect, read_structure, structure_to_json, write_structure

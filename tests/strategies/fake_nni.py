@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from nas_space.trial_report import TrialReport
-from strategies import search_tuner
-from strategies.nni_manager import NniManager
-from strategies.records import RECORDS_FILE, read_records
-from strategies.search_tuner import GRACE_SECONDS, STATE_FILE, SearchTuner
+from nni_api.manager import NniManager
+from nni_api.records import RECORDS_FILE, read_records
+from nni_api.trial_report import TrialReport
+from strategies.adapter import search_tuner
+from strategies.adapter.search_tuner import GRACE_SECONDS, STATE_FILE, SearchTuner
 
 CANDIDATES = (1, 2, 4)
 LABELS = ("s1l0", "s1l1", "s1l2")

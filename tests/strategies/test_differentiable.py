@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from analysis.history import read_history
-from nas_space.bad_input import BadInput
-from nas_space.trial_report import TrialReport
+from common.bad_input import BadInput
+from nni_api.trial_report import TrialReport
 from strategies.differentiable import DifferentiableSearch
 from strategies.tuners import DifferentiableTuner
 from tests.strategies.fake_nni import FakeNni, Trial

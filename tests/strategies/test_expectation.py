@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas_space.bad_input import BadInput
-from nas_space.branches import Branching
+from common.bad_input import BadInput
+from nas_space.branching import Branching
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from strategies.expectation import ExpectationSearch

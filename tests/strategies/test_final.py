@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from analysis.history import read_history
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
-from nas_space.trial_report import TrialReport
+from nni_api.trial_report import TrialReport
 from strategies.final import FinalPhase
 from strategies.tuners import FinalTuner
 from tests.strategies.fake_nni import FakeNni, Trial

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from nas_space.branches import Branching
+from nas_space.branching import Branching
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
-from nas_space.trial_report import TrialReport
+from nni_api.trial_report import TrialReport
 from strategies.expectation import ExpectationSearch
 from strategies.tuners import LocalTuner
 from tests.strategies.fake_nni import LABELS, SPACE, FakeNni, Trial

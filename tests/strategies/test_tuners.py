@@ -11,17 +11,16 @@ import pytest
 from nni.runtime.msg_dispatcher import MsgDispatcher
 from nni.runtime.tuner_command_channel import CommandType
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MS_TCN, MSTCNShape
 from nas_space.space import COMMITTED_SPACES, SPACES_FOLDER, global_space, space_json, to_nni
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
-from nas_space.trial_report import TrialReport
-from strategies.records import RECORDS_FILE, read_records
+from nni_api.records import RECORDS_FILE, read_records
+from nni_api.trial_report import TrialReport
 from strategies.tuners import GlobalTuner
+from tests.conftest import REPOSITORY
 from tests.strategies.fake_nni import SPACE, FakeNni
-
-REPOSITORY = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.usefixtures("nni")

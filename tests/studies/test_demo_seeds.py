@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nas_space.bad_input import KnownFailure
+from common.bad_input import KnownFailure
 from nas_space.space import DEMO
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure

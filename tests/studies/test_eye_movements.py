@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from studies.eye_movements import CLIP, PATTERNS, PERSONS, read_eye_movements
 from studies.public_data import write_whole
 from tests.studies.clones import write_recordings
-from trials.dataset import Dataset
+from trials.data.dataset import Dataset
 
 LETTERS = {name: letter for letter, name in PATTERNS.items()}
 

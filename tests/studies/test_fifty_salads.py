@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import scipy.io
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from studies.fifty_salads import EVAL, FOLDS, MID, Granularity, read_fifty_salads
 from studies.public_data import SOURCES, write_whole
 from tests.studies.clones import Label, Score, cell_array, write_salads
-from trials.dataset import Dataset
+from trials.data.dataset import Dataset
 
 ACTIONS = ("cut_tomato", "add_oil")
 NAMES = {1: ("06-1", "06-2"), 2: ("25-2", "25-1"), 3: ("02-1",), 4: ("18-1", "01-1"), 5: ("04-1", "24-1", "15-1")}

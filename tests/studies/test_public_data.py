@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from studies import public_data
 from studies.eye_movements import PERSONS
 from studies.public_data import SOURCES

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,13 @@ import torch
 from hypothesis import settings
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from nas_space.bad_input import run_command
+from common.bad_input import run_command
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
-from nas_space.trial_report import TrialReport
+from nni_api.trial_channel import TrialChannel
+from nni_api.trial_report import TrialReport
 from tests.conftest import REPOSITORY, write_dataset
-from tests.trials.nni_manager import Manager
-from trials import train, trial_channel
-from trials.trial_channel import TrialChannel
+from trials import train
 
 # A busy machine is no fault of the code.
 settings.register_profile("no deadline", deadline=None)
@@ -161,18 +160,6 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
     )
     monkeypatch.setattr(TrialChannel, "report_final_result", lambda _, result: trial.final.append(result))
     return trial
-
-
-@pytest.fixture
-def manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
-    """A manager at work, and this process as its trial ``Ab3dE``, to which it hands another trial's parameters."""
-    monkeypatch.setattr(trial_channel, "POLL_SECONDS", 0.01)
-    monkeypatch.setattr(trial_channel, "TIME_LIMIT", 5.0)
-    monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
-    monkeypatch.delenv("NNI_OUTPUT_DIR", raising=False)
-    with Manager().at_work() as manager:
-        monkeypatch.setenv("NNI_TRIAL_COMMAND_CHANNEL", f"{manager.url}/env/local")
-        yield manager
 
 
 @dataclass(frozen=True)

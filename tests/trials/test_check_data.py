@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from tests.conftest import write_dataset
 from tests.trials.conftest import Command, Exit, shell, tree
 from trials.check_data import main

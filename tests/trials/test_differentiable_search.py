@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 import torch
 
-from benchmarks.search_quality.search import Winner
-from nas_space.bad_input import BadInput
-from nas_space.layers import BRANCH_WEIGHTS
+from common.bad_input import BadInput
+from nas_space.layers.convolutions import BRANCH_WEIGHTS
 from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
+from studies.search_quality.search import Winner
 from tests.trials.changes import CHANGES
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, equal_weights
 from tests.trials.test_planted_dilation import LAG, VIDEOS, write_planted
-from trials.checkpoint import load_torch
-from trials.data_arguments import Task
-from trials.dataset import Dataset
+from trials.data.arguments import Task
+from trials.data.dataset import Dataset
 from trials.differentiable_search import DifferentiableSearch, main, most_probable, temperature
-from trials.training import Training, TrainingSettings
+from trials.training.checkpoint import load_torch
+from trials.training.training import Training, TrainingSettings
 
 CPU = torch.device("cpu")
 CANDIDATES = (1, 3, LAG, 48)

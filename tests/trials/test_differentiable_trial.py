@@ -15,8 +15,8 @@ from tests.strategies.fake_nni import Trial as NniTrial
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial
 from trials import differentiable_search
 from trials.differentiable_trial import main
-from trials.metrics import METRICS
-from trials.training import Training
+from trials.training.metrics import METRICS
+from trials.training.training import Training
 
 
 @pytest.fixture

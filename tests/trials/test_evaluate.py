@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from tests.trials.conftest import Command, Exit, Trained, shell, tree
 from trials import predict
-from trials.checkpoint import load_checkpoint, save_checkpoint
 from trials.evaluate import main
-from trials.metrics import METRICS
+from trials.training.checkpoint import load_checkpoint, save_checkpoint
+from trials.training.metrics import METRICS
 
 Videos = dict[str, str]
 """Frames of each video, one letter a frame."""

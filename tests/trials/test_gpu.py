@@ -10,15 +10,15 @@ import torch
 
 from benchmarks.branched_step import put_branches
 from benchmarks.made_up_videos import made_up_videos
-from nas_space.branches import Branching
-from nas_space.ms_tcn import MSTCN, choose_among
+from nas_space.branching import Branching
+from nas_space.networks.ms_tcn import MSTCN, choose_among
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from tests.conftest import write_dataset
-from trials.batches import Batch
-from trials.dataset import Dataset
-from trials.loss import segmentation_loss
-from trials.training import Training, TrainingSettings, score_network
+from trials.data.batches import Batch
+from trials.data.dataset import Dataset
+from trials.training.loss import segmentation_loss
+from trials.training.training import Training, TrainingSettings, score_network
 
 CPU = torch.device("cpu")
 SHAPE = MSTCNShape(num_stages=2, num_layers=3)

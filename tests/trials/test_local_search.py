@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from nas_space.branches import Branching, next_structure
+from nas_space.branching import Branching, next_structure
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from tests.conftest import write_dataset
 from tests.trials.changes import CHANGES
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, tree
 from trials import local_search
-from trials.batches import Batch
-from trials.checkpoint import versions
+from trials.data.batches import Batch
 from trials.local_search import main
-from trials.metrics import METRICS
-from trials.training import Training
+from trials.training.checkpoint import versions
+from trials.training.metrics import METRICS
+from trials.training.training import Training
 
 ITERATIONS = 3
 STEPS = 3

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nas_space.bad_input import BadInput
-from nas_space.branches import Branching
+from common.bad_input import BadInput
+from nas_space.branching import Branching
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
 from strategies.expectation import ExpectationSearch
@@ -20,8 +20,8 @@ from tests.strategies.fake_nni import Trial as NniTrial
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial
 from trials import local_search
 from trials.local_trial import chain_folder, main
-from trials.metrics import METRICS
-from trials.training import Training
+from trials.training.metrics import METRICS
+from trials.training.training import Training
 
 LABELS = TINY_STRUCTURE.by_label()
 BRANCHING = Branching(rate=0.5, maximum=32)

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from nas_space.branches import Branching, next_structure
+from nas_space.branching import Branching, next_structure
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
-from trials.data_arguments import Task
-from trials.dataset import Dataset
-from trials.local_iteration import LocalSearch
-from trials.training import TrainingSettings
+from trials.data.arguments import Task
+from trials.data.dataset import Dataset
+from trials.training.local_iteration import LocalSearch
+from trials.training.training import TrainingSettings
 
 LAG = 12
 SEEDS = 6

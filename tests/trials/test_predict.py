@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from tests.conftest import write_dataset
 from tests.trials.conftest import Command, Exit, Trained, shell, tree
-from trials.checkpoint import load_checkpoint, save_checkpoint
 from trials.predict import main
+from trials.training.checkpoint import load_checkpoint, save_checkpoint
 
 TEST_VIDEOS = ("p06-1", "p06-2", "p07-1", "p07-2")
 

@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from tests.conftest import write_dataset
 from tests.trials.changes import CHANGES
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial, shell, tree
-from trials import search_trial, short_training, train, training
-from trials.batches import Batch
-from trials.dataset import Dataset
-from trials.metrics import METRICS
+from trials import search_trial, train
+from trials.data.batches import Batch
+from trials.data.dataset import Dataset
 from trials.search_trial import main
-from trials.training import NonFiniteLoss, Training
+from trials.training import short_training, training
+from trials.training.metrics import METRICS
+from trials.training.training import NonFiniteLoss, Training
 
 EPOCHS = 3
 LABELS = TINY_STRUCTURE.by_label()

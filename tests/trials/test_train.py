@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.structure import Structure
 from nas_space.structure_files import DIALECTS, Dialect, write_structure
 from tests.conftest import write_dataset
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trained, equal_weights, read_scalars, shell, tree
-from trials.checkpoint import load_checkpoint, versions
-from trials.metrics import METRICS
 from trials.train import main
-from trials.training import NonFiniteLoss, Training
+from trials.training.checkpoint import load_checkpoint, versions
+from trials.training.metrics import METRICS
+from trials.training.training import NonFiniteLoss, Training
 
 
 @pytest.fixture

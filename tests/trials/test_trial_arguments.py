@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from tests.conftest import REPOSITORY
 from trials import check_data
 from trials.trial_arguments import DIFFERENTIABLE_TRIAL, FINAL_TRIAL, LOCAL_TRIAL, SEARCH_TRIAL, TrialOptions

@@ -13,13 +13,13 @@ from matplotlib.patches import PathPatch
 from analysis.history import History, read_history
 from analysis.plots.branches import draw_branches, ranks_of
 from analysis.plots.colours import COLOURS
-from nas_space.bad_input import BadInput
-from nas_space.branches import Branching
+from common.bad_input import BadInput
+from nas_space.branching import Branching
 from nas_space.shape import MSTCNShape
 from nas_space.structure import LARGEST_DILATION, Structure
+from nni_api.records import Records
 from strategies.expectation import ExpectationSearch
 from strategies.proposal import Proposal
-from strategies.records import Records
 from tests.analysis.plots.texts import assert_legible
 
 Learn = Callable[[Proposal], dict[str, list[float]]]

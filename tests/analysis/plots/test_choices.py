@@ -7,7 +7,7 @@ import pytest
 
 from analysis.history import Evaluation
 from analysis.plots.choices import draw_choices
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from tests.analysis.plots.texts import assert_legible
 

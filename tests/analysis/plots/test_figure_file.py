@@ -6,10 +6,11 @@ from xml.etree import ElementTree
 
 import matplotlib
 import pytest
+from matplotlib.figure import Figure
 
 from analysis.plots.colours import COLOURS, DARK, PREDICTED, TEXT
 from analysis.plots.figure_file import adaptive_svg, legend_below, new_figure, short, write_figure
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from tests.analysis.plots.texts import assert_legible, drawn_texts
 
 
@@ -26,6 +27,12 @@ def test_the_ending_says_the_format(tmp_path: Path, name: str, start: bytes) -> 
         path.write_bytes(b"old")
     assert content.startswith(start)
     assert [file.name for file in path.parent.iterdir()] == [name]
+
+
+def written(figure: Figure, folder: Path) -> str:
+    """A figure's SVG, as it is in its file."""
+    write_figure(figure, folder / "figure.svg")
+    return (folder / "figure.svg").read_text()
 
 
 def test_the_same_figure_gives_the_same_svg(tmp_path: Path) -> None:
@@ -50,7 +57,7 @@ def test_a_style_of_the_user_does_not_count() -> None:
         assert matplotlib.rcParams["savefig.facecolor"] == "auto"
 
 
-def test_all_of_the_frame_is_of_one_ink_on_a_transparent_sheet() -> None:
+def test_all_of_the_frame_is_of_one_ink_on_a_transparent_sheet(tmp_path: Path) -> None:
     figure = new_figure(3)
     axes = figure.add_subplot()
     (line,) = axes.plot([1, 2], [3, 4], color=PREDICTED)
@@ -59,7 +66,7 @@ def test_all_of_the_frame_is_of_one_ink_on_a_transparent_sheet() -> None:
     figure.suptitle("s")
     figure.colorbar(axes.imshow([[1, 2]]), label="c")
     legend_below(figure, [line], ["l"])
-    svg = ElementTree.fromstring(adaptive_svg(figure))
+    svg = ElementTree.fromstring(adaptive_svg(written(figure, tmp_path)))
     used = {part for element in svg.iter() for part in element.get("style", "").split("; ") if ": #" in part}
     ink, data = TEXT.lower(), PREDICTED.lower()
     assert used == {f"fill: {ink}", f"stroke: {ink}", f"stroke: {data}"}
@@ -68,10 +75,11 @@ def test_all_of_the_frame_is_of_one_ink_on_a_transparent_sheet() -> None:
     assert {group[0].get("style") for group in texts} == {f"fill: {ink}"}
 
 
-def test_a_dark_page_changes_the_frame_and_no_data() -> None:
+def test_a_dark_page_changes_the_frame_and_no_data(tmp_path: Path) -> None:
     figure = new_figure(1)
     figure.add_subplot()
-    rules = re.search(r"@media \(prefers-color-scheme: dark\) {\n(.*?)}\n</style>", adaptive_svg(figure), re.DOTALL)
+    svg = adaptive_svg(written(figure, tmp_path))
+    rules = re.search(r"@media \(prefers-color-scheme: dark\) {\n(.*?)}\n</style>", svg, re.DOTALL)
     assert rules is not None
     found = re.findall(r'\[style\*="(\w+): (#\w{6})"\] { (\w+): (#\w{6}) !important }', rules[1])
     expected = [(use, light.lower(), use, dark.lower()) for light, dark in DARK.items() for use in ("fill", "stroke")]

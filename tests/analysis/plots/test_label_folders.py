@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.plots.label_folders import GroundTruth
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 
 from analysis.plots.figure_file import new_figure
 from analysis.plots.layer_rows import MOST_ROWS, label_rows, rows_height
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from tests.analysis.plots.texts import assert_legible
 

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 from analysis.plots.__main__ import main
-from nas_space.bad_input import run_command
+from common.bad_input import run_command
 from tests.analysis.records import write_global_records
 from tests.conftest import REPOSITORY
 

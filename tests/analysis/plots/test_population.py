@@ -13,8 +13,8 @@ from matplotlib.axes import Axes
 from analysis.history import History, read_history
 from analysis.plots.population import MOST_MOMENTS, Narrowing, draw_population, spread
 from nas_space.shape import MSTCNShape
+from nni_api.records import Records
 from strategies.genetic import GeneticSearch
-from strategies.records import Records
 from tests.analysis.plots.texts import assert_legible
 
 DILATIONS = np.array([[1, 8], [2, 8], [4, 4], [2, 16]])

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 
 from analysis.history import read_history
 from analysis.plots.progress import Against, draw_progress, search_folder
-from nas_space.bad_input import BadInput
-from strategies.records import Records
+from common.bad_input import BadInput
+from nni_api.records import Records
 from tests.analysis.plots.texts import assert_legible
 from tests.analysis.records import write_global_records
 
@@ -22,7 +22,7 @@ def record(folder: Path, trials: list[Trial]) -> Path:
     """Records of trials: the value, None for a failed one; where it comes from; its epochs. They are a second apart."""
     folder.mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("strategies.records.time.time", itertools.count(1_700_000_000).__next__)
+        patch.setattr("nni_api.records.time.time", itertools.count(1_700_000_000).__next__)
         write(folder, trials)
     return folder
 

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from analysis.plots.receptive_field import MOST_STRUCTURES, draw_receptive_fields
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from tests.analysis.plots.texts import assert_legible, drawn_texts

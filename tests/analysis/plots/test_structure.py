@@ -5,7 +5,7 @@ import pytest
 from matplotlib.axes import Axes
 
 from analysis.plots.structure import draw_structures, titles
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from nas_space.shape import MSTCNShape
 from nas_space.structure import LARGEST_DILATION, Structure
 from tests.analysis.plots.texts import assert_legible

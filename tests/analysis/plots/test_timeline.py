@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from analysis.plots.colours import BACKGROUND, COLOURS, ERROR, class_looks
 from analysis.plots.label_folders import GroundTruth
 from analysis.plots.timeline import BAR, ERROR_BAR, draw_timeline, named_folders
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from tests.analysis.plots.texts import assert_legible, drawn_texts
 
 TRUTH = GroundTruth(Path("true"), ("background", "cut", "stir", "never"), frozenset({0}))

@@ -12,16 +12,16 @@ import torch
 
 from analysis.history import read_history
 from analysis.searches import Search
-from nas_space.branches import Branching
+from nas_space.branching import Branching
 from nas_space.structure import Structure
-from strategies.records import Records
-from tests.conftest import write_dataset
+from nni_api.records import Records
+from tests.conftest import made_once, write_dataset
 from tests.trials.conftest import TINY_STRUCTURE
-from trials.data_arguments import Task
-from trials.dataset import Dataset
-from trials.final_training import FinalTraining
-from trials.metrics import METRICS
-from trials.training import TrainingSettings
+from trials.data.arguments import Task
+from trials.data.dataset import Dataset
+from trials.training.final_training import FinalTraining
+from trials.training.metrics import METRICS
+from trials.training.training import TrainingSettings
 
 FOUND = {
     "hand": TINY_STRUCTURE,
@@ -45,7 +45,11 @@ class SmallRun:
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
-    root = tmp_path_factory.mktemp("report")
+    root = made_once(tmp_path_factory, "small_run", make_small_run)
+    return SmallRun(root / "runs" / "small", root / "data")
+
+
+def make_small_run(root: Path) -> None:
     dataset = Dataset(write_dataset(root / "data" / "small", splits=2))
     folder = root / "runs" / "small"
     for split in (1, 2):
@@ -57,7 +61,6 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
     settings = {"dataset": "small", "template": "demo", "splits": [1, 2], "seeds": [0, 1], "global_search": "quick"}
     phases = ["global", "local", "final"]
     (folder / "pipeline.json").write_text(json.dumps({"settings": {**settings, "phases": phases}, "steps": {}}))
-    return SmallRun(folder, root / "data")
 
 
 def global_search(folder: Path, split: int) -> None:

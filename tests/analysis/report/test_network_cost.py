@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from analysis.report.network_cost import measure, processor
-from nas_space.ms_tcn import MSTCN
+from nas_space.networks.ms_tcn import MSTCN
 from tests.trials.conftest import TINY_STRUCTURE
 
 

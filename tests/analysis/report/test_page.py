@@ -14,18 +14,19 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, Page
 
+from analysis.report.pictures import Picture, Pictures
 from analysis.report.writing import write_report
 from analysis.searches import Search
+from common.bad_input import BadInput
 from experiments.gpus import Machine
 from experiments.preflight import preflight
-from nas_space.bad_input import BadInput
 from nas_space.space import global_space, to_nni
 from nas_space.structure_files import read_structure
 from tests.analysis.report.conftest import FOUND, SmallRun, begin, finish, keep
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, made_once
 from tests.trials.conftest import TINY_STRUCTURE
-from trials.dataset import Dataset
-from trials.metrics import Segments
+from trials.data.dataset import Dataset
+from trials.training.metrics import Segments
 
 
 class Reader(HTMLParser):
@@ -79,7 +80,10 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def path(small_run: SmallRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_report(str(small_run.folder), tmp_path_factory.mktemp("page"), small_run.data_root)
+    def write(folder: Path) -> None:
+        write_report(str(small_run.folder), folder, small_run.data_root)
+
+    return made_once(tmp_path_factory, "page", write) / "report.html"
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +187,13 @@ def test_it_refers_to_nothing_outside(read: Reader) -> None:
     assert {urlsplit(address).scheme or address[0] for address in read.addresses} <= {"data", "#"}
 
 
+@pytest.fixture
+def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report of which the text matters, and drawing its figures would take most of the time."""
+    monkeypatch.setattr(Pictures, "draw", lambda _self, name, caption, _figure: [Picture(name, caption, 1.0, "data:,")])
+
+
+@pytest.mark.usefixtures("without_pictures")
 def test_what_others_wrote_is_text(small_run: SmallRun, tmp_path: Path) -> None:
     copy = tmp_path / "runs" / "<b>bold"
     for source in small_run.folder.rglob("*"):
@@ -196,6 +207,7 @@ def test_what_others_wrote_is_text(small_run: SmallRun, tmp_path: Path) -> None:
     assert "--name '<b>bold'\npython -m analysis.report 'runs/<b>bold'\n" in html.unescape(written)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_without_final_trainings_it_promises_nothing(small_run: SmallRun, tmp_path: Path) -> None:
     search = small_run.folder / "split1" / "global"
     read = Reader(write_report(str(search), tmp_path, small_run.data_root).read_text())
@@ -220,6 +232,7 @@ def test_a_differentiable_search_shows_what_every_seed_learnt(small_run: SmallRu
     assert "Left out" not in text
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_what_is_not_finished_is_told(small_run: SmallRun, tmp_path: Path) -> None:
     folder = tmp_path / "small"
     shutil.copytree(small_run.folder, folder)
@@ -246,6 +259,7 @@ def test_a_run_of_failures_says_why(small_run: SmallRun, tmp_path: Path) -> None
         write_report(str(folder), tmp_path)
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_missing_predictions_leave_out_what_needs_them(small_run: SmallRun, tmp_path: Path) -> None:
     folder = tmp_path / "small"
     shutil.copytree(small_run.folder, folder)
@@ -256,6 +270,7 @@ def test_missing_predictions_leave_out_what_needs_them(small_run: SmallRun, tmp_
     assert "Over- and under-segmentation" not in Reader(text).tables
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_a_known_rate_gives_seconds(small_run: SmallRun, tmp_path: Path) -> None:
     """50 Salads has 30 frames a second; the trainings of the small run read each."""
     (tmp_path / "data").mkdir()
@@ -280,6 +295,7 @@ def test_the_settings_of_a_search_start_it_again(small_run: SmallRun) -> None:
     preflight(content, REPOSITORY / "experiments", "again.yml", Machine())
 
 
+@pytest.mark.usefixtures("without_pictures")
 def test_without_the_data_it_says_what_is_left_out(
     small_run: SmallRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from analysis.report.segmentations import Segmentations, segment_lengths, without_predictions
 from analysis.report.subject import Subject
 from tests.analysis.report.conftest import SmallRun
-from trials.dataset import Dataset
+from trials.data.dataset import Dataset
 
 
 @pytest.fixture

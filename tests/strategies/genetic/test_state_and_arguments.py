@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas_space.bad_input import BadInput
+from common.bad_input import BadInput
 from strategies.genetic import GeneticSearch
 from tests.strategies.genetic.small_spaces import (
     SPACE,

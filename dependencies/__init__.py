@@ -1,1 +1,0 @@
-"""What we install of others: known vulnerabilities, and licences."""

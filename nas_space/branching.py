@@ -1,0 +1,143 @@
+"""Branches around a dilation, and the dilation that follows from what they learnt: the arithmetic of the local search.
+
+Pure and without torch, so that the tuner, the trials and the one-process search share it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from common.bad_input import BadInput
+from nas_space.structure import Structure
+
+
+@dataclass(frozen=True)
+class Branching:
+    """How to put branches around a dilation d (Gao et al., CVPR 2021, section 3.3).
+
+    The paper's branches are (1 - rate) d, d, (1 + rate) d, rounded and clipped; around d <= 4 its three are all equal
+    (rate 0.1), so that small dilations can never move. Here they are distinct: with h the larger of rate x d (rounded)
+    and half the number of branches less one (rounded up), the branches are spread evenly over [d - h, d + h]; what lies
+    beyond the bounds is moved to the bound, and what is equal then counts once. At a bound the branches lie on one
+    side, so equal probabilities pull inwards there.
+
+    ======  ==================  ==================  =====================
+    d       3 branches, 0.1     3 branches, 0.5     5 branches, 0.1
+    ======  ==================  ==================  =====================
+    1       1 2                 1 2                 1 2 3
+    2       1 2 3               1 2 3               1 2 3 4
+    3       2 3 4               1 3 5               1 2 3 4 5
+    4       3 4 5               2 4 6               2 3 4 5 6
+    16      14 16 18            8 16 24             14 15 16 17 18
+    100     90 100 110          50 100 150          90 95 100 105 110
+    2048    1843 2048           1024 2048           1843 1946 2048
+    ======  ==================  ==================  =====================
+    """
+
+    count: int = 3
+    rate: float = 0.1
+    minimum: int = 1
+    maximum: int = 2048
+
+    def __post_init__(self) -> None:
+        if type(self.count) is not int or self.count < 2:
+            raise BadInput(f"the number of branches must be a whole number of at least 2, not {self.count!r}")
+        if isinstance(self.rate, bool) or not isinstance(self.rate, int | float) or not 0 <= self.rate < 1:
+            raise BadInput(f"the expand rate must be at least 0 and below 1, not {self.rate!r}")
+        for name in ("minimum", "maximum"):
+            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
+                raise BadInput(f"the {name} dilation must be a whole number of at least 1, not {getattr(self, name)!r}")
+        if self.minimum >= self.maximum:
+            raise BadInput(f"dilations of {self.minimum} to {self.maximum} leave no room for two branches")
+
+    def expand(self, dilation: int) -> tuple[int, ...]:
+        """The branches around a dilation: at least two distinct ones, in rising order.
+
+        Raises:
+            BadInput: the dilation lies beyond the bounds.
+        """
+        if not self.minimum <= dilation <= self.maximum:
+            raise BadInput(f"dilation {dilation} lies outside the bounds {self.minimum} to {self.maximum}")
+        half = max(_round(self.rate * dilation), math.ceil((self.count - 1) / 2))
+        spread = (dilation - half + 2 * half * index / (self.count - 1) for index in range(self.count))
+        return tuple(sorted({min(self.maximum, max(self.minimum, _round(branch))) for branch in spread}))
+
+    def check(self, structure: Structure) -> None:
+        """Refuse a start structure with a dilation beyond the bounds. Raises BadInput that names the layer."""
+        for label, dilation in structure.by_label().items():
+            try:
+                self.expand(dilation)
+            except BadInput as fault:
+                raise BadInput(f"layer {label}: {fault}") from None
+
+    def to_text(self) -> str:
+        """The settings as one short text, as a tuner tells them to its trials."""
+        return f"{self.count},{self.rate},{self.minimum},{self.maximum}"
+
+    @classmethod
+    def from_text(cls, text: str) -> Branching:
+        """The settings that ``to_text`` wrote. Raises BadInput for anything else."""
+        try:
+            count, rate, minimum, maximum = text.split(",")
+            return cls(int(count), float(rate), int(minimum), int(maximum))
+        except (ValueError, AttributeError) as fault:
+            raise BadInput(f"not the settings of branches: {text!r} ({fault})") from None
+
+    @classmethod
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        """Add the options that say how to put branches around a dilation."""
+        group = parser.add_argument_group("branches")
+        group.add_argument("--branches", type=int, default=cls.count, help="of a layer (default: %(default)s)")
+        group.add_argument("--expand-rate", type=float, default=cls.rate, help="(default: %(default)s)")
+        group.add_argument("--min-dilation", type=int, default=cls.minimum, help="(default: %(default)s)")
+        group.add_argument("--max-dilation", type=int, default=cls.maximum, help="(default: %(default)s)")
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> Branching:
+        """The settings that those options name."""
+        return cls(arguments.branches, arguments.expand_rate, arguments.min_dilation, arguments.max_dilation)
+
+    def describe(self) -> dict[str, Any]:
+        """The settings as JSON content; ``Branching(**description)`` makes them again."""
+        return asdict(self)
+
+
+def expectation(branches: Sequence[int], probabilities: Sequence[float], current: int) -> int:
+    """The expected dilation, sum of p_i d_i, rounded; halves towards ``current``, so that no evidence moves nothing.
+
+    Raises:
+        ValueError: the probabilities are not those of the branches.
+    """
+    if len(branches) != len(probabilities) or not math.isclose(sum(probabilities), 1.0, abs_tol=1e-3):
+        raise ValueError(f"the probabilities {list(probabilities)} are not those of the branches {list(branches)}")
+    mean = sum(p * d for p, d in zip(probabilities, branches, strict=True))
+    below = math.floor(mean)
+    if abs(mean - below - 0.5) < 1e-6:
+        return below if current <= below else below + 1
+    return _round(mean)
+
+
+def next_structure(
+    structure: Structure, branching: Branching, probabilities: Mapping[str, Sequence[float]]
+) -> Structure:
+    """The structure after one iteration: every dilation becomes the expectation over its branches.
+
+    Args:
+        probabilities: of the branches of each layer, by short label.
+    """
+    return Structure.from_labels(
+        {
+            label: expectation(branching.expand(dilation), probabilities[label], dilation)
+            for label, dilation in structure.by_label().items()
+        },
+        structure.shape,
+    )
+
+
+def _round(value: float) -> int:
+    """To the nearest whole number, halves up; Python's own ``round`` takes them to the nearest even number."""
+    return math.floor(value + 0.5)

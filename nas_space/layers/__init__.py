@@ -1,0 +1,1 @@
+"""Convolutions and residual layers over packed frames, and the fast forms of them."""

@@ -1,0 +1,125 @@
+"""Convolutions over packed frames: the videos of a batch lie one after another, without padding and without a mask.
+
+Plain PyTorch: few operators whatever the batch, for any device and precision, and the reference of the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class PointwiseConv(nn.Conv1d):
+    """A 1x1 convolution: ``(frames, in_channels)`` -> ``(frames, out_channels)``. Weights as nn.Conv1d keeps them."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size=1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return F.linear(frames, self.weight[:, :, 0], self.bias)
+
+
+class DilatedConv(nn.Conv1d):
+    """A dilated convolution of odd kernel size k and padding d (k - 1) / 2, which keeps the number of frames.
+
+    ``(frames, in_channels)`` -> ``(frames, out_channels)``; each video is convolved on its own, zeros beyond its ends.
+    Weights as nn.Conv1d keeps them: ``(out_channels, in_channels, kernel)``.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, dilation: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, dilation=dilation)
+        # In memory tap by tap, so that each tap (and the gradient of each) is a matrix without being copied.
+        tap_by_tap = self.weight.detach().permute(2, 0, 1).contiguous()
+        self.weight = nn.Parameter(tap_by_tap.permute(1, 2, 0))
+
+    def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:  # type: ignore[override]
+        """Convolve packed videos; ``offsets`` (videos + 1) says where each begins, and where the last one ends."""
+        return self.convolve(frames, offsets, [self.dilation[0]])[0]
+
+    def convolve(self, frames: Tensor, offsets: Sequence[int], dilations: Sequence[int]) -> Tensor:
+        """Convolve with the weights of this layer at each of some dilations: ``(dilations, frames, out_channels)``."""
+        videos, longest = len(offsets) - 1, max(end - start for start, end in pairwise(offsets))
+        rows = torch.cat([torch.arange(end - start) + n * longest for n, (start, end) in enumerate(pairwise(offsets))])
+        rows = rows.to(frames.device)
+        padded = frames.new_zeros(videos * longest, self.in_channels).index_copy(0, rows, frames)
+        padded = padded.view(videos, longest, self.in_channels).transpose(1, 2)
+        reach = (self.kernel_size[0] - 1) // 2
+        results = [F.conv1d(padded, self.weight, self.bias, padding=d * reach, dilation=d) for d in dilations]
+        return torch.stack([result.transpose(1, 2).flatten(0, 1).index_select(0, rows) for result in results])
+
+
+INITIAL_BRANCH_WEIGHT = 0.01
+BRANCH_WEIGHTS = "branch_weights"
+"""How the names of their parameters end."""
+
+
+class BranchedConv(DilatedConv):
+    """A dilated convolution in branches of different dilation that share its weights (Gao et al., CVPR 2021, eq. 4).
+
+    The output is sum_i p_i conv(frames; dilation d_i) with the branch probabilities p_i = |w_i| / sum_j |w_j|; the
+    branch weights w_i are learned, and start equal. ``inner_activation`` puts a ReLU into each branch, as the published
+    Global2Local code does; RF-Next (arXiv 2206.06637) and MMCV have none.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        branches: Sequence[int],
+        inner_activation: bool = False,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, branches[0])
+        self.branches = tuple(branches)
+        self.inner_activation = inner_activation
+        self.branch_weights = nn.Parameter(torch.full((len(self.branches),), INITIAL_BRANCH_WEIGHT))
+
+    @classmethod
+    def expand(cls, conv: DilatedConv, branches: Sequence[int], inner_activation: bool = False) -> BranchedConv:
+        """Put branches in place of a convolution's one dilation. Weight and bias are the very same parameters."""
+        branched = cls(conv.in_channels, conv.out_channels, conv.kernel_size[0], branches, inner_activation)
+        branched.weight, branched.bias = conv.weight, conv.bias
+        return branched
+
+    def collapse(self, dilation: int) -> DilatedConv:
+        """A plain convolution of one dilation. Weight and bias are the very same parameters."""
+        conv = DilatedConv(self.in_channels, self.out_channels, self.kernel_size[0], dilation)
+        conv.weight, conv.bias = self.weight, self.bias
+        return conv
+
+    def probabilities(self) -> Tensor:
+        """``(branches,)``: non-negative, of sum 1."""
+        strengths = self.branch_weights.abs()
+        return strengths / strengths.sum()
+
+    def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:  # type: ignore[override]
+        """``(frames, in_channels)`` -> ``(frames, out_channels)``; see ``DilatedConv.forward``."""
+        outputs = self.convolve(frames, offsets, self.branches)
+        if self.inner_activation:
+            outputs = outputs.relu()
+        return torch.einsum("b,bfc->fc", self.probabilities(), outputs)
+
+
+class ChoosingConv(BranchedConv):
+    """A dilated convolution that chooses among branches: their probabilities are softmax(branch weights / temperature).
+
+    The lower the temperature, the closer the output is to the most probable branch alone. Branch weights start at 0.
+    """
+
+    temperature: float = 1.0
+
+    @classmethod
+    def among(cls, conv: DilatedConv, candidates: Sequence[int]) -> ChoosingConv:
+        """Put a choice in place of a convolution's one dilation. Weight and bias are the very same parameters."""
+        choosing = cls(conv.in_channels, conv.out_channels, conv.kernel_size[0], candidates)
+        choosing.weight, choosing.bias = conv.weight, conv.bias
+        nn.init.zeros_(choosing.branch_weights)
+        return choosing
+
+    def probabilities(self) -> Tensor:
+        """``(branches,)``: non-negative, of sum 1."""
+        return torch.softmax(self.branch_weights / self.temperature, dim=0)

@@ -1,0 +1,76 @@
+"""Dilated residual layers over packed frames, in the form that is fast where they run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas_space.layers.convolutions import BranchedConv, DilatedConv, PointwiseConv
+from nas_space.layers.packed_branches import BranchedResidual
+from nas_space.layers.packed_residual import PlainResiduals, draw_factors
+
+
+class DilatedResidualLayer(nn.Module):
+    """Dilated convolution -> ReLU -> 1x1 convolution -> dropout -> add the input (Abu Farha and Gall, CVPR 2019, 3.1).
+
+    Two forms compute the same: the packed one does many small operations on views, which is fast on a CPU; the padded
+    one does few large ones on the batch padded to its longest video, as suits a GPU, and is the one for autocast, for
+    second derivatives and for a ReLU within each branch. Dropout samples other elements in each.
+    """
+
+    def __init__(self, channels: int, kernel_size: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.conv_dilated = DilatedConv(channels, channels, kernel_size, dilation)
+        self.conv_1x1 = PointwiseConv(channels, channels)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
+        """``(frames, channels)`` -> ``(frames, channels)``, in the form that is fast where it runs."""
+        conv, pointwise = self.conv_dilated, self.conv_1x1
+        if not is_packed(frames) or (isinstance(conv, BranchedConv) and conv.inner_activation):
+            return self.padded(frames, offsets)
+        if not isinstance(conv, BranchedConv):
+            return plain_packed_layers([self], frames, offsets)
+        factors = _drawn(self.dropout, frames)
+        parameters = (conv.weight, conv.bias, conv.probabilities(), pointwise.weight, pointwise.bias)
+        return BranchedResidual.apply(frames, *parameters, conv.branches, offsets, factors)
+
+    def padded(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
+        """As ``forward``, in the padded form."""
+        hidden = F.relu(self.conv_dilated(frames, offsets))
+        return frames + self.dropout(self.conv_1x1(hidden))
+
+
+def is_packed(frames: Tensor) -> bool:
+    """Whether layers take their packed form for these frames: on a CPU, in its own precision."""
+    return frames.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+
+
+def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
+    """Layers of one dropout, one after another: ``(frames, channels)`` -> ``(frames, channels)``."""
+    if is_packed(frames) and not any(isinstance(layer.conv_dilated, BranchedConv) for layer in layers):
+        return plain_packed_layers(layers, frames, offsets)
+    for layer in layers:
+        frames = layer(frames, offsets)
+    return frames
+
+
+def plain_packed_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
+    """``residual_layers`` in one step, in the packed form, where none has branches."""
+    factors = _drawn(layers[0].dropout, frames.expand(len(layers), *frames.shape))
+    dilations = [layer.conv_dilated.dilation[0] for layer in layers]
+    parameters = [
+        parameter
+        for layer in layers
+        for conv in (layer.conv_dilated, layer.conv_1x1)
+        for parameter in (conv.weight, conv.bias)
+    ]
+    return PlainResiduals.apply(frames, offsets, dilations, factors, *parameters)
+
+
+def _drawn(dropout: nn.Dropout, frames: Tensor) -> Tensor | None:
+    """What dropout multiplies frames by; None where it leaves them as they are."""
+    return draw_factors(frames, dropout.p) if dropout.training and dropout.p > 0 else None

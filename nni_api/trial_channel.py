@@ -1,0 +1,145 @@
+"""The line between a trial and NNI's manager: the trial's own parameters, and what it reports.
+
+Speaks NNI's HTTP channel itself (``nni/runtime/trial_command_channel/v3.py``, NNI 3.0). ``import nni`` costs a trial as
+much time as ``import torch``, for SciPy and pandas, which no trial needs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from common.bad_input import BadInput
+from common.local_http import NO_ANSWER, get_json, open_locally
+
+TIME_LIMIT = 60.0
+POLL_SECONDS = 0.2
+
+NOTHING_YET, CLOSED = 408, 410
+"""HTTP states with which the channel answers a request for a command; it waits a second before the first."""
+
+
+@dataclass
+class TrialChannel:
+    """The channel of this trial, and the parameters that NNI has for it."""
+
+    url: str
+    parameter_id: int | None
+    """NNI's own number of the parameters; None for a trial that somebody added on NNI's web page."""
+    parameters: dict[str, Any]
+    intermediate_results: int = 0
+
+    @classmethod
+    def receive(cls) -> TrialChannel:
+        """Receive the parameters of this very trial.
+
+        NNI hands parameters to whichever trial asks first, so that two trials that start together, or one that died
+        before it asked, mix them up (NNI issues 5689, 5693, 5726). The manager's record of this trial has the right
+        ones, and with its number NNI pairs the results rightly, too. On a remote machine the record cannot be reached:
+        the handed parameters stand, and the tuner believes what the trial reports of them.
+
+        Raises:
+            BadInput: NNI did not start this process.
+            TimeoutError: the manager does not answer.
+        """
+        url = os.environ.get("NNI_TRIAL_COMMAND_CHANNEL", "")
+        if "NNI_TRIAL_JOB_ID" not in os.environ or not url.startswith("http://"):
+            raise BadInput(
+                "NNI starts this command (nnictl create --config experiments/...yml); "
+                "to train one structure without NNI, use python -m trials.train"
+            )
+        handed = _handed_record(url)
+        record = _own_record() or handed
+        if record is None:
+            raise TimeoutError("NNI's manager closed the connection before this trial received its parameters")
+        _write_log(f"parameters {json.dumps(record['parameters'])}\nwhat the trial prints is in stderr and stdout")
+        return cls(url, record["parameter_id"], record["parameters"])
+
+    @property
+    def added_by_hand(self) -> bool:
+        """Whether somebody added this trial on NNI's web page."""
+        return self.parameter_id is None
+
+    def report_intermediate_result(self, metrics: dict[str, Any]) -> None:
+        """Show metrics on NNI's page, and to its assessor."""
+        self._send_metric("PERIODICAL", self.intermediate_results, metrics)
+        self.intermediate_results += 1
+
+    def report_final_result(self, result: dict[str, Any]) -> None:
+        """Give the tuner the result of this trial."""
+        self._send_metric("FINAL", 0, result)
+
+    def _send_metric(self, kind: Literal["PERIODICAL", "FINAL"], sequence: int, value: dict[str, Any]) -> None:
+        metric = {
+            "parameter_id": self.parameter_id,
+            "trial_job_id": os.environ["NNI_TRIAL_JOB_ID"],
+            "type": kind,
+            "sequence": sequence,
+            "value": json.dumps(value),
+        }
+        _send(self.url, {"type": "metric", "metric": json.dumps(metric)})
+
+
+def manager_url() -> str | None:
+    """Where NNI's manager answers; None where it cannot be reached from here."""
+    channel = os.environ.get("NNI_TRIAL_COMMAND_CHANNEL", "")
+    if not channel.startswith("http") or "/env/" not in channel:
+        return None
+    return f"{channel.split('/env/')[0]}/api/v1/nni"
+
+
+def _send(url: str, command: dict[str, Any]) -> None:
+    content = json.dumps(command).encode()
+    request = urllib.request.Request(url, content, {"Content-Type": "application/json"}, method="PUT")
+    with open_locally(request, timeout=TIME_LIMIT) as response:
+        response.read()
+
+
+def _handed_record(url: str) -> dict[str, Any] | None:
+    """The parameters that NNI hands to this trial, with their number; None where it closes the channel instead."""
+    _send(url, {"type": "request_parameter"})
+    while True:
+        try:
+            answer = get_json(url)
+            return dict(json.loads(answer["parameter"]))
+        except urllib.error.HTTPError as fault:
+            if fault.code == CLOSED:
+                return None
+            if fault.code != NOTHING_YET:
+                raise
+
+
+def _own_record() -> dict[str, Any] | None:
+    """The manager's record of this trial; None on a remote machine."""
+    manager = manager_url()
+    if manager is None:
+        return None
+    url = f"{manager}/trial-jobs/{os.environ['NNI_TRIAL_JOB_ID']}"
+    last_chance = time.monotonic() + TIME_LIMIT
+    while True:
+        try:
+            job = get_json(url)
+            # The manager writes the record a moment after it starts the trial.
+            if job and job.get("hyperParameters"):
+                return dict(json.loads(job["hyperParameters"][0]))
+        except urllib.error.HTTPError as fault:
+            if fault.code == 404:
+                return None  # the channel is the trial keeper of a remote machine
+        except NO_ANSWER:
+            pass
+        if time.monotonic() > last_chance:
+            raise TimeoutError(f"NNI's manager does not tell the parameters of this trial: {url}")
+        time.sleep(POLL_SECONDS)
+
+
+def _write_log(text: str) -> None:
+    """Fill the first of the three logs that NNI's page shows of a trial."""
+    folder = os.environ.get("NNI_OUTPUT_DIR")
+    if folder is not None and Path(folder).is_dir():
+        (Path(folder) / "trial.log").write_text(f"{text}\n")

@@ -1,0 +1,128 @@
+"""What does it gain, and cost, to train structures briefly and the best of them longer, or all of them for as long?
+
+Replayed on the trainings of ``studies.ranking.short_training``, with the same options and folder: some of its random
+structures are drawn again and again, and each way to choose one of them sees the validation scores of one seed only.
+The chosen one counts with its mean test score over the other seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from common.bad_input import BadInput, run_command
+from studies.ranking.short_training import Scores, Study
+from trials.training.metrics import objective_value
+
+DRAWS = 500
+
+
+@dataclass(frozen=True)
+class Halving:
+    """Successive halving (Jamieson and Talwalkar, AISTATS 2016): at each rung the best go on, the others stop."""
+
+    rungs: tuple[int, ...]
+    """Epochs of a training in all; one rung only: all are trained as long, as a plain search does."""
+    factor: int
+    """One of so many goes on from rung to rung."""
+
+    def choose(self, scores: Scores) -> tuple[int, int]:
+        """The structure that is best at the last rung, and the epochs that were trained.
+
+        Args:
+            scores: (structures, epochs).
+        """
+        alive, epochs, before = np.arange(len(scores)), 0, 0
+        for rung in self.rungs:
+            if before:
+                alive = alive[: max(len(alive) // self.factor, 1)]
+            epochs += len(alive) * (rung - before)
+            alive = alive[np.argsort(-scores[alive, rung - 1], kind="stable")]
+            before = rung
+        return int(alive[0]), epochs
+
+
+WAYS = {
+    "5 epochs each": Halving((5,), 1),
+    "10 epochs each": Halving((10,), 1),
+    "3, 9, 27 epochs, a third goes on": Halving((3, 9, 27), 3),
+    "5, 10, 20, 40 epochs, half go on": Halving((5, 10, 20, 40), 2),
+    "40 epochs each": Halving((40,), 1),
+}
+
+
+def gains(way: Halving, validation: npt.NDArray[np.float64], test: Scores, count: int) -> tuple[float, float]:
+    """How far the chosen structure is above the mean of the drawn ones, on average, and the epochs that it took.
+
+    Args:
+        validation: (structures, seeds, epochs).
+        test: (structures, seeds).
+        count: structures that are drawn.
+    """
+    random, found = np.random.default_rng(0), []
+    structures, seeds = test.shape
+    for draw in range(DRAWS):
+        drawn, seed = random.choice(structures, size=count, replace=False), draw % seeds
+        chosen, epochs = way.choose(validation[drawn, seed])
+        others = np.delete(test[drawn], seed, axis=1).mean(axis=1)
+        found.append((others[chosen] - others.mean(), epochs))
+    gain, epochs = np.mean(found, axis=0)
+    return float(gain), float(epochs)
+
+
+def jackknife_error(way: Halving, validation: npt.NDArray[np.float64], test: Scores, count: int) -> float:
+    """Standard error of the gain over structures: from leaving out one of them at a time (Tukey's jackknife)."""
+    structures = len(test)
+    left_out = [
+        gains(way, np.delete(validation, index, axis=0), np.delete(test, index, axis=0), count)[0]
+        for index in range(structures)
+    ]
+    return float(np.sqrt((structures - 1) * np.var(left_out)))
+
+
+def report(results: dict[tuple[str, int], dict[str, Any]], seeds: tuple[int, ...]) -> str:
+    """The table, from the metrics.json content of each training by structure's name and seed.
+
+    Raises:
+        BadInput: the trainings are shorter than any way to choose.
+    """
+    names = [name for name in dict.fromkeys(name for name, _ in results) if name != "hand"]
+    count = max(2 * len(names) // 3, 1)
+    validation = np.array(
+        [[[objective_value(row, "mean") for row in results[name, seed]["history"]] for seed in seeds] for name in names]
+    )
+    test = np.array([[objective_value(results[name, seed]["test"], "mean") for seed in seeds] for name in names])
+    ways = {name: way for name, way in WAYS.items() if way.rungs[-1] <= validation.shape[2]}
+    if not ways:
+        raise BadInput(f"--epochs must be at least {min(way.rungs[-1] for way in WAYS.values())}: nothing is shorter")
+    lines = [f"{'':<36}{'epochs':>8}{'gain on test':>18}"]
+    for name, way in ways.items():
+        gain, epochs = gains(way, validation, test, count)
+        error = jackknife_error(way, validation, test, count)
+        lines.append(f"{name:<36}{epochs:>8.0f}{f'{gain:+.1f} ± {error:.1f}':>18}")
+    lines.append(
+        f"gain: of the chosen one over the mean of {count} structures, drawn {DRAWS} times of {len(names)}; chosen by "
+        "one seed's validation score, measured by the other seeds' mean of the five metrics on the test videos; "
+        "± standard error over structures (jackknife)"
+    )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Replay ways to choose among structures; killed and started again, the trainings go on."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.ranking.successive_halving",
+        description=main.__doc__,
+        epilog="example: python -m studies.ranking.successive_halving --dataset gtea --split 1 --output ranking",
+    )
+    Study.add_arguments(parser)
+    study = Study.from_arguments(parser.parse_args())
+    print(report(study.run(), study.seeds))
+
+
+if __name__ == "__main__":
+    run_command(main)

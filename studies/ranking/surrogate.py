@@ -1,0 +1,115 @@
+"""Could a model of structures screen children before they are trained? What a search with a surrogate would rest on.
+
+From the judgements that a comparison of searches has kept (``studies.search_quality``): a ridge regression on one
+half of the structures of a data set, split and seed predicts the objectives that short trainings of the other half had.
+Kendall's tau compares predictions and objectives: 0 is a guess, 1 the same order.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+from statistics import mean, stdev
+
+import numpy as np
+import numpy.typing as npt
+
+from common.bad_input import BadInput, run_command
+from nas_space.structure import ReceptiveField, Structure
+from studies.ranking.short_training import kendall_tau
+from studies.search_quality.judgement import read_judgements
+from studies.search_quality.trainings import read_shape
+
+PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
+HALVINGS = 20
+"""Into seen and unseen structures, at random."""
+FEWEST = 10
+"""Structures that a regression needs at least."""
+
+Numbers = npt.NDArray[np.float64]
+
+
+def features_of(structure: Structure) -> list[float]:
+    """Logarithms of each stage's receptive field and of all dilations, and each stage's mean and largest logarithm."""
+    stages = [np.log2(stage) for stage in structure.stages()]
+    fields = np.log2(ReceptiveField.of(structure).stages)
+    return [*fields, *(stage.mean() for stage in stages), *(stage.max() for stage in stages), *np.concatenate(stages)]
+
+
+def ridge(features: Numbers, objectives: Numbers, penalty: float) -> tuple[Numbers, float]:
+    """Ridge regression on features of zero mean, with an intercept that is not penalised.
+
+    Returns:
+        The weights ``(features,)``, and the mean squared error of each prediction from all others (the closed form of
+        leaving one out: residual / (1 - leverage)).
+    """
+    count = len(objectives)
+    inverse = np.linalg.inv(features @ features.T + penalty * np.eye(count))
+    dual = inverse @ (objectives - objectives.mean())
+    leverage = 1 - penalty * np.diag(inverse) + 1 / count
+    errors = penalty * dual / (1 - leverage)
+    return features.T @ dual, float((errors**2).mean())
+
+
+def agreement_of_halves(features: Numbers, objectives: Numbers) -> float:
+    """Kendall's tau of predicted and true objectives of a half that the regression has not seen; mean over halvings.
+
+    Predictions for one structure at a time from all others would not do: their mean is the lower, the higher the one
+    left out, so that pure noise would come to a tau far below 0.
+
+    Args:
+        features: (structures, features).
+        objectives: (structures,).
+    """
+    random, taus = np.random.default_rng(0), []
+    for _ in range(HALVINGS):
+        seen, unseen = np.array_split(random.permutation(len(objectives)), 2)
+        centre, scale = features[seen].mean(axis=0), np.maximum(features[seen].std(axis=0), 1e-9)
+        fitted = [ridge((features[seen] - centre) / scale, objectives[seen], penalty) for penalty in PENALTIES]
+        weights, _ = min(fitted, key=lambda one: one[1])
+        taus.append(kendall_tau((features[unseen] - centre) / scale @ weights, objectives[unseen]))
+    return mean(taus)
+
+
+def report(output: Path) -> str:
+    """The table of a comparison's folder. Raises BadInput where it holds too few judgements."""
+    # By data set and split; of each seed its structures and its tau. The seeds of a split share all their videos.
+    found: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
+    shape = read_shape(output)
+    for path in sorted((output / "judgements").glob("*/*.jsonl")):
+        by_seed: dict[int, dict[Structure, float]] = defaultdict(dict)
+        for seed, structure, judgement in read_judgements(path, shape):
+            by_seed[seed][structure] = judgement.objective
+        for judged in by_seed.values():
+            if len(judged) >= FEWEST:
+                features = np.array([features_of(structure) for structure in judged])
+                objectives = np.array([*judged.values()])
+                found[path.parent.name][path.stem].append((len(judged), agreement_of_halves(features, objectives)))
+    if not found:
+        raise BadInput(f"{output}: no split has {FEWEST} structures that were judged with one seed")
+    lines = [f"{'':<24}{'studies':>12}{'structures':>12}{'tau':>16}"]
+    for name, splits in found.items():
+        rows = [row for seeds in splits.values() for row in seeds]
+        taus = [mean(tau for _, tau in seeds) for seeds in splits.values()]
+        error = f" ± {stdev(taus) / len(taus) ** 0.5:.2f}" if len(taus) > 1 else ""
+        lines.append(f"{name:<24}{len(rows):>12}{sum(count for count, _ in rows):>12}{f'{mean(taus):.2f}{error}':>16}")
+    lines.append(
+        "tau: Kendall's, of predicted and true objectives of unseen structures; mean, and standard error over splits"
+    )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Tell how well a ridge regression predicts the short trainings that a comparison has judged structures by."""
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.ranking.surrogate",
+        description=main.__doc__,
+        epilog="example: python -m studies.ranking.surrogate --output runs/search_quality",
+    )
+    parser.add_argument("--output", type=Path, required=True, help="folder of a comparison of searches")
+    print(report(parser.parse_args().output))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,101 @@
+"""What the searches prefer: the dilations of all winners, layer by layer, and how far their stages see."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import groupby
+from statistics import median
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.plots.colours import COLOURS, FAINT, TEXT
+from analysis.plots.figure_file import legend_below, new_figure, short
+from nas_space.structure import ReceptiveField, Structure
+from studies.search_quality.strategy_names import HAND
+from studies.search_quality.table import Row
+
+MOST_LABELS = 60
+"""Layers that are named below a panel; of a larger network, some are left out."""
+
+
+def text_fields(rows: Sequence[Row]) -> str:
+    """How far the stages and the networks of the winners see: medians, in frames as the network reads them."""
+    width = max(len(row.strategy) for row in rows)
+    lines: list[str] = []
+    for dataset, of_dataset in groupby(rows, key=lambda row: row.dataset):
+        lines += [*([""] if lines else []), dataset]
+        for number, row in enumerate(of_dataset):
+            fields = [ReceptiveField.of(winner.structure) for winner in row.winners]
+            stages = list(zip(*(field.stages for field in fields), strict=True))
+            if number == 0:
+                heads = [*(f"stage {stage}" for stage in range(1, len(stages) + 1)), "network"]
+                lines.append(f"{'':<{width}}{'searches':>10}" + "".join(f"{head:>10}" for head in heads))
+            count = "" if row.strategy == HAND else str(row.searches)
+            medians = [median(frames) for frames in [*stages, [field.network for field in fields]]]
+            lines.append(f"{row.strategy:<{width}}{count:>10}" + "".join(f"{frames:>10.0f}" for frames in medians))
+    about = "frames seen by one output frame, median over the winners of all searches"
+    return "\n".join([*lines, "", about])
+
+
+def draw_dilations(rows: Sequence[Row]) -> Figure:
+    """A panel for each data set: for each layer ``hand``, and the median and quartiles of each strategy's winners."""
+    datasets = list(dict.fromkeys(row.dataset for row in rows))
+    strategies = list(dict.fromkeys(row.strategy for row in rows if row.strategy != HAND))
+    figure = new_figure(1.0 + 4.5 * len(datasets))
+    panels = figure.subplots(len(datasets), 1, squeeze=False)[:, 0]
+    for axes, dataset in zip(panels, datasets, strict=True):
+        _draw_panel(axes, [row for row in rows if row.dataset == dataset], strategies)
+    colours = [COLOURS[number % len(COLOURS)] for number in range(len(strategies))]
+    handles = [Line2D([], [], color=colour, marker="o", linewidth=2) for colour in colours]
+    hand = Line2D([], [], color=TEXT, drawstyle="steps-mid")
+    legend_below(figure, [hand, *handles], [HAND, *strategies])
+    return figure
+
+
+def _draw_panel(axes: Axes, rows: Sequence[Row], strategies: Sequence[str]) -> None:
+    """One data set's; each strategy has its own place beside a layer, and its colour, in all panels."""
+    shape = rows[0].winners[0].structure.shape
+    layers = np.arange(len(shape.paths))
+    for stage in range(shape.num_stages):
+        own = slice(stage * shape.num_layers, (stage + 1) * shape.num_layers)
+        hand = Structure.hand(shape).dilations[own]
+        axes.plot(layers[own], hand, color=TEXT, drawstyle="steps-mid", linewidth=1)
+        if stage:
+            axes.axvline(own.start - 0.5, color=FAINT, linewidth=1)
+    for row in rows:
+        if row.strategy == HAND:
+            continue
+        number = strategies.index(row.strategy)
+        # (searches, layers)
+        dilations = np.log2([winner.structure.dilations for winner in row.winners])
+        low, middle, high = 2 ** np.quantile(dilations, [0.25, 0.5, 0.75], axis=0)
+        beside = (number + 1) / (len(strategies) + 1) - 0.5
+        colour = COLOURS[number % len(COLOURS)]
+        axes.errorbar(
+            layers + beside,
+            middle,
+            yerr=[middle - low, high - middle],
+            fmt="o",
+            color=colour,
+            markersize=5,
+            elinewidth=2,
+        )
+    axes.set_yscale("log", base=2)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_ylabel("dilation (frames): median, quartiles")
+    axes.set_title(short(rows[0].dataset))
+    shown = layers[:: math.ceil(len(layers) / MOST_LABELS)]
+    axes.set_xticks(shown, [f"l{layer % shape.num_layers}" for layer in shown], fontsize=10)
+    stages = axes.secondary_xaxis(-0.06)
+    stages.set_xticks(
+        [(stage + 0.5) * shape.num_layers - 0.5 for stage in range(shape.num_stages)],
+        [f"stage {stage}" for stage in range(1, shape.num_stages + 1)],
+    )
+    stages.tick_params(length=0)
+    stages.spines[:].set_visible(False)
+    axes.set_xlim(-0.7, len(layers) - 0.3)
+    axes.spines[["top", "right"]].set_visible(False)

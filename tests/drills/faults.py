@@ -1,0 +1,134 @@
+"""Fault drills: a small search, or final training, is struck by a fault, and compared with an undisturbed one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.nni_home import processes_of
+from common.bad_input import BadInput, KnownFailure, run_command
+from tests.drills import fault_drills, final_drills
+from tests.drills.drilled_search import DrilledSearch, Phase
+from tests.drills.fault_drills import REFUSED, Drill
+
+SURVIVED: tuple[Drill, ...] = (*fault_drills.SURVIVED, *final_drills.SURVIVED)
+UNDISTURBED: dict[Phase, Drill] = {**fault_drills.UNDISTURBED, "final": final_drills.undisturbed_final}
+DRILLS = {drill.__name__.replace("_", "-"): drill for drill in (*SURVIVED, *REFUSED)}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came out of one drill."""
+
+    drill: str
+    before: int
+    """Results that had been reported when the fault struck."""
+    kept: int
+    """How many of them are there in the end, unchanged."""
+    best: str
+    """Whether the best structure, or all final trainings, are those of the undisturbed run."""
+    seconds: float | None
+    """From the fault until all was done that was at work when it struck; of a refusal, until it was told."""
+    said: tuple[str, ...]
+    """The reasons that were told."""
+    passed: bool
+
+
+def judge(name: str, drill: Drill, search: DrilledSearch, undisturbed: DrilledSearch | None) -> Row:
+    """Judge a drill whose search has ended.
+
+    One that is to be survived passes if nothing that was reported is lost, the best structure is the same, and so are
+    the numbers of all structures; one that is to be refused, if the reason was told.
+    """
+    history = search.history()
+    reasons = dict.fromkeys(failure["reason"] for failure in history.failures)
+    told = [line for line in search.said.splitlines() if line.startswith("error: ")]
+    ended = [line for line in search.said.splitlines() if "left behind" in line]
+    said = tuple(dict.fromkeys([*told, *ended, *reasons]))
+    best = "no result"
+    if undisturbed is not None and search.is_done():
+        right = undisturbed.outcome()
+        true = all(right.get(key) == value for key, value in search.outcome().items())
+        same = search.best() == undisturbed.best()
+        best = "other numbers" if not true else "same" if same else "another"
+    passed = best == "same" if drill in SURVIVED else bool(told)
+    kept = search.kept()
+    return Row(name, len(search.before), kept, best, search.seconds, said, passed and kept == len(search.before))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows, and below what was told."""
+    text = f"{'drill':<28}{'reported':>9}{'kept':>6}{'best':>15}{'seconds':>9}\n"
+    for row in rows:
+        seconds = "" if row.seconds is None else f"{row.seconds:.1f}"
+        failed = "" if row.passed else "  FAILED"
+        text += f"{row.drill:<28}{row.before:>9}{row.kept:>6}{row.best:>15}{seconds:>9}{failed}\n"
+    for row in rows:
+        text += "".join(f"\n{row.drill}: {reason}" for reason in row.said)
+    return text
+
+
+def run(names: Sequence[str], folder: Path) -> list[Row]:
+    """Run drills one after another, and the undisturbed searches to compare with."""
+    undisturbed: dict[Phase, DrilledSearch] = {}
+    rows = []
+    for name in names:
+        print(f"{name}: {DRILLS[name].__doc__}", file=sys.stderr, flush=True)
+        try:
+            search = attempt(DRILLS[name], folder / name)
+            if DRILLS[name] in SURVIVED and search.phase not in undisturbed:
+                undisturbed[search.phase] = attempt(UNDISTURBED[search.phase], folder / search.phase)
+            rows.append(judge(name, DRILLS[name], search, undisturbed.get(search.phase)))
+            if not rows[-1].passed:
+                print(search.said, file=sys.stderr)
+        except Exception as fault:
+            traceback.print_exc()
+            rows.append(Row(name, 0, 0, "no result", None, (repr(fault),), passed=False))
+        print(table(rows[-1:]), file=sys.stderr, flush=True)
+    return rows
+
+
+def attempt(drill: Drill, folder: Path) -> DrilledSearch:
+    """Run one drill; whatever goes wrong, no process of it lives on. Raises RuntimeError if one had to be ended."""
+    left = []
+    try:
+        search = drill(folder)
+    finally:
+        left = processes_of(folder / "home")
+        for process in left:
+            process.kill()
+    if left:
+        raise RuntimeError(f"{len(left)} processes were left")
+    return search
+
+
+def main() -> None:
+    """Run fault drills on small searches through NNI, print what was lost (nothing) and how long it took to recover."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.drills.faults",
+        description=main.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="drills:\n"
+        + "".join(f"  {name:<28}{drill.__doc__}\n" for name, drill in DRILLS.items())
+        + "\nexample: python -m tests.drills.faults tuner-killed manager-killed",
+    )
+    parser.add_argument("drills", nargs="*", metavar="DRILL", help="which (default: all, one to two minutes each)")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.drills if name not in DRILLS]
+    if unknown:
+        raise BadInput(f"no such drill: {unknown[0]!r} (see --help)")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = run(arguments.drills or list(DRILLS), Path(folder))
+    print(table(rows))
+    failed = [row.drill for row in rows if not row.passed]
+    if failed:
+        raise KnownFailure(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.bad_input import BadInput
+from nas_space.structure import Structure
+from studies.search_quality.search import Place, Winner
+from studies.search_quality.trainings import TABLE, Cell, read_cells
+from tests.studies.search_quality.conftest import SHAPE
+from trials.table import csv_text
+from trials.training.metrics import METRICS
+
+WINNER = Winner(Structure((1, 2, 4, 8, 16, 32), SHAPE), 20, 1.5)
+CELL = Cell(Place("small", "random", 2, 1), 0, WINNER, dict.fromkeys(METRICS, 50.0))
+
+
+def write(folder: Path, *cells: Cell) -> Path:
+    (folder / "rules.json").write_text(json.dumps({"num_stages": 2, "num_layers": 3}))
+    (folder / TABLE).write_text(csv_text([cell.describe() for cell in cells]))
+    return folder / TABLE
+
+
+percentages = st.floats(0, 100)
+
+
+@given(
+    metrics=st.tuples(*[percentages] * len(METRICS)),
+    epochs=st.none() | st.integers(0, 10**6),
+    seconds=st.none() | st.floats(0, 1e9),
+    objective=st.none() | percentages,
+    dilations=st.tuples(*[st.integers(1, 2**20)] * 6),
+)
+def test_a_line_holds_all_of_a_training(
+    metrics: tuple[float, ...],
+    epochs: int | None,
+    seconds: float | None,
+    objective: float | None,
+    dilations: tuple[int, ...],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    winner = Winner(Structure(dilations, SHAPE), epochs, seconds, objective)
+    cell = Cell(Place("small", "ours", 3, 4), 5, winner, dict(zip(METRICS, metrics, strict=True)))
+    folder = tmp_path_factory.mktemp("comparison")
+    write(folder, cell)
+    assert read_cells(folder) == [cell]
+
+
+def test_what_is_in_the_folder_counts(tmp_path: Path) -> None:
+    """Not what the CSV file says of the same training; other lines stay."""
+    other = Cell(Place("small", "random", 1, 1), 0, WINNER, CELL.metrics)
+    write(tmp_path, CELL, other)
+    WINNER.write(CELL.place.file(tmp_path))
+    folder = CELL.place.final_folder(tmp_path, WINNER.structure, 0)
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps({"test": dict.fromkeys(METRICS, 60.0)}))
+    first, second = read_cells(tmp_path)
+    assert first == other
+    assert (second.place, second.mean) == (CELL.place, 60.0)
+
+
+def test_a_search_that_finds_what_another_found_shares_its_trainings(tmp_path: Path) -> None:
+    """Also where those are only in the CSV file: they are not trained again."""
+    write(tmp_path, CELL)
+    place = Place("small", "genetic", 2, 0)
+    winner = Winner(WINNER.structure, 30, 2.0)
+    winner.write(place.file(tmp_path))
+    Winner(WINNER.structure, 30, 2.0).write(Place("small", "genetic", 1, 0).file(tmp_path))  # of another split
+    assert read_cells(tmp_path) == [Cell(place, 0, winner, CELL.metrics), CELL]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("50.0", "high"),
+        ("50.0", "101"),
+        ("50.0", "nan"),
+        ("1 2 4", "1 2"),
+        ("1 2 4", "1 2 x"),
+        ("1 2 4", "1 2 0"),
+        ("small,random,2", "small,random,two"),
+        (",50.0,50.0", ""),
+        ("edit,", "other,"),
+        ("20,1.5", "twenty,1.5"),
+    ],
+)
+def test_a_damaged_line_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    path = write(tmp_path, CELL)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(BadInput, match=r"trainings\.csv: line 2: not a final training"):
+        read_cells(tmp_path)
+
+
+@pytest.mark.parametrize("rules", ["[]", "{}", '{"num_stages": 2}'])
+def test_damaged_rules_are_refused(tmp_path: Path, rules: str) -> None:
+    write(tmp_path, CELL)
+    (tmp_path / "rules.json").write_text(rules)
+    with pytest.raises(BadInput, match=r"rules\.json: damaged"):
+        read_cells(tmp_path)

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from common.bad_input import BadInput
+from nas_space.structure import Structure
+from nas_space.structure_files import write_structure
+from studies.search_quality import __main__ as command
+from studies.search_quality import trained
+from studies.search_quality import work as working
+from studies.search_quality.__main__ import main
+from studies.search_quality.search import Place, Winner
+from studies.search_quality.trainings import read_cells
+from studies.search_quality.work import Rules, work
+from tests.studies.search_quality.conftest import CPU, SHAPE
+from trials.data.arguments import Task
+
+
+class PlayedPool:
+    """Does what is submitted at once."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __enter__(self) -> PlayedPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(function(*arguments))
+        return future
+
+
+def test_a_stop_leaves_balanced_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[Any, ...]] = []
+
+    def search(_: Rules, place: Place, __: Winner | None) -> Winner:
+        done.append(("search", place.seed, place.split))
+        # The winner of split 1 is the same whatever the seed.
+        return Winner(Structure((8 if place.split == 1 else 16 + place.seed,) * 6, SHAPE), 4, 1.0)
+
+    def train(_: Rules, place: Place, structure: Structure, seed: int) -> None:
+        done.append((structure.dilations[0], place.strategy, place.seed, seed, place.split))
+
+    monkeypatch.setattr(working, "new_pool", PlayedPool)
+    monkeypatch.setattr(Rules, "search", search)
+    monkeypatch.setattr(Rules, "train", train)
+    hand = [Place("small", "hand", split, 0) for split in (1, 2)]
+    places = hand + [Place("small", "random", split, seed) for seed in (0, 1) for split in (1, 2)]
+    work(Rules(tmp_path, {}, SHAPE, 4, 2, 1, CPU), places, {}, [7, 8], workers=1)
+    assert done == [
+        *(("search", 0, 1), ("search", 0, 2)),
+        *((1, "hand", 0, 7, 1), (1, "hand", 0, 7, 2), (8, "random", 0, 7, 1), (16, "random", 0, 7, 2)),
+        *((1, "hand", 0, 8, 1), (1, "hand", 0, 8, 2), (8, "random", 0, 8, 1), (16, "random", 0, 8, 2)),
+        *(("search", 1, 1), ("search", 1, 2)),
+        *((17, "random", 1, 7, 2), (17, "random", 1, 8, 2)),  # that of split 1 is trained already
+    ]
+
+
+def test_a_search_goes_on_from_what_the_one_of_its_seed_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``hand`` has one seed, from which the local search of every seed starts."""
+    starts: dict[tuple[str, int, int], int | None] = {}
+
+    def search(_: Rules, place: Place, start: Winner | None) -> Winner:
+        starts[place.strategy, place.split, place.seed] = start.structure.dilations[0] if start else None
+        found = 10 * place.split + place.seed + (100 if place.strategy.endswith("+genetic") else 0)
+        return Winner(Structure((found,) * 6, SHAPE), 4, 1.0)
+
+    monkeypatch.setattr(working, "new_pool", PlayedPool)
+    monkeypatch.setattr(Rules, "search", search)
+    monkeypatch.setattr(Rules, "train", lambda *_: None)
+    places = [Place("small", "hand", split, 0) for split in (1, 2)]
+    names = ("hand+local", "random", "random+genetic+local", "random+genetic")
+    places += [Place("small", name, split, seed) for seed in (0, 1) for split in (1, 2) for name in names]
+    work(Rules(tmp_path, {}, SHAPE, 4, 2, 1, CPU), places, {}, [0], workers=1)
+    assert starts == {
+        **{("hand+local", split, seed): 1 for split in (1, 2) for seed in (0, 1)},
+        **{("random", split, seed): None for split in (1, 2) for seed in (0, 1)},
+        **{("random+genetic", split, seed): 10 * split + seed for split in (1, 2) for seed in (0, 1)},
+        **{("random+genetic+local", split, seed): 100 + 10 * split + seed for split in (1, 2) for seed in (0, 1)},
+    }
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["search_quality", *map(str, words)])
+    main()
+
+
+def times(folder: Path, pattern: str) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob(pattern)}
+
+
+def test_all_of_it(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once trained, then nothing anew, and the table alone; the structures of others are the hand-designed ones."""
+    for split in (1, 2):
+        write_structure(Structure.hand(SHAPE), tmp_path / f"small-{split}-0.json")
+    output = tmp_path / "out"
+    data: Sequence[object] = ("--data-root", task.dataset.folder.parent, "--dataset", "small", "--output", output)
+    found = f"found={tmp_path}/{{dataset}}-{{split}}-{{seed}}.json"
+    strategies = ("--strategy", "hand", "evolution", "--structures", found)
+    size = ("--num-stages", 2, "--num-layers", 3, "--budget", 4, "--epochs", 2, "--final-epochs", 1)
+    words = (*data, *strategies, *size, "--search-seeds", 0, "--final-seeds", 0, 1, "--workers", 1)
+    run(monkeypatch, *words)
+    table = capsys.readouterr().out
+    finished = times(output, "metrics.json")
+    # hand and found share theirs: two structures x two splits x two seeds.
+    assert len(finished) == 8
+    assert [line.split()[:3] for line in table.splitlines()[2:5]] == [
+        [strategy, "2", "4"] for strategy in ("hand", "evolution", "found")
+    ]
+    judged = times(output, "*.jsonl")
+    with monkeypatch.context() as patch:
+        patch.setattr(working, "new_pool", PlayedPool)
+        run(patch, *words)
+    assert capsys.readouterr().out == table
+    run(monkeypatch, "--table", "--output", output)
+    assert capsys.readouterr().out == table == (output / "table.txt").read_text()
+    run(monkeypatch, "--table", "--output", output, "--against", "found")
+    other = capsys.readouterr().out
+    assert "- found" in other
+    assert "- random" not in other
+    assert table == (output / "table.txt").read_text()
+    with pytest.raises(BadInput, match="--against best: not compared yet; there are hand; evolution; found"):
+        run(monkeypatch, "--table", "--output", output, "--against", "best")
+    assert times(output, "metrics.json") == finished
+    assert times(output, "*.jsonl") == judged
+    assert len((output / "trainings.csv").read_text().splitlines()) == 1 + 3 * 2 * 2
+    assert len((output / "strategies.csv").read_text().splitlines()) == 1 + 3
+    assert (output / "differences.svg").exists()
+    assert (output / "dilations.svg").exists()
+    with pytest.raises(BadInput, match="other settings"):
+        run(monkeypatch, *words, "--epochs", 1)
+
+
+def test_searches_that_are_trainings(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They cost what they took; rules and CSV file alone are enough to go on elsewhere, where nothing is done again."""
+    monkeypatch.setattr(trained, "EPOCHS", 2)
+    monkeypatch.setattr(trained, "ITERATIONS", 2)
+    monkeypatch.setattr(trained, "EPOCHS_PER_ITERATION", 1)
+    monkeypatch.setattr(working, "new_pool", PlayedPool)
+    output, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    size = ("--num-stages", 2, "--num-layers", 3, "--final-epochs", 1, "--workers", 1)
+    strategies = ("differentiable", "differentiable+genetic", "differentiable+local")
+    what = ("--strategy", *strategies, "--splits", 1, "--budget", 4, "--epochs", 2)
+    seeds = ("--search-seeds", 0, "--final-seeds", 0)
+    words = ("--data-root", task.dataset.folder.parent, "--dataset", "small", *size, *what, *seeds)
+    run(monkeypatch, *words, "--output", output)
+    table = capsys.readouterr().out
+    cells = read_cells(output)
+    assert [(cell.place.strategy, cell.winner.epochs) for cell in cells] == [
+        ("differentiable", 2),
+        ("differentiable+genetic", 6),
+        ("differentiable+local", 4),
+    ]
+    seconds = [cell.winner.seconds or 0.0 for cell in cells]
+    assert 0 < seconds[0] < min(seconds[1:])
+    assert cells[0].winner.structure != cells[2].winner.structure
+
+    elsewhere.mkdir()
+    for name in ("rules.json", "trainings.csv"):
+        (elsewhere / name).write_bytes((output / name).read_bytes())
+    with monkeypatch.context() as patch:
+        patch.setattr(Rules, "search", lambda *_: pytest.fail("searched again"))
+        patch.setattr(Rules, "train", lambda *_: pytest.fail("trained again"))
+        run(patch, *words, "--output", elsewhere)
+    assert capsys.readouterr().out == table
+    assert (elsewhere / "trainings.csv").read_bytes() == (output / "trainings.csv").read_bytes()
+    run(monkeypatch, *words, "--final-seeds", 0, 1, "--output", elsewhere)
+    assert len(times(elsewhere, "metrics.json")) == 2
+    assert read_cells(elsewhere)[::2] == cells
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "--dataset"),
+        (("--dataset", "x", "--strategy", "best"), "--strategy best: unknown"),
+        (("--dataset", "x", "--strategy", "hand", "tpe+local"), "name tpe, too"),
+        (("--dataset", "x", "--strategy", "hand", "hand+local", "hand+local+genetic"), "powers of two only"),
+        (("--dataset", "x", "--strategy", "hand", "hand+global"), "unknown"),
+        (("--dataset", "x", "--strategy", "hand", "--structures", "x+local=x.json"), "not taken"),
+        (("--dataset", "x", "--budget", 10), "budget"),
+        (("--dataset", "x", "--final-seeds", -1), "at least 0"),
+        (("--dataset", "x", "--structures", "random=x.json"), "not taken"),
+        (("--dataset", "x", "--structures", "../up=x.json"), "plain name"),
+        (("--table", "--output", "nowhere"), "no such file"),
+    ],
+)
+def test_what_makes_no_comparison_is_refused(
+    words: Sequence[object], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        run(monkeypatch, *words)
+
+
+def test_a_device_that_is_not_there_leaves_nothing(task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("--data-root", task.dataset.folder.parent, "--dataset", "small", "--output", tmp_path / "out")
+    with pytest.raises(BadInput, match="device 'cuda:99' is not there"):
+        run(monkeypatch, *words, "--device", "cuda:99")
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_work_on_the_device_and_none_goes_on_on_another(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A device that PyTorch has everywhere, but on which nothing can be trained."""
+    output, used = tmp_path / "out", []
+    words = ("--data-root", task.dataset.folder.parent, "--dataset", "small", "--output", output)
+
+    def played(rules: Rules, *_: object) -> None:
+        used.append(rules.device)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "work", played)
+    for device in ("meta", "cpu"):
+        monkeypatch.setattr(command, "find_device", lambda _, device=device: torch.device(device))
+        with pytest.raises(KeyboardInterrupt if device == "meta" else BadInput):
+            run(monkeypatch, *words)
+    assert used == [torch.device("meta")]
+    rules = Rules(output, {"small": task}, SHAPE, 4, 2, 1, torch.device("meta"))
+    for search in ("random", "differentiable"):
+        with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+            rules.search(Place("small", search, 1, 0), None)
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+        rules.search(Place("small", "random+local", 1, 0), Winner(Structure.hand(SHAPE), 4, 1.0))
+    with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
+        rules.train(Place("small", "random", 1, 0), Structure.hand(SHAPE), 0)

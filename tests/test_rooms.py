@@ -1,0 +1,47 @@
+"""The rooms of the house: imports go one way."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+BELOW = {
+    "common": set[str](),
+    "nas_space": {"common"},
+    "nni_api": {"common", "nas_space"},
+    "strategies": {"common", "nas_space", "nni_api"},
+    "trials": {"common", "nas_space", "nni_api"},
+    "analysis": {"common", "nas_space", "nni_api", "strategies", "trials"},
+    "experiments": {"common", "nas_space", "nni_api", "strategies", "trials", "analysis"},
+    "benchmarks": {"common", "nas_space", "nni_api", "strategies", "trials", "analysis", "experiments"},
+    "studies": {"common", "nas_space", "nni_api", "strategies", "trials", "analysis", "experiments", "benchmarks"},
+    "tools": {"common", "nas_space", "nni_api", "strategies", "trials", "analysis", "experiments"},
+}
+"""What each room may import, itself besides."""
+
+
+def imported(room: str) -> set[tuple[str, str]]:
+    """Every module of a room, with the other rooms that it imports anywhere."""
+    found = set()
+    for path in (REPOSITORY / room).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            found |= {(str(path.relative_to(REPOSITORY)), name.partition(".")[0]) for name in names}
+    return {(path, name) for path, name in found if name in {*BELOW, "tests"} - {room}}
+
+
+def test_every_room_has_its_place() -> None:
+    rooms = {path.parent.name for path in REPOSITORY.glob("*/__init__.py")} - {"tests"}
+    assert rooms == set(BELOW)
+
+
+@pytest.mark.parametrize("room", BELOW)
+def test_imports_go_one_way(room: str) -> None:
+    assert {(path, name) for path, name in imported(room) if name not in BELOW[room]} == set()

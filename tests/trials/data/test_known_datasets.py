@@ -1,0 +1,93 @@
+"""The defaults of known data sets: those of the commands without NNI are those of the YAML files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+
+from nas_space.branching import Branching
+from nas_space.shape import MSTCNShape
+from nas_space.space import from_nni
+from tests.conftest import REPOSITORY
+from trials import differentiable_search, local_search
+from trials.data.known_datasets import KNOWN_DATASETS
+from trials.differentiable_arguments import candidates_of_layers
+from trials.trial_arguments import DIFFERENTIABLE_TRIAL, LOCAL_TRIAL, TrialOptions
+
+EXPERIMENTS = REPOSITORY / "experiments"
+FILES = sorted(path.name for path in EXPERIMENTS.glob("*.yml"))
+OF_NNI = {"chains", "tensorboard"}
+"""Options that a trial has and the command without NNI has not."""
+
+
+def trial(file: str, module: str, options: TrialOptions) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """The options of a file's trials, and the tuner's arguments."""
+    config = yaml.safe_load((EXPERIMENTS / file).read_text())
+    words = shlex.split(config["trialCommand"])
+    assert words[2] == module
+    return options.parse(words[3:]), config["tuner"].get("classArgs", {})
+
+
+def without_nni(parse: Callable[[list[str]], argparse.Namespace], dataset: str, *words: str) -> dict[str, Any]:
+    return vars(parse(["--dataset", dataset, "--split", "1", "--output", "out", *words]))
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.endswith("_local.yml")])
+def test_a_local_search_is_the_same_with_nni_and_without(file: str) -> None:
+    arguments, of_tuner = trial(file, "trials.local_trial", LOCAL_TRIAL)
+    own = without_nni(local_search.parse_arguments, arguments.dataset, "--structure", "hand")
+    wanted = vars(arguments)
+    assert own.keys() >= wanted.keys() - OF_NNI
+    assert {name: own[name] for name in wanted.keys() - OF_NNI} == {
+        name: wanted[name] for name in wanted.keys() - OF_NNI
+    }
+    assert own["iterations"] == of_tuner["iterations"]
+    assert [own["seed"]] == of_tuner["seeds"]
+    branching = Branching(of_tuner["branches"], of_tuner["expand_rate"], maximum=of_tuner["max_dilation"])
+    assert Branching.from_arguments(argparse.Namespace(**own)) == branching
+
+
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if "trials.differentiable_trial" in (EXPERIMENTS / file).read_text()]
+)
+def test_a_differentiable_search_is_the_same_with_nni_and_without(file: str) -> None:
+    arguments, _ = trial(file, "trials.differentiable_trial", DIFFERENTIABLE_TRIAL)
+    own, wanted = without_nni(differentiable_search.parse_arguments, arguments.dataset), vars(arguments)
+    assert wanted["candidates"] is None  # the search space has them
+    compared = wanted.keys() - OF_NNI - {"candidates"}
+    assert {name: own[name] for name in compared} == {name: wanted[name] for name in compared}
+    space = json.loads((EXPERIMENTS / yaml.safe_load((EXPERIMENTS / file).read_text())["searchSpaceFile"]).read_text())
+    shape = MSTCNShape.from_arguments(arguments)
+    assert candidates_of_layers(argparse.Namespace(**own)) == from_nni(space, shape)
+
+
+def test_every_known_data_set_with_a_file_is_compared() -> None:
+    of_files = {file.removesuffix("_local.yml") for file in FILES if file.endswith("_local.yml")}
+    assert of_files == KNOWN_DATASETS.keys() - {"50salads_eval_svm"}
+    assert KNOWN_DATASETS["50salads_eval_svm"] == KNOWN_DATASETS["50salads_mid_svm"]
+
+
+def test_what_differs_from_the_general_defaults_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    def said(dataset: str, *words: str) -> str:
+        without_nni(local_search.parse_arguments, dataset, "--structure", "hand", *words)
+        return capsys.readouterr().err
+
+    line = "defaults of 50salads_mid_svm: --batch-size 1 instead of 8, --objective mean instead of f1@10, "
+    assert said("50salads_mid_svm") == f"{line}--expand-rate 0.5 instead of 0.1\n"
+    assert said("50salads_mid_svm", "--expand-rate", "0.2", "--batch-size", "4") == (
+        "defaults of 50salads_mid_svm: --objective mean instead of f1@10\n"
+    )
+    assert said("gtea") == said("anything") == ""
+
+
+def test_the_command_line_overrides_each() -> None:
+    words = ("--structure", "hand", "--batch-size", "8", "--num-layers", "3", "--decay-epochs", "7")
+    own = without_nni(local_search.parse_arguments, "demo", *words)
+    assert [own[name] for name in ("batch_size", "num_layers", "decay_epochs")] == [8, 3, [7]]
+    assert (own["num_stages"], own["expand_rate"]) == (2, 0.25)

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trials.data.seen_files import read_seen, write_seen
+
+
+def test_statuses_come_back_for_the_packed_file_that_they_are_of(tmp_path: Path) -> None:
+    path, seen = tmp_path / "x.seen", {"a": (1, 2, 3), "b": (4, 5, 6)}
+    write_seen(path, 7, seen)
+    assert read_seen(path, 7) == seen
+    assert read_seen(path, 8) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"packed": 7}',
+        '{"packed": 7, "files": []}',
+        '{"packed": 7, "files": {"a": 1}}',
+        '{"packed": 7, "files": {"a": [1, 2]}}',
+        '{"packed": 7, "files": {"a": [1, 2, "3"]}}',
+        "[" * 100_000,
+    ],
+)
+def test_nothing_is_known_of_a_damaged_or_missing_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.seen"
+    assert read_seen(path, 7) == {}
+    path.write_text(text)
+    assert read_seen(path, 7) == {}

@@ -1,0 +1,335 @@
+"""A training repeats bit for bit, goes on bit for bit, learns, and says where it fails."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from common.bad_input import BadInput
+from nas_space.networks.ms_tcn import MSTCN
+from nni_api.epoch_file import read_epoch
+from tests.conftest import write_dataset
+from tests.trials.conftest import TINY_STRUCTURE, equal_weights
+from trials import local_search, train
+from trials import predict as predict_command
+from trials.data.batches import Batch
+from trials.data.dataset import Dataset, Video
+from trials.training.checkpoint import load_torch, save_torch
+from trials.training.training import (
+    FullMemory,
+    NonFiniteLoss,
+    Training,
+    TrainingSettings,
+    find_device,
+    predict,
+    repeat_frames,
+    score_network,
+)
+
+CPU = torch.device("cpu")
+DIM, CLASSES = 6, 3
+
+
+@pytest.fixture
+def dataset(small_dataset: Path) -> Dataset:
+    return Dataset(small_dataset)
+
+
+def start(seed: int = 0, **settings: Any) -> Training:
+    """A training of a tiny network, whose weights are always the same."""
+    torch.manual_seed(0)
+    network = MSTCN(TINY_STRUCTURE, DIM, CLASSES, channels=16)
+    return Training(network, TrainingSettings(seed=seed, batch_size=2, **settings), CPU)
+
+
+def epochs(training: Training, dataset: Dataset, number: int) -> list[float]:
+    """The losses of some epochs on the training videos."""
+    return [training.run_epoch(dataset, dataset.split(1)[0]) for _ in range(number)]
+
+
+# The same numbers.
+
+
+def test_the_seed_decides_the_weights(dataset: Dataset) -> None:
+    def trained(seed: int) -> tuple[list[float], dict[str, Tensor]]:
+        training = start(seed)
+        return epochs(training, dataset, 2), training.network.state_dict()
+
+    losses, weights = trained(seed=3)
+    torch.rand(7)  # whatever draws in between
+    losses_again, weights_again = trained(seed=3)
+    assert losses_again == losses
+    assert equal_weights(weights_again, weights)
+    assert not equal_weights(trained(seed=4)[1], weights)
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_resumed_equals_uninterrupted(dataset: Dataset, tmp_path: Path, after: int) -> None:
+    whole = start(decay_epochs=(2,))
+    losses = epochs(whole, dataset, 4)
+    first = start(decay_epochs=(2,))
+    before = epochs(first, dataset, after)
+    save_torch(tmp_path / "state.pt", first.state_dict())
+    second = start(seed=9, decay_epochs=(2,))
+    epochs(second, dataset, 1)  # other weights, other moments, other random states
+    second.load_state_dict(load_torch(tmp_path / "state.pt"))
+    assert second.epoch == after
+    assert before + epochs(second, dataset, 4 - after) == losses
+    assert equal_weights(whole.network.state_dict(), second.network.state_dict())
+
+
+def test_every_video_is_trained_once_an_epoch_in_changing_order(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[list[str]] = []
+
+    def step(videos: list[Video]) -> float:
+        batches.append([video.name for video in videos])
+        return 1.0
+
+    training = start()
+    monkeypatch.setattr(training, "step", step)
+    monkeypatch.setattr(Batch, "of", lambda videos, _: videos)
+    videos = [f"p0{person}-{take}" for person in range(2) for take in (1, 2)][:3]
+    for _ in range(10):
+        training.run_epoch(dataset, videos)
+    assert [len(batch) for batch in batches] == [2, 1] * 10
+    orders = [batches[index] + batches[index + 1] for index in range(0, 20, 2)]
+    assert all(sorted(order) == videos for order in orders)
+    assert len({tuple(order) for order in orders}) > 2
+
+
+def test_loss_of_an_epoch_is_the_mean_of_its_steps(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    training, values, steps = start(), iter([1.0, 4.0]), []
+    monkeypatch.setattr(training, "step", lambda _: next(values))
+    assert training.run_epoch(dataset, dataset.split(1)[0], lambda: steps.append(1)) == 2.5
+    assert steps == [1, 1]
+
+
+# Learning.
+
+
+def test_a_few_epochs_learn(tmp_path: Path) -> None:
+    dataset = Dataset(write_dataset(tmp_path / "mine", train=12, test=4))
+    training = start(learning_rate=5e-3)
+    _, test = dataset.split(1)
+    losses = epochs(training, dataset, 8)
+    assert losses[-1] < losses[0] / 2
+    assert score_network(training.network, dataset, test, (), CPU)["acc"] > 80  # chance is about 33
+
+
+def test_its_epochs_can_be_watched(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every kind of trial trains by ``run_epoch``; one that goes on counts the epochs before, too."""
+    monkeypatch.setenv("NNI_OUTPUT_DIR", str(tmp_path))
+    training = start(epochs=5)
+    assert read_epoch(tmp_path) is None
+    epochs(training, dataset, 2)
+    again = start(epochs=5)
+    again.load_state_dict(training.state_dict())
+    epochs(again, dataset, 1)
+    seen = read_epoch(tmp_path)
+    assert seen is not None
+    assert (seen.done, seen.of, seen.seconds is not None) == (3, 5, True)
+
+
+def test_learning_rate_falls_to_a_tenth_after_each_decay_epoch(dataset: Dataset) -> None:
+    training = start(learning_rate=1e-3, decay_epochs=(1, 3))
+    rates = []
+    for _ in range(4):
+        rates.append(training.learning_rate)
+        epochs(training, dataset, 1)
+    assert rates == pytest.approx([1e-3, 1e-4, 1e-4, 1e-5])
+
+
+def test_a_step_is_adam_on_the_loss(dataset: Dataset) -> None:
+    training = start(learning_rate=1e-3)
+    before = {name: value.clone() for name, value in training.network.state_dict().items()}
+    training.step(Batch.of([dataset.load("p00-1")], CPU))
+    for name, parameter in training.network.named_parameters():
+        assert parameter.grad is not None
+        moved = before[name] - parameter.detach()
+        gradient = parameter.grad
+        expected = 1e-3 * gradient / (gradient.abs() + 1e-8)  # Adam's first step, whatever its betas
+        torch.testing.assert_close(moved, expected, rtol=1e-3, atol=1e-7)
+
+
+def test_dropout_is_on_in_training_and_off_in_prediction(dataset: Dataset) -> None:
+    training = start()
+    features = dataset.load("p00-1").features
+    epochs(training, dataset, 1)
+    assert training.network.training
+    once = predict(training.network, features, CPU)
+    assert torch.equal(once, predict(training.network, features, CPU))
+    assert not training.network.training
+
+
+# Failures.
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_non_finite_loss_names_epoch_and_videos(
+    dataset: Dataset, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training = start()
+    epochs(training, dataset, 1)
+    monkeypatch.setattr("trials.training.training.segmentation_loss", lambda logits, *_: logits.sum() * value)
+    with pytest.raises(NonFiniteLoss, match=r"the loss is \S+ in epoch 2 on p0\d-\d, p0\d-\d: lower the learning rate"):
+        epochs(training, dataset, 1)
+
+
+def test_exploding_training_is_caught(dataset: Dataset) -> None:
+    with pytest.raises(NonFiniteLoss, match="in epoch"):
+        epochs(start(learning_rate=1e30), dataset, 3)
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu"])
+def test_devices_without_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert find_device(name) == CPU
+
+
+def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert find_device("auto") == torch.device("cuda")
+
+
+@pytest.mark.parametrize(("name", "count"), [("cuda", 0), ("cuda:0", 0), ("cuda:2", 2)])
+def test_absent_devices_are_refused(name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    with pytest.raises(BadInput, match=f"device '{name}' is not there: PyTorch sees {count} CUDA"):
+        find_device(name)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:1"])
+def test_present_devices_are_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert find_device(name) == torch.device(name)
+
+
+@pytest.mark.parametrize("name", ["", "gpu", "mps", "cuda:x", "cuda:-1", "cpu:0", "CPU", "cpu\n"])
+def test_unknown_devices_are_refused(name: str) -> None:
+    with pytest.raises(BadInput, match="unknown device"):
+        find_device(name)
+
+
+def test_bf16_needs_a_gpu() -> None:
+    with pytest.raises(BadInput, match="bf16 needs a CUDA device"):
+        start(precision="bf16")
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"epochs": 0}, r"epochs \(0\)"),
+        ({"batch_size": 0}, r"batch size \(0\)"),
+        ({"learning_rate": 0.0}, "learning rate must be above 0, not 0.0"),
+        ({"learning_rate": math.nan}, "learning rate must be above 0, not nan"),
+        ({"learning_rate": math.inf}, "learning rate must be above 0, not inf"),
+        ({"smoothing_weight": -0.1}, "smoothing weight must be at least 0, not -0.1"),
+        ({"smoothing_weight": math.nan}, "smoothing weight must be at least 0, not nan"),
+        ({"seed": -1}, "the seed must .* not -1"),
+        ({"seed": 2**64}, "the seed must .* not 18446744073709551616"),
+        ({"decay_epochs": (5, 0)}, "decay epochs must .* not 0"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], fault: str) -> None:
+    with pytest.raises(BadInput, match=fault):
+        TrainingSettings(**settings)
+
+
+def test_largest_seed_works() -> None:
+    start(seed=2**64 - 1)
+
+
+# Mixed precision: the path is taken without a GPU by letting autocast run on the CPU.
+
+
+@contextmanager
+def autocast_on_cpu(_: str, dtype: torch.dtype, enabled: bool) -> Iterator[None]:
+    with torch.amp.autocast_mode.autocast("cpu", dtype, enabled=enabled):
+        yield
+
+
+def test_bf16_steps_keep_float32_weights(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    training, exact, seen = start(), start(), []
+    training.settings = TrainingSettings(precision="bf16", batch_size=2)
+    monkeypatch.setattr(torch, "autocast", autocast_on_cpu)
+    # The padded form, which bf16 takes, too, so that both drop the same elements.
+    monkeypatch.setattr("nas_space.layers.residual.is_packed", lambda _: False)
+    training.network.register_forward_hook(lambda *call: seen.append(call[-1].dtype))
+    batch = Batch.of([dataset.load("p00-1"), dataset.load("p00-2")], CPU)
+    torch.manual_seed(0)
+    loss = training.step(batch)
+    torch.manual_seed(0)
+    assert loss == pytest.approx(exact.step(batch), rel=0.05)
+    assert seen == [torch.bfloat16]
+    assert {value.dtype for value in training.network.state_dict().values()} == {torch.float32}
+
+
+# Prediction and scores.
+
+
+class Oracle(nn.Module):
+    """Predicts the class of the largest feature; the earlier stage is wrong everywhere."""
+
+    def forward(self, features: Tensor, offsets: tuple[int, ...]) -> Tensor:
+        assert offsets == (0, len(features))
+        return torch.stack([-features, features])
+
+
+def test_predict_is_the_softmax_of_the_last_stage() -> None:
+    features = np.array([[1.0, 2.0, 4.0], [0.0, 0.0, 0.0]], np.float32)
+    probabilities = predict(Oracle(), features, CPU)
+    total = math.e + math.e**2 + math.e**4
+    expected = [[math.e / total, math.e**2 / total, math.e**4 / total], [1 / 3, 1 / 3, 1 / 3]]
+    torch.testing.assert_close(probabilities, torch.tensor(expected))
+    assert not probabilities.requires_grad
+
+
+@pytest.mark.parametrize(("full", "expected"), [(6, [7, 7, 8, 8, 9, 9]), (5, [7, 7, 8, 8, 9])])
+def test_repeat_frames(full: int, expected: list[int]) -> None:
+    assert repeat_frames(np.array([7, 8, 9]), 2, full).tolist() == expected
+
+
+@pytest.mark.parametrize("rate", [1, 2])
+def test_scores_are_at_the_full_rate(tmp_path: Path, rate: int) -> None:
+    for part in ("features", "groundTruth"):
+        (tmp_path / part).mkdir()
+    (tmp_path / "mapping.txt").write_text("0 a\n1 b\n")
+    names = ["a", "a", "a", "b", "b", "a", "a"]  # every second one: a a b a, repeated: a a a a b b a
+    (tmp_path / "groundTruth" / "x.txt").write_text("\n".join(names))
+    np.save(
+        tmp_path / "features" / "x.npy", np.array([[name == action for name in names] for action in "ab"], np.float32)
+    )
+    metrics = score_network(Oracle(), Dataset(tmp_path, rate), ["x"], (), CPU)
+    assert metrics["acc"] == pytest.approx({1: 100, 2: 100 * 5 / 7}[rate])
+
+
+def test_background_of_scores_is_by_name(dataset: Dataset) -> None:
+    videos, _ = dataset.split(1)
+    network = start().network
+    every = [score_network(network, dataset, videos, background, CPU) for background in ((), dataset.classes)]
+    assert every[1]["acc"] == every[0]["acc"]
+    assert {every[1][name] for name in ("edit", "f1@10", "f1@25", "f1@50")} == {100.0}
+
+
+@pytest.mark.parametrize("main", [train.main, local_search.main, predict_command.main])
+def test_every_command_says_what_to_do_about_a_full_gpu(
+    main: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", full)
+    with pytest.raises(FullMemory, match=r"^the GPU's memory is full; lower --batch-size, .*: CUDA out of memory\.$"):
+        main()

@@ -1,0 +1,161 @@
+"""Command-line options that say which data to read; several commands share them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from common.bad_input import BadInput
+from trials.data.dataset import Dataset, background_classes, check_name, check_sample_rate, find_dataset
+from trials.data.feature_cache import default_cache_folder
+from trials.data.holdout import check_holdout, hold_out
+from trials.data.known_datasets import defaults_of
+from trials.data.label_files import DIGITS
+
+
+def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which data set, and how to read it."""
+    group = parser.add_argument_group("data")
+    group.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
+    group.add_argument("--dataset", required=True, metavar="NAME", help="folder of the data set in the data root")
+    group.add_argument("--sample-rate", type=int, metavar="N", help="read every N-th frame (default: the data set's)")
+    group.add_argument(
+        "--background", nargs="*", metavar="CLASS", help="classes that edit and F1 leave out (default: the data set's)"
+    )
+    group.add_argument(
+        "--feature-dtype",
+        choices=("float32", "float16"),
+        default="float32",
+        help="float16: features are rounded, and packed in half the space (default: %(default)s)",
+    )
+    caching = group.add_mutually_exclusive_group()
+    caching.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="folder of the packed features, shared by all trials (default: $G2L_CACHE, else ~/.cache/global2local)",
+    )
+    caching.add_argument("--no-cache", action="store_true", help="read the feature files in every epoch instead")
+
+
+def add_holdout_arguments(parser: argparse.ArgumentParser, fraction: float) -> None:
+    """Which training videos are held out for validation."""
+    group = parser.add_argument_group("validation")
+    group.add_argument(
+        "--validation-fraction",
+        type=float,
+        default=fraction,
+        metavar="F",
+        help="share of the training videos to hold out (default: %(default)s)",
+    )
+    group.add_argument("--validation-seed", type=int, default=0, metavar="S", help="which ones (default: %(default)s)")
+    group.add_argument(
+        "--group",
+        metavar="REGEX",
+        help="videos with an equal first match group stay together (default: the data set's)",
+    )
+
+
+SEARCH_FRACTION = 0.25
+"""Of the training videos that a search holds out, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set as the options name it: what to read, and which classes are background."""
+
+    name: str
+    dataset: Dataset
+    background: tuple[str, ...]
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> Task:
+        """The task that the options name."""
+        dataset = replace(
+            find_dataset(arguments.dataset, arguments.data_root, arguments.sample_rate),
+            feature_dtype=arguments.feature_dtype,
+            cache_folder=None if arguments.no_cache else arguments.cache or default_cache_folder(),
+        )
+        background = background_classes(arguments.dataset, dataset.classes, arguments.background)
+        return cls(arguments.dataset, dataset, background)
+
+    def describe(self) -> dict[str, Any]:
+        """What was read, and how, as JSON content."""
+        return {
+            "dataset": self.name,
+            "sample_rate": self.dataset.sample_rate,
+            "feature_dtype": self.dataset.feature_dtype,
+            "background": list(self.background),
+        }
+
+
+def parse_with_dataset(
+    parser: argparse.ArgumentParser,
+    search: Literal["local_search", "differentiable_search"],
+    words: Sequence[str] | None = None,
+) -> argparse.Namespace:
+    """The options, where those that are not given have the defaults of the data set that ``--dataset`` names.
+
+    What differs from the general defaults is printed, in one line.
+
+    Args:
+        parser: has the options of ``add_dataset_arguments``.
+        search: whose defaults, as a field of ``DatasetDefaults``.
+        words: the command line; None: that of this process.
+    """
+    name = parser.parse_args(words).dataset
+    own: Mapping[str, Any] = getattr(defaults_of(name), search)
+    general = {option: parser.get_default(option) for option in own}
+    parser.set_defaults(**own)
+    arguments = parser.parse_args(words)
+    used = [
+        f"--{option.replace('_', '-')} {_text(value)} instead of {_text(general[option])}"
+        for option, value in own.items()
+        if getattr(arguments, option) == value
+    ]
+    if used:
+        print(f"defaults of {name}: {', '.join(used)}", file=sys.stderr)
+    return arguments
+
+
+def _text(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def check_dataset_arguments(arguments: argparse.Namespace) -> None:
+    """Raise BadInput for options of ``add_dataset_arguments`` that no data set can be read with."""
+    check_name(arguments.dataset)
+    if arguments.sample_rate is not None:
+        check_sample_rate(arguments.sample_rate)
+
+
+def check_search_holdout(arguments: argparse.Namespace) -> None:
+    """Raise BadInput for options of ``add_holdout_arguments`` that no search can hold videos out with."""
+    if arguments.validation_fraction == 0:
+        raise BadInput("a search needs validation videos: --validation-fraction must be above 0")
+    check_holdout(arguments.validation_fraction, arguments.validation_seed, arguments.group)
+
+
+def search_videos(arguments: argparse.Namespace, videos: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """As ``held_out``, for a search. Raises BadInput where the options hold out none."""
+    check_search_holdout(arguments)
+    return held_out(arguments, videos)
+
+
+def held_out(arguments: argparse.Namespace, videos: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Training and validation videos as the options divide them; no validation videos where the fraction is 0."""
+    if arguments.validation_fraction == 0:
+        return tuple(videos), ()
+    group = arguments.group if arguments.group is not None else defaults_of(arguments.dataset).group
+    return hold_out(videos, arguments.validation_fraction, arguments.validation_seed, group)
+
+
+def split_number(text: str) -> int:
+    """The number of a split as given on the command line. Raises BadInput for anything else."""
+    if not DIGITS.fullmatch(text):
+        raise BadInput(f"--split must be the number of a split, not {text!r}")
+    return int(text)

@@ -1,0 +1,320 @@
+"""A data set in the standard layout of temporal action segmentation, read one video at a time.
+
+    DIR/features/VIDEO.npy              (channels, frames)
+    DIR/groundTruth/VIDEO.txt           one class name a frame
+    DIR/mapping.txt                     one "id name" a class
+    DIR/splits/{train,test}.splitK.bundle   the videos of split K, one a line
+
+Nothing is ever written into it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+import zlib
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from common.bad_input import BadInput
+from trials.data.feature_cache import FeatureCache
+from trials.data.feature_files import (
+    FeatureFiles,
+    Features,
+    FeatureType,
+    FileStatus,
+    check_channels,
+    checksum_of,
+    open_features,
+)
+from trials.data.known_datasets import defaults_of
+from trials.data.label_files import Labels, read_bundle, read_labels, read_mapping
+from trials.data.learnable import doubts
+from trials.data.transposed import transposed_message, transposed_videos
+
+
+def length_tolerance(frames: int) -> int:
+    """By how many frames two files of one video of that many frames may differ: 16, or 2 % of a long video."""
+    return max(16, frames // 50)
+
+
+@dataclass(frozen=True)
+class Video:
+    """One labelled video as the network reads it."""
+
+    name: str
+    features: Features
+    """(frames, channels), every sample_rate-th frame."""
+    labels: Labels
+    """(frames,), every sample_rate-th frame."""
+    full_labels: Labels
+    """(full_frames,), at the rate of the files."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder in the standard layout, and how to read it."""
+
+    folder: Path
+    sample_rate: int = 1
+    feature_dtype: FeatureType = "float32"
+    """What the features are rounded to."""
+    cache_folder: Path | None = None
+    """Where the features are packed, to be read faster; None: their files are read. The numbers are the same."""
+
+    def __post_init__(self) -> None:
+        if not self.folder.is_dir():
+            raise BadInput(f"{self.folder}: no such data set folder (see --data-root, --dataset and $G2L_DATA_ROOT)")
+        check_sample_rate(self.sample_rate)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Class names by id."""
+        return read_mapping(self.folder / "mapping.txt")
+
+    @cached_property
+    def class_ids(self) -> dict[str, int]:
+        """Class ids by name."""
+        return {name: identifier for identifier, name in enumerate(self.classes)}
+
+    @cached_property
+    def files(self) -> FeatureFiles:
+        """The feature files."""
+        return FeatureFiles(self.folder / "features", self.sample_rate, self.feature_dtype)
+
+    @cached_property
+    def cache(self) -> FeatureCache | None:
+        """The packed features, where they are wanted."""
+        return FeatureCache(self.files, self.cache_folder, self.videos) if self.cache_folder is not None else None
+
+    @cached_property
+    def _labels(self) -> dict[str, npt.NDArray[np.unsignedinteger]]:
+        """(full_frames,) of each video whose labels were read, in as few bytes as the number of classes allows."""
+        return {}
+
+    @cached_property
+    def _read_from_files(self) -> dict[str, tuple[FileStatus, str]]:
+        """Of each video whose feature file was read: its status then, and the checksum of what was read."""
+        return {}
+
+    def splits(self) -> list[int]:
+        """The numbers of the splits that the data set has, in order."""
+        found = re.compile(r"train\.split(0|[1-9][0-9]{0,8})\.bundle")
+        folder = self.folder / "splits"
+        files = folder.iterdir() if folder.is_dir() else ()
+        numbers = sorted(int(match[1]) for file in files if (match := found.fullmatch(file.name)))
+        if not numbers:
+            raise BadInput(f"{folder}: no train.splitK.bundle there")
+        return numbers
+
+    def bundles(self, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What the two lists of one split name, as they are.
+
+        Raises:
+            BadInput: a bundle is missing or damaged.
+        """
+        train, test = (self.folder / "splits" / f"{part}.split{number}.bundle" for part in ("train", "test"))
+        if not train.exists():
+            raise BadInput(f"{train}: no such split; {self.folder.name} has {', '.join(map(str, self.splits()))}")
+        return read_bundle(train), read_bundle(test)
+
+    def split(self, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Names of the training and of the test videos of one split.
+
+        Raises:
+            BadInput: a bundle is missing or damaged, or a video is in both.
+        """
+        train_videos, test_videos = self.bundles(number)
+        both = set(train_videos) & set(test_videos)
+        if both:
+            test = self.folder / "splits" / f"test.split{number}.bundle"
+            raise BadInput(f"{test}: video {min(both)!r} is in the training list, too (train.split{number}.bundle)")
+        return train_videos, test_videos
+
+    def videos(self) -> list[str]:
+        """Every video that the lists of any split name; lists that cannot be read name none."""
+        names: dict[str, None] = {}
+        with suppress(BadInput):
+            for number in self.splits():
+                with suppress(BadInput):
+                    train, test = self.bundles(number)
+                    names |= dict.fromkeys(train + test)
+        return list(names)
+
+    def feature_path(self, video: str) -> Path:
+        """Where the features of a video lie."""
+        return self.files.path(video)
+
+    def label_path(self, video: str) -> Path:
+        """Where the labels of a video lie."""
+        return self.folder / "groundTruth" / f"{video}.txt"
+
+    def feature_dim(self, video: str) -> int:
+        """Channels of the features, as the header of one video's file says."""
+        return int(open_features(self.feature_path(video)).shape[0])
+
+    def features(self, video: str) -> tuple[Features, int]:
+        """(frames, channels): every ``sample_rate``-th frame of a video; and the number of frames of its file.
+
+        Raises:
+            BadInput: the file is missing or damaged.
+        """
+        if self.cache is not None:
+            packed, full_frames = self.cache.read(video)
+        else:
+            status = self.files.status(video)  # before it is read: a change from here on is noticed
+            packed, full_frames = self.files.read(video)
+            if self._read_from_files.get(video, (None,))[0] != status:
+                checksum = checksum_of(zlib.crc32(packed.data), packed.shape, full_frames)
+                self._read_from_files[video] = (status, checksum)
+        return np.asarray(packed, dtype=np.float32), full_frames
+
+    def feature_checksums(self, videos: Sequence[str]) -> dict[str, str]:
+        """``checksum_of`` the features of each video, as far as they are known: those that were read, or packed.
+
+        Raises:
+            BadInput: a feature file is faulty, or the packed file cannot be written.
+        """
+        if self.cache is not None:
+            return self.cache.checksums(videos)
+        return {video: self._read_from_files[video][1] for video in videos if video in self._read_from_files}
+
+    def labels(self, video: str) -> Labels:
+        """(full_frames,): the labels of a video at the rate of the files, which are read once."""
+        if video not in self._labels:
+            labels = read_labels(self.label_path(video), self.class_ids)
+            self._labels[video] = labels.astype(np.min_scalar_type(len(self.classes)))
+        return self._labels[video].astype(np.int64)
+
+    def load(self, video: str) -> Video:
+        """Read one video; features and labels are cut to the shorter of the two.
+
+        Raises:
+            BadInput: a file is missing or damaged, or the lengths differ by more than ``length_tolerance``.
+        """
+        features, full_frames = self.features(video)
+        labels = self.labels(video)
+        frames = common_frames(self.feature_path(video), full_frames, len(labels))
+        sampled = labels[: frames : self.sample_rate]
+        return Video(video, features[: len(sampled)], sampled, labels[:frames])
+
+    def check(self, videos: Sequence[str], feature_dim: int | None = None) -> None:
+        """Check videos before they are loaded, and warn once where features and labels differ in length.
+
+        The values of the features are checked when they are packed, or else when they are loaded.
+
+        Raises:
+            BadInput: as ``load``, or a feature file has other channels than ``feature_dim``.
+        """
+        shapes = {video: open_features(self.feature_path(video)).shape for video in videos}
+        frames = {video: len(self.labels(video)) for video in videos}
+        transposed = transposed_videos(shapes, frames, length_tolerance)
+        if transposed:
+            raise BadInput(transposed_message(self.files.folder, transposed, shapes, frames))
+        cuts = []
+        for video, shape in shapes.items():
+            path = self.feature_path(video)
+            if feature_dim is not None:
+                check_channels(path, shape, feature_dim)
+            common_frames(path, shape[1], frames[video])
+            if shape[1] != frames[video]:
+                cuts.append(abs(shape[1] - frames[video]))
+        if cuts:
+            warnings.warn(cut_warning(len(cuts), len(videos), max(cuts)), stacklevel=2)
+        if self.cache is not None:
+            self.cache.open(videos)
+
+    def check_training(self, train: Sequence[str], others: Sequence[str], feature_dim: int) -> None:
+        """Check all that a training is about to read, and that something can be learned from it.
+
+        Every training goes through here before its first step.
+
+        Args:
+            train: the videos to train on.
+            others: the videos to score.
+
+        Raises:
+            BadInput: as ``check``, or nothing can be learned.
+        """
+        self.check([*train, *others], feature_dim)
+        try:
+            lines = doubts(train, others, self.labels, self.classes)
+        except BadInput as fault:
+            raise BadInput(f"{self.folder}: {fault}") from None
+        for line in lines:
+            warnings.warn(f"{self.folder}: {line}", stacklevel=2)
+
+
+def common_frames(path: Path, frames: int, labels: int) -> int:
+    """How many frames to keep of a video whose features and labels may differ in length.
+
+    Raises:
+        BadInput: they differ by more than ``length_tolerance``.
+    """
+    if abs(frames - labels) > length_tolerance(labels):
+        raise BadInput(
+            f"{path}: {frames} frames, but its video has {labels} labels; "
+            f"a difference of up to {length_tolerance(labels)} is cut"
+        )
+    return min(frames, labels)
+
+
+def cut_warning(cut: int, videos: int, most: int) -> str:
+    """The warning that some videos are cut."""
+    return (
+        f"{cut} of {videos} videos have features and labels of different length (by up to {most}): cut to the shorter"
+    )
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether a name is that of a folder in the data root: neither a path, nor what would be read as an option."""
+    return name != ".." and Path(name).name == name and not name.startswith("-")
+
+
+def check_name(name: str) -> None:
+    """Raise BadInput for what is no plain name of a data set."""
+    if not is_plain_name(name):
+        raise BadInput(f"{name!r} is not the plain name of a data set: give its folder's parent as --data-root")
+
+
+def check_sample_rate(rate: int) -> None:
+    """Raise BadInput for a rate that no data set can be read at."""
+    if rate < 1:
+        raise BadInput(f"the sample rate must be at least 1, not {rate}")
+
+
+def find_dataset(name: str, data_root: Path | None = None, sample_rate: int | None = None) -> Dataset:
+    """The data set of that name under the data root: ``data_root``, else $G2L_DATA_ROOT, else ./data.
+
+    Raises:
+        BadInput: there is none, or the name is a path (results keep the name, and must not tell where the data lies) or
+            would be read as an option.
+    """
+    check_name(name)
+    root = data_root or Path(os.environ.get("G2L_DATA_ROOT") or "data")
+    if sample_rate is None:
+        sample_rate = defaults_of(name).sample_rate
+    return Dataset(root / name, sample_rate)
+
+
+def background_classes(name: str, classes: Iterable[str], chosen: Iterable[str] | None = None) -> tuple[str, ...]:
+    """The background classes of a data set: those chosen, else its known ones, else ``background`` if it has one.
+
+    Raises:
+        BadInput: a chosen class is not in the mapping.
+    """
+    classes = tuple(classes)
+    known = defaults_of(name).background
+    names = tuple(chosen) if chosen is not None else known if known is not None else ("background",)
+    if chosen is not None:
+        for background in names:
+            if background not in classes:
+                raise BadInput(f"background class {background!r} is not in the mapping of {name}")
+    return tuple(background for background in names if background in classes)

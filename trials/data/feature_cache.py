@@ -1,0 +1,309 @@
+"""The features of a data set in one packed file, which all trials of a machine share.
+
+    NAME-everyN-DTYPE-KEY.features      (frames, channels) of one video after another, then the index of the videos
+
+Each video begins at a multiple of 64 bytes, so that what is mapped can be used without being copied.
+
+KEY is of the folder of the feature files and of how they are read, so other settings never share a file. The file holds
+every video that any split names and that can be read, so that the splits of a data set share one; a data set with the
+files of one split only works, too.
+
+A file beside it (``seen_files``) has the size and times of each feature file when its content was last compared. One
+whose size or times differ is read again: if its content is that of the packed file, only the new times are noted (a
+copy, a link or another owner changes them, too), else all is packed anew.
+
+Reading maps one video at a time. The pages are the kernel's page cache, which all processes share, and they are
+unmapped with the array; so the memory of a trial is that of its batch. (In a map of the whole file every page ever
+touched counts as the trial's.) The index has a checksum, checked when it is read, and so has each video, checked when
+a process reads it for the first time, at 2.5 GB/s; what is damaged is packed anew.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import mmap
+import operator
+import os
+import shutil
+import struct
+import sys
+import warnings
+import weakref
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from common.atomic_file import remove_leftovers, write_atomically
+from common.bad_input import BadInput
+from trials.data.feature_files import FeatureFiles, FeatureType, FileStatus, checksum_of, open_features
+from trials.data.seen_files import read_seen, write_seen
+
+FORMAT = 2
+"""To be raised with every change of the packed file."""
+ALIGNMENT = 64
+"""Bytes: PyTorch's tensors begin at a multiple of it. Products of matrices elsewhere may differ in the last bit."""
+END = struct.Struct("<QI")
+"""The last bytes: length and checksum of the index before them."""
+ANOTHER_WAY = "name another folder with --cache DIR or $G2L_CACHE, or read the files directly with --no-cache"
+
+
+def default_cache_folder() -> Path:
+    """$G2L_CACHE, else $XDG_CACHE_HOME/global2local, else ~/.cache/global2local."""
+    own, users = os.environ.get("G2L_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    return Path(own) if own else (Path(users) if users else Path.home() / ".cache") / "global2local"
+
+
+class Unusable(Exception):
+    """A packed file cannot be used; the message says why."""
+
+
+class FeatureCache:
+    """The packed features of one data set: found, or else built, by ``open``."""
+
+    def __init__(self, files: FeatureFiles, folder: Path, all_videos: Callable[[], Sequence[str]]) -> None:
+        features = Path(os.path.realpath(files.folder))  # Path.resolve fails for links in a circle
+        data = features.parent
+        if Path(os.path.realpath(folder)).is_relative_to(data):
+            raise BadInput(f"--cache {folder}: lies in the data, which is only read; {ANOTHER_WAY}")
+        settings = json.dumps([FORMAT, str(features), files.sample_rate, files.dtype, sys.byteorder])
+        key = hashlib.sha256(settings.encode()).hexdigest()[:12]
+        self.files = files
+        self.path = folder / f"{data.name}-every{files.sample_rate}-{files.dtype}-{key}.features"
+        self._seen = self.path.with_suffix(".seen")
+        self._all_videos = all_videos
+        self._packed: PackedFeatures | None = None
+
+    def read(self, video: str) -> tuple[npt.NDArray[np.floating], int]:
+        """(frames, channels), read-only, and the number of frames of the file: as ``FeatureFiles.read``."""
+        packed = self._packed
+        if packed is None or not packed.is_intact(video):
+            packed = self.open([video], check_content=True)
+        return packed.rows(video), packed.videos[video].full_frames
+
+    def checksums(self, videos: Sequence[str]) -> dict[str, str]:
+        """``checksum_of`` the features of each video as ``read`` returns them, without reading them.
+
+        Raises:
+            BadInput: as ``open``.
+        """
+        packed = self._packed
+        if packed is None or not packed.videos.keys() >= set(videos):
+            packed = self.open(videos)
+        entries = {video: packed.videos[video] for video in videos}
+        return {
+            video: checksum_of(entry.checksum, (entry.frames, entry.channels), entry.full_frames)
+            for video, entry in entries.items()
+        }
+
+    def open(self, videos: Sequence[str], check_content: bool = False) -> PackedFeatures:
+        """Open the packed file. If it is missing, damaged, or of other feature files, one process builds it.
+
+        Raises:
+            BadInput: the feature file of one of the videos is faulty; or the packed file cannot be written.
+        """
+        try:
+            try:
+                self._packed = self._usable(videos, check_content)
+            except Unusable:
+                with self._lock():
+                    self._packed = self._usable_or_built(videos, check_content)
+        except OSError as fault:
+            raise BadInput(f"{fault.filename or self.path}: {fault.strerror}; {ANOTHER_WAY}") from None
+        return self._packed
+
+    def room_to_pack(self) -> int:
+        """Bytes that the packed file will take; 0 where there is one."""
+        return 0 if self.path.exists() else sum(self._sizes([]).values())
+
+    def _sizes(self, required: Sequence[str]) -> dict[str, int]:
+        """Bytes of each video that can be read. Raises BadInput where a required one cannot."""
+        sizes: dict[str, int] = {}
+        for video in dict.fromkeys([*required, *self._all_videos()]):
+            try:
+                channels, frames = open_features(self.files.path(video)).shape
+            except BadInput:
+                if video in required:
+                    raise
+                continue
+            sizes[video] = -(-frames // self.files.sample_rate) * channels * np.dtype(self.files.dtype).itemsize
+        return sizes
+
+    def _usable_or_built(self, videos: Sequence[str], check_content: bool) -> PackedFeatures:
+        try:
+            # Another process may have built it meanwhile.
+            return self._usable(videos, check_content, compare=True)
+        except Unusable as fault:
+            if self.path.exists():
+                warnings.warn(f"{self.path}: {fault}; it is packed anew", stacklevel=2)
+        self._build(videos)
+        try:
+            return self._usable(videos, check_content)
+        except Unusable as fault:
+            raise BadInput(f"{self.path}: just packed, but {fault}; {ANOTHER_WAY}") from None
+
+    def _usable(self, videos: Sequence[str], check_content: bool, compare: bool = False) -> PackedFeatures:
+        """The packed file, if it has all of these videos as their files are now.
+
+        Args:
+            compare: read files whose size or times differ; else they pass for changed.
+        """
+        try:
+            packed = PackedFeatures(self.path, self.files.dtype)
+        except FileNotFoundError:
+            raise Unusable("missing") from None
+        for video in videos:
+            if video not in packed.videos:
+                raise Unusable(f"video {video!r} is not in it")
+        seen = read_seen(self._seen, packed.index_checksum)
+        statuses = {video: self.files.status(video) for video in videos}
+        touched = {video: status for video, status in statuses.items() if seen.get(video) != status}
+        if touched and not compare:
+            raise Unusable(f"{self.files.path(next(iter(touched)))} has changed")
+        if touched:
+            self._compare(packed, touched)
+            write_seen(self._seen, packed.index_checksum, {**seen, **touched})
+        if check_content and not all(map(packed.is_intact, videos)):
+            raise Unusable("damaged")
+        return packed
+
+    def _compare(self, packed: PackedFeatures, touched: dict[str, FileStatus]) -> None:
+        """Raise Unusable if the content of a feature file is not that of the packed file."""
+        print(f"feature cache: comparing {len(touched)} feature files with {self.path}", file=sys.stderr, flush=True)
+        for video, status in tqdm(touched.items(), unit="video", desc="comparing", disable=None, leave=False):
+            entry = packed.videos[video]
+            if status[0] == entry.file_size:
+                features, full_frames = self.files.read(video)
+                now = (full_frames, *features.shape, zlib.crc32(features.data))
+                if now == (entry.full_frames, entry.frames, entry.channels, entry.checksum):
+                    continue
+            raise Unusable(f"{self.files.path(video)} has changed")
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Keep all others from building; the kernel takes the lock from a process that dies."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path.with_suffix(".lock"), "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                print(f"feature cache: waiting for the process that packs {self.path}", file=sys.stderr, flush=True)
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def _build(self, videos: Sequence[str]) -> None:
+        """Pack these videos, and all others that can be read; a fault of another is told when it is asked for."""
+        sizes = self._sizes(videos)
+        needed = sum(sizes.values())
+        folder = self.path.parent
+        remove_leftovers(self.path)
+        if needed > shutil.disk_usage(folder).free:
+            self.path.unlink(missing_ok=True)
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            raise BadInput(f"{folder}: {_size(needed)} are needed for the features, {_size(free)} free; {ANOTHER_WAY}")
+        print(f"feature cache: {len(sizes)} videos, {_size(needed)}: {self.path}", file=sys.stderr, flush=True)
+        statuses: dict[str, FileStatus] = {}
+        write_atomically(self.path, partial(self._write, sizes, frozenset(videos), statuses))
+        write_seen(self._seen, PackedFeatures(self.path, self.files.dtype).index_checksum, statuses)
+
+    def _write(
+        self, videos: Iterable[str], required: frozenset[str], statuses: dict[str, FileStatus], file: IO[bytes]
+    ) -> None:
+        """Write the packed file; ``statuses`` receives those of the feature files."""
+        entries: dict[str, Entry] = {}
+        for video in tqdm(videos, unit="video", desc="packing", disable=None, leave=False):
+            try:
+                # Before it is read: a change from here on is noticed.
+                status = self.files.status(video)
+                features, full_frames = self.files.read(video)
+            except BadInput:
+                if video in required:
+                    raise
+                continue
+            frames, channels = features.shape
+            checksum = zlib.crc32(features.data)
+            file.write(bytes(-file.tell() % ALIGNMENT))
+            entries[video] = Entry(status[0], status[1], full_frames, file.tell(), frames, channels, checksum)
+            statuses[video] = status
+            file.write(features.data)
+        index = json.dumps(entries).encode()
+        file.write(index + END.pack(len(index), zlib.crc32(index)))
+
+
+class Entry(NamedTuple):
+    """What the index says about one video."""
+
+    file_size: int
+    file_changed: int
+    """When the content changed, which can be set to any value: not relied on any more."""
+    full_frames: int
+    start: int
+    """Where its first byte is."""
+    frames: int
+    channels: int
+    checksum: int
+    """CRC-32 of the values."""
+
+
+class PackedFeatures:
+    """One packed file, which stays readable when another is put in its place."""
+
+    def __init__(self, path: Path, dtype: FeatureType) -> None:
+        """Raises FileNotFoundError, or Unusable: it is damaged."""
+        self.dtype = np.dtype(dtype)
+        self.file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is not waited for
+        weakref.finalize(self, os.close, self.file)
+        end = max(0, os.fstat(self.file).st_size - END.size)
+        length, checksum = END.unpack(os.pread(self.file, END.size, end).ljust(END.size))
+        index = os.pread(self.file, length, end - length) if 0 < length <= end else b""
+        if not index or zlib.crc32(index) != checksum:
+            raise Unusable("damaged")
+        try:
+            self.index_checksum = checksum
+            self.videos = {video: Entry(*map(operator.index, entry)) for video, entry in json.loads(index).items()}
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            raise Unusable("damaged") from None
+        self._intact: set[str] = set()
+
+    def rows(self, video: str) -> npt.NDArray[np.floating]:
+        """(frames, channels): the features of a video, mapped; what is written to them does not reach the file."""
+        entry = self.videos[video]
+        values = entry.frames * entry.channels
+        before = entry.start % mmap.ALLOCATIONGRANULARITY
+        size = before + values * self.dtype.itemsize
+        pages = mmap.mmap(self.file, size, access=mmap.ACCESS_COPY, offset=entry.start - before)
+        return np.frombuffer(pages, self.dtype, values, before).reshape(entry.frames, entry.channels)
+
+    def is_intact(self, video: str) -> bool:
+        """Whether the features of a video are there, as they were written; checked once."""
+        if video not in self._intact:
+            try:
+                if zlib.crc32(self.rows(video).data) == self.videos[video].checksum:
+                    self._intact.add(video)
+            except (KeyError, ValueError, OverflowError):  # not in it, or the file has become shorter
+                return False
+        return video in self._intact
+
+
+def letting_go(features: npt.NDArray[Any]) -> Callable[[], object]:
+    """What takes mapped features out of this process's memory until they are read again; nothing for another array."""
+    base: object = features
+    while isinstance(base, np.ndarray):
+        base = base.base
+    owner = base.obj if isinstance(base, memoryview) else base
+    if not isinstance(owner, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        return lambda: None
+    return partial(owner.madvise, mmap.MADV_DONTNEED)
+
+
+def _size(number: int) -> str:
+    return f"{number / 1e6:.1f} MB"

@@ -1,0 +1,207 @@
+"""What a training or a search has read of its data, by content, so that a change of the data is noticed.
+
+A fingerprint has a checksum for each file: of the classes of the mapping, of the names in the two lists of the split,
+of the labels of a video, and of its features as they are read (which the feature cache knows without reading them). No
+path outside the data set and no time is in it, so that all machines agree.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import sys
+import warnings
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from common.atomic_file import write_json
+from common.bad_input import BadInput
+from common.read_file import read_json
+from trials.data.dataset import Dataset
+
+Fingerprint = dict[str, str]
+"""Checksum (eight hexadecimal digits) of what was read of each file, by its name within the data set."""
+
+CHECKSUM = re.compile(r"[0-9a-f]{8}")
+VIDEO_LISTS = ("train_videos", "validation_videos", "test_videos")
+"""What a description has of the lists of a split."""
+
+
+class ChangedData(BadInput):
+    """The data is not what it was when a training or search started."""
+
+
+def is_fingerprint(content: Any) -> bool:
+    """Whether content, as of a file, is a fingerprint."""
+    return isinstance(content, dict) and all(
+        isinstance(name, str) and isinstance(checksum, str) and CHECKSUM.fullmatch(checksum)
+        for name, checksum in content.items()
+    )
+
+
+def changed_files(before: Fingerprint, now: Fingerprint) -> list[str]:
+    """The files of both fingerprints whose content differs, in the order of the second."""
+    return [name for name, checksum in now.items() if before.get(name, checksum) != checksum]
+
+
+def labelled_videos(fingerprint: Fingerprint) -> tuple[str, ...]:
+    """The videos of a fingerprint."""
+    names = (Path(name) for name in fingerprint)
+    return tuple(name.name.removesuffix(".txt") for name in names if name.parent == Path("groundTruth"))
+
+
+def experiment_file(folder: Path, dataset: Dataset, split: int) -> Path:
+    """Where the trials of an experiment, or the steps of a run, keep the fingerprint of a split, as they read it."""
+    return folder / f"data-split{split}-every{dataset.sample_rate}-{dataset.feature_dtype}.json"
+
+
+def read_fingerprint(path: Path) -> Fingerprint:
+    """The fingerprint that a file of ``experiment_file`` holds. Raises BadInput where it is damaged."""
+    content = read_json(path)
+    if not is_fingerprint(content):
+        raise BadInput(f"{path}: damaged (no checksums of data); remove it if you know that the data has not changed")
+    fingerprint: Fingerprint = content
+    return fingerprint
+
+
+@dataclass
+class DataRecord:
+    """What has been read so far of the videos of a split, compared with what was read of them before."""
+
+    dataset: Dataset
+    split: int
+    videos: Sequence[str]
+    since: str
+    """Since when it must not change: ``runs/x was started``."""
+    advice: str
+    """What to do where it has."""
+    shared: Path | None = None
+    """A file that all trials of an experiment keep together."""
+    files: Fingerprint = field(default_factory=dict)
+    """What has been read, also before an interruption."""
+    _noted: Fingerprint = field(default_factory=dict)
+    """What this process has read."""
+
+    @cached_property
+    def _lists(self) -> Fingerprint:
+        """Mapping and lists: they are read once, at the start."""
+        train, test = self.dataset.bundles(self.split)
+        return {
+            "mapping.txt": _checksum_of_lines(self.dataset.classes),
+            f"splits/train.split{self.split}.bundle": _checksum_of_lines(train),
+            f"splits/test.split{self.split}.bundle": _checksum_of_lines(test),
+        }
+
+    def _known(self) -> Fingerprint:
+        labels = {f"groundTruth/{video}.txt": self._label_checksum(video) for video in self.videos}
+        features = self.dataset.feature_checksums(self.videos)
+        return self._lists | labels | {f"features/{video}.npy": checksum for video, checksum in features.items()}
+
+    def _label_checksum(self, video: str) -> str:
+        """Of the class names run by run, so that another mapping does not change it."""
+        labels = self.dataset.labels(video)
+        starts = np.flatnonzero(np.diff(labels, prepend=-1)).tolist()
+        runs = [f"{start} {self.dataset.classes[labels[start]]}" for start in starts]
+        return _checksum_of_lines([*runs, str(len(labels))])
+
+    def note(self, unread: bool = False) -> None:
+        """Note what has been read since.
+
+        Args:
+            unread: read the feature files that have not been read, too; with a cache, all are known without.
+
+        Raises:
+            ChangedData: a file is not as it was.
+            BadInput: a file is faulty, or ``shared`` is damaged.
+        """
+        if unread:
+            self._read_the_rest()
+        now = self._known()
+        self._compare(self.files, now)
+        if now != self._noted and self.shared is not None:
+            self._note_for_all(self.shared, now)
+        self._noted = now
+        self.files = {**self.files, **now}
+
+    def compare(self, kept: Any, where: Path, unread: bool = False) -> None:
+        """Compare what has been read with the fingerprint that a file keeps; warn where it keeps none (None).
+
+        Raises:
+            ChangedData: a file is not as it was.
+            BadInput: what the file keeps is damaged.
+        """
+        if kept is None:
+            warnings.warn(
+                f"{where}: made by an earlier version, without a fingerprint of the data: "
+                "whether the data has changed since is not known",
+                stacklevel=2,
+            )
+            return
+        if not is_fingerprint(kept):
+            raise BadInput(f"{where}: damaged (no checksums of data); {self.advice}")
+        self.note(unread)
+        self._compare(kept, self.files)
+        self.files = {**kept, **self.files}
+
+    def go_on(
+        self, content: Mapping[str, Any], name: str, description: Any, where: Path, refusal: str, unread: bool = False
+    ) -> None:
+        """Make sure that what a file keeps is of these settings and of this data.
+
+        Args:
+            content: of the file ``where``: its settings under ``name``, and its fingerprint under ``data``.
+            refusal: the message where the settings are not ``description``.
+
+        Raises:
+            ChangedData: as ``compare``; also where only the lists of the split have changed.
+            BadInput: other settings, or damage.
+        """
+        kept, data = content.get(name), content.get("data")
+        same = kept == description
+        if same or (data is not None and _without_videos(kept) == _without_videos(description)):
+            self.compare(data, where, unread)
+        if not same:
+            raise BadInput(refusal)
+
+    def _read_the_rest(self) -> None:
+        known = self.dataset.feature_checksums(self.videos)
+        left = [video for video in self.videos if video not in known]
+        if left:
+            print(f"{self.dataset.folder}: reading {len(left)} feature files for their checksums", file=sys.stderr)
+        for video in tqdm(left, unit="video", desc="reading", disable=None, leave=False):
+            self.dataset.features(video)
+
+    def _note_for_all(self, shared: Path, now: Fingerprint) -> None:
+        """Compare with what other trials have read, and note what none of them has."""
+        shared.parent.mkdir(parents=True, exist_ok=True)
+        with open(shared.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            before = read_fingerprint(shared) if shared.exists() else {}
+            self._compare(before, now)
+            if not now.keys() <= before.keys():
+                write_json(shared, {**before, **now})
+
+    def _compare(self, before: Fingerprint, now: Fingerprint) -> None:
+        changed = changed_files(before, now)
+        if changed:
+            more = len(changed) - 1
+            others = f" (and so {'has' if more == 1 else 'have'} {more} more)" if more else ""
+            path = self.dataset.folder / changed[0]
+            raise ChangedData(f"{path}: has changed since {self.since}{others}; {self.advice}")
+
+
+def _without_videos(description: Any) -> Any:
+    if not isinstance(description, dict):
+        return None
+    return {name: value for name, value in description.items() if name not in VIDEO_LISTS}
+
+
+def _checksum_of_lines(lines: Sequence[str]) -> str:
+    return f"{zlib.crc32(chr(10).join(lines).encode()):08x}"

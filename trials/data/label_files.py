@@ -1,0 +1,103 @@
+"""Readers of the small text files of a data set: mapping, labels of a video, lists of videos."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from common.bad_input import BadInput
+from common.read_file import read_text
+
+Labels = npt.NDArray[np.int64]
+"""(frames,) class ids."""
+
+RUN = re.compile(r"(.*\n)\1*+")
+"""A line and its repetitions."""
+DIGITS = re.compile(r"[0-9]{1,9}")
+"""A whole number that is no mistake."""
+LONGEST_NAME = 240
+"""Bytes of a video's name: a file system takes 255 with the ending."""
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file without surrounding white space; blank lines at the end do not count."""
+    text = read_text(path).rstrip()
+    return [line.strip() for line in text.split("\n")] if text else []
+
+
+def read_mapping(path: Path) -> tuple[str, ...]:
+    """Class names by id from ``mapping.txt``: one ``id name`` a line, the ids 0, 1, 2, ... in any order.
+
+    Raises:
+        BadInput: a line is no ``id name``, an id or a name comes twice, or ids are left out.
+    """
+    names: dict[int, str] = {}
+    ids: dict[str, int] = {}
+    for number, line in enumerate(read_lines(path), start=1):
+        identifier, _, name = line.partition(" ")
+        name = name.strip()
+        if not (DIGITS.fullmatch(identifier) and name):
+            raise BadInput(f"{path}, line {number}: expected 'id name', not {line!r}")
+        if int(identifier) in names:
+            raise BadInput(f"{path}, line {number}: duplicate id {identifier}")
+        if name in ids:
+            raise BadInput(f"{path}, line {number}: duplicate class {name!r}")
+        names[int(identifier)], ids[name] = name, int(identifier)
+    if not names:
+        raise BadInput(f"{path}: no classes")
+    if sorted(names) != list(range(len(names))):
+        raise BadInput(f"{path}: the ids of {len(names)} classes must be 0 to {len(names) - 1}")
+    return tuple(names[identifier] for identifier in range(len(names)))
+
+
+def read_labels(path: Path, ids: Mapping[str, int]) -> Labels:
+    """Class ids ``(frames,)`` of a label file, one class name a line.
+
+    It is read run by run of equal lines, not frame by frame.
+
+    Raises:
+        BadInput: the file is missing or empty, or names a class that ``ids`` does not have.
+    """
+    text = read_text(path).rstrip()
+    if not text:
+        raise BadInput(f"{path}: empty label file")
+    runs = list(RUN.finditer(text + "\n"))
+    names = [run[1].strip() for run in runs]
+    for run, name in zip(runs, names, strict=True):
+        if name not in ids:
+            line = text.count("\n", 0, run.start()) + 1
+            others = sorted(set(names) - set(ids) - {name})
+            also = f", nor {', '.join(map(repr, others))}" if others else ""
+            raise BadInput(f"{path}, line {line}: label {name!r} is not in the mapping{also}")
+    frames = [(run.end() - run.start()) // len(run[1]) for run in runs]
+    return np.array([ids[name] for name in names], dtype=np.int64).repeat(frames)
+
+
+def write_labels(labels: Labels, classes: Sequence[str]) -> str:
+    """The text of a label file."""
+    return "".join(classes[label] + "\n" for label in labels)
+
+
+def read_bundle(path: Path) -> tuple[str, ...]:
+    """Video names of a ``.bundle`` file, one a line, with or without ``.txt``; a ``#bundle`` first line is skipped.
+
+    Raises:
+        BadInput: no videos, a video twice, or a name that is no plain file name.
+    """
+    names = [line.removesuffix(".txt") for line in read_lines(path) if line and not line.startswith("#")]
+    for name in names:
+        if "/" in name or "\\" in name or name.startswith(".") or "\0" in name:
+            raise BadInput(f"{path}: {name!r} is not the name of a video")
+        if len(name.encode()) > LONGEST_NAME:
+            raise BadInput(f"{path}: {name[:40]!r}... is too long for the name of a video")
+    if not names:
+        raise BadInput(f"{path}: no videos")
+    twice, times = Counter(names).most_common(1)[0]
+    if times > 1:
+        raise BadInput(f"{path}: video {twice!r} is listed twice")
+    return tuple(names)

@@ -1,0 +1,1 @@
+"""Train a network, score it, keep it."""

@@ -1,0 +1,92 @@
+"""Command-line options that say how to train; several commands share them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+
+from common.bad_input import BadInput
+from trials.training.settings import TrainingSettings, device_index
+
+
+def add_schedule_arguments(
+    parser: argparse.ArgumentParser,
+    epochs: int = TrainingSettings.epochs,
+    decay_epochs: Sequence[int] = TrainingSettings.decay_epochs,
+) -> argparse._ArgumentGroup:
+    """How to train, whatever the seed and the machine; the group is returned for more options."""
+    group = parser.add_argument_group("training")
+    defaults = TrainingSettings(epochs=epochs)
+    decays = " ".join(map(str, decay_epochs)) or "none"
+    group.add_argument("--epochs", type=int, default=defaults.epochs, help="(default: %(default)s)")
+    group.add_argument("--batch-size", type=int, default=defaults.batch_size, help="videos (default: %(default)s)")
+    group.add_argument("--learning-rate", type=float, default=defaults.learning_rate, help="(default: %(default)s)")
+    group.add_argument(
+        "--decay-epochs",
+        type=int,
+        nargs="*",
+        default=list(decay_epochs),
+        metavar="E",
+        help=f"epochs after which the learning rate falls to a tenth (default: {decays})",
+    )
+    group.add_argument(
+        "--smoothing-weight", type=float, default=defaults.smoothing_weight, help="(default: %(default)s)"
+    )
+    group.add_argument(
+        "--smoothing-average",
+        choices=("valid", "padded"),
+        default=defaults.smoothing_average,
+        help="mean over existing frame pairs, or over padded ones as the first code did (default: %(default)s)",
+    )
+    return group
+
+
+def add_training_arguments(
+    parser: argparse.ArgumentParser,
+    epochs: int = TrainingSettings.epochs,
+    decay_epochs: Sequence[int] = TrainingSettings.decay_epochs,
+) -> None:
+    """How to train once, and on what."""
+    group = add_schedule_arguments(parser, epochs, decay_epochs)
+    group.add_argument("--seed", type=int, default=TrainingSettings.seed, help="(default: %(default)s)")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    group.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="bf16 needs CUDA")
+    group.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads of PyTorch (default: $OMP_NUM_THREADS, else as many as pay on the cores that there are)",
+    )
+    parser.set_defaults(cores=None)  # how many of them this process may use; NNI's trials share them
+
+
+def schedule_settings(arguments: argparse.Namespace) -> TrainingSettings:
+    """The settings that the options of ``add_schedule_arguments`` name; the others are the defaults."""
+    return TrainingSettings(
+        epochs=arguments.epochs,
+        batch_size=arguments.batch_size,
+        learning_rate=arguments.learning_rate,
+        decay_epochs=tuple(arguments.decay_epochs),
+        smoothing_weight=arguments.smoothing_weight,
+        smoothing_average=arguments.smoothing_average,
+    )
+
+
+def training_settings(arguments: argparse.Namespace) -> TrainingSettings:
+    """The settings that the options name; also sets the number of threads."""
+    settings = check_training_arguments(arguments)
+    if arguments.threads is not None:
+        # Here, so that options can be checked without PyTorch, which takes seconds and 200 MB.
+        import torch
+
+        torch.set_num_threads(arguments.threads)
+    return settings
+
+
+def check_training_arguments(arguments: argparse.Namespace) -> TrainingSettings:
+    """The settings that the options of ``add_training_arguments`` name. Raises BadInput for what none can be."""
+    if arguments.threads is not None and arguments.threads < 1:
+        raise BadInput(f"--threads must be at least 1, not {arguments.threads}")
+    device_index(arguments.device)
+    return replace(schedule_settings(arguments), precision=arguments.precision, seed=arguments.seed)

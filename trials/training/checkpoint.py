@@ -1,0 +1,169 @@
+"""Trained networks as files: weights, and all that is needed to use them again. Loading never runs code from a file."""
+
+from __future__ import annotations
+
+import io
+import platform
+import zipfile
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from reprlib import repr as shortened
+from typing import Any
+
+import numpy as np
+import torch
+
+from common.atomic_file import write_atomically
+from common.bad_input import BadInput
+from common.read_file import require_file
+from nas_space.networks.ms_tcn import MSTCN
+from nas_space.shape import MSTCNShape
+from nas_space.structure import Structure
+from trials.data.fingerprint import Fingerprint, is_fingerprint
+
+FORMAT = "global2local-checkpoint"
+ADDED = {"train_videos", "data"}
+"""Fields that checkpoints of earlier versions lack."""
+DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError)
+"""Exceptions raised when a damaged checkpoint is resumed."""
+
+
+def versions() -> dict[str, str]:
+    """The versions that a result may depend on."""
+    return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
+
+
+@dataclass
+class Checkpoint:
+    """One trained network."""
+
+    weights: dict[str, torch.Tensor]
+    """The state dict, with the keys of a plain MS-TCN."""
+    dilations: dict[str, int]
+    """The structure, by module path."""
+    shape: dict[str, int]
+    """Stages, layers, kernel size."""
+    channels: int
+    """Channels of the layers."""
+    feature_dim: int
+    classes: list[str]
+    """Class names by id."""
+    dataset: str
+    sample_rate: int
+    background: list[str]
+    settings: dict[str, Any]
+    """All settings of the training, its seed included."""
+    versions: dict[str, str]
+    train_videos: list[str] | None = None
+    """What it was trained on; None: of an earlier version, which did not say."""
+    data: Fingerprint | None = None
+    """Of what was read for the training; None: of an earlier version."""
+
+    def structure(self) -> Structure:
+        """The structure of the network."""
+        return Structure.from_paths(self.dilations, MSTCNShape(**self.shape))
+
+    def network(self) -> MSTCN:
+        """The network with its weights."""
+        network = self._empty_network()
+        network.load_state_dict(self.weights)
+        return network
+
+    def check(self) -> None:
+        """Make sure that the network can be built and used.
+
+        Raises:
+            BadInput: a value is not what a training writes, or the weights do not fit.
+        """
+        names = (self.classes, self.background)
+        if not all(isinstance(each, list) and all(map(_is_class_name, each)) for each in names) or not self.classes:
+            raise BadInput("the classes are no list of names")
+        if len(set(self.classes)) != len(self.classes) or not set(self.background) <= set(self.classes):
+            raise BadInput("a class comes twice, or the background is none of the classes")
+        for name in ("feature_dim", "channels", "sample_rate"):
+            if type(getattr(self, name)) is not int or not 0 < getattr(self, name) < 2**31:
+                raise BadInput(f"{name} must be a whole number of at least 1, not {shortened(getattr(self, name))}")
+        if not isinstance(self.dataset, str) or not isinstance(self.shape, dict) or not isinstance(self.weights, dict):
+            raise BadInput("the name of the data set, the shape or the weights are missing")
+        if self.train_videos is not None and not (
+            isinstance(self.train_videos, list) and all(isinstance(video, str) for video in self.train_videos)
+        ):
+            raise BadInput("the training videos are no list of names")
+        if self.data is not None and not is_fingerprint(self.data):
+            raise BadInput("the fingerprint of its data has no checksums")
+        try:
+            with torch.device("meta"):  # takes no memory, whatever size the file claims
+                self._empty_network().load_state_dict(self.weights, assign=True)
+            for name, value in self.weights.items():
+                if not _is_finite(value):
+                    raise ValueError(f"{name} holds anything but finite numbers")
+        except DAMAGE as fault:
+            raise BadInput(
+                f"the weights do not fit the network: {(str(fault).splitlines() or [''])[-1].strip()}"
+            ) from None
+
+    def _empty_network(self) -> MSTCN:
+        return MSTCN(self.structure(), self.feature_dim, len(self.classes), self.channels)
+
+
+def _is_class_name(name: Any) -> bool:
+    """Whether a name can be a line of a label file."""
+    return isinstance(name, str) and name == name.strip() != "" and "\n" not in name
+
+
+def _is_finite(value: torch.Tensor) -> bool:
+    """Whether a tensor is of real, finite numbers that are all stored: a view can claim any size."""
+    stored = value.nbytes <= value.untyped_storage().nbytes()
+    return stored and value.is_floating_point() and bool(value.isfinite().all())
+
+
+def save_torch(path: Path, content: dict[str, Any]) -> None:
+    """Write tensors and plain values atomically, as ``torch.load(weights_only=True)`` reads them."""
+    serialised = io.BytesIO()
+    # Not into the file: on a full disk, PyTorch hides the system's error behind one of its own.
+    torch.save(content, serialised)
+    write_atomically(path, lambda file: file.write(serialised.getbuffer()))
+
+
+def load_torch(path: Path) -> dict[str, Any]:
+    """Read what ``save_torch`` wrote.
+
+    Raises:
+        BadInput: the file is missing or damaged, or holds anything but tensors and plain values.
+    """
+    require_file(path, "checkpoint")
+    try:
+        with zipfile.ZipFile(path) as archive:  # torch.load checks neither checksums nor sizes
+            if sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size or archive.testzip():
+                raise ValueError("a wrong checksum or size")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as fault:  # torch raises UnpicklingError, RuntimeError, EOFError, ... for damaged files
+        reason = (str(fault).splitlines() or [""])[0]
+        raise BadInput(f"{path}: not a checkpoint, or damaged ({type(fault).__name__}: {reason[:200]})") from None
+    if not isinstance(content, dict):
+        raise BadInput(f"{path}: not a checkpoint of this project")
+    return content
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint atomically."""
+    save_torch(path, {"format": FORMAT, **asdict(checkpoint)})
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        BadInput: the file is missing, damaged, or no checkpoint of this project; or its weights do not fit.
+    """
+    content = load_torch(path)
+    names = {field.name for field in fields(Checkpoint)}
+    needed = names - ADDED | {"format"}
+    if content.get("format") != FORMAT or not needed <= set(content) <= names | {"format"}:
+        raise BadInput(f"{path}: not a checkpoint of this project (train one with python -m trials.train)")
+    checkpoint = Checkpoint(**{name: content[name] for name in names if name in content})
+    try:
+        checkpoint.check()
+    except BadInput as fault:
+        raise BadInput(f"{path}: {fault}") from None
+    return checkpoint

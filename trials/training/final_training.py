@@ -1,0 +1,224 @@
+"""One final training: train a structure from scratch, score it once on the test videos, keep all in a folder."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from tqdm import tqdm
+
+from common.atomic_file import write_json, write_text
+from common.bad_input import BadInput
+from common.read_file import read_json
+from nas_space.networks.ms_tcn import MSTCN
+from nas_space.structure import ReceptiveField, Structure
+from trials.data.arguments import Task
+from trials.data.fingerprint import DataRecord, Fingerprint
+from trials.data.known_datasets import defaults_of
+from trials.data.label_files import Labels, write_labels
+from trials.table import csv_text
+from trials.training.checkpoint import DAMAGE, Checkpoint, load_torch, save_checkpoint, save_torch, versions
+from trials.training.event_files import scalar_writer, scalars_of
+from trials.training.metrics import METRICS, objective_value, read_metrics
+from trials.training.training import Training, TrainingSettings, score_network
+
+Keep = Literal["last", "best"]
+PREDICTIONS = "predictions"
+"""Folder of the predicted label files of the test videos, as ``trials.predict`` writes them."""
+
+
+@dataclass(frozen=True)
+class FinalTraining:
+    """What to train, on what, and how; equal descriptions give equal numbers on a CPU, with as many threads."""
+
+    task: Task
+    split: int
+    structure: Structure
+    settings: TrainingSettings
+    train_videos: tuple[str, ...]
+    validation_videos: tuple[str, ...]
+    test_videos: tuple[str, ...]
+    keep: Keep
+    channels: int = 64
+
+    def describe(self) -> dict[str, Any]:
+        """The description as JSON, as the output folder keeps it."""
+        return {
+            **self.task.describe(),
+            "split": self.split,
+            "structure": self.structure.by_path(),
+            "settings": self.settings.describe(),
+            "channels": self.channels,
+            "keep": self.keep,
+            "train_videos": list(self.train_videos),
+            "validation_videos": list(self.validation_videos),
+            "test_videos": list(self.test_videos),
+        }
+
+    def run(self, output: Path, device: torch.device, tensorboard: Path | None = None) -> dict[str, Any]:
+        """Train, or go on with the training that ``output`` holds, and write its results; returns metrics.json.
+
+        Args:
+            tensorboard: where event files go, if any are to be written.
+
+        Raises:
+            BadInput: the data is faulty, or ``output`` holds a training with another description.
+        """
+        description = self.describe()
+        dataset = self.task.dataset
+        videos = self.train_videos + self.validation_videos + self.test_videos
+        advice = "restore it, or choose another --output"
+        record = DataRecord(dataset, self.split, videos, f"{output} was started", advice)
+        finished = _finished(output, description, record)
+        if finished is not None:
+            print(f"{output}: already trained", file=sys.stderr)
+            return finished
+        feature_dim = dataset.feature_dim(self.train_videos[0])
+        torch.manual_seed(self.settings.seed)
+        network = MSTCN(self.structure, feature_dim, len(dataset.classes), self.channels)
+        training = Training(network, self.settings, device)
+        dataset.check_training(self.train_videos, self.validation_videos + self.test_videos, feature_dim)
+        output.mkdir(parents=True, exist_ok=True)
+        history: list[dict[str, Any]] = []
+        best: dict[str, Any] | None = None
+        unfinished = output / "training.pt"
+        if unfinished.exists():
+            state = load_torch(unfinished)
+            other = f"{output}: holds an unfinished training with other settings; choose another --output"
+            record.go_on(state, "run", description, unfinished, other)
+            try:
+                history, best = _resume(training, state)
+            except DAMAGE as fault:
+                raise BadInput(f"{unfinished}: damaged ({fault!r}); remove it, or choose another --output") from None
+            print(f"{output}: resumed after epoch {training.epoch}", file=sys.stderr)
+        add_scalars = scalar_writer(tensorboard)
+        for epoch in history:
+            add_scalars(epoch["epoch"], scalars_of(epoch))
+
+        steps = -(-len(self.train_videos) // self.settings.batch_size)
+        with tqdm(
+            total=self.settings.epochs * steps,
+            initial=training.epoch * steps,
+            unit="step",
+            desc=f"seed {self.settings.seed}",
+            disable=None,
+        ) as progress:
+            while training.epoch < self.settings.epochs:
+                started = time.monotonic()
+                learning_rate = training.learning_rate
+                loss = training.run_epoch(dataset, self.train_videos, progress.update)
+                row: dict[str, Any] = {"epoch": training.epoch, "loss": loss, "learning_rate": learning_rate}
+                if self.validation_videos:
+                    row |= score_network(network, dataset, self.validation_videos, self.task.background, device)
+                row["seconds"] = round(time.monotonic() - started, 3)
+                history.append(row)
+                add_scalars(training.epoch, scalars_of(row))
+                if self.keep == "best" and (best is None or _mean(row) > _mean(best)):
+                    best = {
+                        **row,
+                        "weights": {name: value.cpu().clone() for name, value in network.state_dict().items()},
+                    }
+                progress.set_postfix_str(f"epoch {training.epoch}, loss {loss:.3f}")
+                if progress.disable:
+                    print(_line(row, self.settings.epochs), file=sys.stderr, flush=True)
+                record.note()
+                progress_so_far = {"training": training.state_dict(), "history": history, "best": best}
+                save_torch(unfinished, {"run": description, **progress_so_far, "data": record.files})
+
+        if best is not None:
+            network.load_state_dict(best["weights"])
+
+        def keep(video: str, predicted: Labels) -> None:
+            write_text(output / PREDICTIONS / f"{video}.txt", write_labels(predicted, dataset.classes))
+
+        test = score_network(network, dataset, self.test_videos, self.task.background, device, keep)
+        record.note()
+        result = {
+            "test": test,
+            "weights_of_epoch": best["epoch"] if best is not None else self.settings.epochs,
+            "seconds": round(sum(row["seconds"] for row in history), 3),
+            "device": str(device),
+            "threads": torch.get_num_threads(),
+            "versions": versions(),
+            "receptive_field": self._receptive_field(),
+            "run": description,
+            "history": history,
+            "data": record.files,
+        }
+        add_scalars(result["weights_of_epoch"], scalars_of(result["test"], "test"))
+        save_checkpoint(output / "model.pt", self._checkpoint(network, feature_dim, record.files))
+        write_text(output / "log.csv", csv_text(history))
+        write_json(output / "metrics.json", result)
+        unfinished.unlink(missing_ok=True)
+        return result
+
+    def _receptive_field(self) -> dict[str, Any]:
+        """In frames as the network reads them; in seconds, too, where the data set's frame rate is known."""
+        field = ReceptiveField.of(self.structure)
+        rate = defaults_of(self.task.name).frames_per_second
+        seconds = None if rate is None else round(field.network * self.task.dataset.sample_rate / rate, 2)
+        layers = [list(stage) for stage in field.layers]
+        return {"layers": layers, "stages": list(field.stages), "network": field.network, "network_seconds": seconds}
+
+    def _checkpoint(self, network: MSTCN, feature_dim: int, data: Fingerprint) -> Checkpoint:
+        return Checkpoint(
+            weights={name: value.cpu() for name, value in network.state_dict().items()},
+            dilations=self.structure.by_path(),
+            shape=asdict(self.structure.shape),
+            channels=self.channels,
+            feature_dim=feature_dim,
+            classes=list(self.task.dataset.classes),
+            dataset=self.task.name,
+            sample_rate=self.task.dataset.sample_rate,
+            background=list(self.task.background),
+            settings=self.settings.describe(),
+            versions=versions(),
+            train_videos=list(self.train_videos),
+            data=data,
+        )
+
+
+def _resume(training: Training, state: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Go on with an unfinished training; returns its history and its best epoch. Raises one of ``DAMAGE``."""
+    history, best = state["history"], state["best"]
+    if best is not None:
+        training.network.load_state_dict(best["weights"])  # to see that they fit
+        _mean(best)
+    training.load_state_dict(state["training"])
+    if [row["epoch"] for row in history] != list(range(1, training.epoch + 1)):
+        raise ValueError("epochs are missing")
+    sum(row["seconds"] for row in history)
+    return history, best
+
+
+def _mean(row: dict[str, Any]) -> float:
+    return objective_value(row, "mean")
+
+
+def _line(row: dict[str, Any], epochs: int) -> str:
+    metrics = " ".join(f"{name} {row[name]:.1f}" for name in METRICS if name in row)
+    return f"epoch {row['epoch']}/{epochs}: loss {row['loss']:.4f} {metrics}".rstrip()
+
+
+def _finished(output: Path, description: dict[str, Any], record: DataRecord) -> dict[str, Any] | None:
+    """The metrics.json of a finished training in ``output``, None where there is none.
+
+    Raises:
+        BadInput: it is damaged, or of a training with another description or on other data.
+    """
+    path = output / "metrics.json"
+    if not path.exists():
+        return None
+    try:
+        result = read_json(path)
+        result["run"].get("split")
+        read_metrics(result["test"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise BadInput(f"{path}: damaged, or not of a training; choose another --output") from None
+    other = f"{output}: holds a training with other settings; choose another --output"
+    record.go_on(result, "run", description, path, other, unread=True)
+    return result

@@ -1,0 +1,49 @@
+"""The loss of MS-TCN: cross entropy, and a truncated mean squared error that smooths predictions over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trials.training.settings import SMOOTHING_WEIGHT, SmoothingAverage
+
+TRUNCATION = 4.0
+"""Differences of log-probabilities are truncated here (tau in the paper)."""
+
+
+def segmentation_loss(
+    logits: Tensor,
+    labels: Tensor,
+    offsets: Sequence[int],
+    smoothing_weight: float = SMOOTHING_WEIGHT,
+    smoothing_average: SmoothingAverage = "valid",
+) -> Tensor:
+    """Sum over the stages of cross entropy + weight x truncated MSE (Abu Farha and Gall, CVPR 2019, equations 5 to 8).
+
+    The truncated MSE is the mean over pairs of neighbouring frames and over classes of
+    min(|log p_t - stop_gradient(log p_{t-1})|, 4)^2; frames of different videos are never neighbours.
+
+    Args:
+        logits: ``(stages, frames, classes)``.
+        labels: ``(frames,)``.
+        offsets: ``(videos + 1,)``.
+        smoothing_average: ``valid`` is the mean over the pairs that exist; ``padded`` divides by the pairs that the
+            batch would have if every video were padded to the longest, as the first implementation did.
+    """
+    stages, frames, classes = logits.shape
+    log_probabilities = F.log_softmax(logits.float() if logits.dtype == torch.bfloat16 else logits, dim=-1)
+    cross_entropy = F.nll_loss(log_probabilities.flatten(0, 1), labels.repeat(stages)) * stages
+    lengths = [end - start for start, end in pairwise(offsets)]
+    pairs = len(lengths) * (max(lengths) - 1) if smoothing_average == "padded" else frames - len(lengths)
+    if pairs == 0:
+        return cross_entropy
+    change = log_probabilities[:, 1:] - log_probabilities[:, :-1].detach()
+    squared = change.square().clamp(max=TRUNCATION**2)
+    within_a_video = torch.ones(frames - 1, dtype=squared.dtype, device=squared.device)
+    within_a_video[[start - 1 for start in offsets[1:-1]]] = 0
+    smoothing = (squared.sum(dim=(0, 2)) * within_a_video).sum() / (pairs * classes)
+    return cross_entropy + smoothing_weight * smoothing

@@ -1,0 +1,162 @@
+"""Metrics of temporal action segmentation, in percent, as MS-TCN's evaluation defines them.
+
+* ``acc``: frames with the right class, of all frames of all videos; background frames count.
+* ``edit``: 100 x (1 - Levenshtein distance of the two segment sequences / length of the longer), mean over the videos.
+* ``f1@k``: a predicted segment is right if its intersection over union with a true segment of its class reaches k %;
+  of several that match one true segment, the first is right. Counts are pooled over the videos.
+
+Segments are half-open, [start, end). Segments of background classes are left out of edit and F1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from common.bad_input import BadInput
+from trials.data.label_files import Labels
+
+OVERLAPS = (10, 25, 50)
+METRICS = ("acc", "edit", "f1@10", "f1@25", "f1@50")
+
+
+def read_metrics(content: Any) -> dict[str, float]:
+    """The metrics in JSON content, without what stands beside them.
+
+    Raises:
+        KeyError, TypeError: there are none.
+        ValueError: one is no percentage.
+    """
+    metrics = {name: content[name] for name in METRICS}
+    if not all(type(value) in (int, float) and 0 <= value <= 100 for value in metrics.values()):
+        raise ValueError("not percentages")
+    return metrics
+
+
+@dataclass(frozen=True)
+class Segments:
+    """The segments of one video: three arrays ``(segments,)``, half-open."""
+
+    classes: Labels
+    starts: Labels
+    ends: Labels
+
+    @classmethod
+    def of(cls, labels: Labels, background: Collection[int] = ()) -> Segments:
+        """Maximal runs of one class in ``(frames,)`` labels, without those of background classes."""
+        starts = np.concatenate([[0], np.flatnonzero(np.diff(labels)) + 1]).astype(np.int64)[: len(labels)]
+        ends = np.append(starts[1:], len(labels))[: len(starts)]
+        classes = labels[starts]
+        kept = ~np.isin(classes, list(background))
+        return cls(classes[kept], starts[kept], ends[kept])
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+def edit_score(predicted: Labels, true: Labels) -> float:
+    """100 x (1 - normalised Levenshtein distance) of two sequences of segment classes; 100 where both are empty."""
+    longer = max(len(predicted), len(true))
+    if longer == 0:
+        return 100.0
+    columns = np.arange(len(true) + 1)
+    distance = columns.copy()
+    for row, segment_class in enumerate(predicted, start=1):
+        substituted = distance[:-1] + (true != segment_class)
+        best = np.concatenate([[row], np.minimum(substituted, distance[1:] + 1)])
+        # An insertion adds one per column, so the minimum over all columns to the left is a running minimum.
+        distance = np.minimum.accumulate(best - columns) + columns
+    return float(100 * (1 - distance[-1] / longer))
+
+
+def hits(predicted: Segments, true: Segments, overlap: float) -> npt.NDArray[np.bool_]:
+    """(true segments,): which of the true segments some predicted segment of its class overlaps enough.
+
+    Each predicted segment stands for the true segment of its class with which its intersection over union is largest.
+    """
+    found = np.zeros(len(true), dtype=bool)
+    if not len(predicted) or not len(true):
+        return found
+    intersection = np.minimum.outer(predicted.ends, true.ends) - np.maximum.outer(predicted.starts, true.starts)
+    union = np.maximum.outer(predicted.ends, true.ends) - np.minimum.outer(predicted.starts, true.starts)
+    ratio = np.where(np.equal.outer(predicted.classes, true.classes), intersection / union, 0.0)
+    best = ratio.argmax(axis=1)
+    found[best[ratio.max(axis=1) >= overlap / 100]] = True
+    return found
+
+
+@dataclass
+class Scores:
+    """Counts collected video by video, and the metrics that follow from them."""
+
+    classes: int
+    background: frozenset[int] = frozenset()
+    frames: Labels = field(init=False)
+    """(classes,): true frames."""
+    correct_frames: Labels = field(init=False)
+    """(classes,): true frames predicted as such."""
+    counts: Labels = field(init=False)
+    """(overlaps, classes, 3): right predicted segments, wrong ones, missed true ones."""
+    edits: list[float] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.frames = np.zeros(self.classes, dtype=np.int64)
+        self.correct_frames = np.zeros(self.classes, dtype=np.int64)
+        self.counts = np.zeros((len(OVERLAPS), self.classes, 3), dtype=np.int64)
+
+    def add(self, predicted: Labels, true: Labels) -> None:
+        """Add one video: predicted and true classes, ``(frames,)`` each.
+
+        Raises:
+            BadInput: the video has no frames, or the two differ in length.
+        """
+        if len(predicted) != len(true) or not len(true):
+            raise BadInput(f"{len(predicted)} predicted frames for {len(true)} true ones cannot be scored")
+        self.frames += np.bincount(true, minlength=self.classes)
+        self.correct_frames += np.bincount(true[predicted == true], minlength=self.classes)
+        predicted_segments = Segments.of(predicted, self.background)
+        true_segments = Segments.of(true, self.background)
+        self.edits.append(edit_score(predicted_segments.classes, true_segments.classes))
+        predicted_count = np.bincount(predicted_segments.classes, minlength=self.classes)
+        true_count = np.bincount(true_segments.classes, minlength=self.classes)
+        for index, overlap in enumerate(OVERLAPS):
+            found = true_segments.classes[hits(predicted_segments, true_segments, overlap)]
+            right = np.bincount(found, minlength=self.classes)
+            self.counts[index] += np.stack([right, predicted_count - right, true_count - right], axis=1)
+
+    def metrics(self) -> dict[str, float]:
+        """All of ``METRICS``, in percent."""
+        if not self.edits:
+            raise BadInput("no videos were scored")
+        return {
+            "acc": float(100 * self.correct_frames.sum() / self.frames.sum()),
+            "edit": float(np.mean(self.edits)),
+            **{f"f1@{overlap}": _f1(self.counts[index].sum(axis=0)) for index, overlap in enumerate(OVERLAPS)},
+        }
+
+    def class_metrics(self, index: int) -> dict[str, float | None]:
+        """Accuracy (share of its true frames that were found) and F1 of one class; None where nothing is defined."""
+        scored = index not in self.background and self.counts[0, index].any()
+        return {
+            "acc": float(100 * self.correct_frames[index] / self.frames[index]) if self.frames[index] else None,
+            **{f"f1@{k}": _f1(self.counts[row, index]) if scored else None for row, k in enumerate(OVERLAPS)},
+        }
+
+
+def _f1(counts: Labels) -> float:
+    """F1 from right, wrong and missed segments; 100 where there was nothing to find and nothing was predicted."""
+    right, wrong, missed = (int(count) for count in counts)
+    if right + wrong + missed == 0:
+        return 100.0
+    return 100 * 2 * right / (2 * right + wrong + missed)
+
+
+def objective_value(metrics: dict[str, float], objective: str) -> float:
+    """The number that a search maximises: one of ``METRICS``, or ``mean``, the mean of all five."""
+    if objective == "mean":
+        return float(np.mean([metrics[name] for name in METRICS]))
+    return metrics[objective]

@@ -1,0 +1,59 @@
+"""How to train, as settings with ranges: without PyTorch, so that a command can be checked before it is started."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from common.bad_input import BadInput
+
+Precision = Literal["float32", "bf16"]
+SmoothingAverage = Literal["valid", "padded"]
+
+SMOOTHING_WEIGHT = 0.15
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train. The defaults are the paper's final training (Gao et al., CVPR 2021, section 4)."""
+
+    epochs: int = 65
+    batch_size: int = 8
+    learning_rate: float = 5e-4
+    decay_epochs: tuple[int, ...] = (50,)
+    """After each of these epochs the learning rate is multiplied by 0.1."""
+    smoothing_weight: float = SMOOTHING_WEIGHT
+    smoothing_average: SmoothingAverage = "valid"
+    precision: Precision = "float32"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            raise BadInput(f"epochs ({self.epochs}) and batch size ({self.batch_size}) must be at least 1")
+        if not 0 < self.learning_rate < float("inf"):
+            raise BadInput(f"the learning rate must be above 0, not {self.learning_rate}")
+        if not 0 <= self.smoothing_weight < float("inf"):
+            raise BadInput(f"the smoothing weight must be at least 0, not {self.smoothing_weight}")
+        if any(epoch < 1 for epoch in self.decay_epochs):
+            raise BadInput(f"the decay epochs must be at least 1, not {min(self.decay_epochs)}")
+        if self.seed < 0:
+            raise BadInput(f"the seed must be at least 0, not {self.seed}")
+        if self.seed >= 2**64:
+            raise BadInput(f"the seed must be below 2^64, not {self.seed}")
+
+    def describe(self) -> dict[str, Any]:
+        """The settings as JSON content."""
+        return {**asdict(self), "decay_epochs": list(self.decay_epochs)}
+
+
+def device_index(name: str) -> int | None:
+    """The number of the GPU that the name of a device asks for; None of ``auto`` and ``cpu``.
+
+    Raises:
+        BadInput: it is none of ``auto``, ``cpu``, ``cuda`` and ``cuda:N``.
+    """
+    match = re.fullmatch(r"auto|cpu|cuda(?::(\d+))?", name, re.ASCII)
+    if match is None:
+        raise BadInput(f"unknown device {name!r}: expected auto, cpu, cuda or cuda:N")
+    return int(match[1] or 0) if name.startswith("cuda") else None

@@ -1,0 +1,200 @@
+"""Train a network on packed batches, predict, and score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common.bad_input import BadInput, KnownFailure
+from nas_space.layers.convolutions import BRANCH_WEIGHTS
+from nni_api.epoch_file import EpochNotes
+from trials.data.batches import Batch, pack
+from trials.data.dataset import Dataset, common_frames
+from trials.data.feature_files import Features
+from trials.data.label_files import Labels
+from trials.training.adam import Adam
+from trials.training.loss import segmentation_loss
+from trials.training.metrics import Scores
+from trials.training.settings import TrainingSettings as TrainingSettings
+from trials.training.settings import device_index
+
+
+class NonFiniteLoss(KnownFailure):
+    """The loss became NaN or infinite: the training is worthless from here on."""
+
+
+class FullMemory(KnownFailure):
+    """The memory of a GPU is full."""
+
+
+@contextmanager
+def telling_full_memory() -> Iterator[None]:
+    """Say in one line what to do where the memory of a GPU is full.
+
+    Raises:
+        FullMemory: in the place of PyTorch's own exception.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as fault:
+        # What follows is about PyTorch's own book-keeping, and over several lines.
+        what = " ".join(str(fault).split(" Of the allocated memory")[0].split())
+        raise FullMemory(
+            "the GPU's memory is full; lower --batch-size, let fewer trials share a GPU (trialConcurrency), "
+            f"or use --device cpu: {what}"
+        ) from fault
+
+
+def find_device(name: str) -> torch.device:
+    """The device ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        BadInput: no such device here.
+    """
+    index = device_index(name)
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if index is not None and index >= torch.cuda.device_count():
+        raise BadInput(f"device {name!r} is not there: PyTorch sees {torch.cuda.device_count()} CUDA device(s)")
+    return torch.device(name)
+
+
+class Training:
+    """One training in progress: network, optimiser, schedule and random generators, always at the end of an epoch.
+
+    The weights should be drawn after ``torch.manual_seed``; dropout draws from torch's global generator, which this
+    class seeds, saves and restores, because torch.nn.Dropout takes no other.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        settings: TrainingSettings,
+        device: torch.device,
+        branch_learning_rate: float | None = None,
+    ) -> None:
+        """``branch_learning_rate`` is that of branch weights; None: as of all others."""
+        if settings.precision == "bf16" and device.type != "cuda":
+            raise BadInput("--precision bf16 needs a CUDA device")
+        self.network = network.to(device)
+        self.settings = settings
+        self.device = device
+        self.epoch = 0
+        self.optimiser = Adam(self.network.named_parameters())
+        self.branch_learning_rate = branch_learning_rate
+        self._branches = [name for name in self.optimiser.parameters if name.endswith(BRANCH_WEIGHTS)]
+        self.shuffling = torch.Generator().manual_seed(settings.seed)
+        self._notes = EpochNotes()
+        torch.manual_seed(settings.seed)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next epoch."""
+        decays = sum(self.epoch >= epoch for epoch in self.settings.decay_epochs)
+        return self.settings.learning_rate * 0.1**decays
+
+    def run_epoch(
+        self, dataset: Dataset, videos: Sequence[str], after_step: Callable[[], object] = lambda: None
+    ) -> float:
+        """Train on every video once, in a random order; returns the mean loss of the steps.
+
+        Raises:
+            NonFiniteLoss: the loss of a step is NaN or infinite; the message names the epoch and the videos.
+        """
+        self.network.train()
+        self._notes.begin(self.epoch, self.settings.epochs)
+        size = self.settings.batch_size
+        order = torch.randperm(len(videos), generator=self.shuffling).tolist()
+        losses = []
+        for start in range(0, len(order), size):
+            names = [videos[index] for index in order[start : start + size]]
+            loss = self.step(Batch.of([dataset.load(name) for name in names], self.device))
+            if not np.isfinite(loss):
+                raise NonFiniteLoss(
+                    f"the loss is {loss} in epoch {self.epoch + 1} on {', '.join(names)}: "
+                    "lower the learning rate, or scale the features (to mean 0 and deviation 1, say)"
+                )
+            losses.append(loss)
+            after_step()
+        self.epoch += 1
+        self._notes.end(self.epoch, self.settings.epochs)
+        return float(np.mean(losses))
+
+    def step(self, batch: Batch) -> float:
+        """One optimiser step; returns the loss."""
+        self.optimiser.zero_grad()  # first: the gradients of the step before would lie between the activations
+        settings = self.settings
+        with torch.autocast("cuda", torch.bfloat16, enabled=settings.precision == "bf16"):
+            logits = self.network(batch.features, batch.offsets, batch.let_go)
+        loss = segmentation_loss(
+            logits, batch.labels, batch.offsets, settings.smoothing_weight, settings.smoothing_average
+        )
+        loss.backward()
+        rate = self.branch_learning_rate
+        self.optimiser.step(self.learning_rate, {} if rate is None else dict.fromkeys(self._branches, rate))
+        return float(loss.detach())
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a killed training needs to go on and end with the same numbers."""
+        return {
+            "epoch": self.epoch,
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.moments,
+            "shuffling": self.shuffling.get_state(),
+            "dropout": torch.get_rng_state(),
+            "cuda_dropout": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state."""
+        self.epoch = state["epoch"]
+        self.network.load_state_dict(state["network"])
+        self.optimiser.load(state["optimiser"])
+        self.shuffling.set_state(state["shuffling"])
+        torch.set_rng_state(state["dropout"])
+        if state["cuda_dropout"] is not None and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_dropout"], self.device)
+
+
+@torch.no_grad()
+def predict(network: nn.Module, features: Features, device: torch.device) -> Tensor:
+    """Class probabilities ``(frames, classes)`` of the last stage for one video's features ``(frames, channels)``."""
+    network.eval()
+    logits = network(pack([features]).to(device), (0, len(features)))
+    return logits[-1].softmax(dim=-1).cpu()
+
+
+def repeat_frames(predicted: Labels, sample_rate: int, full_frames: int) -> Labels:
+    """Predictions for every ``sample_rate``-th frame, repeated to all ``full_frames`` frames."""
+    return predicted.repeat(sample_rate)[:full_frames]
+
+
+def score_network(
+    network: nn.Module,
+    dataset: Dataset,
+    videos: Iterable[str],
+    background: Iterable[str],
+    device: torch.device,
+    keep: Callable[[str, Labels], object] = lambda _, __: None,
+) -> dict[str, float]:
+    """Metrics of a network on labelled videos, at the full frame rate.
+
+    Args:
+        keep: is given each video and its predicted class ids ``(frames,)``, of every frame that has features.
+    """
+    scores = Scores(len(dataset.classes), frozenset(dataset.class_ids[name] for name in background))
+    for name in videos:
+        true = dataset.labels(name)
+        features, full_frames = dataset.features(name)
+        probabilities = predict(network, features, device)
+        predicted = repeat_frames(probabilities.argmax(dim=-1).numpy(), dataset.sample_rate, full_frames)
+        keep(name, predicted)
+        # As many frames as there are features for are predicted, and only then cut, as predict and evaluate do.
+        frames = common_frames(dataset.feature_path(name), full_frames, len(true))
+        scores.add(predicted[:frames], true[:frames])
+    return scores.metrics()
