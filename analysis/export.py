@@ -9,15 +9,15 @@ from typing import Any
 
 from analysis.history import Evaluation, find_experiment, read_history
 from common.bad_input import BadInput, run_command
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
 from nas_space.structure import Structure
 from nas_space.structure_files import DIALECTS, Dialect, write_structure
 
 
-def export(experiment: str, evaluation: Evaluation, path: Path, dialect: Dialect) -> None:
+def export(experiment: str, evaluation: Evaluation, network: Network, path: Path, dialect: Dialect) -> None:
     """Write the structure of one evaluation; the native dialect keeps where it comes from."""
     try:
-        structure = Structure.from_labels(evaluation.structure, MSTCNShape.of_labels(evaluation.structure))
+        structure = Structure.from_labels(evaluation.structure, network)
     except BadInput as fault:
         raise BadInput(f"the records of {experiment}, trial {evaluation.trial}: {fault}") from None
     about: dict[str, Any] = {
@@ -65,7 +65,7 @@ def main() -> None:
         name = f"rank {rank}"
         if arguments.output is not None:
             name = str(ranked_path(arguments.output, rank))
-            export(arguments.experiment, evaluation, Path(name), arguments.dialect)
+            export(arguments.experiment, evaluation, history.network, Path(name), arguments.dialect)
         values = ", ".join(f"{metric} {value:.2f}" for metric, value in evaluation.metrics.items())
         print(f"{name}: trial {evaluation.trial}, {values}")
 

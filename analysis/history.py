@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from common.bad_input import BadInput
+from nas_space.network import Network
+from nas_space.networks import ms_tcn, network_from_json
 from nni_api.logs import why_ended
 from nni_api.records import RECORDS_FILE, read_records
 from nni_api.register import registered
@@ -74,6 +76,21 @@ class History:
     """Why the search ended early."""
     versions: dict[str, str] = field(default_factory=dict)
     """Of Python and the packages that it began with, or was resumed with last."""
+    described: Network | None = None
+    """The network as the tuner described it; None in records of earlier versions."""
+
+    @property
+    def network(self) -> Network:
+        """The network whose structures were evaluated; for records of earlier versions, that of their labels.
+
+        Raises:
+            BadInput: they name no layers, or other layers than a network of earlier versions had.
+        """
+        if self.described is not None:
+            return self.described
+        # An added trial may be of another network.
+        own = sorted(self.evaluations, key=lambda evaluation: evaluation.uid is None)
+        return ms_tcn.of_labels(own[0].structure if own else {})
 
     def best(self, count: int = 1) -> list[Evaluation]:
         """The best evaluations by ``default``, the best first; of equals, the earlier. Each structure comes once.
@@ -146,6 +163,11 @@ def read_history(folder: Path) -> History:
             history.done, history.error = False, None
             history.phase = phase if isinstance(phase := event.get("phase"), str) else None
             history.versions = told if isinstance(told := event.get("versions"), dict) else {}
+            if "network" in event:
+                try:
+                    history.described = network_from_json(event["network"])
+                except BadInput as fault:
+                    raise BadInput(f"{path}: {fault}") from None
         elif kind == "done":
             history.done = True
         elif kind == "error":

@@ -18,7 +18,7 @@ from common.atomic_file import write_json, write_text
 from common.bad_input import BadInput
 from common.command_options import option, option_values
 from common.read_file import read_json
-from nas_space.shape import MSTCNShape
+from nas_space.network import POWERS_OF_TWO
 from nas_space.structure import Structure
 from nni_api.records import RECORDS_FILE, read_records
 from nni_api.register import registered
@@ -100,7 +100,7 @@ class Search:
         """The structure that it found. Raises BadInput where no trial succeeded, or what it trained is no structure."""
         dilations = self.history.best()[0].structure
         try:
-            return Structure.from_labels(dilations, MSTCNShape.of_labels(dilations))
+            return Structure.from_labels(dilations, self.history.network)
         except BadInput as fault:
             raise BadInput(f"{self.history.folder / RECORDS_FILE}: {fault}") from None
 
@@ -140,16 +140,15 @@ class Search:
     def candidates(self) -> Mapping[str, Sequence[int]]:
         """The dilations that each layer of a differentiable search chose among, by short label."""
         # Here, because it imports NNI, which reading searches does not need.
-        from nas_space.shape import POWERS_OF_TWO
         from nas_space.space import from_nni
 
-        shape = MSTCNShape.of_labels(self.best().by_label())
+        network = self.history.network
         space = self.settings.get("searchSpace")
         if seeds_of(space) is None and space is not None:
-            return from_nni(space, shape)
+            return from_nni(space, network)
         values = option_values(self._words, "--candidates") or []
         of_all = tuple(map(int, takewhile(str.isdecimal, values))) or POWERS_OF_TWO
-        return dict.fromkeys(shape.paths, of_all)
+        return dict.fromkeys(network.paths, of_all)
 
     @property
     def _arguments(self) -> dict[str, Any]:

@@ -3,45 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
+
+from torch import nn
 
 from benchmarks.interleaved import CPU, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, channels_first, made_up_videos
-from benchmarks.reference import ReferenceNetwork, ReferenceTraining
+from benchmarks.reference import MS_TCN, ReferenceNetwork, ReferenceTraining
 from common.bad_input import run_command
 from nas_space.branching import Branching
 from nas_space.layers.convolutions import BranchedConv, DilatedConv
-from nas_space.networks.ms_tcn import MSTCN
-from nas_space.shape import MS_TCN, POWERS_OF_TWO
+from nas_space.network import POWERS_OF_TWO
+from nas_space.networks import build
 from nas_space.structure import Structure
 from trials.data.batches import Batch
 from trials.training.training import Training, TrainingSettings
 
 FRAMES = 1000
-START = Structure((2, 2, 4, 8, 16, 32, 64, 128, 256, 512) * 4)
+START = Structure((2, 2, 4, 8, 16, 32, 64, 128, 256, 512) * 4, MS_TCN)
 """Nearly the hand-designed one; around a dilation of 1 there would be two branches only."""
 
 
-def put_branches(network: MSTCN, branches: Sequence[Sequence[int]]) -> None:
-    """Put branches of these dilations into each layer, in place; a layer of one dilation stays plain."""
-    for path, several in zip(network.structure.by_path(), branches, strict=True):
-        conv = network.get_submodule(path)
+def put_branches(module: nn.Module, branches: Sequence[Sequence[int]]) -> None:
+    """Put branches of these dilations into each layer of an MS-TCN, in place; a layer of one dilation stays plain."""
+    for path, several in zip(MS_TCN.paths.values(), branches, strict=True):
+        conv = module.get_submodule(path)
         assert isinstance(conv, DilatedConv)
         if len(several) > 1:
-            network.set_submodule(path, BranchedConv.expand(conv, several))
+            module.set_submodule(path, BranchedConv.expand(conv, several))
 
 
 def by_stage(branches: Sequence[Sequence[int]]) -> list[Sequence[Sequence[int]]]:
     """The same for ``ReferenceNetwork``, which takes them stage by stage."""
-    layers = MS_TCN.num_layers
-    return [branches[first : first + layers] for first in range(0, len(branches), layers)]
+    remaining = iter(branches)
+    return [list(islice(remaining, len(block.layers))) for block in MS_TCN.blocks]
 
 
 def our_training(branches: Sequence[Sequence[int]]) -> Training:
     """Ours, with these dilations in each layer."""
-    network = MSTCN(START, FEATURE_DIM, CLASSES)
-    put_branches(network, branches)
-    training = Training(network, TrainingSettings(), CPU)
-    network.train()
+    module = build(START, FEATURE_DIM, CLASSES)
+    put_branches(module, branches)
+    training = Training(module, TrainingSettings(), CPU)
+    module.train()
     return training
 
 

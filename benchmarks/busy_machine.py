@@ -21,7 +21,7 @@ from common.bad_input import BadInput, run_command
 from experiments.demo_data import write_demo
 
 CORES = 2
-OPTIONS = "--dataset demo --split 1 --structure hand --num-stages 2 --num-layers 5 --batch-size 1 --epochs 10"
+OPTIONS = "--dataset demo --split 1 --structure hand --network ms-tcn:stages=2,layers=5 --batch-size 1 --epochs 10"
 BUSY = "import os\nwhile os.getppid() == {parent}:\n    sum(range(100_000))"
 """A process that keeps a core busy, and ends with the one that started it, however that ends."""
 

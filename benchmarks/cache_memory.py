@@ -21,10 +21,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from benchmarks.reference import HAND
 from common.bad_input import BadInput, run_command
-from nas_space.networks.ms_tcn import MSTCN
-from nas_space.shape import MSTCNShape
-from nas_space.structure import Structure
+from nas_space.networks import build
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.training.training import Training, TrainingSettings
@@ -76,7 +75,7 @@ def measure(folder: Path, cache: Path | None, steps: int) -> dict[str, float]:
     dataset = Dataset(folder, cache_folder=cache)
     names = [video for part in dataset.split(1) for video in part]
     channels = dataset.feature_dim(names[0])
-    training = Training(MSTCN(Structure.hand(MSTCNShape()), channels, CLASSES), TrainingSettings(), CPU)
+    training = Training(build(HAND, channels, CLASSES), TrainingSettings(), CPU)
     row = {"start MB": peak()}
     started = time.perf_counter()
     dataset.check(names, channels)

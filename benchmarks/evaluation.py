@@ -10,11 +10,10 @@ from torch import Tensor
 
 from benchmarks.interleaved import Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, channels_first, made_up_videos
-from benchmarks.reference import ReferenceNetwork, plain_branches
+from benchmarks.reference import HAND, ReferenceNetwork, plain_branches
 from benchmarks.reference_evaluation import predicted_names, reference_scores
 from common.bad_input import run_command
-from nas_space.networks.ms_tcn import MSTCN
-from nas_space.structure import Structure
+from nas_space.networks import build
 from trials.data.label_files import Labels
 from trials.training.metrics import Scores
 from trials.training.training import predict
@@ -50,8 +49,8 @@ def main() -> None:
     true_names = [[CLASS_NAMES[label] for label in labels] for labels in truth]
     random = np.random.default_rng(0)
     logits = [made_up_logits(labels, random) for labels in truth]
-    network = MSTCN(Structure.hand(), FEATURE_DIM, CLASSES)
-    reference = ReferenceNetwork(plain_branches(Structure.hand()), FEATURE_DIM, CLASSES).eval()
+    network = build(HAND, FEATURE_DIM, CLASSES)
+    reference = ReferenceNetwork(plain_branches(HAND), FEATURE_DIM, CLASSES).eval()
 
     def ours() -> dict[str, float]:
         return our_scores(truth, logits)

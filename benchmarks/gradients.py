@@ -10,10 +10,11 @@ import torch
 from benchmarks.branched_step import by_stage, put_branches
 from benchmarks.interleaved import Bar, Finding, benchmark_parser, print_findings
 from benchmarks.made_up_videos import CLASSES
-from benchmarks.reference import ReferenceNetwork, reference_loss
+from benchmarks.reference import MS_TCN, ReferenceNetwork, reference_loss
 from common.bad_input import run_command
-from nas_space.networks.ms_tcn import MSTCN
-from nas_space.shape import POWERS_OF_TWO
+from nas_space.layers.packed_videos import PackedVideos
+from nas_space.network import POWERS_OF_TWO
+from nas_space.networks import build
 from nas_space.structure import Structure
 from trials.training.loss import segmentation_loss
 
@@ -25,15 +26,15 @@ BRANCHES = (1, 3, 11)
 def largest_difference(branches: Sequence[Sequence[int]], seed: int) -> float:
     """Largest difference between the gradients of all weights; ``branches`` are the dilations of each layer."""
     torch.manual_seed(seed)
-    start = Structure(tuple(several[0] for several in branches))
-    ours = MSTCN(start, FEATURE_DIM, CLASSES, dropout=0.0)
+    start = Structure(tuple(several[0] for several in branches), MS_TCN)
+    ours = build(start, FEATURE_DIM, CLASSES).eval()  # without dropout
     put_branches(ours, branches)
     ours = ours.double()
     theirs = ReferenceNetwork(by_stage(branches), FEATURE_DIM, CLASSES, torch.nn.Identity).double()
     theirs.load_state_dict(ours.state_dict())
     features = torch.randn(FRAMES, FEATURE_DIM, dtype=torch.float64)
     labels = torch.randint(CLASSES, (FRAMES // 50,)).repeat_interleave(50)
-    segmentation_loss(ours(features, (0, FRAMES)), labels, (0, FRAMES)).backward()
+    segmentation_loss(ours(PackedVideos(features, (0, FRAMES))), labels, (0, FRAMES)).backward()
     mask = torch.ones(1, 1, FRAMES, dtype=torch.float64)
     reference_loss(theirs(features.t()[None], mask), labels[None], mask).backward()
     expected = {name: parameter.grad for name, parameter in theirs.named_parameters()}

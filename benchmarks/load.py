@@ -25,6 +25,7 @@ from analysis.history import find_experiment
 from benchmarks.nni_home import REPOSITORY
 from common.bad_input import BadInput, KnownFailure, run_command
 from experiments.nni_experiment import Experiment
+from nas_space.networks import DEFAULT, find_network
 from nas_space.space import global_space, local_space, to_nni
 from nni_api.records import RECORDS_FILE, read_records
 from strategies.adapter.search_tuner import STATE_FILE
@@ -52,11 +53,12 @@ class Sample:
 
 def configuration(kind: str, trials: int, concurrency: int) -> dict[str, Any]:
     """The experiment: for a local search as many chains as fill the number of trials, which must be tens."""
+    network = find_network(DEFAULT)
     if kind == "global":
-        space, name = to_nni(global_space()), "GlobalTuner"
+        space, name = to_nni(global_space(network)), "GlobalTuner"
         arguments: dict[str, Any] = {"budget": trials}
     else:
-        space, name = to_nni(local_space()), "LocalTuner"
+        space, name = to_nni(local_space(network)), "LocalTuner"
         seeds = list(range(trials // ITERATIONS))
         arguments = {"starts": ["hand"], "splits": [1], "seeds": seeds, "iterations": ITERATIONS}
     return {

@@ -17,10 +17,9 @@ import torch
 
 from benchmarks.cache_memory import generate, peak
 from benchmarks.interleaved import CPU, Bar, Finding, benchmark_parser, print_findings, ratios
-from benchmarks.reference import ReferenceNetwork, ReferenceTraining, plain_branches
+from benchmarks.reference import HAND, ReferenceNetwork, ReferenceTraining, plain_branches
 from common.bad_input import run_command
-from nas_space.networks.ms_tcn import MSTCN
-from nas_space.structure import Structure
+from nas_space.networks import build
 from trials.data.dataset import Dataset
 from trials.training.training import Training, TrainingSettings
 
@@ -33,7 +32,7 @@ def ours(folder: Path) -> Callable[[], object]:
     """Our steps on the first video of a data set."""
     dataset = Dataset(folder, cache_folder=folder.parent / "cache")
     (video,), _ = dataset.split(1)
-    network = MSTCN(Structure.hand(), dataset.feature_dim(video), len(dataset.classes))
+    network = build(HAND, dataset.feature_dim(video), len(dataset.classes))
     training = Training(network, TrainingSettings(batch_size=1), CPU)
     return lambda: training.run_epoch(dataset, [video])
 
@@ -42,7 +41,7 @@ def usual(folder: Path) -> Callable[[], object]:
     """The usual steps."""
     dataset = Dataset(folder)
     (video,), _ = dataset.split(1)
-    network = ReferenceNetwork(plain_branches(Structure.hand()), dataset.feature_dim(video), len(dataset.classes))
+    network = ReferenceNetwork(plain_branches(HAND), dataset.feature_dim(video), len(dataset.classes))
     training = ReferenceTraining(network)
     return lambda: training.step([np.load(dataset.feature_path(video))], [dataset.labels(video)])
 

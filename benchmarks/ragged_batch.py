@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from benchmarks.interleaved import CPU, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, channels_first, made_up_videos
-from benchmarks.reference import ReferenceNetwork, ReferenceTraining, plain_branches
+from benchmarks.reference import HAND, ReferenceNetwork, ReferenceTraining, plain_branches
 from common.bad_input import run_command
-from nas_space.networks.ms_tcn import MSTCN
-from nas_space.structure import Structure
+from nas_space.networks import build
 from trials.data.batches import Batch
 from trials.training.training import Training, TrainingSettings
 
@@ -19,9 +18,9 @@ def main() -> None:
     arguments = benchmark_parser("ragged_batch", main.__doc__, rounds=5).parse_args()
     videos = made_up_videos(LENGTHS)
     features, labels = channels_first(videos)
-    ours = Training(MSTCN(Structure.hand(), FEATURE_DIM, CLASSES), TrainingSettings(), CPU)
+    ours = Training(build(HAND, FEATURE_DIM, CLASSES), TrainingSettings(), CPU)
     ours.network.train()
-    usual = ReferenceTraining(ReferenceNetwork(plain_branches(Structure.hand()), FEATURE_DIM, CLASSES))
+    usual = ReferenceTraining(ReferenceNetwork(plain_branches(HAND), FEATURE_DIM, CLASSES))
     seconds = interleaved_seconds(
         {"ours": lambda: ours.step(Batch.of(videos, CPU)), "usual": lambda: usual.step(features, labels)},
         arguments.rounds,

@@ -17,6 +17,7 @@ from benchmarks.interleaved import benchmark_parser
 from benchmarks.nni_home import REPOSITORY
 from common.atomic_file import write_json
 from experiments.launch import free_port, running, watch
+from nas_space.networks import DEFAULT, find_network
 from nas_space.structure import Structure
 
 
@@ -64,7 +65,7 @@ def run_trials(command: str, count: int) -> list[dict[str, Any]]:
     """
     with tempfile.TemporaryDirectory(prefix="real-trials-") as name:
         folder = Path(name)
-        hand = Structure.hand().by_label()
+        hand = Structure.hand(find_network(DEFAULT)).by_label()
         space = {label: {"_type": "choice", "_value": [dilation]} for label, dilation in hand.items()}
         config = {
             "experimentName": "benchmark",

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.layers.packed_residual import draw_factors
+from nas_space.networks import find_network
 from nas_space.structure import Structure
 from trials.data.feature_files import Features
 from trials.data.label_files import Labels
@@ -19,6 +20,8 @@ from trials.data.label_files import Labels
 CHANNELS = 64
 PADDED_LABEL = -100
 """The label that nn.CrossEntropyLoss ignores."""
+MS_TCN = find_network("ms-tcn")
+HAND = Structure.hand(MS_TCN)
 
 
 class BranchedConv1d(nn.Conv1d):
@@ -151,4 +154,4 @@ def pad(features: Sequence[Features], labels: Sequence[Labels]) -> tuple[Tensor,
 
 def plain_branches(structure: Structure) -> list[list[tuple[int, ...]]]:
     """A structure's dilations for ``ReferenceNetwork``: one branch in each layer."""
-    return [[(dilation,) for dilation in stage] for stage in structure.stages()]
+    return [[(dilation,) for dilation in stage] for stage in structure.by_block()]

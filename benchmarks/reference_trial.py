@@ -9,9 +9,8 @@ import nni
 import numpy as np
 import torch
 
-from benchmarks.reference import ReferenceNetwork, ReferenceTraining, plain_branches
+from benchmarks.reference import HAND, ReferenceNetwork, ReferenceTraining, plain_branches
 from benchmarks.reference_evaluation import Names, predicted_names, reference_scores
-from nas_space.structure import Structure
 from trials.data.dataset import Dataset
 from trials.data.feature_files import Features
 from trials.data.label_files import Labels
@@ -51,7 +50,7 @@ def train_and_report(folder: Path, train_videos: tuple[str, ...], judged: tuple[
     nni.get_next_parameter()
     dataset = Dataset(folder)
     feature_dim = np.load(dataset.feature_path(train_videos[0])).shape[0]
-    network = ReferenceNetwork(plain_branches(Structure.hand()), feature_dim, len(dataset.classes))
+    network = ReferenceNetwork(plain_branches(HAND), feature_dim, len(dataset.classes))
     training, order = ReferenceTraining(network), list(train_videos)
     for epoch in range(epochs):
         random.shuffle(order)

@@ -8,9 +8,9 @@ import torch
 
 from benchmarks.interleaved import CPU, Finding, benchmark_parser, interleaved_seconds, print_findings
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, channels_first, made_up_videos
-from benchmarks.reference import CHANNELS, ReferenceNetwork, ReferenceTraining, plain_branches
+from benchmarks.reference import CHANNELS, HAND, ReferenceNetwork, ReferenceTraining, plain_branches
 from common.bad_input import run_command
-from nas_space.networks.ms_tcn import MSTCN
+from nas_space.networks import build
 from nas_space.structure import Structure
 from trials.data.batches import Batch
 from trials.training.training import Training, TrainingSettings
@@ -34,7 +34,7 @@ def multiplications(structure: Structure, frames: int, feature_dim: int, classes
     no gradient. A tap d frames away reads frames - d of them.
     """
     total = 0
-    for number, dilations in enumerate(structure.stages()):
+    for number, dilations in enumerate(structure.by_block()):
         total += (2 * feature_dim if number == 0 else 3 * classes) * frames * channels
         for dilation in dilations:
             outer = 2 * max(0, frames - dilation)
@@ -58,17 +58,17 @@ def products(m: int, k: int, n: int) -> Callable[[], object]:
 def main() -> None:
     """Time training steps on 5000 frames, ours and the usual ones, and matrix products."""
     arguments = benchmark_parser("roofline", main.__doc__, rounds=10).parse_args()
-    structure, videos = Structure.hand(), made_up_videos([FRAMES])
+    videos = made_up_videos([FRAMES])
     features, labels = channels_first(videos)
-    ours = Training(MSTCN(structure, FEATURE_DIM, CLASSES), TrainingSettings(), CPU)
+    ours = Training(build(HAND, FEATURE_DIM, CLASSES), TrainingSettings(), CPU)
     ours.network.train()
-    usual = ReferenceTraining(ReferenceNetwork(plain_branches(structure), FEATURE_DIM, CLASSES))
+    usual = ReferenceTraining(ReferenceNetwork(plain_branches(HAND), FEATURE_DIM, CLASSES))
     sides: dict[str, Callable[[], object]] = {
         "ours": lambda: ours.step(Batch.of(videos, CPU)),
         "usual": lambda: usual.step(features, labels),
     }
     seconds = interleaved_seconds(sides | {str(shape): products(*shape) for shape in SHAPES}, arguments.rounds)
-    step = multiplications(structure, FRAMES, FEATURE_DIM, CLASSES)
+    step = multiplications(HAND, FRAMES, FEATURE_DIM, CLASSES)
     peaks = [PRODUCTS / min(times) for times in zip(*(seconds[str(shape)] for shape in SHAPES), strict=True)]
     shares = {
         side: [step / time / peak for time, peak in zip(seconds[side], peaks, strict=True)]

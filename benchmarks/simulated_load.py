@@ -17,7 +17,8 @@ import psutil
 from benchmarks.do_nothing_trial import outcome
 from common.bad_input import BadInput, run_command
 from nas_space.branching import Branching
-from nas_space.shape import POWERS_OF_TWO
+from nas_space.network import POWERS_OF_TWO
+from nas_space.networks import DEFAULT, find_network
 from nas_space.space import global_space, to_nni
 from nas_space.structure import Structure
 from strategies.expectation import ExpectationSearch
@@ -26,6 +27,7 @@ from strategies.tuners import GlobalTuner
 
 CHAINS = 100
 STEPS = 10
+NETWORK = find_network(DEFAULT)
 
 Decide = Callable[[], object]
 """One evaluation: what to try is decided, and its outcome is learnt."""
@@ -47,7 +49,7 @@ class Step:
 
 def genetic(evaluations: int) -> Decide:
     """The global search over the space of the paper."""
-    search = GeneticSearch(dict.fromkeys(global_space(), POWERS_OF_TWO), budget=evaluations)
+    search = GeneticSearch(dict.fromkeys(NETWORK.paths, POWERS_OF_TWO), budget=evaluations)
 
     def decide() -> None:
         proposal = search.ask()
@@ -59,7 +61,7 @@ def genetic(evaluations: int) -> Decide:
 
 def expectation(evaluations: int) -> Decide:
     """The local search, in chains whose branches come out alike, so that their structure stays."""
-    hand, branching = Structure.hand(), Branching()
+    hand, branching = Structure.hand(NETWORK), Branching()
     search = ExpectationSearch([(hand, {"seed": seed}) for seed in range(CHAINS)], branching, evaluations // CHAINS)
     counts = {label: len(branching.expand(dilation)) for label, dilation in hand.by_label().items()}
     alike = {label: [1 / count] * count for label, count in counts.items()}
@@ -76,7 +78,7 @@ def tuner(evaluations: int) -> Decide:
     """The global search as a tuner for whose one worker NNI is played; its files are written as always."""
     # One more: at the end of a search, a tuner asks NNI's manager to end the experiment.
     tuner = GlobalTuner(budget=evaluations + 1)
-    tuner.update_search_space(to_nni(global_space()))
+    tuner.update_search_space(to_nni(global_space(NETWORK)))
     numbers = itertools.count()
 
     def decide() -> None:

@@ -6,10 +6,9 @@ import numpy as np
 
 from benchmarks.interleaved import CPU, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, made_up_videos
-from benchmarks.reference import BitDropout, ReferenceNetwork, ReferenceTraining
+from benchmarks.reference import HAND, BitDropout, ReferenceNetwork, ReferenceTraining, plain_branches
 from common.bad_input import run_command
-from nas_space.networks.ms_tcn import MSTCN
-from nas_space.structure import Structure
+from nas_space.networks import build
 from trials.data.batches import Batch
 from trials.training.training import Training, TrainingSettings
 
@@ -20,10 +19,9 @@ def main() -> None:
     """Time training steps of ours and of the usual formulation, with its own dropout and with ours."""
     arguments = benchmark_parser("training_step", main.__doc__, rounds=40).parse_args()
     videos = made_up_videos([FRAMES])
-    structure = Structure.hand()
-    ours = Training(MSTCN(structure, FEATURE_DIM, CLASSES), TrainingSettings(), CPU)
+    ours = Training(build(HAND, FEATURE_DIM, CLASSES), TrainingSettings(), CPU)
     ours.network.train()
-    plain = [[(dilation,) for dilation in stage] for stage in structure.stages()]
+    plain = plain_branches(HAND)
     usual = ReferenceTraining(ReferenceNetwork(plain, FEATURE_DIM, CLASSES))
     cheap = ReferenceTraining(ReferenceNetwork(plain, FEATURE_DIM, CLASSES, BitDropout))
     features, labels = [np.ascontiguousarray(video.features.T) for video in videos], [video.labels for video in videos]

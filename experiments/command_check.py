@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from common.bad_input import BadInput
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
 from trials import check_data
 from trials.data.arguments import held_out
 from trials.data.dataset import background_classes, find_dataset
@@ -39,9 +39,10 @@ class TrialCommand:
     data_folder: Path
 
     @property
-    def shape(self) -> MSTCNShape:
+    def network(self) -> Network:
         """The network that the trials train."""
-        return MSTCNShape.from_arguments(self.arguments)
+        network: Network = self.arguments.network
+        return network
 
     def check_data(self, splits: Sequence[int]) -> None:
         """Check that the data has those splits. Raises BadInput where the trials would find it hasn't."""
@@ -74,7 +75,8 @@ def read_trial_command(command: str, words: Sequence[str], folder: Path) -> Tria
     parser = TRIALS[module].parser()
     parser.allow_abbrev = False
     try:
-        _asked(parser.parse_args, options, "")
+        with warnings.catch_warnings(action="ignore"):  # given already
+            _asked(parser.parse_args, options, "")
     except BadInput:
         warnings.warn(
             "trialCommand: write its options in full: the pipeline and the reports know no abbreviations", stacklevel=2
@@ -134,8 +136,12 @@ def _asked(parse: Callable[[list[str]], argparse.Namespace], words: list[str], w
     """What a command reads from its options. Raises BadInput in the words with which it would refuse them."""
     said = io.StringIO()
     try:
-        with redirect_stdout(said), redirect_stderr(said):
-            return parse(words)
+        with (
+            warnings.catch_warnings(record=True, action="always") as warned,
+            redirect_stdout(said),
+            redirect_stderr(said),
+        ):
+            asked = parse(words)
     except BadInput as fault:
         raise BadInput(f"{what}: {fault}") from None
     except SystemExit as end:
@@ -143,3 +149,6 @@ def _asked(parse: Callable[[list[str]], argparse.Namespace], words: list[str], w
             raise BadInput(f"{what}: it would only print its help") from None
         *_, last = said.getvalue().splitlines()
         raise BadInput(f"{what}: {last.partition(': error: ')[2]}") from None
+    for each in warned:
+        warnings.warn(f"{what}: {each.message}", stacklevel=2)
+    return asked

@@ -17,6 +17,7 @@ from typing import Any
 from common.bad_input import BadInput
 from experiments.command_check import TrialCommand, read_trial_command
 from experiments.plan import trials_of
+from nas_space.networks import parameters
 from trials.data.dataset import Dataset, find_dataset
 from trials.data.feature_cache import default_cache_folder
 
@@ -78,7 +79,7 @@ def _results(
     trial: TrialCommand, dataset: Dataset, trials: int, left: int, at_once: int, nni: Path, code: Path
 ) -> list[Need]:
     """What the trials leave besides logs."""
-    model = NUMBER * trial.shape.parameters(dataset.feature_dim(dataset.videos()[0]), len(dataset.classes))
+    model = NUMBER * parameters(trial.network, dataset.feature_dim(dataset.videos()[0]), len(dataset.classes))
     state = STATE_NUMBERS * model
     if trial.module == "trials.local_trial":
         what = f"{_count(left, 'checkpoint')} of {size(state)}"

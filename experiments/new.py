@@ -14,6 +14,8 @@ from experiments.data_look import look_at
 from experiments.new_texts import ROOT, Places, texts
 from experiments.phases import costs_of, side_by_side
 from experiments.schedules import differentiable
+from nas_space.network import Network
+from nas_space.networks import add_network_argument
 from trials.data.dataset import check_name
 
 EXPERIMENTS = ROOT / "experiments"
@@ -26,7 +28,7 @@ def experiment_files(name: str, folder: Path) -> list[Path]:
     return [folder / f"{name}_{ending}.yml" for ending in ENDINGS]
 
 
-def write_experiments(name: str, places: Places, data_root: Path | None = None) -> list[Path]:
+def write_experiments(name: str, network: Network, places: Places, data_root: Path | None = None) -> list[Path]:
     """Look at a data set and write its experiment files; what it rests on goes to stderr. No file is written over.
 
     Args:
@@ -48,9 +50,9 @@ def write_experiments(name: str, places: Places, data_root: Path | None = None) 
 
     concurrency = side_by_side(torch.cuda.is_available())
     batch_size = differentiable(len(look.searched)).batch_size
-    speeds = time_steps(look.dataset, look.searched, batch_size, look.candidates, concurrency)
+    speeds = time_steps(network, look.dataset, look.searched, batch_size, look.candidates, concurrency)
     costs = costs_of(look, speeds, concurrency)
-    for file, text in texts(look, costs, places).items():
+    for file, text in texts(look, network, costs, places).items():
         if not (places.folder / file).exists():
             write_text(places.folder / file, text)
     for ending, cost in zip(ENDINGS, (costs.genetic, costs.differentiable, costs.local, costs.final), strict=True):
@@ -73,6 +75,7 @@ def main() -> None:
         metavar="DIR",
         help="folder of the files, which then have absolute paths (default: experiments/ of the repository)",
     )
+    add_network_argument(parser)
     arguments = parser.parse_args()
     check_name(arguments.name)
     if arguments.output is None:
@@ -84,7 +87,7 @@ def main() -> None:
     for path in (*experiment_files(arguments.name, places.folder), *spaces):
         if path.exists():
             raise BadInput(f"{path}: is there already and is not written over; remove it, or choose another --output")
-    for path in write_experiments(arguments.name, places, arguments.data_root):
+    for path in write_experiments(arguments.name, arguments.network, places, arguments.data_root):
         print(path)
     root = [] if arguments.data_root is None else ["--data-root", str(arguments.data_root)]
     step = ["launch", str(places.folder / f"{arguments.name}_differentiable.yml")]

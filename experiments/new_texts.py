@@ -11,7 +11,7 @@ from pathlib import Path
 from common.bad_input import BadInput
 from experiments.data_look import DataLook
 from experiments.phases import BUDGET, ITERATIONS, SEEDS, Costs, PhaseCost
-from nas_space.shape import MS_TCN
+from nas_space.network import Network
 from nas_space.space import space_json
 
 ROOT = Path(__file__).parent.parent
@@ -52,7 +52,7 @@ class Places:
         return str(self.folder / "runs" / path) if self.absolute else f"runs/{path}"
 
 
-def texts(look: DataLook, costs: Costs, places: Places) -> dict[str, str]:
+def texts(look: DataLook, network: Network, costs: Costs, places: Places) -> dict[str, str]:
     """The content of all files, by name relative to their folder; the search spaces come first.
 
     Raises:
@@ -63,12 +63,12 @@ def texts(look: DataLook, costs: Costs, places: Places) -> dict[str, str]:
             raise BadInput(f"{value!r}: a name with control characters or {{split}} cannot be in experiment files")
     name = look.name
     return {
-        f"spaces/{name}_global.json": space_json(MS_TCN, look.candidates),
-        f"spaces/{name}_local.json": space_json(MS_TCN, None),
-        f"{name}_global.yml": _genetic(look, costs.genetic, places),
-        f"{name}_differentiable.yml": _differentiable(look, costs.differentiable, places),
-        f"{name}_local.yml": _local(look, costs.local, places),
-        f"{name}_final.yml": _final(look, costs.final, places),
+        f"spaces/{name}_global.json": space_json(network, look.candidates),
+        f"spaces/{name}_local.json": space_json(network, None),
+        f"{name}_global.yml": _genetic(look, network, costs.genetic, places),
+        f"{name}_differentiable.yml": _differentiable(look, network, costs.differentiable, places),
+        f"{name}_local.yml": _local(look, network, costs.local, places),
+        f"{name}_final.yml": _final(look, network, costs.final, places),
     }
 
 
@@ -91,10 +91,10 @@ def _head(look: DataLook, places: Places, what: str, file: str, cost: PhaseCost,
 """
 
 
-def _command(module: str, look: DataLook, places: Places, options: str, *schedule: str) -> str:
+def _command(module: str, look: DataLook, network: Network, places: Places, options: str, *schedule: str) -> str:
     """A trial command, its lines indented."""
     root = [] if places.data_root is None else ["--data-root", shlex.quote(str(places.data_root))]
-    named = f"python3 -m {module} --dataset {shlex.quote(look.name)}"
+    named = f"python3 -m {module} --dataset {shlex.quote(look.name)} --network {network}"
     first = " ".join([named, *([options] if options else []), *root])
     lines = [first, " ".join(schedule)]
     if look.group.expression is not None and module != "trials.final_trial":
@@ -121,7 +121,7 @@ def _schedule(cost: PhaseCost) -> str:
     return f"--epochs {schedule.epochs} --batch-size {schedule.batch_size} --learning-rate {schedule.learning_rate}"
 
 
-def _trials(look: DataLook, cost: PhaseCost, places: Places) -> str:
+def _trials(look: DataLook, network: Network, cost: PhaseCost, places: Places) -> str:
     """Where and how the trials of a global search run, and over which space."""
     return f"""\
 trialCodeDirectory: {places.code()}
@@ -133,11 +133,11 @@ trialConcurrency: {cost.concurrency}
 # A trial that hangs is stopped after this time.
 maxTrialDuration: {cost.limit()}
 
-# {_powers(look)} for each of the 40 layers: none is longer than the longest video.
+# {_powers(look)} for each of the {len(network.layers)} layers: none is longer than the longest video.
 searchSpaceFile: {places.space(f"{look.name}_global.json")}"""
 
 
-def _genetic(look: DataLook, cost: PhaseCost, places: Places) -> str:
+def _genetic(look: DataLook, network: Network, cost: PhaseCost, places: Places) -> str:
     name, file = look.name, f"{look.name}_global.yml"
     steps = cost.schedule.steps(len(look.searched))
     what = f"Genetic global search over the declared space on {name}: NNI's page shows every structure."
@@ -150,13 +150,14 @@ experimentName: {quoted(f"{name} global search")}
 {_validation(look)}
 # With {len(look.searched)} videos to train on, that is {steps} optimiser steps; a rough ranking needs about 300.
 trialCommand: >-
-{_command("trials.search_trial", look, places, "--split 1", _schedule(cost), "--objective mean --seed 0")}
-{_trials(look, cost, places)}
+{_command("trials.search_trial", look, network, places, "--split 1", _schedule(cost), "--objective mean --seed 0")}
+{_trials(look, network, cost, places)}
 
 tuner:
   className: strategies.tuners.GlobalTuner
   codeDirectory: {places.code()}
   classArgs:
+    network: {network}       # the --network of the trials
     population_size: 8    # how many of the best structures may be parents; as many come first
     budget: {BUDGET}            # structures to train in all; the experiment ends by itself after them
     mutation_rate: 0.2    # probability with which a layer of a child gets a random dilation
@@ -170,7 +171,7 @@ trainingService:
 {GPUS}"""
 
 
-def _differentiable(look: DataLook, cost: PhaseCost, places: Places) -> str:
+def _differentiable(look: DataLook, network: Network, cost: PhaseCost, places: Places) -> str:
     name, file = look.name, f"{look.name}_differentiable.yml"
     steps = cost.schedule.steps(len(look.searched))
     what = f"Differentiable global search over the declared space on {name}: one training for each seed."
@@ -183,13 +184,14 @@ experimentName: {quoted(f"{name} differentiable search")}
 {_validation(look)}
 # With {len(look.searched)} videos to train on, that is {steps} optimiser steps; a search needs about 900 to decide.
 trialCommand: >-
-{_command("trials.differentiable_trial", look, places, "--split 1", _schedule(cost), "--objective mean")}
-{_trials(look, cost, places)}
+{_command("trials.differentiable_trial", look, network, places, "--split 1", _schedule(cost), "--objective mean")}
+{_trials(look, network, cost, places)}
 
 tuner:
   className: strategies.tuners.DifferentiableTuner
   codeDirectory: {places.code()}
   classArgs:
+    network: {network}       # the --network of the trials
     seeds: {list(SEEDS)}      # one training each; the best of them by the objective is what the search found
     {CHECK}
     check_command: {_check(look, places, "--split 1")}
@@ -200,7 +202,7 @@ trainingService:
 """
 
 
-def _local(look: DataLook, cost: PhaseCost, places: Places) -> str:
+def _local(look: DataLook, network: Network, cost: PhaseCost, places: Places) -> str:
     name, file = look.name, f"{look.name}_local.yml"
     needs = ", and the start structures named below"
     what = f"Local search on {name}: every dilation of the best global structures is refined."
@@ -212,7 +214,7 @@ experimentName: {quoted(f"{name} local search")}
 # Every option of the trial: python -m trials.local_trial --help
 {_validation(look)}
 trialCommand: >-
-{_command("trials.local_trial", look, places, "", _schedule(cost), "--decay-epochs --objective mean")}
+{_command("trials.local_trial", look, network, places, "", _schedule(cost), "--decay-epochs --objective mean")}
 trialCodeDirectory: {places.code()}
 
 # Iterations of one chain follow one another; more workers help only if there are more chains (starts x splits x seeds).
@@ -228,6 +230,7 @@ tuner:
   className: strategies.tuners.LocalTuner
   codeDirectory: {places.code()}
   classArgs:
+    network: {network}     # the --network of the trials
     starts: [{quoted(places.run(f"{name}/split1/global.json"))}]   # structure files of any dialect, or hand
     splits: [1]
     seeds: [0]
@@ -244,7 +247,7 @@ trainingService:
 """
 
 
-def _final(look: DataLook, cost: PhaseCost, places: Places) -> str:
+def _final(look: DataLook, network: Network, cost: PhaseCost, places: Places) -> str:
     name, file = look.name, f"{look.name}_final.yml"
     what = f"Final training on {name}: structures x splits x seeds, each trained from scratch and scored once on test."
     output = places.run(f"{name}_final")
@@ -261,7 +264,7 @@ experimentName: {quoted(f"{name} final training")}
 # Every option of the trial: python -m trials.final_trial --help. What is trained already is not trained again.
 # With {len(look.trained)} training videos, that is {steps} optimiser steps; about 800 are needed.
 trialCommand: >-
-{_command("trials.final_trial", look, places, f"--output {shlex.quote(output)}", _schedule(cost), decay)}
+{_command("trials.final_trial", look, network, places, f"--output {shlex.quote(output)}", _schedule(cost), decay)}
 trialCodeDirectory: {places.code()}
 
 trialConcurrency: {cost.concurrency}
@@ -271,6 +274,7 @@ tuner:
   className: strategies.tuners.FinalTuner
   codeDirectory: {places.code()}
   classArgs:
+    network: {network}     # the --network of the trials
     # Structure files of any dialect, or hand; {{split}} is the split's number.
     structures: &structures [hand, {json.dumps(found, ensure_ascii=False)}]
     splits: &splits {list(look.splits)}

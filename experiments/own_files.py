@@ -12,6 +12,7 @@ from experiments import plan
 from experiments.new import experiment_files, write_experiments
 from experiments.new_texts import Places
 from experiments.run_folder import held
+from nas_space.networks import DEFAULT, find_network
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def template_of(dataset: str, template: str | None, run: Path, dry: bool) -> Ite
         if not (folder / own[-1].name).exists():  # the last that is written
             print(f"no experiments/{there[0].name}: writing files for {dataset}, as 'g2l new' does", file=sys.stderr)
             with held(folder):
-                for path in write_experiments(dataset, Places(folder, absolute=True)):
+                for path in write_experiments(dataset, find_network(DEFAULT), Places(folder, absolute=True)):
                     if not dry:
                         print(f"written: {path}", file=sys.stderr)
         yield str(folder / dataset)

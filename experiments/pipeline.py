@@ -108,7 +108,7 @@ def do_step(run: Run, step: Step, steps: Sequence[Step] = (), max_hours: float |
         print(f"{step.name}: ended early after {share:.2g} hours, by --max-hours", file=sys.stderr)
     if step.result is not None:
         search = Search.of_experiment(experiment.id)
-        export(experiment.id, search.history.best()[0], step.result, "native")
+        export(experiment.id, search.history.best()[0], search.history.network, step.result, "native")
         search.keep(step.result.with_suffix(""))
         cost = search.cost()
         known_cost = {"trials": cost.trials, "epochs": cost.epochs, "hours": round(cost.hours, 4)}

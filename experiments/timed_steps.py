@@ -1,4 +1,4 @@
-"""A few timed training steps on a data set's own videos: what each kind of network costs on this machine."""
+"""A few timed training steps on a data set's own videos: what a network costs on this machine."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from torch import nn
 
 from nas_space.branching import Branching
-from nas_space.networks.ms_tcn import MSTCN, choose_among, expand_network
-from nas_space.shape import MS_TCN
+from nas_space.network import Network
+from nas_space.networks import build
+from nas_space.searchable import choose, expand
 from nas_space.structure import Structure
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
@@ -30,7 +32,7 @@ LONG_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of one kind of network, for each frame."""
+    """Seconds of a network in one of its forms, for each frame."""
 
     step: float
     """In a training step."""
@@ -43,7 +45,7 @@ class Speed:
 
 @dataclass(frozen=True)
 class Speeds:
-    """Of the three kinds of network, and of the start of a trial."""
+    """Of a network in its three forms, and of the start of a trial."""
 
     plain: Speed
     """One dilation a layer: the genetic search and the final training."""
@@ -56,9 +58,14 @@ class Speeds:
 
 
 def time_steps(
-    dataset: Dataset, videos: Sequence[str], batch_size: int, candidates: Sequence[int], concurrency: int
+    network: Network,
+    dataset: Dataset,
+    videos: Sequence[str],
+    batch_size: int,
+    candidates: Sequence[int],
+    concurrency: int,
 ) -> Speeds:
-    """Train each kind of network, of 4 stages x 10 layers, for a few steps on one batch of usual videos.
+    """Train a network in each of its forms for a few steps on one batch of usual videos.
 
     Args:
         videos: to choose the batch from, those of median length.
@@ -68,18 +75,18 @@ def time_steps(
         BadInput: the data is faulty.
     """
     loaded = sorted((len(dataset.labels(name)), name) for name in videos)
-    of_layers = dict.fromkeys(MS_TCN.paths, tuple(candidates))
+    structure, of_layers = Structure.hand(network), dict.fromkeys(network.paths, tuple(candidates))
     begin = max(0, (len(loaded) - batch_size) // 2)
     batch = [dataset.load(name) for _, name in loaded[begin : begin + batch_size]]
     frames = sum(len(video.labels) for video in batch)
     threads, device = torch.get_num_threads(), find_device("auto")
     torch.set_num_threads(paying_threads(frames, max(1, threads // concurrency)))
 
-    def speed(change: Callable[[MSTCN], object]) -> Speed:
-        network = MSTCN(Structure.hand(), batch[0].features.shape[1], len(dataset.classes))
-        change(network)
-        training = Training(network, TrainingSettings(batch_size=batch_size), device)
-        network.train()
+    def speed(change: Callable[[nn.Module], object]) -> Speed:
+        module = build(structure, batch[0].features.shape[1], len(dataset.classes))
+        change(module)
+        training = Training(module, TrainingSettings(batch_size=batch_size), device)
+        module.train()
         step = _seconds(lambda: training.step(Batch.of(batch, device)))
         one = batch[0].features
         return Speed(step / frames, _seconds(lambda: predict(training.network, one, device)) / len(one))
@@ -87,8 +94,8 @@ def time_steps(
     try:
         return Speeds(
             speed(lambda _: None),
-            speed(lambda network: expand_network(network, Branching())),
-            speed(lambda network: choose_among(network, of_layers)),
+            speed(lambda module: expand(module, structure, Branching())),
+            speed(lambda module: choose(module, network, of_layers)),
             _start_seconds(),
         )
     finally:

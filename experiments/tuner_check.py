@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +11,8 @@ from typing import Any
 from common.bad_input import BadInput
 from experiments.command_check import ROOT, TrialCommand
 from experiments.not_yet import NotYet
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
+from nas_space.networks import DEFAULT, ms_tcn, tuner_network
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from nas_space.structure_names import structure_file
@@ -24,7 +26,6 @@ TRIAL_OF = {
     "DifferentiableTuner": "trials.differentiable_trial",
     "FinalTuner": "trials.final_trial",
 }
-SIZE = ("num_stages", "num_layers")
 
 
 def check_tuner(config: Any, trial: TrialCommand | str, not_yet: NotYet) -> str:
@@ -47,13 +48,10 @@ def check_tuner(config: Any, trial: TrialCommand | str, not_yet: NotYet) -> str:
     if isinstance(trial, TrialCommand):
         if TRIAL_OF.get(name, trial.module) != trial.module:
             raise BadInput(f"trialCommand: {name} needs {TRIAL_OF[name]}, not {trial.module}")
-        size = {each: (tuner.class_args or {}).get(each, getattr(MSTCNShape, each)) for each in SIZE}
         if name == "DifferentiableTuner" and seeds_of(space) is None and trial.arguments.candidates is not None:
             raise BadInput(f"trialCommand: {CANDIDATES_TWICE}")
-        if (shape := MSTCNShape(**size)) != trial.shape:
-            raise BadInput(
-                f"trialCommand: its network has {_size(trial.shape)}, but that of the tuner (classArgs) {_size(shape)}"
-            )
+        if (network := _network(tuner.class_args or {})) != trial.network:
+            raise BadInput(f"trialCommand: its network is {trial.network}, but that of the tuner (classArgs) {network}")
     return f"tuner: {name} accepts its arguments and the search space"
 
 
@@ -126,7 +124,7 @@ def _stand_in(name: Any, splits: Any, arguments: Mapping[str, Any], space: Any, 
 
 def _fitting(arguments: Mapping[str, Any], space: Any) -> Structure:
     """A structure that suits the tuner if any does: of its network, each dilation the smallest that may be."""
-    shape = MSTCNShape(**{name: arguments[name] for name in SIZE if name in arguments})
+    network = _network(arguments)
 
     def smallest(label: str) -> Any:
         try:
@@ -134,17 +132,24 @@ def _fitting(arguments: Mapping[str, Any], space: Any) -> Structure:
         except (TypeError, LookupError):
             return 1
 
-    return Structure(tuple(map(smallest, shape.paths)), shape)
+    return Structure(tuple(map(smallest, network.paths)), network)
+
+
+def _network(arguments: Mapping[str, Any]) -> Network:
+    """The network of a tuner's arguments. Raises BadInput where there is none such."""
+    earlier = {name: value for name, value in arguments.items() if name in ms_tcn.EARLIER}
+    with warnings.catch_warnings(action="ignore"):  # the tuner itself warns of earlier arguments
+        return tuner_network(arguments.get("network", DEFAULT), earlier)
 
 
 def _check_space(space: Any, trial: TrialCommand, folder: Path, not_yet: NotYet) -> None:
     """Refuse a space of whose parameters a trial of ours cannot train, whichever tuner chooses them."""
     if trial.module == "trials.search_trial":
-        labels = trial.shape.paths.keys()
+        labels = trial.network.paths.keys()
         named = space.keys() if isinstance(space, dict) else set()
         if named != labels:
             raise BadInput(
-                f"search space: it must name the layers of the trials' network of {_size(trial.shape)}, "
+                f"search space: it must name the layers of the trials' network {trial.network}, "
                 f"as {next(iter(labels ^ named))!r} shows"
             )
     elif trial.module == "trials.final_trial":
@@ -156,7 +161,7 @@ def _check_space(space: Any, trial: TrialCommand, folder: Path, not_yet: NotYet)
         for name in structures:
             for path in dict.fromkeys(folder / structure_file(name, split) for split in splits or [1]):
                 if name != "hand" and (path.exists() or not not_yet.excuses(path)):
-                    read_structure(path, trial.shape)
+                    read_structure(path, trial.network)
 
 
 def _choices(space: Any, name: str) -> Sequence[Any]:
@@ -165,7 +170,3 @@ def _choices(space: Any, name: str) -> Sequence[Any]:
         raise BadInput("search space: a final training needs the parameters structure, split and seed")
     values = space[name].get("_value")
     return values if space[name].get("_type") == "choice" and isinstance(values, list) else []
-
-
-def _size(shape: MSTCNShape) -> str:
-    return f"{shape.num_stages} stages x {shape.num_layers} layers"

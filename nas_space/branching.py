@@ -134,7 +134,7 @@ def next_structure(
             label: expectation(branching.expand(dilation), probabilities[label], dilation)
             for label, dilation in structure.by_label().items()
         },
-        structure.shape,
+        structure.network,
     )
 
 

@@ -15,33 +15,34 @@ from nni.mutable import Categorical, MutableDict, Numerical
 
 from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
-from nas_space.shape import MS_TCN, POWERS_OF_TWO, MSTCNShape
+from nas_space.network import POWERS_OF_TWO, Network
+from nas_space.networks import DEFAULT, add_network_argument, find_network
 
 SPACES_FOLDER = Path(__file__).parent.parent / "experiments" / "spaces"
 
 
-def global_space(shape: MSTCNShape = MS_TCN, candidates: Sequence[int] = POWERS_OF_TWO) -> dict[str, Categorical[int]]:
+def global_space(network: Network, candidates: Sequence[int] = POWERS_OF_TWO) -> dict[str, Categorical[int]]:
     """The space of the global search: one categorical choice of dilation for each searchable convolution, by label.
 
     Raises:
         BadInput: fewer than two candidates, a repeated one, or one that is not a whole number of at least 1.
     """
     _check_candidates("the candidates", candidates)
-    space = MutableDict({label: Categorical(list(candidates), label=label) for label in shape.paths})
+    space = MutableDict({label: Categorical(list(candidates), label=label) for label in network.paths})
     choices = space.simplify()
     # NNI's labels are of a type of its own, which YAML, for one, cannot write.
-    return {label: choices[label] for label in shape.paths}
+    return {label: choices[label] for label in network.paths}
 
 
-def local_space(shape: MSTCNShape = MS_TCN, minimum: int = 1, maximum: int = 2048) -> dict[str, Numerical]:
+def local_space(network: Network, minimum: int = 1, maximum: int = 2048) -> dict[str, Numerical]:
     """The space of the local search: any whole dilation for each layer. NNI's web page draws it; branches search it.
 
     It is logarithmic because the page's axes then are: on linear ones, all dilations below 100 would lie at the bottom.
     """
     choices = MutableDict(
-        {label: Numerical(minimum, maximum, quantize=1, log_distributed=True, label=label) for label in shape.paths}
+        {label: Numerical(minimum, maximum, quantize=1, log_distributed=True, label=label) for label in network.paths}
     ).simplify()
-    return {label: choices[label] for label in shape.paths}
+    return {label: choices[label] for label in network.paths}
 
 
 def to_nni(space: Mapping[str, Categorical[int] | Numerical]) -> dict[str, dict[str, Any]]:
@@ -55,7 +56,7 @@ def _to_nni(choice: Categorical[int] | Numerical) -> dict[str, Any]:
     return choice.as_legacy_dict()
 
 
-def from_nni(search_space: Any, shape: MSTCNShape) -> dict[str, tuple[int, ...]]:
+def from_nni(search_space: Any, network: Network) -> dict[str, tuple[int, ...]]:
     """Candidates by label from the search space that NNI hands to a tuner (the YAML's).
 
     Raises:
@@ -63,15 +64,14 @@ def from_nni(search_space: Any, shape: MSTCNShape) -> dict[str, tuple[int, ...]]
     """
     if not isinstance(search_space, dict):
         raise BadInput("the search space must be an object of choices by layer label (see experiments/spaces)")
-    unknown = [label for label in search_space if label not in shape.paths]
-    missing = [label for label in shape.paths if label not in search_space]
-    size = f"{shape.num_stages} stages x {shape.num_layers} layers"
+    unknown = [label for label in search_space if label not in network.paths]
+    missing = [label for label in network.paths if label not in search_space]
     if unknown:
-        raise BadInput(f"the search space names {unknown[0]!r}, which is no layer of a network of {size}")
+        raise BadInput(f"the search space names {unknown[0]!r}, which is no layer of {network}")
     if missing:
-        raise BadInput(f"the search space has no choice for layer {missing[0]!r} of a network of {size}")
+        raise BadInput(f"the search space has no choice for layer {missing[0]!r} of {network}")
     candidates: dict[str, tuple[int, ...]] = {}
-    for label in shape.paths:
+    for label in network.paths:
         choice = search_space[label]
         if (
             not isinstance(choice, dict)
@@ -95,17 +95,19 @@ def _check_candidates(what: str, candidates: Sequence[Any]) -> None:
         raise BadInput(f"{what} must be at least two, not {list(candidates)}")
 
 
-def space_json(shape: MSTCNShape, candidates: Sequence[int] | None) -> str:
+def space_json(network: Network, candidates: Sequence[int] | None) -> str:
     """The text of a search-space file, one layer a line: the global space, or the local one without candidates."""
-    space = local_space(shape) if candidates is None else global_space(shape, candidates)
+    space = local_space(network) if candidates is None else global_space(network, candidates)
     lines = [f"  {json.dumps(label)}: {json.dumps(choice)}" for label, choice in to_nni(space).items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-DEMO = MSTCNShape(num_stages=2, num_layers=2)
-COMMITTED_SPACES: dict[str, tuple[MSTCNShape, Sequence[int] | None]] = {
-    "ms_tcn_global.json": (MS_TCN, POWERS_OF_TWO),
-    "ms_tcn_local.json": (MS_TCN, None),
+DEMO = "ms-tcn:stages=2,layers=2"
+COMMITTED_SPACES: dict[str, tuple[str, Sequence[int] | None]] = {
+    "ms_tcn_global.json": ("ms-tcn", POWERS_OF_TWO),
+    "ms_tcn_local.json": ("ms-tcn", None),
+    "ms_tcn_pp_global.json": ("ms-tcn++", POWERS_OF_TWO),
+    "ms_tcn_pp_local.json": ("ms-tcn++", None),
     "demo_global.json": (DEMO, tuple(2**exponent for exponent in range(7))),
     "demo_local.json": (DEMO, None),
 }
@@ -117,24 +119,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m nas_space.space",
         description=main.__doc__,
-        epilog="example: python -m nas_space.space --num-stages 3 --output experiments/spaces/three_stages.json",
+        epilog="example: python -m nas_space.space --network ms-tcn:stages=3 --output spaces/three_stages.json",
     )
-    MSTCNShape.add_arguments(parser)
+    add_network_argument(parser)
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--candidates", type=int, nargs="+", help="dilations (default: 1 2 4 ... 1024)")
     which.add_argument("--local", action="store_true", help="the space of a local search: any dilation")
     parser.add_argument("--output", type=Path, help="write the space of these options to this file")
     arguments = parser.parse_args()
-    shape = MSTCNShape.from_arguments(arguments)
     if arguments.output is not None:
         candidates = None if arguments.local else arguments.candidates or POWERS_OF_TWO
-        write_text(arguments.output, space_json(shape, candidates))
+        write_text(arguments.output, space_json(arguments.network, candidates))
         print(arguments.output)
         return
-    if shape != MS_TCN or arguments.candidates is not None or arguments.local:
+    if arguments.network != find_network(DEFAULT) or arguments.candidates is not None or arguments.local:
         raise BadInput("a space of your own needs --output: the committed files are not overwritten with it")
-    for name, space in COMMITTED_SPACES.items():
-        write_text(SPACES_FOLDER / name, space_json(*space))
+    for name, (network, candidates) in COMMITTED_SPACES.items():
+        write_text(SPACES_FOLDER / name, space_json(find_network(network), candidates))
         print(SPACES_FOLDER / name)
 
 

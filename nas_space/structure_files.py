@@ -18,8 +18,10 @@ from typing import Any, Literal, get_args
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
 from common.read_file import read_json
-from nas_space.shape import MS_TCN, MSTCNShape
-from nas_space.structure import ReceptiveField, Structure
+from nas_space.network import Network
+from nas_space.networks import add_network_argument, network_from_json
+from nas_space.receptive_field import Extent, ReceptiveField
+from nas_space.structure import Structure
 
 Dialect = Literal["native", "seed", "mmcv"]
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
@@ -42,18 +44,18 @@ SEED_SETTINGS = {
 }
 
 
-def read_structure(source: str | Path, shape: MSTCNShape = MS_TCN) -> Structure:
+def read_structure(source: str | Path, network: Network) -> Structure:
     """The structure of a JSON file in any dialect, or a named one (``hand``).
 
     Raises:
-        BadInput: the file cannot be read, is of no known dialect, or does not fit the network ``shape``.
+        BadInput: the file cannot be read, is of no known dialect, or is of another network.
     """
     if str(source) == "hand":
-        return Structure.hand(shape)
+        return Structure.hand(network)
     path = Path(source)
     content = read_json(path, "structure file (give a JSON file, or the name 'hand')")
     try:
-        return _from_json(content, shape)
+        return _from_json(content, network)
     except BadInput as fault:
         raise BadInput(f"{path}: {fault}") from None
 
@@ -74,47 +76,37 @@ def structure_to_json(
     if dialect == "mmcv":
         rates = {MMCV_PREFIX + path: [dilation] for path, dilation in structure.by_path().items()}
         return {"search": {}, "structure": rates}
-    network = _network(structure.shape)
+    network = structure.network.to_json()
     return {"format": FORMAT, "network": network, "dilations": structure.by_path(), "about": dict(about or {})}
 
 
-def _from_json(content: Any, shape: MSTCNShape) -> Structure:
+def _from_json(content: Any, network: Network) -> Structure:
     if isinstance(content, dict):
         if content.get("format") == FORMAT:
-            _check_network(content.get("network"), shape)
-            return Structure.from_paths(_mapping(content, "dilations"), shape)
+            _check_network(content.get("network"), network)
+            return Structure.from_paths(_mapping(content, "dilations"), network)
         if "model" in content:
             dilations = {path: _seed_dilation(path, value) for path, value in _mapping(content, "model").items()}
-            return Structure.from_paths(dilations, shape)
+            return Structure.from_paths(dilations, network)
         if "structure" in content:
             rates = _mapping(content, "structure")
             if len({path.removeprefix(MMCV_PREFIX) for path in rates}) != len(rates):
                 raise BadInput(f"a layer comes twice, with and without {MMCV_PREFIX!r}")
             return Structure.from_paths(
-                {path.removeprefix(MMCV_PREFIX): _mmcv_dilation(path, rate) for path, rate in rates.items()}, shape
+                {path.removeprefix(MMCV_PREFIX): _mmcv_dilation(path, rate) for path, rate in rates.items()}, network
             )
     raise BadInput(
         f'not a structure: expected "format": "{FORMAT}" (ours), "model" (the seed\'s dialect) or "structure" (MMCV\'s)'
     )
 
 
-def _check_network(network: Any, shape: MSTCNShape) -> None:
-    wanted = _network(shape)
-    if network is None or network == wanted:
+def _check_network(content: Any, network: Network) -> None:
+    """Refuse a structure of another network; the layers decide, whatever else its options are."""
+    if content is None:
         return
-    fault = f"the structure is of another network ({shortened(network)})"
-    own = network if isinstance(network, dict) else {}
-    differ = {name for name in wanted if own.get(name) != wanted[name]}
-    options = {"stages": "--num-stages", "layers": "--num-layers"}
-    if differ and differ <= options.keys() and all(type(own.get(name)) is int for name in options):
-        size = " ".join(f"{option} {own[name]}" for name, option in options.items())
-        raise BadInput(f"{fault}: give its size, {size}")
-    others = [f"its {name} must be {wanted[name]}" for name in wanted if name in differ - options.keys()]
-    raise BadInput(f"{fault}: {', '.join(others) or f'it must be {wanted}'}")
-
-
-def _network(shape: MSTCNShape) -> dict[str, Any]:
-    return {"name": "ms_tcn", "stages": shape.num_stages, "layers": shape.num_layers, "kernel": shape.kernel_size}
+    own = network_from_json(content)
+    if own.blocks != network.blocks or own.causal != network.causal:
+        raise BadInput(f"the structure is of another network: give --network {own}, or a structure of {network}")
 
 
 def _mapping(content: dict[str, Any], key: str) -> dict[str, Any]:
@@ -160,27 +152,30 @@ def main() -> None:
     parser.add_argument("--dialect", choices=DIALECTS, help="what --output writes (default: native)")
     parser.add_argument("--output", type=Path, help="write the structure to this file")
     parser.add_argument("--fps", type=float, help="frames per second as the network reads them: show seconds, too")
-    MSTCNShape.add_arguments(parser)
+    add_network_argument(parser)
     arguments = parser.parse_args()
     if arguments.fps is not None and not arguments.fps > 0:
         raise BadInput(f"--fps must be above 0, not {arguments.fps}")
     if arguments.dialect is not None and arguments.output is None:
         raise BadInput("--dialect says what --output writes: give --output, too")
-    structure = read_structure(arguments.structure, MSTCNShape.from_arguments(arguments))
+    structure = read_structure(arguments.structure, arguments.network)
     if arguments.output:
         dialect: Dialect = arguments.dialect or "native"
         write_structure(structure, arguments.output, dialect, {"source": Path(arguments.structure).name})
         print(f"wrote {arguments.output} ({dialect})")
         return
     field = ReceptiveField.of(structure)
-    for number, (dilations, frames) in enumerate(zip(structure.stages(), field.stages, strict=True), start=1):
-        print(f"stage {number}: dilations {' '.join(map(str, dilations))}; sees {_extent(frames, arguments.fps)}")
-        print(f"         its layers see {' '.join(map(str, field.layers[number - 1]))} frames")
-    print(f"the network sees {_extent(field.network, arguments.fps)}")
+    for block, dilations, alone, seen in zip(
+        structure.network.blocks, structure.by_block(), field.layers, field.blocks, strict=True
+    ):
+        print(f"{block.name}: dilations {' '.join(map(str, dilations))}; sees {_extent(seen, arguments.fps)}")
+        print(f"         its layers see {' '.join(str(extent.frames) for extent in alone)} frames")
+    past = " of the present and the past" if structure.network.causal else ""
+    print(f"the network sees {_extent(field.network, arguments.fps)}{past}")
 
 
-def _extent(frames: int, fps: float | None) -> str:
-    return f"{frames} frames" if fps is None else f"{frames} frames ({frames / fps:.1f} s)"
+def _extent(extent: Extent, fps: float | None) -> str:
+    return f"{extent.frames} frames" if fps is None else f"{extent.frames} frames ({extent.frames / fps:.1f} s)"
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from common.bad_input import BadInput
 from nas_space.branching import Branching, next_structure
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
 from nas_space.structure import Structure
 from strategies.proposal import Proposal
 
@@ -38,8 +38,8 @@ class _Step(NamedTuple):
     dilations: str
     """As text: a tuner writes all of the state at every event, and 40 numbers take ten times as long."""
 
-    def structure(self, shape: MSTCNShape) -> Structure:
-        return Structure(tuple(map(int, self.dilations.split())), shape)
+    def structure(self, network: Network) -> Structure:
+        return Structure(tuple(map(int, self.dilations.split())), network)
 
 
 @dataclass
@@ -60,7 +60,7 @@ class ExpectationSearch:
     iterations: int = 10
     chains: list[Chain] = field(init=False)
     _steps: list[_Step] = field(init=False, default_factory=list)
-    _shape: MSTCNShape = field(init=False)
+    _network: Network = field(init=False)
     _unreported: set[int] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
@@ -70,7 +70,7 @@ class ExpectationSearch:
             raise BadInput("a local search needs at least one start structure")
         for structure, _ in self.starts:
             self.branching.check(structure)
-        self._shape = self.starts[0][0].shape
+        self._network = self.starts[0][0].network
         self.chains = [Chain(list(structure.dilations), dict(variant)) for structure, variant in self.starts]
 
     def ask(self) -> Proposal | None:
@@ -90,7 +90,7 @@ class ExpectationSearch:
             raise ValueError(f"there is no proposal {uid!r}")
         step = self._steps[uid]
         place = {"chain": step.chain, "iteration": step.iteration, **self.chains[step.chain].variant}
-        dilations = step.structure(self._shape).by_label()
+        dilations = step.structure(self._network).by_label()
         branching = self.branching.to_text()
         return Proposal(uid, dilations, {**place, "branching": branching}, {**place, "_branching": branching})
 
@@ -100,7 +100,7 @@ class ExpectationSearch:
         chain = self.chains[step.chain]
         if chain.iteration != step.iteration:
             return False
-        before = step.structure(self._shape)
+        before = step.structure(self._network)
         chain.dilations = list(next_structure(before, self.branching, probabilities).dilations)
         chain.iteration += 1
         chain.pending, chain.ended = None, None
@@ -135,7 +135,7 @@ class ExpectationSearch:
                 "chain": index,
                 "why": self.chains[index].ended,
                 "iterations": self.chains[index].iteration,
-                "structure": Structure(tuple(self.chains[index].dilations), self._shape).by_label(),
+                "structure": Structure(tuple(self.chains[index].dilations), self._network).by_label(),
             }
             for index in ended
         ]
@@ -183,8 +183,8 @@ class ExpectationSearch:
         self._steps = [_Step(*step) for step in state["steps"]]
         if len(self.chains) != len(self.starts) or any(chain.iteration < 0 for chain in self.chains):
             raise ValueError("chains are missing")
-        for structure in [Structure(tuple(chain.dilations), self._shape) for chain in self.chains] + [
-            step.structure(self._shape) for step in self._steps
+        for structure in [Structure(tuple(chain.dilations), self._network) for chain in self.chains] + [
+            step.structure(self._network) for step in self._steps
         ]:
             self.branching.check(structure)
         for uid in (*range(len(self._steps)), *(chain.pending for chain in self.chains if chain.pending is not None)):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.bad_input import BadInput
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
 
@@ -18,18 +18,18 @@ ROOT = Path(__file__).parent.parent
 HAND = "hand"
 
 
-def read_starts(names: Any, shape: MSTCNShape) -> list[Structure]:
-    """The start structures of a search. Raises BadInput for what is no list of structure files of that shape."""
+def read_starts(names: Any, network: Network) -> list[Structure]:
+    """The start structures of a search. Raises BadInput for what is no list of structure files of that network."""
     check_list("starts", names, "file names", lambda value: isinstance(value, str))
-    return [read_start(name, shape) for name in names]
+    return [read_start(name, network) for name in names]
 
 
-def read_start(name: str, shape: MSTCNShape) -> Structure:
+def read_start(name: str, network: Network) -> Structure:
     """A structure by its file from the repository root, or ``hand``. Raises BadInput where there is none."""
-    return read_structure(name if name == HAND else ROOT / name, shape)
+    return read_structure(name if name == HAND else ROOT / name, network)
 
 
-def starts_within(names: Any, space: Mapping[str, Sequence[int]], shape: MSTCNShape) -> list[dict[str, int]]:
+def starts_within(names: Any, space: Mapping[str, Sequence[int]], network: Network) -> list[dict[str, int]]:
     """The start structures of a search that knows candidates only, by short label.
 
     Where the space ends earlier than the hand-designed structure, that one takes the largest candidates.
@@ -38,7 +38,7 @@ def starts_within(names: Any, space: Mapping[str, Sequence[int]], shape: MSTCNSh
         BadInput: as ``read_starts``; or the space has larger candidates than a dilation of ``hand``, but not that one.
     """
     starts = []
-    for name, start in zip(names, read_starts(names, shape), strict=True):
+    for name, start in zip(names, read_starts(names, network), strict=True):
         dilations = start.by_label()
         if name == HAND:
             dilations = {label: min(dilation, max(space[label])) for label, dilation in dilations.items()}

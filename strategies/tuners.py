@@ -7,7 +7,7 @@ from typing import Any
 
 from common.bad_input import BadInput
 from nas_space.branching import Branching
-from nas_space.shape import MSTCNShape
+from nas_space.networks import DEFAULT
 from nas_space.space import from_nni
 from nas_space.structure_names import structure_file
 from nni_api.trial_report import TrialReport
@@ -26,7 +26,7 @@ class GlobalTuner(SearchTuner):
         population_size, budget, mutation_rate, seed: of the search, see ``GeneticSearch``.
         starts: structure files, from the repository root, or ``hand``: the population begins with them. Where the
             search space ends earlier than ``hand``, that one takes the largest candidates.
-        num_stages, num_layers: the network whose layers the search space names.
+        network: whose layers the search space names, as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries: see ``SearchTuner``.
     """
 
@@ -39,21 +39,20 @@ class GlobalTuner(SearchTuner):
         mutation_rate: float = 0.2,
         seed: int = 0,
         starts: list[str] | None = None,
-        num_stages: int = MSTCNShape.num_stages,
-        num_layers: int = MSTCNShape.num_layers,
+        network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
+        **earlier: int,
     ) -> None:
-        super().__init__(check_command, retries)
+        super().__init__(network, earlier, check_command, retries)
         self._arguments = (population_size, budget, mutation_rate, seed)
         self._starts = starts
-        self._size = (num_stages, num_layers)
 
     def create_search(self, search_space: Any) -> GeneticSearch:
         """The genetic search over the candidates that the search space names."""
-        shape = MSTCNShape(*self._size)
-        space = from_nni(search_space, shape)
-        starts = [] if self._starts is None else starts_within(self._starts, space, shape)
+        network = self.network()
+        space = from_nni(search_space, network)
+        starts = [] if self._starts is None else starts_within(self._starts, space, network)
         return GeneticSearch(space, *self._arguments, starts)
 
     def tell(self, search: GeneticSearch, report: TrialReport) -> bool:
@@ -75,7 +74,7 @@ class LocalTuner(SearchTuner):
         splits, seeds: of the chains.
         iterations: of a chain, see ``ExpectationSearch``.
         branches, expand_rate, min_dilation, max_dilation: see ``Branching``.
-        num_stages, num_layers: the network.
+        network: as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries: see ``SearchTuner``.
     """
 
@@ -93,24 +92,23 @@ class LocalTuner(SearchTuner):
         expand_rate: float = Branching.rate,
         min_dilation: int = Branching.minimum,
         max_dilation: int = Branching.maximum,
-        num_stages: int = MSTCNShape.num_stages,
-        num_layers: int = MSTCNShape.num_layers,
+        network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
+        **earlier: int,
     ) -> None:
-        super().__init__(check_command, retries)
+        super().__init__(network, earlier, check_command, retries)
         self._chains = (starts, splits, seeds)
         self._iterations = iterations
         self._branching = (branches, expand_rate, min_dilation, max_dilation)
-        self._size = (num_stages, num_layers)
 
     def create_search(self, search_space: Any) -> ExpectationSearch:
         """The chains. The search space is only for NNI's web page: it must name the layers of the network."""
-        shape = MSTCNShape(*self._size)
-        if not isinstance(search_space, dict) or set(search_space) != set(shape.paths):
+        network = self.network()
+        if not isinstance(search_space, dict) or set(search_space) != set(network.paths):
             raise BadInput("the search space must name the layers of the network (experiments/spaces/*_local.json)")
         names, splits, seeds = self._chains
-        structures = read_starts(names, shape)
+        structures = read_starts(names, network)
         _check_splits_and_seeds(splits, seeds)
         starts = [(start, {"split": split, "seed": seed}) for start, split, seed in product(structures, splits, seeds)]
         return ExpectationSearch(starts, Branching(*self._branching), self._iterations)
@@ -128,7 +126,7 @@ class DifferentiableTuner(SearchTuner):
 
     Args:
         seeds: of the trainings; None where the search space names them and nothing else, as in earlier versions.
-        num_stages, num_layers: the network.
+        network: as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries: see ``SearchTuner``.
     """
 
@@ -137,19 +135,18 @@ class DifferentiableTuner(SearchTuner):
     def __init__(
         self,
         seeds: list[int] | None = None,
-        num_stages: int = MSTCNShape.num_stages,
-        num_layers: int = MSTCNShape.num_layers,
+        network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
+        **earlier: int,
     ) -> None:
-        super().__init__(check_command, retries)
+        super().__init__(network, earlier, check_command, retries)
         self._seeds = seeds
-        self._size = (num_stages, num_layers)
 
     def create_search(self, search_space: Any) -> DifferentiableSearch:
         """A training for each seed, in which every layer chooses among the candidates that the search space names."""
         if self._seeds is not None:
-            return DifferentiableSearch(self._seeds, from_nni(search_space, MSTCNShape(*self._size)))
+            return DifferentiableSearch(self._seeds, from_nni(search_space, self.network()))
         seeds = seeds_of(search_space)
         if seeds is None:
             raise BadInput("DifferentiableTuner needs the argument seeds, as in seeds: [0, 1, 2]")
@@ -158,7 +155,7 @@ class DifferentiableTuner(SearchTuner):
     def tell(self, search: DifferentiableSearch, report: TrialReport) -> bool:
         """A training has found a structure."""
         assert report.uid is not None
-        layers = MSTCNShape(*self._size).paths.keys()
+        layers = self.network().paths.keys()
         if report.structure is None or report.structure.keys() != layers:
             raise RuntimeError(f"the trial of proposal {report.uid} reports no structure of this network")
         return search.tell(report.uid)
@@ -170,7 +167,7 @@ class FinalTuner(SearchTuner):
     Args:
         structures: structure files, from the repository root, or ``hand``; ``{split}`` stands for the split's number.
         splits, seeds: of the trainings.
-        num_stages, num_layers: the network.
+        network: as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries: see ``SearchTuner``.
     """
 
@@ -181,14 +178,13 @@ class FinalTuner(SearchTuner):
         structures: list[str],
         splits: list[int],
         seeds: list[int],
-        num_stages: int = MSTCNShape.num_stages,
-        num_layers: int = MSTCNShape.num_layers,
+        network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
+        **earlier: int,
     ) -> None:
-        super().__init__(check_command, retries)
+        super().__init__(network, earlier, check_command, retries)
         self._trainings = (structures, splits, seeds)
-        self._size = (num_stages, num_layers)
 
     def create_search(self, search_space: Any) -> FinalPhase:
         """The trainings. The search space is only for NNI's web page: it must show what the trainings are."""
@@ -204,9 +200,9 @@ class FinalTuner(SearchTuner):
                 "the search space must show the structures, splits and seeds of classArgs "
                 "(as in experiments/demo_final.yml, where each list is written once)"
             )
-        shape = MSTCNShape(*self._size)
+        network = self.network()
         files = {(name, split): structure_file(name, split) for split, name in product(splits, names)}
-        return FinalPhase({place: read_start(file, shape) for place, file in files.items()}, seeds)
+        return FinalPhase({place: read_start(file, network) for place, file in files.items()}, seeds)
 
     def tell(self, search: FinalPhase, report: TrialReport) -> bool:
         """A structure is trained and scored."""

@@ -15,6 +15,7 @@ from typing import Any
 from analysis.final import aggregate, read_runs
 from common.atomic_file import write_text
 from common.bad_input import KnownFailure, run_command
+from nas_space.networks import find_network
 from nas_space.space import DEMO
 from nas_space.structure_files import read_structure
 
@@ -63,7 +64,7 @@ def rows_of(run: Path, data_seed: int, search: str) -> Iterator[dict[str, Any]]:
             "std": round(row["mean"]["std"], 2),
             "better_than_hand": round(better["mean"], 2) if better else "",
             "standard_error": round(better["standard_error"], 2) if better else "",
-            "dilations": "" if structure == "hand" else str(read_structure(found, DEMO)),
+            "dilations": "" if structure == "hand" else str(read_structure(found, find_network(DEMO))),
         }
 
 

@@ -16,13 +16,13 @@ from statistics import median
 import numpy as np
 import torch
 
-from benchmarks.branched_step import put_branches
 from benchmarks.interleaved import benchmark_parser, processor
 from benchmarks.made_up_videos import made_up_videos
 from common.bad_input import BadInput, run_command
 from nas_space.branching import Branching
-from nas_space.networks.ms_tcn import MSTCN, choose_among
-from nas_space.shape import POWERS_OF_TWO
+from nas_space.network import POWERS_OF_TWO
+from nas_space.networks import build, find_network
+from nas_space.searchable import choose, expand
 from nas_space.structure import Structure
 from trials.data.arguments import SEARCH_FRACTION
 from trials.data.batches import Batch
@@ -81,10 +81,11 @@ def video_lengths(videos: int) -> list[int]:
 def sides(settings: TrainingSettings, device: torch.device) -> dict[str, Callable[[], object]]:
     """Training steps of the three kinds of network on one batch, and their predictions of one video."""
     videos = made_up_videos(video_lengths(settings.batch_size), FEATURE_DIM, CLASSES)
-    structure = Structure((2, 2, 4, 8, 16, 32, 64, 128, 256, 512) * 4)
-    networks = {name: MSTCN(structure, FEATURE_DIM, CLASSES) for name in ("plain", "branched", "choosing")}
-    put_branches(networks["branched"], [Branching(count=3).expand(dilation) for dilation in structure.dilations])
-    choose_among(networks["choosing"], dict.fromkeys(structure.shape.paths, POWERS_OF_TWO))
+    ms_tcn = find_network("ms-tcn")
+    structure = Structure((2, 2, 4, 8, 16, 32, 64, 128, 256, 512) * 4, ms_tcn)
+    networks = {name: build(structure, FEATURE_DIM, CLASSES) for name in ("plain", "branched", "choosing")}
+    expand(networks["branched"], structure, Branching(count=3))
+    choose(networks["choosing"], ms_tcn, dict.fromkeys(ms_tcn.paths, POWERS_OF_TWO))
 
     def step(training: Training) -> float:
         training.network.train()

@@ -50,7 +50,7 @@ def test_nothing_private_is_written(
 
     data = write_dataset(home / "data" / "small")
     out = home / "out"
-    size = ("--num-stages", 1, "--num-layers", 2)
+    size = ("--network", "ms-tcn:stages=1,layers=2")
     training = ("--dataset", "small", "--split", 1, "--data-root", data.parent, "--epochs", 1, "--device", "cpu")
 
     records = write_global_records(home / "nni-experiments" / "Ab3dE" / "checkpoint", [10.0, 30.0])

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from common.bad_input import BadInput
-from nas_space.shape import POWERS_OF_TWO, MSTCNShape
+from nas_space.network import POWERS_OF_TWO
+from nas_space.networks import add_network_argument
 from trials.data.arguments import (
     SEARCH_FRACTION,
     add_dataset_arguments,
@@ -51,7 +52,7 @@ def add_search_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--objective", choices=(*METRICS, "mean"), default="mean", help="what searches of several seeds are compared by"
     )
-    MSTCNShape.add_arguments(parser)
+    add_network_argument(parser)
     add_dataset_arguments(parser)
     add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
     add_training_arguments(parser, epochs=EPOCHS)
@@ -63,7 +64,6 @@ def check_search_arguments(arguments: argparse.Namespace) -> None:
     if arguments.candidates is not None:
         check_candidates(arguments.candidates)
     check_schedule(arguments.warm_up, arguments.branch_learning_rate)
-    MSTCNShape.from_arguments(arguments)
     check_dataset_arguments(arguments)
     check_search_holdout(arguments)
     check_training_arguments(arguments)
@@ -78,7 +78,7 @@ def check_candidates(candidates: Sequence[int]) -> None:
 def candidates_of_layers(arguments: argparse.Namespace) -> dict[str, tuple[int, ...]]:
     """The candidates that the options name, the same for each layer, by short label."""
     candidates = POWERS_OF_TWO if arguments.candidates is None else tuple(arguments.candidates)
-    return dict.fromkeys(MSTCNShape.from_arguments(arguments).paths, candidates)
+    return dict.fromkeys(arguments.network.paths, candidates)
 
 
 def check_schedule(warm_up: float, branch_learning_rate: float) -> None:

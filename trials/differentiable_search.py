@@ -15,7 +15,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,9 @@ from tqdm import tqdm
 
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
-from nas_space.networks.ms_tcn import MSTCN, branch_probabilities, choose_among, collapse_network, set_temperature
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
+from nas_space.networks import build
+from nas_space.searchable import choose, collapse, probabilities, set_temperature
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from trials.data.arguments import Task, parse_with_dataset, search_videos, split_number
@@ -88,10 +89,9 @@ class DifferentiableSearch:
     settings: TrainingSettings
     candidates: Mapping[str, tuple[int, ...]]
     """Of each layer, by short label."""
-    shape: MSTCNShape
+    network: Network
     branch_learning_rate: float = BRANCH_LEARNING_RATE
     warm_up: float = WARM_UP
-    channels: int = 64
 
     def __post_init__(self) -> None:
         check_schedule(self.warm_up, self.branch_learning_rate)
@@ -110,14 +110,14 @@ class DifferentiableSearch:
         task, split = Task.from_arguments(arguments), split_number(arguments.split)
         kept, held = search_videos(arguments, task.dataset.split(split)[0])
         choose_threads(arguments, task.dataset, kept)
-        shape = MSTCNShape.from_arguments(arguments)
+        network = arguments.network
         of_layers = candidates_of_layers(arguments)
         if candidates is not None:
-            if candidates.keys() != shape.paths.keys():
-                raise BadInput("the search space names other layers than --num-stages and --num-layers")
-            of_layers = {label: tuple(candidates[label]) for label in shape.paths}
+            if candidates.keys() != network.paths.keys():
+                raise BadInput(f"the search space names other layers than --network {network}")
+            of_layers = {label: tuple(candidates[label]) for label in network.paths}
         rate, warm_up = arguments.branch_learning_rate, arguments.warm_up
-        return cls(task, split, kept, held, settings, of_layers, shape, rate, warm_up)
+        return cls(task, split, kept, held, settings, of_layers, network, rate, warm_up)
 
     @property
     def held_epochs(self) -> int:
@@ -133,8 +133,7 @@ class DifferentiableSearch:
             "branch_learning_rate": self.branch_learning_rate,
             "warm_up": self.warm_up,
             "candidates": self._described_candidates(),
-            "shape": asdict(self.shape),
-            "channels": self.channels,
+            "network": self.network.to_json(),
             "train_videos": list(self.train_videos),
             "validation_videos": list(self.validation_videos),
         }
@@ -161,9 +160,9 @@ class DifferentiableSearch:
         dataset = self.task.dataset
         torch.manual_seed(self.settings.seed)
         feature_dim = dataset.feature_dim(self.train_videos[0])
-        network = MSTCN(Structure.hand(self.shape), feature_dim, len(dataset.classes), self.channels)
-        choose_among(network, self.candidates)
-        training = Training(network, self.settings, device)
+        module = build(Structure.hand(self.network), feature_dim, len(dataset.classes))
+        choose(module, self.network, self.candidates)
+        training = Training(module, self.settings, device)
         dataset.check_training(self.train_videos, self.validation_videos, feature_dim)
         videos = self.train_videos + self.validation_videos
         advice = "restore it, or choose another folder"
@@ -190,23 +189,23 @@ class DifferentiableSearch:
         while training.epoch < self.settings.epochs:
             begun = time.monotonic()
             heat = temperature(training.epoch, self.settings.epochs, self.held_epochs)
-            set_temperature(network, heat)
+            set_temperature(module, heat)
             holds = training.epoch < self.held_epochs
             training.branch_learning_rate = 0.0 if holds else self.branch_learning_rate
             loss = training.run_epoch(dataset, self.train_videos)
-            metrics = score_network(network, dataset, self.validation_videos, self.task.background, device)
+            metrics = score_network(module, dataset, self.validation_videos, self.task.background, device)
             epochs.append({"epoch": training.epoch, "loss": loss, "temperature": heat, **metrics})
             seconds += time.monotonic() - begun
             record.note()
             progress = {"training": training.state_dict(), "epochs": epochs, "seconds": seconds}
             save_torch(path, {"search": self.describe(), **progress, "data": record.files})
             after_epoch(epochs[-1])
-        set_temperature(network, temperature(self.settings.epochs - 1, self.settings.epochs, self.held_epochs))
-        probabilities = branch_probabilities(network)
-        structure = Structure.from_labels(most_probable(probabilities, self.candidates), self.shape)
-        collapse_network(network, structure)
-        metrics = score_network(network, dataset, self.validation_videos, self.task.background, device)
-        return Found(structure, probabilities, metrics, epochs, seconds)
+        set_temperature(module, temperature(self.settings.epochs - 1, self.settings.epochs, self.held_epochs))
+        learned = probabilities(module, self.network)
+        structure = Structure.from_labels(most_probable(learned, self.candidates), self.network)
+        collapse(module, structure)
+        metrics = score_network(module, dataset, self.validation_videos, self.task.background, device)
+        return Found(structure, learned, metrics, epochs, seconds)
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:

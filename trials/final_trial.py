@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from common.bad_input import BadInput, run_command
-from nas_space.shape import MSTCNShape
 from nas_space.structure_files import read_structure
 from nas_space.structure_names import structure_file, training_folder
 from trials.data.arguments import Task
@@ -28,7 +27,7 @@ def main() -> None:
         FINAL_TRIAL.check(arguments)
         name, split, seed = _parameters(trial.parameters)
         tensorboard = event_folder(arguments, trial.tensorboard_folder)
-        structure = read_structure(structure_file(name, split), MSTCNShape.from_arguments(arguments))
+        structure = read_structure(structure_file(name, split), arguments.network)
         task = Task.from_arguments(arguments)
         train_videos, test_videos = task.dataset.split(split)
         settings = replace(training_settings(arguments), seed=seed)

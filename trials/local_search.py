@@ -18,7 +18,9 @@ from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
 from common.read_file import read_json
 from nas_space.branching import Branching, next_structure
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
+from nas_space.networks import add_network_argument
+from nas_space.networks.ms_tcn import same_settings
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from trials.data.arguments import (
@@ -67,6 +69,7 @@ class Chain:
         return {
             **search.task.describe(),
             "split": self.split,
+            "network": self.start.network.to_json(),
             "start": self.start.by_label(),
             "settings": search.settings.describe(),
             "branching": search.branching.describe(),
@@ -88,11 +91,11 @@ class Chain:
             NonFiniteLoss: the training failed.
         """
         record = self.search.data_record(folder)
-        history = _History(folder, self.describe(), record, self.iterations)
+        history = _History(folder, self.start.network, self.describe(), record, self.iterations)
         rows, structure = history.rows, self.start
         if rows:
             print(f"{folder}: resumed after iteration {len(rows)}", file=sys.stderr)
-            structure = Structure.from_labels(rows[-1]["next"], structure.shape)
+            structure = Structure.from_labels(rows[-1]["next"], structure.network)
         for iteration in range(len(rows), self.iterations):
             begun = time.monotonic()
             epochs: list[dict[str, float]] = []
@@ -124,7 +127,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--structure", required=True, help="where to start: a structure file of any dialect, or 'hand'")
     parser.add_argument("--iterations", type=int, default=ITERATIONS, help="of --epochs each (default: %(default)s)")
     parser.add_argument("--output", type=Path, required=True, help="folder for best.json, local.json and checkpoints")
-    MSTCNShape.add_arguments(parser)
+    add_network_argument(parser)
     Branching.add_arguments(parser)
     add_local_arguments(parser)
     add_dataset_arguments(parser)
@@ -140,7 +143,7 @@ def main() -> None:
     if arguments.iterations < 1:
         raise BadInput(f"--iterations must be at least 1, not {arguments.iterations}")
     branching = Branching.from_arguments(arguments)
-    start = read_structure(arguments.structure, MSTCNShape.from_arguments(arguments))
+    start = read_structure(arguments.structure, arguments.network)
     branching.check(start)
     split = split_number(arguments.split)
     chain = Chain(LocalSearch.from_arguments(arguments, split, branching), split, start, arguments.iterations)
@@ -150,7 +153,7 @@ def main() -> None:
         def show(row: dict[str, Any]) -> None:
             moved = sum(dilation != row["structure"][label] for label, dilation in row["next"].items())
             value = objective_value(row["epochs"][-1], arguments.objective)
-            after = Structure.from_labels(row["next"], start.shape)
+            after = Structure.from_labels(row["next"], start.network)
             progress.write(
                 f"iteration {row['iteration'] + 1}: {arguments.objective} {value:.2f}, {moved} moved: {after}",
                 file=sys.stderr,
@@ -166,7 +169,9 @@ def main() -> None:
 class _History:
     """The iterations that are done, in local.json."""
 
-    def __init__(self, output: Path, description: dict[str, Any], record: DataRecord, iterations: int) -> None:
+    def __init__(
+        self, output: Path, network: Network, description: dict[str, Any], record: DataRecord, iterations: int
+    ) -> None:
         self.path = output / "local.json"
         self.description = description
         self.record = record
@@ -174,10 +179,10 @@ class _History:
         if self.path.exists():
             try:
                 content = read_json(self.path)
-                same, self.rows = content["search"] == description, content["iterations"]
+                same, self.rows = same_settings(content["search"], description), content["iterations"]
                 for index, row in enumerate(self.rows if same else []):
                     for name in ("structure", "next"):
-                        Structure.from_labels(row[name], MSTCNShape.of_labels(description["start"]))
+                        Structure.from_labels(row[name], network)
                     read_metrics(row["epochs"][-1])
                     if row["iteration"] != index or not math.isfinite(row["seconds"]):
                         raise ValueError("an iteration is missing")

@@ -8,8 +8,6 @@ from typing import Any
 
 from common.bad_input import BadInput, run_command
 from nas_space.branching import Branching
-from nas_space.shape import MSTCNShape
-from nas_space.structure import Structure
 from trials.nni_trial import NniTrial, experiment_folder
 from trials.training.event_files import event_folder, scalar_writer
 from trials.training.local_iteration import LocalSearch
@@ -27,7 +25,7 @@ def main() -> None:
         if trial.channel.added_by_hand:
             raise BadInput("an iteration of a chain cannot be added by hand: it goes on from the one before")
         parameters = trial.parameters
-        structure = Structure.from_labels(trial.dilations(), MSTCNShape.from_arguments(arguments))
+        structure = trial.structure()
         arguments.seed = parameters["seed"]
         search = LocalSearch.from_arguments(
             arguments, split=parameters["split"], branching=Branching.from_text(parameters["_branching"])

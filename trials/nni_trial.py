@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,8 @@ from typing import Any
 
 from common.bad_input import BadInput, KnownFailure
 from common.local_http import NO_ANSWER, get_json
+from nas_space.network import Network
+from nas_space.structure import Structure
 from nni_api.trial_channel import TrialChannel, manager_url
 from nni_api.trial_report import TrialReport
 from trials.data.dataset import Dataset
@@ -21,7 +22,8 @@ from trials.data.fingerprint import ChangedData, DataRecord, experiment_file
 from trials.training.threads import are_threads_given
 from trials.training.training import telling_full_memory
 
-LABEL = re.compile(r"s\d+l\d+")
+OF_CHAINS = ("chain", "iteration", "split", "seed")
+"""Parameters of an iteration of the local search besides its dilations and those that begin with ``_``."""
 
 
 def experiment_folder() -> Path:
@@ -46,6 +48,7 @@ class NniTrial:
     """This trial, as NNI and the tuner know it."""
 
     channel: TrialChannel
+    network: Network
     started: float
 
     @classmethod
@@ -54,7 +57,7 @@ class NniTrial:
         started = time.monotonic()
         if not are_threads_given(arguments):
             arguments.cores = share_of_cores()
-        return cls(TrialChannel.receive(), started)
+        return cls(TrialChannel.receive(), arguments.network, started)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -76,8 +79,15 @@ class NniTrial:
         return DataRecord(dataset, split, videos, since, advice, experiment_file(folder, dataset, split))
 
     def dilations(self) -> dict[str, Any]:
-        """The parameters that are dilations, by short label."""
-        return {name: value for name, value in self.parameters.items() if LABEL.fullmatch(name)}
+        """The parameters that are dilations, by label."""
+        return {label: self.parameters[label] for label in self.network.paths if label in self.parameters}
+
+    def structure(self) -> Structure:
+        """The structure that the parameters name. Raises BadInput where they are those of another network."""
+        others = {name for name in self.parameters if name.startswith("_") or name in OF_CHAINS}
+        return Structure.from_labels(
+            {name: value for name, value in self.parameters.items() if name not in others}, self.network
+        )
 
     def report_epoch(self, metrics: dict[str, float]) -> None:
         """Show the metrics of an epoch on NNI's page, and to its assessor."""

@@ -63,7 +63,7 @@ def main() -> None:
 
     for path in paths:
         open_features(path, checkpoint.feature_dim)
-    network = checkpoint.network().to(device)
+    network = checkpoint.module().to(device)
     for path in tqdm(paths, unit="video", disable=None):
         features = open_features(path, checkpoint.feature_dim)
         probabilities = predict(network, sample(features, checkpoint.sample_rate, path), device).numpy()

@@ -7,7 +7,6 @@ import sys
 import warnings
 
 from common.bad_input import run_command
-from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 from trials.data.arguments import Task, held_out, split_number
 from trials.nni_trial import NniTrial
@@ -59,7 +58,7 @@ def main() -> None:
     trial = NniTrial.receive(arguments)
     with trial.reporting_failures():
         SEARCH_TRIAL.check(arguments)
-        structure = Structure.from_labels(trial.dilations(), MSTCNShape.from_arguments(arguments))
+        structure = trial.structure()
         epochs = train_and_report(arguments, structure, trial)
         trial.report(metrics=epochs[-1], epochs=epochs)
 

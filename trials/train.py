@@ -10,7 +10,7 @@ from typing import Any
 
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
-from nas_space.shape import MSTCNShape
+from nas_space.networks import add_network_argument
 from nas_space.structure_files import read_structure
 from trials.data.arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
 from trials.table import metrics_table
@@ -36,7 +36,7 @@ def main() -> None:
         "--output", type=Path, required=True, help="folder for model.pt, metrics.json, log.csv and predictions"
     )
     parser.add_argument("--keep", choices=("last", "best"), default="last", help="whose epoch's weights to keep")
-    MSTCNShape.add_arguments(parser)
+    add_network_argument(parser)
     add_dataset_arguments(parser)
     add_holdout_arguments(parser, fraction=0.0)
     add_training_arguments(parser)
@@ -44,7 +44,7 @@ def main() -> None:
     arguments = parser.parse_args()
     settings = training_settings(arguments)
     device = find_device(arguments.device)
-    structure = read_structure(arguments.structure, MSTCNShape.from_arguments(arguments))
+    structure = read_structure(arguments.structure, arguments.network)
     task = Task.from_arguments(arguments)
     if arguments.keep == "best" and arguments.validation_fraction == 0:
         raise BadInput("--keep best needs validation videos: give --validation-fraction, 0.2 say")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nas_space.shape import MSTCNShape
+from nas_space.networks import add_network_argument
 from trials.data.arguments import (
     SEARCH_FRACTION,
     add_dataset_arguments,
@@ -60,7 +60,7 @@ def _search_parser() -> argparse.ArgumentParser:
         default="validation",
         help="judge on videos held out of the training split, or on the test videos as the paper did",
     )
-    MSTCNShape.add_arguments(parser)
+    add_network_argument(parser)
     add_dataset_arguments(parser)
     add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
     add_training_arguments(parser, epochs=SEARCH_EPOCHS)
@@ -81,7 +81,7 @@ def _local_parser() -> argparse.ArgumentParser:
         epilog="example (in a YAML file): trialCommand: python3 -m trials.local_trial --dataset gtea",
     )
     parser.add_argument("--chains", type=Path, metavar="DIR", help="checkpoints (default: in the experiment's folder)")
-    MSTCNShape.add_arguments(parser)
+    add_network_argument(parser)
     add_local_arguments(parser)
     add_dataset_arguments(parser)
     add_holdout_arguments(parser, fraction=SEARCH_FRACTION)
@@ -114,7 +114,7 @@ def _final_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", type=Path, required=True, help="results go to OUTPUT/STRUCTURE/splitK/seedS")
     parser.add_argument("--objective", choices=(*METRICS, "mean"), default="mean", help="what NNI's page shows")
-    MSTCNShape.add_arguments(parser)
+    add_network_argument(parser)
     add_dataset_arguments(parser)
     add_training_arguments(parser)
     add_tensorboard_argument(parser, EVENT_FILES)
@@ -122,7 +122,6 @@ def _final_parser() -> argparse.ArgumentParser:
 
 
 def _check_shared(arguments: argparse.Namespace) -> None:
-    MSTCNShape.from_arguments(arguments)
     check_dataset_arguments(arguments)
     check_training_arguments(arguments)
 

@@ -17,7 +17,6 @@ from analysis.plots.figure_file import legend_below, new_figure, short
 from analysis.plots.layer_rows import label_rows, rows_height
 from common.bad_input import BadInput
 from nas_space.branching import Branching, next_structure
-from nas_space.shape import MSTCNShape
 from nas_space.structure import Structure
 
 ROOM, DIGIT, GAP, SHORTEST_BAR = 13.6, 0.09, 0.07, 0.7
@@ -41,19 +40,19 @@ def draw_branches(name: str, history: History, chain: int) -> Figure:
     if "branching" not in steps[-1].about:
         raise BadInput(f"{search}: its records are of an older version, and do not say the branches")
     branching = Branching.from_text(steps[-1].about["branching"])
-    shape = MSTCNShape.of_labels(steps[0].structure)
-    structures = [Structure.from_labels(step.structure, shape) for step in steps]
+    network = history.network
+    structures = [Structure.from_labels(step.structure, network) for step in steps]
     learnt = [step.probabilities or {} for step in steps]
     try:
         *_, end = (next_structure(each, branching, of_each) for each, of_each in zip(structures, learnt, strict=True))
     except (KeyError, ValueError) as fault:
         raise BadInput(f"{search}: damaged: the probabilities of chain {chain} are not all there ({fault})") from None
 
-    figure = new_figure(rows_height(shape) + 1.2)
+    figure = new_figure(rows_height(network) + 1.2)
     axes = figure.add_subplot()
-    ranks = _draw_cells(axes, steps, list(shape.paths), branching)
+    ranks = _draw_cells(axes, steps, list(network.paths), branching)
     moves = zip(end.dilations, structures[0].dilations, strict=True)
-    label_rows(axes, shape, [f"{to} ({to - start:+d})" for to, start in moves], "result (how far from the start)")
+    label_rows(axes, network, [f"{to} ({to - start:+d})" for to, start in moves], "result (how far from the start)")
     axes.set_title(f"{short(name)}, chain {chain}: what the branches around each dilation have learnt")
     furthest = max(map(abs, ranks))
     legend_below(

@@ -13,13 +13,15 @@ from analysis.history import Evaluation
 from analysis.plots.figure_file import new_figure, short
 from analysis.plots.layer_rows import label_rows, rows_height
 from common.bad_input import BadInput
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
 
 MOST_LABELS = 24
 """Candidates that are named."""
 
 
-def draw_choices(name: str, evaluation: Evaluation, candidates: Mapping[str, Sequence[int]]) -> Figure:
+def draw_choices(
+    name: str, evaluation: Evaluation, network: Network, candidates: Mapping[str, Sequence[int]]
+) -> Figure:
     """The figure of one training.
 
     Args:
@@ -28,21 +30,21 @@ def draw_choices(name: str, evaluation: Evaluation, candidates: Mapping[str, Seq
     Raises:
         BadInput: it lacks the probabilities of these candidates, or there are too many layers for a legible figure.
     """
-    shape, found = MSTCNShape.of_labels(evaluation.structure), evaluation.structure
+    found = evaluation.structure
     probabilities = evaluation.probabilities or {}
     try:
-        learnt = {label: dict(zip(candidates[label], probabilities[label], strict=True)) for label in shape.paths}
+        learnt = {label: dict(zip(candidates[label], probabilities[label], strict=True)) for label in network.paths}
         ends = [f"{found[label]} ({100 * of_layer[found[label]]:.0f} %)" for label, of_layer in learnt.items()]
     except (KeyError, ValueError):
         raise BadInput(f"trial {evaluation.trial}: it lacks the probabilities of its candidates") from None
-    figure = new_figure(rows_height(shape) + 1.4)
+    figure = new_figure(rows_height(network) + 1.4)
     axes = figure.add_subplot()
     scale = ScalarMappable(Normalize(0, 1), "Blues")
     every = sorted({dilation for of_layer in candidates.values() for dilation in of_layer})
     # What a layer cannot choose stays white, as what it never would.
     map_ = [[of_layer.get(dilation, 0.0) for dilation in every] for of_layer in learnt.values()]
     axes.imshow(scale.to_rgba(np.array(map_)), aspect="auto")
-    label_rows(axes, shape, ends, "found (its probability)")
+    label_rows(axes, network, ends, "found (its probability)")
     named = range(0, len(every), -(-len(every) // MOST_LABELS))
     axes.set_xticks(named, [str(every[index]) for index in named])
     axes.set_xlabel("candidate dilation")

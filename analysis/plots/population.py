@@ -15,7 +15,7 @@ from analysis.history import History
 from analysis.plots.colours import COLOURS, FAINT, is_light
 from analysis.plots.figure_file import new_figure, short
 from analysis.plots.layer_rows import label_rows, rows_height
-from nas_space.shape import MSTCNShape
+from common.bad_input import BadInput
 
 MOST_MOMENTS = 20
 MEAN = 1.8
@@ -72,15 +72,15 @@ def draw_population(name: str, history: History, size: int) -> Figure:
         BadInput: no trial succeeded, or there are too many layers for a legible figure.
     """
     history.best()
-    own = min(history.evaluations, key=lambda evaluation: evaluation.uid is None)
-    shape = MSTCNShape.of_labels(own.structure)
-    height = rows_height(shape)
+    network = history.network
+    height = rows_height(network)
     judged: dict[tuple[int, ...], float] = {}
     for evaluation in history.evaluations:
-        if evaluation.structure.keys() == shape.paths.keys():  # an added trial may be of another network
-            judged.setdefault(
-                tuple(evaluation.structure[label] for label in shape.paths), evaluation.metrics["default"]
-            )
+        if evaluation.structure.keys() == network.paths.keys():  # an added trial may be of another network
+            layers = tuple(evaluation.structure[label] for label in network.paths)
+            judged.setdefault(layers, evaluation.metrics["default"])
+    if not judged:
+        raise BadInput(f"{history.folder.parent.name}: damaged: no trial had a structure of {network}")
     dilations = np.array(list(judged))
     narrowing = Narrowing.of(dilations, np.array(list(judged.values())), size)
     candidates = max(len(np.unique(layer)) for layer in dilations.T)
@@ -91,7 +91,7 @@ def draw_population(name: str, history: History, size: int) -> Figure:
     scale = ScalarMappable(Normalize(0, largest), "Blues")
     _draw_map(maps, narrowing, scale)
     ends = zip(narrowing.common[:, -1], narrowing.shares[:, -1], strict=True)
-    label_rows(maps, shape, [f"{dilation} ({share:.0f} %)" for dilation, share in ends], "at last (share)")
+    label_rows(maps, network, [f"{dilation} ({share:.0f} %)" for dilation, share in ends], "at last (share)")
     maps.tick_params(labelbottom=False)
     figure.colorbar(scale, ax=maps, label="entropy (bits; 0: all agree)", aspect=30, pad=0.01)
     means.plot(narrowing.entropies.mean(axis=0), color=COLOURS[0], marker="o", linewidth=2)

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.plots.blocks import block_edges, block_names
 from analysis.plots.colours import COLOURS, FAINT, TEXT
 from analysis.plots.figure_file import WIDTH, legend_below, new_figure, short
 from common.bad_input import BadInput
-from nas_space.structure import ReceptiveField, Structure
+from nas_space.network import Network
+from nas_space.receptive_field import ReceptiveField
+from nas_space.structure import Structure
 
 FIELDS, CLASS, MARGIN = 5.5, 0.19, 2.0
 """Inches of the receptive fields, of a class at least, and of what stands beside."""
 LONGEST_CLASS = 24
-MOST_STRUCTURES, MOST_WITH_DOTS = 12, 4
+MOST_STRUCTURES, MOST_WITH_DOTS, MOST_NAMES = 12, 4, 6
 
 
 def draw_receptive_fields(
     structures: Mapping[str, Structure], lengths: Mapping[str, Sequence[int]], fps: float | None
 ) -> Figure:
-    """The figure of structures of one shape, by their names.
+    """The figure of structures of one network, by their names.
 
     Args:
         lengths: of the segments of each class, by its name, in frames as the network reads them.
@@ -59,7 +62,8 @@ def draw_receptive_fields(
         seconds.spines["right"].set_color(FAINT)
     about = f"longest segment: {longest} frames"
     boxes.annotate(about, (1, longest), (0, 4), boxes.get_yaxis_transform(), "offset points", ha="right")
-    labels = [f"{short(name, 20)}: {ReceptiveField.of(each).network} frames" for name, each in structures.items()]
+    seen = [ReceptiveField.of(structure).network.frames for structure in structures.values()]
+    labels = [f"{short(name, 20)}: {frames} frames" for name, frames in zip(structures, seen, strict=True)]
     if len(handles) > len(labels):
         labels.append("a layer alone")
     legend_below(figure, handles, labels)
@@ -70,28 +74,38 @@ def _draw_fields(axes: Axes, structures: Mapping[str, Structure]) -> list[Line2D
     """What one frame sees after each layer of the network, and of few structures what it sees in each layer alone."""
     handles: list[Line2D] = []
     for colour, structure in zip(COLOURS, structures.values(), strict=False):
-        reach = structure.shape.kernel_size - 1
-        after = 1 + reach * np.cumsum(structure.dilations)
+        field = ReceptiveField.of(structure)
         look: dict[str, Any] = {"color": colour, "markeredgecolor": TEXT, "markeredgewidth": 0.5}
+        after = [extent.frames for extent in field.after]
         handles += axes.plot(after, marker="o", markersize=4, linewidth=2, zorder=3, **look)
         if len(structures) <= MOST_WITH_DOTS:
-            alone = 1 + reach * np.array(structure.dilations)
+            alone = [extent.frames for block in field.layers for extent in block]
             axes.plot(alone, linestyle="", marker="D", markersize=3.5, zorder=2, **look)
     if len(structures) <= MOST_WITH_DOTS:
         handles.append(Line2D([], [], linestyle="", marker="D", markersize=3.5, color=TEXT))
-    shape = next(iter(structures.values())).shape
-    for stage in range(1, shape.num_stages):
-        axes.axvline(stage * shape.num_layers - 0.5, color=FAINT, linewidth=1, zorder=1)
-    shown = range(0, shape.num_stages, -(-shape.num_stages // 10))
-    middle = (shape.num_layers - 1) / 2
-    axes.set_xticks([stage * shape.num_layers + middle for stage in shown], [f"s{stage + 1}" for stage in shown])
-    axes.tick_params(axis="x", length=0)
-    axes.set_xlabel(f"layers of each stage, {shape.num_layers} from left to right")
+    network = next(iter(structures.values())).network
+    _name_blocks(axes, network)
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:.0f}")
     axes.set_ylabel("frames, as the network reads them")
-    axes.set_title("seen after each layer (half to each side)")
+    side = "of the present and the past" if network.causal else "half to each side"
+    axes.set_title(f"seen after each layer ({side})")
     return handles
+
+
+def _name_blocks(axes: Axes, network: Network) -> None:
+    """Part the blocks, and name as many of them as there is room for."""
+    edges = block_edges(network)
+    for edge in edges[1:-1]:
+        axes.axvline(edge - 0.5, color=FAINT, linewidth=1, zorder=1)
+    middles = [(start + end - 1) / 2 for start, end in pairwise(edges)]
+    names, named = block_names(network), [0]
+    for index, middle in enumerate(middles):
+        if middle - middles[named[-1]] >= edges[-1] / MOST_NAMES:
+            named.append(index)
+    axes.set_xticks([middles[index] for index in named], [names[index] for index in named])
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlabel("layers of each block, from left to right")
 
 
 def _draw_lengths(axes: Axes, lengths: Mapping[str, Sequence[int]]) -> None:

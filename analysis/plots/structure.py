@@ -1,10 +1,11 @@
-"""Structures side by side as maps of stages by layers: the dilation of every layer, and how far each stage sees."""
+"""Structures side by side as maps of blocks by layers: the dilation of every layer, and how far each block sees."""
 
 from __future__ import annotations
 
 import argparse
 import math
 from collections.abc import Mapping
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,14 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, to_hex
 from matplotlib.figure import Figure
 
-from analysis.plots.colours import is_light
+from analysis.plots.blocks import block_names, rows_of
+from analysis.plots.colours import FAINT, is_light
 from analysis.plots.figure_file import WIDTH, new_figure, positive_fps, short
 from common.bad_input import BadInput
-from nas_space.shape import MSTCNShape
-from nas_space.structure import ReceptiveField, Structure
+from nas_space.network import Network
+from nas_space.networks import add_network_argument
+from nas_space.receptive_field import ReceptiveField
+from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
 
 DIGIT, CELL_HEIGHT, MARGIN, NARROWEST = 0.11, 0.3, 2.6, 2.8
@@ -25,26 +29,31 @@ DIGIT, CELL_HEIGHT, MARGIN, NARROWEST = 0.11, 0.3, 2.6, 2.8
 LARGEST_LAYERS, LARGEST_MAPS = 100, 60
 
 
+def widths_of(network: Network) -> list[int]:
+    """The columns of each block: one, or two where its layers have partners."""
+    return [max(map(len, rows_of(block))) for block in network.blocks]
+
+
 def draw_structures(structures: Mapping[str, Structure], fps: float | None = None) -> Figure:
-    """The maps of structures of one shape, by their names.
+    """The maps of structures of one network, by their names.
 
     Args:
         fps: frames per second as the network reads them; None: receptive fields in frames only.
 
     Raises:
-        BadInput: there are too many stages, layers or maps for legible ones.
+        BadInput: there are too many blocks, layers or maps for legible ones.
     """
-    shape = next(iter(structures.values())).shape
+    network = next(iter(structures.values())).network
     largest = max(max(structure.dilations) for structure in structures.values())
+    depth = max(len(rows_of(block)) for block in network.blocks)
     texts = [text for structure in structures.values() for line in _sees(structure, fps).values() for text in line]
-    texts.append(f"s{shape.num_stages}")
-    width = max((DIGIT * max(map(len, texts)) + 0.14) * (shape.num_stages + 0.3), NARROWEST)
-    if width > WIDTH - MARGIN or shape.num_layers > LARGEST_LAYERS or len(structures) > LARGEST_MAPS:
-        size = f"{shape.num_stages} stages x {shape.num_layers} layers"
-        raise BadInput(f"{len(structures)} maps of {size} are not legible in one figure")
+    texts += [str(largest), *block_names(network)]
+    width = max((DIGIT * max(map(len, texts)) + 0.14) * (sum(widths_of(network)) + 0.3), NARROWEST)
+    if width > WIDTH - MARGIN or depth > LARGEST_LAYERS or len(structures) > LARGEST_MAPS:
+        raise BadInput(f"{len(structures)} maps of {network} are not legible in one figure")
     columns = min(len(structures), int((WIDTH - MARGIN) / width))
     rows = math.ceil(len(structures) / columns)
-    lines = shape.num_layers + (2 if fps else 1)
+    lines = depth + (2 if fps else 1)
     figure = new_figure(rows * (CELL_HEIGHT * lines + 1.2), columns * width + MARGIN)
     scale = ScalarMappable(LogNorm(1, max(largest, 2)), "cividis")
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -61,20 +70,32 @@ def draw_structures(structures: Mapping[str, Structure], fps: float | None = Non
 def _draw_map(
     axes: Axes, name: str, structure: Structure, fps: float | None, scale: ScalarMappable, labelled: bool
 ) -> None:
-    """Stages from left to right, layers from top to bottom, and below them what each stage sees."""
-    field = ReceptiveField.of(structure)
-    dilations = np.array(structure.stages()).T
-    layers, stages = dilations.shape
+    """Blocks from left to right, their layers from top to bottom, and below them what each block sees."""
+    blocks, widths, by_label = structure.network.blocks, widths_of(structure.network), structure.by_label()
+    starts = list(accumulate(widths, initial=0))
+    cells = {
+        (row, start + column): by_label[label]
+        for start, block in zip(starts, blocks, strict=False)
+        for row, labels in enumerate(rows_of(block))
+        for column, label in enumerate(labels)
+    }
+    layers = 1 + max(row for row, _ in cells)
+    dilations = np.full((layers, starts[-1]), np.nan)
+    for place, dilation in cells.items():
+        dilations[place] = dilation
     colours = scale.to_rgba(dilations)
     axes.imshow(colours, aspect="auto")
-    for (layer, stage), dilation in np.ndenumerate(dilations):
-        colour = "black" if is_light(to_hex(tuple(colours[layer, stage]))) else "white"
-        axes.text(stage, layer, str(dilation), color=colour, ha="center", va="center")
+    ends = [max(len(rows_of(block)) for block in beside) - 0.5 for beside in pairwise(blocks)]
+    axes.vlines([start - 0.5 for start in starts[1:-1]], -0.5, ends, color=FAINT, linewidth=2)
+    for (row, column), dilation in cells.items():
+        colour = "black" if is_light(to_hex(tuple(colours[row, column]))) else "white"
+        axes.text(column, row, str(dilation), color=colour, ha="center", va="center")
+    middles = [start + (width - 1) / 2 for start, width in zip(starts, widths, strict=False)]
     below = _sees(structure, fps)
     for line, texts in enumerate(below.values()):
-        for stage, text in enumerate(texts):
-            axes.text(stage, layers + 0.2 + line, text, ha="center", va="center")
-    axes.set_xticks(range(stages), [f"s{stage}" for stage in range(1, stages + 1)])
+        for middle, text in zip(middles, texts, strict=True):
+            axes.text(middle, layers + 0.2 + line, text, ha="center", va="center")
+    axes.set_xticks(middles, block_names(structure.network))
     labels = [*(f"l{layer}" for layer in range(layers)), *below] if labelled else [""] * (layers + len(below))
     axes.set_yticks([*range(layers), *(layers + 0.2 + line for line in range(len(below)))], labels)
     axes.set_ylim(layers - 0.3 + len(below), -0.5)
@@ -82,16 +103,18 @@ def _draw_map(
         axes.set_ylabel("layers")
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.spines[:].set_visible(False)
-    seconds = "" if fps is None else f", {field.network / fps:.1f} s"
-    axes.set_title(f"{short(name, 26)}\nsees {field.network} frames{seconds}", fontsize=12)
+    seen = ReceptiveField.of(structure).network.frames
+    seconds = "" if fps is None else f", {seen / fps:.1f} s"
+    causal = "\nof the present and the past" if structure.network.causal else ""
+    axes.set_title(f"{short(name, 26)}\nsees {seen} frames{seconds}{causal}", fontsize=12)
 
 
 def _sees(structure: Structure, fps: float | None) -> dict[str, list[str]]:
-    """The receptive field of each stage in frames, and in seconds, as text."""
-    stages = ReceptiveField.of(structure).stages
-    lines = {"sees (frames)": [str(frames) for frames in stages]}
+    """The receptive field of each block in frames, and in seconds, as text."""
+    seen = [extent.frames for extent in ReceptiveField.of(structure).blocks]
+    lines = {"sees (frames)": [str(frames) for frames in seen]}
     if fps is not None:
-        lines["sees (s)"] = [f"{frames / fps:.1f}" for frames in stages]
+        lines["sees (s)"] = [f"{frames / fps:.1f}" for frames in seen]
     return lines
 
 
@@ -109,12 +132,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``structure``."""
     parser.add_argument("structures", nargs="+", metavar="FILE", help="structure files of any dialect, or 'hand'")
     parser.add_argument("--fps", type=float, help="frames per second as the network reads them: show seconds, too")
-    MSTCNShape.add_arguments(parser)
+    add_network_argument(parser)
 
 
 def figure_of(arguments: argparse.Namespace) -> Figure:
     """The figure that the options of ``structure`` ask for. Raises BadInput where a file cannot be used."""
-    shape = MSTCNShape.from_arguments(arguments)
     names = list(dict.fromkeys(arguments.structures))
-    structures = [read_structure(name, shape) for name in names]
+    structures = [read_structure(name, arguments.network) for name in names]
     return draw_structures(dict(zip(titles(names), structures, strict=True)), positive_fps(arguments.fps))

@@ -124,9 +124,9 @@ def _read_labels(contents: Contents, dataset: Dataset | None) -> tuple[dict[str,
 
 def _add_networks(contents: Contents) -> None:
     checkpoints = {name: each.checkpoint for (name, _), each in reversed(contents.subject.trained.items())}
-    networks = {name: checkpoints[name].network() for name in contents.rows}
-    feature_dim = next(iter(checkpoints.values())).feature_dim
-    contents.networks = measure(networks, feature_dim, MEASURED_FRAMES)
+    modules = {name: checkpoints[name].module() for name in contents.rows}
+    first = next(iter(checkpoints.values()))
+    contents.networks = measure(modules, first.structure().network, first.feature_dim, MEASURED_FRAMES)
     contents.processor = processor()
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
-from nas_space.networks.ms_tcn import MSTCN
+from nas_space.network import Network
 from trials.training.training import predict
 
 ROUNDS = 5
@@ -23,32 +24,45 @@ class NetworkCost:
 
     parameters: int
     multiply_adds: int
-    """For each frame: every weight of a convolution is used once a frame, whatever its dilation."""
+    """For each frame: every weight of a convolution is used once, whatever its dilation; by stages that share their
+    weights, once in each."""
     frames_per_second: float
     """Frames as the network reads them."""
 
 
-def measure(networks: Mapping[str, MSTCN], feature_dim: int, frames: int) -> dict[str, NetworkCost]:
-    """The costs of networks by name; speeds are the best of some rounds, in which all take turns, on random features.
+def measure(
+    modules: Mapping[str, nn.Module], network: Network, feature_dim: int, frames: int
+) -> dict[str, NetworkCost]:
+    """The costs of structures of one network, by their names.
+
+    Speeds are the best of some rounds, in which all take turns, on random features.
 
     Args:
         frames: of the video whose prediction is timed.
     """
     features = np.random.default_rng(0).standard_normal((frames, feature_dim), dtype=np.float32)
-    seconds = dict.fromkeys(networks, np.inf)
+    seconds = dict.fromkeys(modules, np.inf)
     for _ in range(ROUNDS):
-        for name, network in networks.items():
+        for name, module in modules.items():
             start = time.perf_counter()
-            predict(network, features, torch.device("cpu"))
+            predict(module, features, torch.device("cpu"))
             seconds[name] = min(seconds[name], time.perf_counter() - start)
     return {
         name: NetworkCost(
-            parameters=sum(weight.numel() for weight in network.parameters()),
-            multiply_adds=sum(weight.numel() for weight in network.parameters() if weight.ndim > 1),
+            parameters=sum(weight.numel() for weight in module.parameters()),
+            multiply_adds=sum(
+                weight.numel() * _uses(path, network) for path, weight in module.named_parameters() if weight.ndim > 1
+            ),
             frames_per_second=float(frames / seconds[name]),
         )
-        for name, network in networks.items()
+        for name, module in modules.items()
     }
+
+
+def _uses(path: str, network: Network) -> int:
+    """How often each frame passes what has this path: as often as the block that lies in the same child."""
+    child = path.partition(".")[0]
+    return next((block.repeats for block in network.blocks if block.layers[0].path.startswith(f"{child}.")), 1)
 
 
 def processor() -> str:

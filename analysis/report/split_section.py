@@ -18,7 +18,9 @@ from analysis.plots.structure import draw_structures
 from analysis.report.pictures import Picture, Pictures
 from analysis.report.subject import Subject
 from analysis.searches import Search
-from nas_space.structure import ReceptiveField, Structure
+from nas_space.network import Network
+from nas_space.receptive_field import ReceptiveField
+from nas_space.structure import Structure
 from nas_space.structure_files import structure_to_json
 
 
@@ -37,10 +39,10 @@ class Reach:
     """How far a structure sees, in frames as the network reads them."""
 
     structure: str
-    first_stage: int
+    first_block: int
     network: int
     inside: float | None
-    """Percent of the data's segments that are no longer than the first stage's field; None: lengths unknown."""
+    """Percent of the data's segments that are no longer than the first block's field; None: lengths unknown."""
     enough: bool | None
     """Whether the network sees at least as much as the longest segment lasts."""
 
@@ -53,7 +55,8 @@ class SplitSection:
     answer: str
     """Which structure the page opens with: what the last of the searches found."""
     dilations: str
-    """Of that structure, stage by stage."""
+    """Of that structure, block by block."""
+    network: Network
     searches: list[dict[str, Any]] = field(default_factory=list)
     """Of each search: phase, experiment, cost, finished, best, error."""
     progress: list[Picture] = field(default_factory=list)
@@ -83,7 +86,7 @@ def split_section(
         rate: frames per second as the network reads them; None: unknown.
     """
     answer = next(name for name in ("local", "global", *structures) if name in structures)
-    section = SplitSection(split, answer, str(structures[answer]))
+    section = SplitSection(split, answer, str(structures[answer]), structures[answer].network)
     for phase in ("global", "local"):
         search = subject.searches.get((split, phase))
         if search is not None:
@@ -91,7 +94,7 @@ def split_section(
     names = ", ".join(structures)
     section.structures = pictures.draw(
         f"split{split}_structures",
-        f"The dilation of every layer of {names}, stage by stage, and how far each stage sees.",
+        f"The dilation of every layer of {names}, block by block, and how far each block sees.",
         lambda: draw_structures(structures, rate),
     )
     section.reaches = [_reach(name, structure, lengths) for name, structure in structures.items()]
@@ -138,18 +141,18 @@ def _add_search(section: SplitSection, phase: str, search: Search, pictures: Pic
         if evaluation.probabilities is not None and "chain" not in evaluation.about:
             seed = evaluation.about.get("seed")
             caption = f"Seed {seed}: the probability of each candidate that its training learnt, and what it found."
-            figure = partial(draw_choices, f"{name}, seed {seed}", evaluation, search.candidates)
+            figure = partial(draw_choices, f"{name}, seed {seed}", evaluation, history.network, search.candidates)
             section.learnt += pictures.draw(f"{stem}_seed{seed}_choices", caption, figure)
 
 
 def _reach(name: str, structure: Structure, lengths: Mapping[str, Sequence[int]]) -> Reach:
     field = ReceptiveField.of(structure)
     every = [length for each in lengths.values() for length in each]
-    first = field.stages[0]
+    first, network = field.blocks[0].frames, field.network.frames
     if not every:
-        return Reach(name, first, field.network, None, None)
+        return Reach(name, first, network, None, None)
     inside = 100 * sum(length <= first for length in every) / len(every)
-    return Reach(name, first, field.network, inside, field.network >= max(every))
+    return Reach(name, first, network, inside, network >= max(every))
 
 
 def _download(structure_name: str, name: str, structure: Structure) -> Download:

@@ -104,8 +104,8 @@ class Subject:
         trained = {name: each.checkpoint.structure() for (name, at), each in self.trained.items() if at == split}
         found = {phase: search.best() for (at, phase), search in self.searches.items() if at == split}
         structures = {**trained, **found}
-        shape = next(iter(structures.values())).shape
-        return {HAND: Structure.hand(shape), **structures}
+        network = next(iter(structures.values())).network
+        return {HAND: Structure.hand(network), **structures}
 
     @property
     def background(self) -> tuple[str, ...] | None:

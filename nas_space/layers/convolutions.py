@@ -24,14 +24,19 @@ class PointwiseConv(nn.Conv1d):
 
 
 class DilatedConv(nn.Conv1d):
-    """A dilated convolution of odd kernel size k and padding d (k - 1) / 2, which keeps the number of frames.
+    """A dilated convolution of odd kernel size k that keeps the number of frames.
 
+    It is padded by d (k - 1) / 2 on both sides, or, where it is causal, by d (k - 1) in front.
     ``(frames, in_channels)`` -> ``(frames, out_channels)``; each video is convolved on its own, zeros beyond its ends.
     Weights as nn.Conv1d keeps them: ``(out_channels, in_channels, kernel)``.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, dilation: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, dilation: int, causal: bool = False
+    ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, dilation=dilation)
+        self.present = kernel_size - 1 if causal else kernel_size // 2
+        """Index of the tap that reads the frame of the output itself."""
         # In memory tap by tap, so that each tap (and the gradient of each) is a matrix without being copied.
         tap_by_tap = self.weight.detach().permute(2, 0, 1).contiguous()
         self.weight = nn.Parameter(tap_by_tap.permute(1, 2, 0))
@@ -47,8 +52,10 @@ class DilatedConv(nn.Conv1d):
         rows = rows.to(frames.device)
         padded = frames.new_zeros(videos * longest, self.in_channels).index_copy(0, rows, frames)
         padded = padded.view(videos, longest, self.in_channels).transpose(1, 2)
-        reach = (self.kernel_size[0] - 1) // 2
-        results = [F.conv1d(padded, self.weight, self.bias, padding=d * reach, dilation=d) for d in dilations]
+        past, future = self.present, self.kernel_size[0] - 1 - self.present
+        results = [
+            F.conv1d(F.pad(padded, (d * past, d * future)), self.weight, self.bias, dilation=d) for d in dilations
+        ]
         return torch.stack([result.transpose(1, 2).flatten(0, 1).index_select(0, rows) for result in results])
 
 
@@ -82,12 +89,14 @@ class BranchedConv(DilatedConv):
     def expand(cls, conv: DilatedConv, branches: Sequence[int], inner_activation: bool = False) -> BranchedConv:
         """Put branches in place of a convolution's one dilation. Weight and bias are the very same parameters."""
         branched = cls(conv.in_channels, conv.out_channels, conv.kernel_size[0], branches, inner_activation)
+        branched.present = conv.present
         branched.weight, branched.bias = conv.weight, conv.bias
         return branched
 
     def collapse(self, dilation: int) -> DilatedConv:
         """A plain convolution of one dilation. Weight and bias are the very same parameters."""
         conv = DilatedConv(self.in_channels, self.out_channels, self.kernel_size[0], dilation)
+        conv.present = self.present
         conv.weight, conv.bias = self.weight, self.bias
         return conv
 
@@ -116,6 +125,7 @@ class ChoosingConv(BranchedConv):
     def among(cls, conv: DilatedConv, candidates: Sequence[int]) -> ChoosingConv:
         """Put a choice in place of a convolution's one dilation. Weight and bias are the very same parameters."""
         choosing = cls(conv.in_channels, conv.out_channels, conv.kernel_size[0], candidates)
+        choosing.present = conv.present
         choosing.weight, choosing.bias = conv.weight, conv.bias
         nn.init.zeros_(choosing.branch_weights)
         return choosing

@@ -75,26 +75,27 @@ class PlainResiduals(torch.autograd.Function):
         frames: Tensor,
         offsets: Offsets,
         dilations: Sequence[int],
+        present: int,
         factors: Tensor | None,
         *parameters: Tensor,
     ) -> Tensor:
         """``(frames, channels)`` -> the same shape.
 
-        ``factors`` (layers, frames, channels): see ``draw_factors``; None: no dropout. ``parameters``: of each layer
-        weight (out, in, kernel), bias, weight_1x1 (out, in, 1) and bias_1x1, as nn.Conv1d keeps them.
+        ``present``: index of the tap that reads the frame of the output itself, the middle one unless the layers are
+        causal. ``factors`` (layers, frames, channels): see ``draw_factors``; None: no dropout. ``parameters``: of each
+        layer weight (out, in, kernel), bias, weight_1x1 (out, in, 1) and bias_1x1, as nn.Conv1d keeps them.
         """
-        ctx.shifts, activations = [], []
+        ctx.present, ctx.shifts, activations = present, [], []
         for layer, (dilation, of_layer) in enumerate(zip(dilations, _by_layer(parameters), strict=True)):
             weight, bias, weight_1x1, bias_1x1 = of_layer
-            centre = weight.shape[2] // 2
             shifts = [
                 (tap, rows, sources)
                 for tap in range(weight.shape[2])
-                if tap != centre
-                for rows, sources in shifted_rows(offsets, (tap - centre) * dilation)
+                if tap != present
+                for rows, sources in shifted_rows(offsets, (tap - present) * dilation)
             ]
             taps = weight.unbind(2)
-            hidden = torch.addmm(bias, frames, taps[centre].t(), out=place_for(frames))
+            hidden = torch.addmm(bias, frames, taps[present].t(), out=place_for(frames))
             for tap, rows, sources in shifts:
                 hidden[rows].addmm_(frames[sources], taps[tap].t())
             hidden.relu_()
@@ -119,17 +120,16 @@ class PlainResiduals(torch.autograd.Function):
                 gradient, hidden, weight_1x1, None if factors is None else factors[layer]
             )
             of_sum = through_relu(of_hidden, hidden)
-            centre = weight.shape[2] // 2
             of_weight = torch.zeros_like(weight)
             taps, of_taps = weight.unbind(2), of_weight.unbind(2)
-            gradient = torch.addmm(gradient, of_sum, taps[centre], out=place_for(gradient))
-            of_taps[centre].addmm_(of_sum.t(), frames)
+            gradient = torch.addmm(gradient, of_sum, taps[ctx.present], out=place_for(gradient))
+            of_taps[ctx.present].addmm_(of_sum.t(), frames)
             for tap, rows, sources in ctx.shifts[layer]:
                 of_rows = of_sum[rows]
                 gradient[sources].addmm_(of_rows, taps[tap])
                 of_taps[tap].addmm_(of_rows.t(), frames[sources])
             of_parameters[:0] = [of_weight, of_sum.sum(0), of_weight_1x1, of_bias_1x1]
-        return gradient, None, None, None, *of_parameters
+        return gradient, None, None, None, None, *of_parameters
 
 
 def _by_layer(parameters: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:

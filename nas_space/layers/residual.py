@@ -21,9 +21,9 @@ class DilatedResidualLayer(nn.Module):
     second derivatives and for a ReLU within each branch. Dropout samples other elements in each.
     """
 
-    def __init__(self, channels: int, kernel_size: int, dilation: int, dropout: float) -> None:
+    def __init__(self, channels: int, kernel_size: int, dilation: int, dropout: float, causal: bool = False) -> None:
         super().__init__()
-        self.conv_dilated = DilatedConv(channels, channels, kernel_size, dilation)
+        self.conv_dilated = DilatedConv(channels, channels, kernel_size, dilation, causal)
         self.conv_1x1 = PointwiseConv(channels, channels)
         self.dropout = nn.Dropout(dropout)
 
@@ -36,7 +36,7 @@ class DilatedResidualLayer(nn.Module):
             return plain_packed_layers([self], frames, offsets)
         factors = _drawn(self.dropout, frames)
         parameters = (conv.weight, conv.bias, conv.probabilities(), pointwise.weight, pointwise.bias)
-        return BranchedResidual.apply(frames, *parameters, conv.branches, offsets, factors)
+        return BranchedResidual.apply(frames, *parameters, conv.branches, conv.present, offsets, factors)
 
     def padded(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
         """As ``forward``, in the padded form."""
@@ -50,7 +50,7 @@ def is_packed(frames: Tensor) -> bool:
 
 
 def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
-    """Layers of one dropout, one after another: ``(frames, channels)`` -> ``(frames, channels)``."""
+    """Layers of one kernel and dropout, one after another: ``(frames, channels)`` -> ``(frames, channels)``."""
     if is_packed(frames) and not any(isinstance(layer.conv_dilated, BranchedConv) for layer in layers):
         return plain_packed_layers(layers, frames, offsets)
     for layer in layers:
@@ -68,7 +68,7 @@ def plain_packed_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, 
         for conv in (layer.conv_dilated, layer.conv_1x1)
         for parameter in (conv.weight, conv.bias)
     ]
-    return PlainResiduals.apply(frames, offsets, dilations, factors, *parameters)
+    return PlainResiduals.apply(frames, offsets, dilations, layers[0].conv_dilated.present, factors, *parameters)
 
 
 def _drawn(dropout: nn.Dropout, frames: Tensor) -> Tensor | None:

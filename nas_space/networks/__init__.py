@@ -1,1 +1,129 @@
-"""The networks, one file each."""
+"""The networks, one file each: ``ms-tcn`` is ms_tcn.py, ``ms-tcn++`` is ms_tcn_pp.py. A new file is a new network.
+
+Each has
+
+* ``describe(**options) -> Network``: its searchable convolutions, without torch;
+* ``build(structure, feature_dim, classes) -> nn.Module``: the module, which imports torch only then;
+* ``parameters(network, feature_dim, classes) -> int``: how many numbers a plain network learns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pkgutil
+import re
+import warnings
+from collections.abc import Mapping
+from importlib import import_module
+from reprlib import repr as shortened
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from common.bad_input import BadInput
+from nas_space.network import Network, parse_network
+from nas_space.networks import ms_tcn
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nas_space.structure import Structure
+
+DEFAULT = "ms-tcn"
+
+
+def names() -> list[str]:
+    """The networks that there are."""
+    return [module.name.replace("_pp", "++").replace("_", "-") for module in pkgutil.iter_modules(__path__)]
+
+
+def find_network(text: str) -> Network:
+    """The network of a text, as ``--network`` takes it: ``ms-tcn``, or ``ms-tcn:stages=2,layers=5``.
+
+    Raises:
+        BadInput: there is no such network, or it cannot have these options.
+    """
+    name, options = parse_network(text)
+    return _described(name, options)
+
+
+def network_from_json(content: Any) -> Network:
+    """The network that ``Network.to_json`` described, in this version or an earlier one.
+
+    Raises:
+        BadInput: it is no description of a network.
+    """
+    if not isinstance(content, Mapping):
+        raise BadInput(f"not the description of a network: {shortened(content)}")
+    options = ms_tcn.earlier_options(content)
+    if options is not None:
+        return ms_tcn.describe(**options)
+    name = content.get("name")
+    if not isinstance(name, str):
+        raise BadInput(f"not the description of a network: {shortened(dict(content))}")
+    return _described(name, {option: value for option, value in content.items() if option != "name"})
+
+
+def tuner_network(text: Any, earlier: Mapping[str, Any]) -> Network:
+    """The network of a tuner's arguments.
+
+    Args:
+        text: of the argument ``network``.
+        earlier: arguments that name a network as earlier versions did.
+
+    Raises:
+        BadInput: there is no such network.
+    """
+    if not isinstance(text, str):
+        raise BadInput(f"network must be a text, as in {DEFAULT}:stages=2,layers=5, not {text!r}")
+    if not earlier:
+        return find_network(text)
+    if text != DEFAULT:
+        raise BadInput(f"network says what {', '.join(earlier)} would say: leave them out")
+    network = ms_tcn.describe(**ms_tcn.translated(earlier))
+    warnings.warn(f"classArgs: write network: {network} in place of {', '.join(earlier)}", stacklevel=2)
+    return network
+
+
+def build(structure: Structure, feature_dim: int, classes: int) -> nn.Module:
+    """The network of a structure, its weights drawn from torch's global generator.
+
+    It takes ``PackedVideos`` of ``feature_dim`` channels and returns logits ``(outputs, frames, classes)``, the last
+    output being the prediction.
+    """
+    module: nn.Module = _module(structure.network.name).build(structure, feature_dim, classes)
+    return module
+
+
+def parameters(network: Network, feature_dim: int, classes: int) -> int:
+    """How many numbers a plain network learns; branches share all but a few of theirs."""
+    return int(_module(network.name).parameters(network, feature_dim, classes))
+
+
+def add_network_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option ``--network``."""
+    parser.add_argument(
+        "--network",
+        type=_network_option,
+        default=DEFAULT,
+        help=f"one of {', '.join(names())}, with options as in {DEFAULT}:stages=2,layers=5 (default: %(default)s)",
+    )
+    ms_tcn.add_earlier_arguments(parser)
+
+
+def _network_option(text: str) -> Network:
+    try:
+        return find_network(text)
+    except BadInput as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from None
+
+
+def _described(name: str, options: Mapping[str, Any]) -> Network:
+    describe = _module(name).describe
+    network: Network = describe(**options)
+    return network
+
+
+def _module(name: str) -> ModuleType:
+    if name not in names():
+        raise BadInput(f"there is no network {name!r}: it must be one of {', '.join(names())}")
+    return import_module(f"nas_space.networks.{re.sub('[-]', '_', name.replace('++', '_pp'))}")

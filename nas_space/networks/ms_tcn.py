@@ -1,111 +1,149 @@
-"""MS-TCN (Abu Farha and Gall, CVPR 2019) with the dilations of a Structure, over packed frames.
+"""MS-TCN (Abu Farha and Gall, CVPR 2019): stages of dilated residual layers, of which each refines the one before.
 
 The state dict has the keys and shapes of the usual nn.Conv1d implementation, so that weights move both ways.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import cast
+import argparse
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from common.bad_input import BadInput
+from nas_space.network import Block, Layer, Network, Option, chosen_options
 
-from nas_space.branching import Branching
-from nas_space.layers.convolutions import BranchedConv, ChoosingConv, DilatedConv, PointwiseConv
-from nas_space.layers.mapped_features import MappedLinear
-from nas_space.layers.residual import DilatedResidualLayer, residual_layers
-from nas_space.structure import Structure
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nas_space.structure import Structure
+
+NAME = "ms-tcn"
+OPTIONS = (Option("stages", 4), Option("layers", 10), Option("kernel", 3, least=3), Option("channels", 64))
 
 
-class Stage(nn.Module):
-    """One stage: 1x1 convolution to the channels of the layers, the dilated layers, 1x1 convolution to the classes."""
+def describe(**options: Any) -> Network:
+    """Stages of layers whose dilations double from 1 in each stage (section 3.1); 4 stages of 10 layers in the paper.
 
-    def __init__(
-        self, in_channels: int, channels: int, classes: int, kernel_size: int, dilations: Sequence[int], dropout: float
+    Raises:
+        BadInput: an option is unknown or out of range, or the kernel size is even.
+    """
+    return Network(NAME, *layout(NAME, options))
+
+
+def layout(name: str, chosen: Mapping[str, Any]) -> tuple[tuple[Option, ...], tuple[Block, ...]]:
+    """The options, with their defaults, and the blocks of a network of stages as MS-TCN has them."""
+    options = chosen_options(name, OPTIONS, chosen)
+    stages, layers, kernel, _ = (option.value for option in options)
+    if kernel % 2 == 0:
+        raise BadInput(f"network {name}: kernel must be an odd number, not {kernel}")
+    paths = ["stage1", *(f"stages.{number}" for number in range(stages - 1))]
+    return options, tuple(stage_block(stage, path, layers, kernel) for stage, path in enumerate(paths, start=1))
+
+
+def stage_block(stage: int, path: str, layers: int, kernel: int = 3, repeats: int = 1) -> Block:
+    """A stage of dilated residual layers, whose dilations double; its layers are labelled ``s1l0``, ``s1l1``, ..."""
+    return Block(
+        f"stage {stage}",
+        tuple(
+            Layer(f"s{stage}l{layer}", f"{path}.layers.{layer}.conv_dilated", 2**layer, kernel)
+            for layer in range(layers)
+        ),
+        repeats,
+    )
+
+
+def build(structure: Structure, feature_dim: int, classes: int) -> nn.Module:
+    """The module; see ``nas_space.networks.build``."""
+    from torch.nn import ModuleList
+
+    from nas_space.layers.stages import Stage, StagedNetwork
+
+    network = structure.network
+    first, *later = structure.by_block()
+    channels, kernel = network.option("channels"), network.option("kernel")
+
+    def stage(in_channels: int, dilations: Sequence[int]) -> nn.Module:
+        return Stage(in_channels, channels, classes, kernel, dilations, network.causal)
+
+    return StagedNetwork(stage1=stage(feature_dim, first), stages=ModuleList(stage(classes, each) for each in later))
+
+
+def parameters(network: Network, feature_dim: int, classes: int) -> int:
+    """See ``nas_space.networks.parameters``."""
+    stages, layers, kernel, channels = map(network.option, ("stages", "layers", "kernel", "channels"))
+    return stages * stage_parameters(layers, kernel, channels, classes) + channels * (
+        feature_dim + (stages - 1) * classes
+    )
+
+
+def stage_parameters(layers: int, kernel: int, channels: int, classes: int) -> int:
+    """How many numbers a stage learns, but for what reads its input."""
+    return layers * (channels * channels * (kernel + 1) + 2 * channels) + (channels + 1) * classes + channels
+
+
+# What earlier versions said of the network, which was always this one.
+
+EARLIER = {"num_stages": "stages", "num_layers": "layers", "kernel_size": "kernel"}
+
+
+def earlier_options(content: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The options that a structure file or a checkpoint of an earlier version describes; None: of this version."""
+    if content.get("name") == "ms_tcn":
+        return {name: content[name] for name in ("stages", "layers", "kernel") if name in content}
+    if "num_stages" in content:
+        return translated(content)
+    return None
+
+
+def translated(earlier: Mapping[str, Any]) -> dict[str, Any]:
+    """Options under the names that they have now. Raises BadInput for what no earlier version knew."""
+    unknown = [name for name in earlier if name not in {*EARLIER, "channels"}]
+    if unknown:
+        raise BadInput(f"there is no argument {unknown[0]!r}")
+    return {EARLIER.get(name, name): value for name, value in earlier.items()}
+
+
+def same_settings(kept: Any, now: Mapping[str, Any]) -> bool:
+    """Whether the settings that a file keeps are those of now; earlier versions did not say the network.
+
+    Args:
+        now: with the network, as ``Network.to_json`` describes it, under ``network``.
+    """
+    if kept == now or not isinstance(kept, Mapping) or "network" in kept or "network" not in now:
+        return kept == now
+    size = {**dict(kept).get("shape", {}), "channels": kept.get("channels", 64)}
+    rest = {name: value for name, value in kept.items() if name not in ("shape", "channels")}
+    network = now["network"]
+    same_network = all(network.get(EARLIER.get(name, name)) == value for name, value in size.items())
+    return network["name"] == NAME and same_network and {**rest, "network": network} == now
+
+
+def of_labels(labels: Iterable[str]) -> Network:
+    """The network of records that name no network, by its labels. Raises BadInput where they are not those of any."""
+    found = [re.fullmatch(r"s(\d{1,4})l(\d{1,4})", label, re.ASCII) for label in labels]
+    sizes = [(int(match[1]), int(match[2]) + 1) for match in found if match]
+    if not sizes or len(sizes) != len(found):
+        raise BadInput(f"not the labels of layers: {', '.join(sorted(labels)) or 'none'}")
+    return describe(stages=max(stage for stage, _ in sizes), layers=max(layers for _, layers in sizes))
+
+
+class _EarlierOption(argparse.Action):
+    """``--num-stages 2``, in place of ``--network ms-tcn:stages=2``."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
-        super().__init__()
-        self.conv_1x1 = PointwiseConv(in_channels, channels)
-        self.layers = nn.ModuleList(
-            DilatedResidualLayer(channels, kernel_size, dilation, dropout) for dilation in dilations
-        )
-        self.conv_out = PointwiseConv(channels, classes)
-
-    def forward(self, frames: Tensor, offsets: Sequence[int], let_go: Callable[[], object] | None = None) -> Tensor:
-        """``(frames, in_channels)`` -> logits ``(frames, classes)``; ``let_go`` as in ``MSTCN.forward``."""
-        layers, first = cast(Sequence[DilatedResidualLayer], self.layers), self.conv_1x1
-        if let_go is None:
-            hidden = first(frames)
-        else:
-            hidden = MappedLinear.apply(frames, first.weight[:, :, 0], first.bias, let_go)
-        return self.conv_out(residual_layers(layers, hidden, offsets))
+        before = namespace.network if isinstance(namespace.network, Network) else describe()
+        if before.name != NAME:
+            parser.error(f"{option}: --network {before} has no such size")
+        options = {option.name: option.value for option in before.options} | {EARLIER[self.dest]: values}
+        namespace.network = describe(**options)
+        warnings.warn(f"{option} {values}: write --network {namespace.network}", stacklevel=2)
 
 
-class MSTCN(nn.Module):
-    """The network: stage 1 reads features, each later stage the softmax of the stage before (section 3.2)."""
-
-    def __init__(
-        self, structure: Structure, feature_dim: int, classes: int, channels: int = 64, dropout: float = 0.5
-    ) -> None:
-        super().__init__()
-        kernel_size = structure.shape.kernel_size
-        first, *later = structure.stages()
-        self.structure = structure
-        self.stage1 = Stage(feature_dim, channels, classes, kernel_size, first, dropout)
-        self.stages = nn.ModuleList(
-            Stage(classes, channels, classes, kernel_size, dilations, dropout) for dilations in later
-        )
-
-    def forward(self, features: Tensor, offsets: Sequence[int], let_go: Callable[[], object] | None = None) -> Tensor:
-        """Packed features ``(frames, feature_dim)`` -> logits ``(stages, frames, classes)``.
-
-        ``offsets`` (videos + 1): where each video begins, and where the last one ends. No video sees another one.
-        ``let_go`` is given on a CPU, where features may be mapped from a file: see ``MappedLinear``.
-        """
-        logits = [self.stage1(features, offsets, let_go)]
-        for stage in self.stages:
-            logits.append(stage(F.softmax(logits[-1], dim=-1), offsets))
-        return torch.stack(logits)
-
-
-def expand_network(network: MSTCN, branching: Branching, inner_activation: bool = False) -> None:
-    """Put branches around the dilation of every searchable convolution, in place."""
-    for path, dilation in network.structure.by_path().items():
-        conv = network.get_submodule(path)
-        assert isinstance(conv, DilatedConv)
-        network.set_submodule(path, BranchedConv.expand(conv, branching.expand(dilation), inner_activation))
-
-
-def choose_among(network: MSTCN, candidates: Mapping[str, Sequence[int]]) -> None:
-    """Let every searchable convolution choose among its candidate dilations, given by short label, in place."""
-    for label, path in network.structure.shape.paths.items():
-        conv = network.get_submodule(path)
-        assert isinstance(conv, DilatedConv)
-        network.set_submodule(path, ChoosingConv.among(conv, candidates[label]))
-
-
-def set_temperature(network: MSTCN, temperature: float) -> None:
-    """Set how decided the choices of a network are."""
-    for module in network.modules():
-        if isinstance(module, ChoosingConv):
-            module.temperature = temperature
-
-
-def collapse_network(network: MSTCN, structure: Structure) -> None:
-    """Put plain convolutions with the dilations of a structure in place of branched ones."""
-    for path, dilation in structure.by_path().items():
-        branched = network.get_submodule(path)
-        assert isinstance(branched, BranchedConv)
-        network.set_submodule(path, branched.collapse(dilation))
-    network.structure = structure
-
-
-def branch_probabilities(network: MSTCN) -> dict[str, list[float]]:
-    """What the branches of every searchable convolution have learnt, by short label."""
-    learnt = {}
-    for label, path in network.structure.shape.paths.items():
-        branched = network.get_submodule(path)
-        assert isinstance(branched, BranchedConv)
-        learnt[label] = branched.probabilities().tolist()
-    return learnt
+def add_earlier_arguments(parser: argparse.ArgumentParser) -> None:
+    """Accept the options that named the size of the network in earlier versions, without showing them."""
+    for option in ("--num-stages", "--num-layers"):
+        parser.add_argument(option, type=int, action=_EarlierOption, default=argparse.SUPPRESS, help=argparse.SUPPRESS)

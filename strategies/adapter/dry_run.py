@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from common.bad_input import BadInput
+from nas_space.networks.ms_tcn import EARLIER
 from strategies.adapter.search_tuner import SearchTuner
 
 
@@ -23,8 +24,9 @@ def dry_run(tuner: type[SearchTuner], arguments: Mapping[str, Any], search_space
     Raises:
         BadInput: with what would end the experiment before its first trial.
     """
-    parameters = inspect.signature(tuner).parameters
-    unknown = [name for name in arguments if name not in parameters]
+    parameters = dict(inspect.signature(tuner).parameters)
+    parameters.pop("earlier", None)
+    unknown = [name for name in arguments if name not in parameters and name not in EARLIER]
     missing = [name for name, known in parameters.items() if known.default is known.empty and name not in arguments]
     if unknown:
         raise BadInput(f"{tuner.__name__} has no argument {unknown[0]!r}; it has {', '.join(parameters)}")

@@ -13,7 +13,7 @@ import threading
 import traceback
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,8 @@ from common.atomic_file import write_text
 from common.bad_input import BadInput
 from common.local_http import NO_ANSWER
 from common.read_file import read_json
+from nas_space.network import Network
+from nas_space.networks import tuner_network
 from nni_api.manager import NniManager
 from nni_api.records import Records
 from nni_api.trial_report import TrialReport
@@ -50,6 +52,8 @@ class SearchTuner(Tuner):
     Every parameter set carries its proposal's number as ``_uid``; trials answer with a ``TrialReport``.
 
     Args:
+        network: as ``--network`` of the trials says it.
+        earlier: arguments by which earlier versions named the network.
         check_command: a command to run first, from the repository root; if it fails, its message ends the experiment
             before a trial is started.
         retries: how often a proposal is tried again if its trial ended without saying a result, or why there is none.
@@ -60,8 +64,9 @@ class SearchTuner(Tuner):
     repeats_stated_failures = False
     """Whether a trial that said why it failed is tried again, as one that ended without a word."""
 
-    def __init__(self, check_command: str | None, retries: int) -> None:
+    def __init__(self, network: str, earlier: Mapping[str, int], check_command: str | None, retries: int) -> None:
         super().__init__()
+        self._network = (network, earlier)
         self.search: Search | None = None
         self._retries = retries
         self._manager = NniManager()
@@ -80,6 +85,11 @@ class SearchTuner(Tuner):
         self._refusal = failed_check(check_command)
         if type(retries) is not int or retries < 0:
             self._refusal = f"retries must be a whole number of at least 0, not {retries!r}"
+
+    def network(self) -> Network:
+        """The network whose dilations are searched. Raises BadInput where there is none such."""
+        text, earlier = self._network
+        return tuner_network(text, earlier)
 
     @abstractmethod
     def create_search(self, search_space: Any) -> Search:
@@ -116,7 +126,9 @@ class SearchTuner(Tuner):
                     self._refusal = str(fault)
             versions = {"python": python_version(), **{name: version(name) for name in ("nni", "numpy", "torch")}}
             resumed = self._saved is not None
-            self._records.write("started", phase=self.phase, resumed=resumed, refusal=self._refusal, versions=versions)
+            about = {"phase": self.phase, "resumed": resumed, "refusal": self._refusal, "versions": versions}
+            network: dict[str, Any] = {} if self.search is None else {"network": self.network().to_json()}
+            self._records.write("started", **about, **network)
 
     def generate_parameters(self, parameter_id: int, **kwargs: Any) -> Any:
         """Not used: NNI calls ``generate_multiple_parameters``."""

@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
 from common.read_file import read_json
 from nas_space.layers.convolutions import DilatedConv
-from nas_space.networks.ms_tcn import MSTCN
-from nas_space.shape import POWERS_OF_TWO, MSTCNShape
+from nas_space.network import POWERS_OF_TWO
+from nas_space.networks import build
 from nas_space.structure import Structure
 from strategies.genetic import draw
 from studies.ranking.short_training import CPU, Scores, Study, agreement
@@ -37,51 +37,50 @@ STARTS = ("shared", "hand")
 Weights = dict[str, Tensor]
 
 
-def put_on(network: MSTCN, structure: Structure) -> None:
+def put_on(module: nn.Module, structure: Structure) -> None:
     """Give a network other dilations, in place; its weights stay."""
     for path, dilation in structure.by_path().items():
-        conv = network.get_submodule(path)
+        conv = module.get_submodule(path)
         assert isinstance(conv, DilatedConv)
         conv.dilation = (dilation,)
-    network.structure = structure
 
 
-def new_network(study: Study) -> MSTCN:
+def new_network(study: Study) -> nn.Module:
     """An untrained network for the data of a study."""
     dataset = study.task.dataset
-    return MSTCN(study.structures["hand"], dataset.feature_dim(study.train_videos[0]), len(dataset.classes))
+    return build(study.structures["hand"], dataset.feature_dim(study.train_videos[0]), len(dataset.classes))
 
 
 def train_shared(study: Study, seed: int) -> Weights:
     """The weights of a network that is trained for the full schedule, with a random structure in every step."""
     torch.manual_seed(seed)
     # Not with the seed alone: the structures that are judged were drawn with one, too.
-    network, random = new_network(study), np.random.default_rng([seed, 1])
-    shape: MSTCNShape = network.structure.shape
-    training = Training(network, replace(study.settings, seed=seed), CPU)
-    candidates = [POWERS_OF_TWO] * len(shape.paths)
+    module, random = new_network(study), np.random.default_rng([seed, 1])
+    network = study.structures["hand"].network
+    training = Training(module, replace(study.settings, seed=seed), CPU)
+    candidates = [POWERS_OF_TWO] * len(network.layers)
 
     def draw_anew() -> None:
-        put_on(network, Structure(draw(candidates, random), shape))
+        put_on(module, Structure(draw(candidates, random), network))
 
     draw_anew()
     while training.epoch < study.settings.epochs:
         training.run_epoch(study.task.dataset, study.train_videos, draw_anew)
-    return network.state_dict()
+    return module.state_dict()
 
 
 def judge(study: Study, name: str, weights: Weights, seed: int, epochs: int) -> list[float]:
     """The objective of a structure on the validation videos: with some weights, and after ``epochs`` more of them."""
-    network = new_network(study)
-    network.load_state_dict(weights)
-    put_on(network, study.structures[name])
-    training = Training(network, replace(study.settings, seed=seed), CPU)
+    module = new_network(study)
+    module.load_state_dict(weights)
+    put_on(module, study.structures[name])
+    training = Training(module, replace(study.settings, seed=seed), CPU)
     task, objectives = study.task, []
     for epoch in range(epochs + 1):
         if epoch > 0:
             training.run_epoch(task.dataset, study.train_videos)
         if epoch in (0, epochs):
-            metrics = score_network(network, task.dataset, study.validation_videos, task.background, CPU)
+            metrics = score_network(module, task.dataset, study.validation_videos, task.background, CPU)
             objectives.append(objective_value(metrics, "mean"))
     return objectives
 

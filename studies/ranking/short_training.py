@@ -20,7 +20,8 @@ import numpy.typing as npt
 import torch
 
 from common.bad_input import BadInput, run_command
-from nas_space.shape import POWERS_OF_TWO, MSTCNShape
+from nas_space.network import POWERS_OF_TWO, Network
+from nas_space.networks import find_network
 from nas_space.structure import Structure
 from strategies.genetic import draw
 from studies.worker_pool import run_all
@@ -70,10 +71,10 @@ def spread(scores: Scores) -> tuple[float, float]:
     return float(np.sqrt(scores.var(axis=1, ddof=1).mean())), float(scores.mean(axis=1).std(ddof=1))
 
 
-def random_structures(count: int, shape: MSTCNShape, seed: int) -> list[Structure]:
+def random_structures(count: int, network: Network, seed: int) -> list[Structure]:
     """Structures drawn uniformly from the powers of two, as a global search begins."""
     random = np.random.default_rng(seed)
-    return [Structure(draw([POWERS_OF_TWO] * len(shape.paths), random), shape) for _ in range(count)]
+    return [Structure(draw([POWERS_OF_TWO] * len(network.layers), random), network) for _ in range(count)]
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,10 @@ class Study:
         kept, held = held_out(arguments, train_videos)
         if not held:
             raise BadInput("short trainings are judged on validation videos: --validation-fraction must be above 0")
-        shape = MSTCNShape()
-        structures = {"hand": Structure.hand(shape)} | {
+        network = find_network("ms-tcn")
+        structures = {"hand": Structure.hand(network)} | {
             f"random{number}": structure
-            for number, structure in enumerate(random_structures(arguments.structures, shape, seed=0))
+            for number, structure in enumerate(random_structures(arguments.structures, network, seed=0))
         }
         settings = schedule_settings(arguments)
         return cls(

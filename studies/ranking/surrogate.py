@@ -16,10 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from common.bad_input import BadInput, run_command
-from nas_space.structure import ReceptiveField, Structure
+from nas_space.receptive_field import ReceptiveField
+from nas_space.structure import Structure
 from studies.ranking.short_training import kendall_tau
 from studies.search_quality.judgement import read_judgements
-from studies.search_quality.trainings import read_shape
+from studies.search_quality.trainings import read_network
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 HALVINGS = 20
@@ -31,10 +32,10 @@ Numbers = npt.NDArray[np.float64]
 
 
 def features_of(structure: Structure) -> list[float]:
-    """Logarithms of each stage's receptive field and of all dilations, and each stage's mean and largest logarithm."""
-    stages = [np.log2(stage) for stage in structure.stages()]
-    fields = np.log2(ReceptiveField.of(structure).stages)
-    return [*fields, *(stage.mean() for stage in stages), *(stage.max() for stage in stages), *np.concatenate(stages)]
+    """Logarithms of each block's receptive field and of all dilations, and each block's mean and largest logarithm."""
+    blocks = [np.log2(block) for block in structure.by_block()]
+    fields = [np.log2(seen.frames) for seen in ReceptiveField.of(structure).blocks]
+    return [*fields, *(block.mean() for block in blocks), *(block.max() for block in blocks), *np.concatenate(blocks)]
 
 
 def ridge(features: Numbers, objectives: Numbers, penalty: float) -> tuple[Numbers, float]:
@@ -76,10 +77,10 @@ def report(output: Path) -> str:
     """The table of a comparison's folder. Raises BadInput where it holds too few judgements."""
     # By data set and split; of each seed its structures and its tau. The seeds of a split share all their videos.
     found: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
-    shape = read_shape(output)
+    network = read_network(output)
     for path in sorted((output / "judgements").glob("*/*.jsonl")):
         by_seed: dict[int, dict[Structure, float]] = defaultdict(dict)
-        for seed, structure, judgement in read_judgements(path, shape):
+        for seed, structure, judgement in read_judgements(path, network):
             by_seed[seed][structure] = judgement.objective
         for judged in by_seed.values():
             if len(judged) >= FEWEST:

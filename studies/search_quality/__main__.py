@@ -13,15 +13,14 @@ from typing import Any
 from analysis.plots.figure_file import write_figure
 from common.atomic_file import write_json, write_text
 from common.bad_input import BadInput, run_command
-from common.read_file import read_json
-from nas_space.shape import MSTCNShape
+from nas_space.networks import add_network_argument
 from studies.search_quality.best_of_seeds import with_best_of_seeds
 from studies.search_quality.figure import draw_differences
 from studies.search_quality.preferences import draw_dilations, text_fields
 from studies.search_quality.search import Place
 from studies.search_quality.strategy_names import GENETIC, HAND, LOCAL, STRATEGIES, start_of
 from studies.search_quality.table import BASELINES, summarise, text_table
-from studies.search_quality.trainings import TABLE, read_cells
+from studies.search_quality.trainings import TABLE, read_cells, read_rules
 from studies.search_quality.work import Rules, work
 from trials.data.arguments import Task
 from trials.data.dataset import background_classes, find_dataset, is_plain_name
@@ -63,7 +62,7 @@ def check_strategies(names: Sequence[str], external: Collection[str]) -> None:
 def keep_rules(output: Path, rules: dict[str, Any]) -> None:
     """Note what the searches in a folder have in common. Raises BadInput where it holds searches by other rules."""
     path = output / "rules.json"
-    if path.exists() and read_json(path) != rules:
+    if path.exists() and read_rules(output) != rules:
         raise BadInput(f"{output}: holds a comparison with other settings: choose another --output, or remove it")
     write_json(path, rules)
 
@@ -137,7 +136,7 @@ def main() -> None:
         metavar="NAME",
         help=f"strategies to which the table has the differences (default: {' '.join(BASELINES)})",
     )
-    MSTCNShape.add_arguments(parser)
+    add_network_argument(parser)
     arguments = parser.parse_args()
     if not arguments.table:
         compare(arguments)
@@ -154,18 +153,17 @@ def compare(arguments: argparse.Namespace) -> None:
         raise BadInput("--search-seeds and --final-seeds must be at least 0")
     external = external_structures(arguments.structures)
     check_strategies(arguments.strategy, external)
-    shape = MSTCNShape.from_arguments(arguments)
     tasks = {name: find_task(name, arguments.data_root) for name in arguments.dataset}
     searched = [(name, split) for name, task in tasks.items() for split in arguments.splits or task.dataset.splits()]
     searched.sort(key=lambda place: place[1])
     for name, split in searched:
         tasks[name].dataset.split(split)  # what is missing is told before anything is trained
     device = find_device(arguments.device)
-    names = ("budget", "epochs", "final_epochs", "num_stages", "num_layers")
-    # The same training gives other numbers on a GPU.
-    keep_rules(arguments.output, {**{name: getattr(arguments, name) for name in names}, "device": device.type})
     budget, epochs, final_epochs = arguments.budget, arguments.epochs, arguments.final_epochs
-    rules = Rules(arguments.output, tasks, shape, budget, epochs, final_epochs, device)
+    sizes = {"budget": budget, "epochs": epochs, "final_epochs": final_epochs}
+    # The same training gives other numbers on a GPU.
+    keep_rules(arguments.output, {**sizes, "network": arguments.network.to_json(), "device": device.type})
+    rules = Rules(arguments.output, tasks, arguments.network, budget, epochs, final_epochs, device)
     strategies = [*arguments.strategy, *external]
     # Nobody searched for the hand-designed structure: it has one seed.
     places = [

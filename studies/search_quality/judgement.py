@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from common.bad_input import BadInput
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
 from nas_space.structure import Structure
 from trials.data.arguments import SEARCH_FRACTION, Task
 from trials.data.holdout import hold_out
@@ -78,7 +78,7 @@ class Judge:
         return judgement
 
 
-def read_judgements(path: Path, shape: MSTCNShape) -> Iterator[tuple[int, Structure, Judgement]]:
+def read_judgements(path: Path, network: Network) -> Iterator[tuple[int, Structure, Judgement]]:
     """What a judge has kept of one split: seed, structure and judgement, in the order in which they were made.
 
     Raises:
@@ -87,7 +87,7 @@ def read_judgements(path: Path, shape: MSTCNShape) -> Iterator[tuple[int, Struct
     for line in _read_lines(path):
         try:
             judgement = Judgement(tuple(map(read_metrics, line["epochs"])), line["seconds"])
-            judged = (line["settings"]["seed"], Structure.from_labels(line["dilations"], shape), judgement)
+            judged = (line["settings"]["seed"], Structure.from_labels(line["dilations"], network), judgement)
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             raise BadInput(f"{path}: damaged ({fault!r}); remove the line") from None
         yield judged

@@ -15,7 +15,7 @@ import numpy as np
 
 from common.bad_input import BadInput, run_command
 from experiments.demo_data import Features, Labels, write_dataset
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 
@@ -55,7 +55,7 @@ def write_planted(folder: Path, videos: int, seed: int, lag: int) -> None:
 
 def structure_that_sees(lag: int) -> Structure:
     """``hand`` of two stages of 5 layers, but for the first stage's last layer, which looks back to what tells."""
-    return Structure((1, 2, 4, 8, max(lag, 1), 1, 2, 4, 8, 16), MSTCNShape(num_stages=2, num_layers=5))
+    return Structure((1, 2, 4, 8, max(lag, 1), 1, 2, 4, 8, 16), find_network("ms-tcn:stages=2,layers=5"))
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
-"""What the searches prefer: the dilations of all winners, layer by layer, and how far their stages see."""
+"""What the searches prefer: the dilations of all winners, layer by layer, and how far their blocks see."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from statistics import median
 
 import numpy as np
@@ -12,9 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.plots.blocks import block_edges, block_names, rows_of
 from analysis.plots.colours import COLOURS, FAINT, TEXT
 from analysis.plots.figure_file import legend_below, new_figure, short
-from nas_space.structure import ReceptiveField, Structure
+from nas_space.receptive_field import ReceptiveField
+from nas_space.structure import Structure
 from studies.search_quality.strategy_names import HAND
 from studies.search_quality.table import Row
 
@@ -23,19 +25,21 @@ MOST_LABELS = 60
 
 
 def text_fields(rows: Sequence[Row]) -> str:
-    """How far the stages and the networks of the winners see: medians, in frames as the network reads them."""
+    """How far the blocks and the networks of the winners see: medians, in frames as the network reads them."""
     width = max(len(row.strategy) for row in rows)
     lines: list[str] = []
     for dataset, of_dataset in groupby(rows, key=lambda row: row.dataset):
         lines += [*([""] if lines else []), dataset]
         for number, row in enumerate(of_dataset):
             fields = [ReceptiveField.of(winner.structure) for winner in row.winners]
-            stages = list(zip(*(field.stages for field in fields), strict=True))
+            blocks = list(zip(*(field.blocks for field in fields), strict=True))
             if number == 0:
-                heads = [*(f"stage {stage}" for stage in range(1, len(stages) + 1)), "network"]
+                heads = [*block_names(row.winners[0].structure.network), "network"]
                 lines.append(f"{'':<{width}}{'searches':>10}" + "".join(f"{head:>10}" for head in heads))
             count = "" if row.strategy == HAND else str(row.searches)
-            medians = [median(frames) for frames in [*stages, [field.network for field in fields]]]
+            medians = [
+                median(extent.frames for extent in seen) for seen in [*blocks, [field.network for field in fields]]
+            ]
             lines.append(f"{row.strategy:<{width}}{count:>10}" + "".join(f"{frames:>10.0f}" for frames in medians))
     about = "frames seen by one output frame, median over the winners of all searches"
     return "\n".join([*lines, "", about])
@@ -58,14 +62,12 @@ def draw_dilations(rows: Sequence[Row]) -> Figure:
 
 def _draw_panel(axes: Axes, rows: Sequence[Row], strategies: Sequence[str]) -> None:
     """One data set's; each strategy has its own place beside a layer, and its colour, in all panels."""
-    shape = rows[0].winners[0].structure.shape
-    layers = np.arange(len(shape.paths))
-    for stage in range(shape.num_stages):
-        own = slice(stage * shape.num_layers, (stage + 1) * shape.num_layers)
-        hand = Structure.hand(shape).dilations[own]
-        axes.plot(layers[own], hand, color=TEXT, drawstyle="steps-mid", linewidth=1)
-        if stage:
-            axes.axvline(own.start - 0.5, color=FAINT, linewidth=1)
+    network = rows[0].winners[0].structure.network
+    layers, edges = np.arange(len(network.layers)), block_edges(network)
+    for start, hand in zip(edges, Structure.hand(network).by_block(), strict=False):
+        axes.plot(layers[start : start + len(hand)], hand, color=TEXT, drawstyle="steps-mid", linewidth=1)
+        if start:
+            axes.axvline(start - 0.5, color=FAINT, linewidth=1)
     for row in rows:
         if row.strategy == HAND:
             continue
@@ -89,13 +91,11 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], strategies: Sequence[str]) -> N
     axes.set_ylabel("dilation (frames): median, quartiles")
     axes.set_title(short(rows[0].dataset))
     shown = layers[:: math.ceil(len(layers) / MOST_LABELS)]
-    axes.set_xticks(shown, [f"l{layer % shape.num_layers}" for layer in shown], fontsize=10)
-    stages = axes.secondary_xaxis(-0.06)
-    stages.set_xticks(
-        [(stage + 0.5) * shape.num_layers - 0.5 for stage in range(shape.num_stages)],
-        [f"stage {stage}" for stage in range(1, shape.num_stages + 1)],
-    )
-    stages.tick_params(length=0)
-    stages.spines[:].set_visible(False)
+    names = [f"l{row}" for block in network.blocks for row, labels in enumerate(rows_of(block)) for _ in labels]
+    axes.set_xticks(shown, [names[layer] for layer in shown], fontsize=10)
+    blocks = axes.secondary_xaxis(-0.06)
+    blocks.set_xticks([(start + end - 1) / 2 for start, end in pairwise(edges)], block_names(network))
+    blocks.tick_params(length=0)
+    blocks.spines[:].set_visible(False)
     axes.set_xlim(-0.7, len(layers) - 0.3)
     axes.spines[["top", "right"]].set_visible(False)

@@ -11,7 +11,7 @@ from typing import Any
 
 from common.bad_input import BadInput
 from common.read_file import read_json
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from studies.search_quality.judgement import Judge
@@ -69,15 +69,15 @@ class Winner:
         return {"epochs": self.epochs, "seconds": self.seconds, "objective": self.objective}
 
     @classmethod
-    def read(cls, source: str | Path, shape: MSTCNShape) -> Winner:
+    def read(cls, source: str | Path, network: Network) -> Winner:
         """The winner in a structure file of any dialect, or ``hand``, which took nothing.
 
         What the search took and saw stands in the file's ``about``, if anywhere.
 
         Raises:
-            BadInput: the file cannot be read, or is no structure of that shape.
+            BadInput: the file cannot be read, or is no structure of that network.
         """
-        structure = read_structure(source, shape)
+        structure = read_structure(source, network)
         if source == HAND:
             return cls(structure, 0, 0.0)
         about: Any = read_json(Path(source)).get("about")
@@ -96,7 +96,7 @@ def drawing_seed(judge: Judge) -> int:
     return zlib.crc32(f"{judge.task.name} {judge.split} {judge.settings.seed}".encode())
 
 
-def run_search(strategy: str, judge: Judge, budget: int, shape: MSTCNShape, start: Structure | None = None) -> Winner:
+def run_search(strategy: str, judge: Judge, budget: int, network: Network, start: Structure | None = None) -> Winner:
     """Search until the budget is spent; of equals, the earlier wins.
 
     Started again after a kill, the searcher proposes the same and is answered from the evaluations that were saved. A
@@ -112,9 +112,9 @@ def run_search(strategy: str, judge: Judge, budget: int, shape: MSTCNShape, star
     epochs, seed = judge.settings.epochs, judge.settings.seed
     evaluations, drawn = budget // epochs, drawing_seed(judge)
     if start is None:
-        searcher = SEARCHERS[strategy](evaluations, drawn, shape)
+        searcher = SEARCHERS[strategy](evaluations, drawn, network)
     else:
-        searcher = genetic_search(evaluations, drawn, shape, start)
+        searcher = genetic_search(evaluations, drawn, network, start)
     proposed = next(searcher)
     objectives: list[float] = []
     best, seconds = proposed, 0.0

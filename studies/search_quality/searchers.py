@@ -15,7 +15,7 @@ import numpy as np
 from nni.algorithms.hpo.evolution_tuner import EvolutionTuner
 from nni.algorithms.hpo.tpe_tuner import TpeTuner
 
-from nas_space.shape import POWERS_OF_TWO, MSTCNShape
+from nas_space.network import POWERS_OF_TWO, Network
 from nas_space.space import global_space, to_nni
 from nas_space.structure import Structure
 from strategies.genetic import GeneticSearch
@@ -24,31 +24,31 @@ Searcher = Generator[Structure, float, None]
 """Yields a structure, and is sent its objective, which is to be maximised. It may end, or go on for ever."""
 
 
-def random_search(evaluations: int, seed: int, shape: MSTCNShape) -> Searcher:
+def random_search(evaluations: int, seed: int, network: Network) -> Searcher:
     """Structures drawn uniformly, none twice: a genetic search whose first population is all that it may spend."""
-    yield from _genetic(evaluations, evaluations, seed, shape)
+    yield from _genetic(evaluations, evaluations, seed, network)
 
 
-def genetic_search(evaluations: int, seed: int, shape: MSTCNShape, start: Structure | None = None) -> Searcher:
+def genetic_search(evaluations: int, seed: int, network: Network, start: Structure | None = None) -> Searcher:
     """Our global search: first the start, if there is one, then what the random search of the same seed begins with."""
-    yield from _genetic(evaluations, first_population(evaluations), seed, shape, start)
+    yield from _genetic(evaluations, first_population(evaluations), seed, network, start)
 
 
-def tpe(evaluations: int, seed: int, shape: MSTCNShape) -> Searcher:
+def tpe(evaluations: int, seed: int, network: Network) -> Searcher:
     """NNI's TPE. Its usual 20 random structures would leave it little of a small budget: it draws as many as ours.
 
     Where it would repeat a structure, NNI takes the next of a grid instead.
     """
     startup = {"n_startup_jobs": first_population(evaluations)}
     tuner = TpeTuner(optimize_mode="maximize", seed=seed, tpe_args=startup)
-    tuner.update_search_space(to_nni(global_space(shape)))
-    yield from _nni(tuner, shape, tuner.generate_parameters)
+    tuner.update_search_space(to_nni(global_space(network)))
+    yield from _nni(tuner, network, tuner.generate_parameters)
 
 
-def evolution(evaluations: int, seed: int, shape: MSTCNShape) -> Searcher:
+def evolution(evaluations: int, seed: int, network: Network) -> Searcher:
     """NNI's Evolution, with a population as large as ours. It may propose a structure twice."""
     tuner = EvolutionTuner(optimize_mode="maximize", population_size=first_population(evaluations))
-    tuner.update_search_space(to_nni(global_space(shape)))
+    tuner.update_search_space(to_nni(global_space(network)))
     # It takes no seed: it draws from a generator of its own, which has drawn its population by now, and from Python's.
     tuner.random_state = np.random.RandomState(seed)
     tuner.population.clear()
@@ -66,16 +66,16 @@ def evolution(evaluations: int, seed: int, shape: MSTCNShape) -> Searcher:
             own = random.getstate()
             random.setstate(others)
 
-    yield from _nni(tuner, shape, generate)
+    yield from _nni(tuner, network, generate)
 
 
-SEARCHERS: dict[str, Callable[[int, int, MSTCNShape], Searcher]] = {
+SEARCHERS: dict[str, Callable[[int, int, Network], Searcher]] = {
     "random": random_search,
     "genetic": genetic_search,
     "tpe": tpe,
     "evolution": evolution,
 }
-"""By name; each is given how many structures will be judged, its seed, and the size of the network.
+"""By name; each is given how many structures will be judged, its seed, and the network.
 
 The same seed and the same objectives give the same structures.
 """
@@ -87,16 +87,16 @@ def first_population(evaluations: int) -> int:
 
 
 def _genetic(
-    evaluations: int, population_size: int, seed: int, shape: MSTCNShape, start: Structure | None = None
+    evaluations: int, population_size: int, seed: int, network: Network, start: Structure | None = None
 ) -> Searcher:
     starts = [] if start is None else [start.by_label()]
-    space = dict.fromkeys(shape.paths, POWERS_OF_TWO)
+    space = dict.fromkeys(network.paths, POWERS_OF_TWO)
     search = GeneticSearch(space, population_size, evaluations, seed=seed, starts=starts)
     while (proposal := search.ask()) is not None:
-        search.tell(proposal.uid, (yield Structure.from_labels(proposal.dilations, shape)))
+        search.tell(proposal.uid, (yield Structure.from_labels(proposal.dilations, network)))
 
 
-def _nni(tuner: Any, shape: MSTCNShape, generate: Callable[[int], dict[str, Any]]) -> Searcher:
+def _nni(tuner: Any, network: Network, generate: Callable[[int], dict[str, Any]]) -> Searcher:
     for number in count():
         parameters = generate(number)
-        tuner.receive_trial_result(number, parameters, (yield Structure.from_labels(parameters, shape)))
+        tuner.receive_trial_result(number, parameters, (yield Structure.from_labels(parameters, network)))

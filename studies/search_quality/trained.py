@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from nas_space.branching import Branching
-from nas_space.shape import POWERS_OF_TWO, MSTCNShape
+from nas_space.network import POWERS_OF_TWO, Network
 from studies.search_quality.judgement import search_side
 from studies.search_quality.search import Place, Winner
 from trials.data.arguments import Task
@@ -25,11 +25,11 @@ LEARNING_RATE = 1e-3
 """Of a differentiable search on data sets as small as those here."""
 
 
-def search_differentiably(task: Task, place: Place, shape: MSTCNShape, folder: Path, device: torch.device) -> Winner:
+def search_differentiably(task: Task, place: Place, network: Network, folder: Path, device: torch.device) -> Winner:
     """As ``experiments/50salads_mid_svm_differentiable.yml`` says; killed, it goes on from what ``folder`` holds."""
     settings = TrainingSettings(epochs=EPOCHS, batch_size=1, learning_rate=LEARNING_RATE, seed=place.seed)
-    candidates = dict.fromkeys(shape.paths, POWERS_OF_TWO)
-    search = DifferentiableSearch(task, place.split, *search_side(task, place.split), settings, candidates, shape)
+    candidates = dict.fromkeys(network.paths, POWERS_OF_TWO)
+    search = DifferentiableSearch(task, place.split, *search_side(task, place.split), settings, candidates, network)
 
     def show(row: dict[str, float]) -> None:
         _tell(place, f"epoch {row['epoch']:.0f}/{EPOCHS}, {objective_value(row, 'mean'):.1f}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
 from nas_space.structure import Structure
 from studies.search_quality.judgement import Judge
 from studies.search_quality.search import Place, Winner, run_search
@@ -32,7 +32,7 @@ class Rules:
     output: Path
     tasks: Mapping[str, Task]
     """By the name of the data set."""
-    shape: MSTCNShape
+    network: Network
     budget: int
     """Epochs of all short trainings of a search."""
     epochs: int
@@ -46,13 +46,13 @@ class Rules:
         if start is not None and place.strategy.endswith(LOCAL):
             return search_locally(task, place, start, folder, self.device).after(start)
         if place.strategy == DIFFERENTIABLE:
-            return search_differentiably(task, place, self.shape, folder, self.device)
+            return search_differentiably(task, place, self.network, folder, self.device)
         settings = TrainingSettings(epochs=self.epochs, batch_size=1, seed=place.seed)
         file = self.output / "judgements" / place.dataset / f"split{place.split}.jsonl"
         judge = Judge(task, place.split, settings, file, self.device)
         if start is None:
-            return run_search(place.strategy, judge, self.budget, self.shape)
-        return run_search(place.strategy, judge, self.budget, self.shape, start.structure).after(start)
+            return run_search(place.strategy, judge, self.budget, self.network)
+        return run_search(place.strategy, judge, self.budget, self.network, start.structure).after(start)
 
     def train(self, place: Place, structure: Structure, seed: int) -> dict[str, Any]:
         """The final training of a winner, as the results in docs are made."""
@@ -103,7 +103,7 @@ def work(
         if place in winners:
             finish(index, winners[place])
         elif place.file(rules.output).exists():
-            finish(index, Winner.read(place.file(rules.output), rules.shape))
+            finish(index, Winner.read(place.file(rules.output), rules.network))
         else:
             heappush(jobs, Job((seeds.index(place.seed), 0, 0), index, start, None))
 
@@ -121,7 +121,7 @@ def work(
 
     for index, place in enumerate(places):
         if place.strategy == HAND or place.strategy in external:
-            finish(index, Winner.read(_source(place, external), rules.shape))
+            finish(index, Winner.read(_source(place, external), rules.network))
         elif place.strategy in STRATEGIES:
             search(index, None)
     with new_pool(workers) as pool:

@@ -8,10 +8,13 @@ import pytest
 
 from analysis import export
 from common.bad_input import BadInput
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.structure import Structure
 from nas_space.structure_files import DIALECTS, read_structure
+from nni_api.records import Records
 from tests.analysis.records import write_final_records, write_global_records
+
+NETWORK = find_network("ms-tcn:stages=1,layers=2")
 
 
 @pytest.fixture
@@ -33,10 +36,30 @@ def test_the_best_structure_is_exported_in_each_dialect(
 ) -> None:
     path = tmp_path / "best.json"
     run(monkeypatch, experiment, "--dialect", dialect, "--output", path)
-    assert read_structure(path, MSTCNShape(1, 2)) == Structure((2, 1), MSTCNShape(1, 2))
+    assert read_structure(path, NETWORK) == Structure((2, 1), NETWORK)
     output = capsys.readouterr()
     assert output.out == f"{path}: trial trial1, default 30.00\n"
     assert "3 successful of 3 proposed structures" in output.err
+
+
+def test_a_structure_is_exported_with_the_network_that_the_tuner_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = find_network("ms-tcn++:prediction=1,refinements=0,channels=8")
+    folder = tmp_path / "Ab3dE" / "checkpoint"
+    folder.mkdir(parents=True)
+    records = Records(folder)
+    records.write("started", network=network.to_json())
+    result = {"trial": "t", "metrics": {"default": 50.0}, "epochs": [], "seconds": 3.0}
+    records.write("finished", uid=0, structure={"s1l0a": 3, "s1l0b": 5}, **result)
+    monkeypatch.setattr(export, "find_experiment", lambda _: folder)
+    run(monkeypatch, "Ab3dE", "--output", tmp_path / "best.json")
+    content = json.loads((tmp_path / "best.json").read_text())
+    assert content["dilations"] == {"PG.conv_dilated_1.0": 3, "PG.conv_dilated_2.0": 5}
+    assert content["network"] == {
+        "name": "ms-tcn++",
+        **{"prediction": 1, "refinements": 0, "layers": 10, "shared": 0, "channels": 8},
+    }
 
 
 def test_the_file_says_where_the_structure_comes_from(
@@ -51,9 +74,8 @@ def test_the_top_structures_are_numbered_by_rank(
     experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(monkeypatch, experiment, "--top", 4, "--output", tmp_path / "best.json")
-    shape = MSTCNShape(1, 2)
     names = ("best.json", "best_2.json", "best_3.json")
-    assert [read_structure(tmp_path / name, shape).dilations[0] for name in names] == [2, 4, 1]
+    assert [read_structure(tmp_path / name, NETWORK).dilations[0] for name in names] == [2, 4, 1]
     assert not (tmp_path / "best_4.json").exists()
     assert "only 3 different structures" in capsys.readouterr().err
 

@@ -7,6 +7,7 @@ import pytest
 
 from analysis.history import read_history
 from common.bad_input import BadInput
+from nas_space.networks import find_network
 from nni_api.records import Records
 from tests.analysis.records import write_final_records, write_global_records
 
@@ -79,6 +80,46 @@ def test_final_trainings_have_a_table_and_no_best(tmp_path: Path) -> None:
 
 def test_the_phase_of_earlier_records_is_not_known(tmp_path: Path) -> None:
     assert read_history(write_global_records(tmp_path / "checkpoint", [10.0])).phase is None
+
+
+def started(folder: Path, **content: Any) -> Records:
+    """Records that a tuner has begun."""
+    folder.mkdir()
+    records = Records(folder)
+    records.write("started", resumed=False, refusal=None, **content)
+    return records
+
+
+def test_the_tuner_says_the_network(tmp_path: Path) -> None:
+    """Whatever the labels look like: those of a causal network are the same as without causality."""
+    network = find_network("causal-ms-tcn:stages=1,layers=2,channels=8")
+    records = started(tmp_path / "checkpoint", network=network.to_json())
+    assert read_history(tmp_path / "checkpoint").network == network
+    result: dict[str, Any] = {"trial": "t", "metrics": {"default": 1.0}, "epochs": [], "seconds": 3.0}
+    records.write("finished", uid=0, structure={"s1l0": 1, "s1l1": 2}, **result)
+    records.write("started", resumed=True, refusal="the data has changed")  # it has no search then
+    assert read_history(tmp_path / "checkpoint").network == network
+
+
+def test_records_of_earlier_versions_have_the_network_of_their_labels(tmp_path: Path) -> None:
+    """Of a trial that was added on NNI's page only where there is no other."""
+    records = started(tmp_path / "checkpoint")
+    result: dict[str, Any] = {"trial": "t", "metrics": {"default": 1.0}, "epochs": [], "seconds": 3.0}
+    with pytest.raises(BadInput, match="not the labels of layers: none"):
+        _ = read_history(tmp_path / "checkpoint").network
+    records.write("finished", uid=None, structure={"s1l0": 64}, **result)
+    assert read_history(tmp_path / "checkpoint").network == find_network("ms-tcn:stages=1,layers=1")
+    records.write("finished", uid=0, structure={"s2l0": 8, "s1l0": 2, "s1l1": 4, "s2l1": 16}, **result)
+    assert read_history(tmp_path / "checkpoint").network == find_network("ms-tcn:stages=2,layers=2")
+    records.write("started", resumed=True, network=find_network("ms-tcn:stages=2,layers=2,channels=8").to_json())
+    assert read_history(tmp_path / "checkpoint").network.option("channels") == 8
+
+
+@pytest.mark.parametrize("network", [None, "ms-tcn", {"name": "no-such-network"}, {"name": "ms-tcn", "stages": -1}])
+def test_a_damaged_network_is_refused(tmp_path: Path, network: Any) -> None:
+    started(tmp_path / "checkpoint", network=network)
+    with pytest.raises(BadInput, match=r"records\.jsonl: .*network"):
+        read_history(tmp_path / "checkpoint")
 
 
 def test_a_folder_without_records_is_refused(tmp_path: Path) -> None:

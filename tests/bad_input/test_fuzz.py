@@ -35,7 +35,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "list": ("data/small/splits/train.split1.bundle", read_bundle),
     "labels": ("data/small/groundTruth/p00-1.txt", lambda path: read_labels(path, IDS)),
     "features": ("data/small/features/p00-1.npy", lambda path: sample(open_features(path), 1, path)),
-    "structure": ("structure.json", lambda path: read_structure(path, TINY_STRUCTURE.shape)),
+    "structure": ("structure.json", lambda path: read_structure(path, TINY_STRUCTURE.network)),
     "checkpoint": ("trained/model.pt", load_checkpoint),
     "unfinished training": ("unfinished/training.pt", load_torch),
     "predicted labels": ("predicted/one.txt", lambda path: read_predicted_lines(path.parent, path.stem)),

@@ -35,7 +35,7 @@ DATA = ("--data-root", "data", "--dataset", "small", "--split", "1", "--no-cache
 TRAIN = (*DATA, *TINY, "--structure", "hand", "--epochs", "1", "--output")
 SEARCH = (*DATA, *TINY, "--structure", "hand", "--epochs", "1", "--output", "search", "--iterations")
 CHOOSE = (*DATA, *TINY, "--candidates", "1", "2", "--epochs", "1", "--output", "chosen")
-SIZE = ("--num-stages", "2", "--num-layers", "3")
+SIZE = ("--network", "ms-tcn:stages=2,layers=3")
 
 CONFIG = """\
 experimentName: small global search

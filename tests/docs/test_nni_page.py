@@ -11,13 +11,13 @@ import nni_node
 import pytest
 from playwright.sync_api import Browser, Page, Route
 
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.space import space_json
 from nni_api.trial_report import CANDIDATES, TrialReport
 from tools.screenshots import toggle
 from trials.training.metrics import METRICS
 
-SHAPE = MSTCNShape(num_stages=2, num_layers=2)
+NETWORK = find_network("ms-tcn:stages=2,layers=2")
 SCRIPTS = Path(str(nni_node.__file__)).parent / "static"
 
 AXES = """() => {
@@ -34,7 +34,7 @@ AXES = """() => {
 
 def job(uid: int, dilations: list[int], fitness: float, found: bool = False) -> dict[str, Any]:
     """A finished trial, as NNI's manager tells it; one that found its dilations has a seed and candidates."""
-    structure = dict(zip(SHAPE.paths, dilations, strict=True))
+    structure = dict(zip(NETWORK.paths, dilations, strict=True))
     metrics = {name: fitness + place for place, name in enumerate(("default", *METRICS))}
     report = TrialReport(uid, f"trial{uid}", structure, metrics, [metrics], seconds=2.0 + uid)
     told = {"seed": uid, CANDIDATES: {label: [1, 2, 4, 8, 32, 128] for label in structure}} if found else structure
@@ -91,21 +91,21 @@ def open_page(browser: Browser, space: dict[str, Any], found: bool = False) -> P
 def test_lines_reach_every_dilation_and_metric(
     browser: Browser, candidates: list[int] | None, ticks: list[str]
 ) -> None:
-    wanted = [*SHAPE.paths, "_uid", "default", *METRICS]
-    with open_page(browser, json.loads(space_json(SHAPE, candidates))) as page:
+    wanted = [*NETWORK.paths, "_uid", "default", *METRICS]
+    with open_page(browser, json.loads(space_json(NETWORK, candidates))) as page:
         axes = page.evaluate(AXES)
         assert [axis["name"] for axis in axes] == [*wanted, "_sec", "_trained"]
         assert [axis["name"] for axis in axes if axis["reached"]] == wanted
         assert [tick for tick in axes[0]["ticks"] if tick] == ticks
 
         toggle(page, "Add/Remove axes", ["_uid", "_trained"])
-        wanted = [*SHAPE.paths, "default", *METRICS, "_sec"]
+        wanted = [*NETWORK.paths, "default", *METRICS, "_sec"]
         assert [axis["name"] for axis in page.evaluate(AXES) if axis["reached"]] == wanted
 
 
 def test_lines_reach_the_dilations_that_trials_found(browser: Browser) -> None:
-    space = json.loads(space_json(SHAPE, [1, 2, 4, 8, 32, 128]))
-    wanted = [*SHAPE.paths, "seed", CANDIDATES, "_uid", "default", *METRICS]
+    space = json.loads(space_json(NETWORK, [1, 2, 4, 8, 32, 128]))
+    wanted = [*NETWORK.paths, "seed", CANDIDATES, "_uid", "default", *METRICS]
     with open_page(browser, space, found=True) as page:
         axes = page.evaluate(AXES)
     assert [axis["name"] for axis in axes] == [*wanted, "_sec", "_trained"]

@@ -15,8 +15,8 @@ from common.bad_input import BadInput
 from experiments.config_file import read_config
 from experiments.disk_room import BYTES_A_TRIAL, Need, needs_of, require_room, size, size_of
 from nas_space.branching import Branching
-from nas_space.networks.ms_tcn import MSTCN, expand_network
-from nas_space.shape import MSTCNShape
+from nas_space.networks import build, find_network, parameters
+from nas_space.searchable import expand
 from nas_space.structure import Structure
 from tests.conftest import REPOSITORY, write_dataset
 from trials.training.checkpoint import save_torch
@@ -45,17 +45,23 @@ def config_of(command: str, tuner: str = "", **content: Any) -> dict[str, Any]:
     return {**local, "trialCommand": command, "tuner": tuners.get(tuner, {"name": "GridSearch"}), **content}
 
 
-@pytest.mark.parametrize("shape", [MSTCNShape(), MSTCNShape(1, 2), MSTCNShape(3, 4, kernel_size=5)])
-def test_parameters_are_those_of_the_network(shape: MSTCNShape) -> None:
-    network = MSTCN(Structure.hand(shape), feature_dim=DIM, classes=CLASSES, channels=16)
-    assert shape.parameters(DIM, CLASSES, channels=16) == sum(each.numel() for each in network.parameters())
+NETWORKS = ["ms-tcn", "ms-tcn:stages=3,layers=4,kernel=5", "ms-tcn++:shared=1", "causal-ms-tcn"]
 
 
-def test_checkpoints_are_as_large_as_estimated(home: Path, tmp_path: Path) -> None:
-    network = MSTCN(Structure.hand(MSTCNShape()), DIM, CLASSES)
-    expand_network(network, Branching(), inner_activation=False)
+@pytest.mark.parametrize("text", [*NETWORKS, "ms-tcn:stages=1,layers=2,channels=16"])
+def test_parameters_are_those_of_the_network(text: str) -> None:
+    network = find_network(text)
+    module = build(Structure.hand(network), DIM, CLASSES)
+    assert parameters(network, DIM, CLASSES) == sum(each.numel() for each in module.parameters())
+
+
+@pytest.mark.parametrize("text", NETWORKS)
+def test_checkpoints_are_as_large_as_estimated(text: str, home: Path, tmp_path: Path) -> None:
+    structure = Structure.hand(find_network(text))
+    network = build(structure, DIM, CLASSES)
+    expand(network, structure, Branching(), inner_activation=False)
     save_torch(tmp_path / "a.pt", Training(network, TrainingSettings(), torch.device("cpu")).state_dict())
-    logs, checkpoints = needs_of(config_of("local_trial", "local"), FOLDER)
+    logs, checkpoints = needs_of(config_of(f"local_trial --network {text}", "local"), FOLDER)
     assert logs == Need(home / "nni-experiments", 30 * BYTES_A_TRIAL, "1.5 MB of logs")
     assert checkpoints.place == home / "nni-experiments"
     assert checkpoints.size == pytest.approx(30 * (tmp_path / "a.pt").stat().st_size, rel=0.1)
@@ -64,8 +70,9 @@ def test_checkpoints_are_as_large_as_estimated(home: Path, tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("home")
 def test_each_kind_of_trial_has_its_own_needs(tmp_path: Path) -> None:
-    small = "--num-stages=1 --num-layers 5 --num-layers 2"  # as argparse reads it: the last counts
-    model = 4 * MSTCNShape(1, 2).parameters(DIM, CLASSES)
+    small = "--network=ms-tcn++ --network ms-tcn:stages=1,layers=2"  # as argparse reads it: the last counts
+    # 64 x 6 + 64 of the first convolution, 64 x 64 x 3 + 64 and 64 x 64 + 64 of each layer, 3 x 64 + 3 of the last one
+    model = 4 * (448 + 2 * (12_352 + 4_160) + 195)
     seeds = {"searchSpace": {"seed": {"_type": "choice", "_value": [0, 1, 2]}}}
     _, search = needs_of(config_of(f"differentiable_trial --split 1 {small}", "differentiable", **seeds), FOLDER)
     assert search.size == (3 + 2) * 3 * model
@@ -128,7 +135,7 @@ def test_an_experiment_without_room_is_refused(
 def test_what_cannot_be_known_is_left_out() -> None:
     assert needs_of(config_of("local_trial", "local", trainingService={"platform": "remote"}), FOLDER) == []
     assert needs_of(config_of("local_trial"), FOLDER) == []
-    for options in ("--data-root /nowhere", "--num-layers none", "--sample-rate x", "--data-root ''"):
+    for options in ("--data-root /nowhere", "--network none", "--sample-rate x", "--data-root ''"):
         config = config_of(f"local_trial {options}", "local")
         assert needs_of(config, FOLDER)[0].what == "1.5 MB of logs"
     assert len(needs_of(config_of("local_trial --data-root /nowhere", "local"), FOLDER)) == 1

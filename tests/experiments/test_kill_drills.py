@@ -24,14 +24,15 @@ from benchmarks.nni_home import (
     processes_of,
     wait_for,
 )
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.space import local_space, to_nni
 from tests.conftest import REPOSITORY, write_dataset
 from tests.experiments.test_nni_experiment import finish
 
 SEEDS = (0, 1)
 ITERATIONS = 5
-DATA = "--dataset tiny --num-stages 1 --num-layers 2 --device cpu --threads 1 --batch-size 1 --epochs 3"
+NETWORK = find_network("ms-tcn:stages=1,layers=2")
+DATA = f"--dataset tiny --network {NETWORK} --device cpu --threads 1 --batch-size 1 --epochs 3"
 TRAINING = f"{DATA} --learning-rate 0.02"
 RATE = 0.5
 
@@ -46,13 +47,13 @@ def data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def write_config(home: Path) -> Path:
     """Two chains on two workers."""
     chains = {"starts": ["hand"], "splits": [1], "seeds": list(SEEDS), "iterations": ITERATIONS}
-    arguments = {**chains, "expand_rate": RATE, "num_stages": 1, "num_layers": 2, "retries": 3}
+    arguments = {**chains, "expand_rate": RATE, "network": str(NETWORK), "retries": 3}
     config = {
         "experimentName": "drills",
         "trialCommand": f"python3 -m trials.local_trial {TRAINING}",
         "trialCodeDirectory": str(REPOSITORY),
         "trialConcurrency": 2,
-        "searchSpace": to_nni(local_space(MSTCNShape(1, 2))),
+        "searchSpace": to_nni(local_space(NETWORK)),
         "tuner": {
             "className": "strategies.tuners.LocalTuner",
             "codeDirectory": str(REPOSITORY),

@@ -9,6 +9,8 @@ import pytest
 from common.bad_input import BadInput
 from experiments import timed_steps
 from experiments.new import main
+from experiments.timed_steps import Speeds
+from nas_space.network import Network
 from tests.conftest import write_dataset
 from tests.experiments.test_phases import SPEEDS
 
@@ -46,6 +48,22 @@ def test_it_writes_four_files_and_two_spaces(
     assert [line.split(":")[0] for line in costs] == ENDINGS
     assert step == f"next: g2l launch {tmp_path}/out/mine_differentiable.yml"
     assert f"--data-root {tmp_path}/data" in (tmp_path / "out" / "mine_global.yml").read_text()
+
+
+def test_the_network_is_timed_and_written(
+    new: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed: list[str] = []
+
+    def time_steps(network: Network, *_: object) -> Speeds:
+        timed.append(str(network))
+        return SPEEDS
+
+    monkeypatch.setattr(timed_steps, "time_steps", time_steps)
+    new("mine", "--output", "out", "--network", "ms-tcn++:refinements=1")
+    assert timed == ["ms-tcn++:refinements=1"]
+    for ending in ENDINGS:
+        assert (tmp_path / "out" / f"mine_{ending}.yml").read_text().count("ms-tcn++:refinements=1") == 2
 
 
 @pytest.mark.parametrize("there", ["mine_final.yml", "spaces/mine_local.json"])

@@ -16,10 +16,13 @@ from experiments.new import EXPERIMENTS
 from experiments.new_texts import ROOT, Places, quoted, texts
 from experiments.phases import costs_of
 from experiments.preflight import preflight
+from nas_space.network import Network
+from nas_space.networks import find_network
 from tests.conftest import write_dataset
 from tests.experiments.test_phases import SPEEDS
 
 CPU = Machine()
+MS_TCN = find_network("ms-tcn")
 
 
 @pytest.fixture
@@ -28,10 +31,10 @@ def look(tmp_path: Path) -> DataLook:
     return replace(look_at("mine", tmp_path / "the data"), splits=(1, 2), lengths=(30, 40, 600))
 
 
-def read(look: DataLook, places: Places) -> dict[str, dict[str, Any]]:
+def read(look: DataLook, places: Places, network: Network = MS_TCN) -> dict[str, dict[str, Any]]:
     """The content of the YAML files, by what comes after the data set's name, written into their folder."""
     contents = {}
-    for file, text in texts(look, costs_of(look, SPEEDS, 2), places).items():
+    for file, text in texts(look, network, costs_of(look, SPEEDS, 2), places).items():
         path = places.folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -69,6 +72,22 @@ def test_preflight_passes_them(
     assert not recwarn.list
 
 
+@pytest.mark.parametrize("which", ["global", "differentiable", "local", "final"])
+@pytest.mark.parametrize("text", ["ms-tcn:stages=2,layers=5", "ms-tcn++", "causal-ms-tcn"])
+def test_all_files_have_the_network(text: str, which: str, look: DataLook, tmp_path: Path) -> None:
+    network = find_network(text)
+    places = Places(tmp_path / "my files", absolute=True, data_root=tmp_path / "the data")
+    content = read(replace(look, splits=(1,)), places, network)[which]
+    assert f" --network {text} " in content["trialCommand"]
+    assert class_arguments(content)["network"] == text
+    preflight(content, tmp_path / "my files", which, CPU)
+    if which != "final":
+        assert list(json.loads(Path(content["searchSpaceFile"]).read_text())) == list(network.paths)
+    if which in ("global", "differentiable"):
+        comment = f"for each of the {len(network.paths)} layers"
+        assert comment in (tmp_path / "my files" / f"mine_{which}.yml").read_text()
+
+
 def test_both_global_searches_have_the_declared_space(written: dict[str, dict[str, Any]], look: DataLook) -> None:
     (file,) = {written[which]["searchSpaceFile"] for which in ("global", "differentiable")}
     space = json.loads(Path(file).read_text())
@@ -96,7 +115,7 @@ def test_paths_are_absolute_where_the_files_lie_elsewhere(written: dict[str, dic
 
 
 def test_paths_are_relative_in_the_repository(look: DataLook) -> None:
-    made = texts(look, costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))
+    made = texts(look, MS_TCN, costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))
     assert list(made)[:2] == ["spaces/mine_global.json", "spaces/mine_local.json"]
     for file, text in made.items():
         assert str(ROOT) not in text
@@ -108,7 +127,7 @@ def test_paths_are_relative_in_the_repository(look: DataLook) -> None:
 
 
 def test_comments_say_cost_and_groups(look: DataLook) -> None:
-    text = texts(look, costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))["mine_global.yml"]
+    text = texts(look, MS_TCN, costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))["mine_global.yml"]
     assert "# Cost: 24 trainings of 50 epochs, 2 side by side: about " in text
     assert r"# by --group '^(p\d+)-', a guess: names have 5 beginnings (p00, p01, ...), and no split" in text
     assert max(map(len, text.splitlines())) <= 140
@@ -116,7 +135,7 @@ def test_comments_say_cost_and_groups(look: DataLook) -> None:
 
 @pytest.mark.parametrize("name", ["no", "1e3", "it's", 'a "b": c', "# x", "été {}", "12"])
 def test_odd_names_are_read_as_they_are(look: DataLook, name: str) -> None:
-    made = texts(replace(look, name=name), costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))
+    made = texts(replace(look, name=name), MS_TCN, costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))
     for file, text in made.items():
         if file.endswith(".yml"):
             assert str(yaml.safe_load(text)["experimentName"]).startswith(f"{name} ")
@@ -126,4 +145,4 @@ def test_odd_names_are_read_as_they_are(look: DataLook, name: str) -> None:
 @pytest.mark.parametrize("name", ["a\nb", "x{split}"])
 def test_names_that_no_file_can_hold_are_refused(look: DataLook, name: str) -> None:
     with pytest.raises(BadInput, match="cannot be in experiment files"):
-        texts(replace(look, name=name), costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))
+        texts(replace(look, name=name), MS_TCN, costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))

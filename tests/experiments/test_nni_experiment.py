@@ -20,15 +20,15 @@ from common.bad_input import BadInput
 from experiments import nni_experiment
 from experiments.launch import free_port
 from experiments.nni_experiment import Experiment
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.space import global_space, to_nni
 from nni_api.register import Registered, registered
 from tests.conftest import REPOSITORY
 from tests.experiments.known_trial import known_metric
 
-SHAPE = MSTCNShape(num_stages=1, num_layers=3)
+NETWORK = find_network("ms-tcn:stages=1,layers=3")
 LONGER = "a longer --max-hours, or none, goes on with it"
-SPACE = to_nni(global_space(SHAPE, (1, 2, 4, 8)))
+SPACE = to_nni(global_space(NETWORK, (1, 2, 4, 8)))
 
 
 def write_config(home: Path, trial_options: str = "", concurrency: int = 1, **class_arguments: Any) -> Path:
@@ -42,7 +42,7 @@ def write_config(home: Path, trial_options: str = "", concurrency: int = 1, **cl
         "tuner": {
             "className": "strategies.tuners.GlobalTuner",
             "codeDirectory": str(REPOSITORY),
-            "classArgs": {"num_stages": 1, "num_layers": 3, "population_size": 4, **class_arguments},
+            "classArgs": {"network": str(NETWORK), "population_size": 4, **class_arguments},
         },
         "trainingService": {"platform": "local"},
     }

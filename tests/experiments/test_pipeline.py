@@ -27,7 +27,7 @@ from experiments.nni_experiment import Experiment
 from experiments.pipeline import begun_experiment, do_step
 from experiments.plan import Step, with_grid_search
 from experiments.run_folder import Run, held
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.structure_files import read_structure
 from nni_api.records import Records
 from tests.analysis.records import write_final_records, write_global_records
@@ -117,7 +117,7 @@ def train(folder: Path, place: str) -> None:
 
 def test_a_search_leaves_its_best_structure_and_its_cost(nni: Nni, folder: Path) -> None:
     do_step(Run(folder, SETTINGS), global_step(folder))
-    assert read_structure(folder / "global.json", MSTCNShape(1, 2)).dilations == (2, 1)
+    assert read_structure(folder / "global.json", find_network("ms-tcn:stages=1,layers=2")).dilations == (2, 1)
     assert nni.actions == [["create", "--config", str(folder / "global_split1.yml")]]
     kept = Search.of_folder(folder / "global").history
     assert [evaluation.metrics["default"] for evaluation in kept.evaluations] == [10.0, 30.0]
@@ -125,6 +125,15 @@ def test_a_search_leaves_its_best_structure_and_its_cost(nni: Nni, folder: Path)
     # Two trials of 3 seconds each.
     assert known["cost"] == {"trials": 2, "epochs": 0, "hours": round(6 / 3600, 4)}
     assert known["done"]
+
+
+def test_the_structure_that_a_search_leaves_is_of_its_network(nni: Nni, folder: Path) -> None:
+    network = find_network("causal-ms-tcn:stages=1,layers=2")
+    Records(nni.records).write("started", resumed=True, refusal=None, network=network.to_json())
+    do_step(Run(folder, SETTINGS), global_step(folder))
+    assert read_structure(folder / "global.json", network).dilations == (2, 1)
+    with pytest.raises(BadInput, match="the structure is of another network: give --network causal-ms-tcn:stages=1"):
+        read_structure(folder / "global.json", find_network("ms-tcn:stages=1,layers=2"))
 
 
 def test_what_is_done_is_not_done_again(nni: Nni, folder: Path) -> None:
@@ -162,7 +171,7 @@ def test_a_search_that_ended_early_is_done_with_its_best(
     step = global_step(folder)
     do_step(Run(folder, SETTINGS), step, [step], 0.5)
     assert watched == [(2, folder / "progress.json", "global_split1", 1800)]
-    assert read_structure(folder / "global.json", MSTCNShape(1, 2)).dilations == (2, 1)
+    assert read_structure(folder / "global.json", find_network("ms-tcn:stages=1,layers=2")).dilations == (2, 1)
     assert "global_split1: ended early after 0.5 hours, by --max-hours" in capsys.readouterr().err
     do_step(Run(folder, SETTINGS), step, [step], 0.5)
     assert "done already early, by --max-hours" in capsys.readouterr().err

@@ -23,7 +23,7 @@ from experiments.plan import (
     with_options,
 )
 from experiments.preflight import preflight
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from nas_space.structure_names import training_folder
@@ -93,7 +93,7 @@ def test_the_tuner_of_the_final_training_accepts_its_plan(splits: list[int], tmp
     steps = make_plan(tmp_path, "mine", "demo", splits, ["global", "final"], [0, 1])
     for step in steps[:-1]:
         assert step.result
-        write_structure(Structure.hand(MSTCNShape(2, 2)), step.result)
+        write_structure(Structure.hand(find_network("ms-tcn:stages=2,layers=2")), step.result)
     arguments = class_arguments(steps[-1].config)
     command = arguments.pop("check_command")
     assert command == "python3 -m trials.check_data --dataset mine --files-only" + " --split 1" * (len(splits) == 1)

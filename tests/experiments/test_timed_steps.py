@@ -7,15 +7,18 @@ import torch
 
 from experiments import timed_steps
 from experiments.timed_steps import Speed, time_steps
+from nas_space.networks import find_network
 from tests.conftest import write_dataset
 from trials.data.dataset import find_dataset
 
 
-def test_every_kind_of_network_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", ["ms-tcn", "ms-tcn++", "causal-ms-tcn"])
+def test_every_form_of_a_network_is_timed(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timed_steps, "_start_seconds", lambda: 3.0)
     write_dataset(tmp_path / "mine")
     dataset, threads = find_dataset("mine", tmp_path), torch.get_num_threads()
-    speeds = time_steps(dataset, dataset.split(1)[0], batch_size=8, candidates=(1, 2), concurrency=2)
+    network, videos = find_network(f"{text}:layers=3"), dataset.split(1)[0]
+    speeds = time_steps(network, dataset, videos, batch_size=8, candidates=(1, 2), concurrency=2)
     assert all(each.step > 0 and each.prediction > 0 for each in (speeds.plain, speeds.branched, speeds.choosing))
     assert speeds.start == 3.0
     assert torch.get_num_threads() == threads

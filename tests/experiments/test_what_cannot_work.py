@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +15,25 @@ from experiments.config_file import read_config
 from experiments.gpus import Machine
 from experiments.plan import FOLDER
 from experiments.preflight import preflight
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from tests.conftest import REPOSITORY, write_dataset
 
-SHAPE = MSTCNShape(num_stages=2, num_layers=2)
+NETWORK = find_network("ms-tcn:stages=2,layers=2")
 COMMON = f"""
 trialCodeDirectory: {REPOSITORY}
 trialConcurrency: 2
 trainingService: {{platform: local}}
 """
 GLOBAL = f"""{COMMON}
-trialCommand: python3 -m trials.search_trial --dataset small --split 3 --num-stages 2 --num-layers 2 --epochs 6
+trialCommand: python3 -m trials.search_trial --dataset small --split 3 --network ms-tcn:stages=2,layers=2 --epochs 6
 searchSpaceFile: {FOLDER}/spaces/demo_global.json
 tuner:
   className: strategies.tuners.GlobalTuner
   codeDirectory: {REPOSITORY}
   classArgs:
-    num_stages: 2
-    num_layers: 2
+    network: ms-tcn:stages=2,layers=2
     population_size: 8
     budget: 24
     mutation_rate: 0.2
@@ -41,14 +41,13 @@ tuner:
     check_command: python3 -m trials.check_data --dataset small --split 3 --files-only
 """
 LOCAL = f"""{COMMON}
-trialCommand: python3 -m trials.local_trial --dataset small --num-stages 2 --num-layers 2
+trialCommand: python3 -m trials.local_trial --dataset small --network ms-tcn:stages=2,layers=2
 searchSpaceFile: {FOLDER}/spaces/demo_local.json
 tuner:
   className: strategies.tuners.LocalTuner
   codeDirectory: {REPOSITORY}
   classArgs:
-    num_stages: 2
-    num_layers: 2
+    network: ms-tcn:stages=2,layers=2
     starts: [START]
     splits: [1, 3]
     seeds: [0]
@@ -64,7 +63,7 @@ tuner:
   codeDirectory: {REPOSITORY}
 """
 GRID = f"""{COMMON}
-trialCommand: python3 -m trials.final_trial --dataset small --num-stages 2 --num-layers 2 --output runs
+trialCommand: python3 -m trials.final_trial --dataset small --network ms-tcn:stages=2,layers=2 --output runs
 maxTrialNumber: 18
 searchSpace:
   structure: {{_type: choice, _value: [hand, "START"]}}
@@ -74,13 +73,12 @@ tuner:
   name: GridSearch
 """
 FINAL = f"""{COMMON}
-trialCommand: python3 -m trials.final_trial --dataset small --num-stages 2 --num-layers 2 --output runs
+trialCommand: python3 -m trials.final_trial --dataset small --network ms-tcn:stages=2,layers=2 --output runs
 tuner:
   className: strategies.tuners.FinalTuner
   codeDirectory: {REPOSITORY}
   classArgs:
-    num_stages: 2
-    num_layers: 2
+    network: ms-tcn:stages=2,layers=2
     structures: &structures [hand, "START"]
     splits: &splits [1, 2, 3]
     seeds: &seeds [0, 1, 2]
@@ -103,7 +101,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_dataset(tmp_path / "data" / "other", splits=3)
     monkeypatch.setenv("G2L_DATA_ROOT", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    write_structure(Structure.hand(SHAPE), tmp_path / "start.json")
+    write_structure(Structure.hand(NETWORK), tmp_path / "start.json")
     return tmp_path / "start.json"
 
 
@@ -130,12 +128,12 @@ def test_what_can_work_passes(text: str, start: Path) -> None:
         (GLOBAL, "--epochs 6", "--epochs -1", r"trials.search_trial: epochs \(-1\) .* must be at least 1"),
         (GLOBAL, "--epochs 6", "--learning-rate nan", "the learning rate must be above 0, not nan"),
         (GLOBAL, "--epochs 6", "--help", "it would only print its help"),
-        (GLOBAL, "--dataset small --split 3 --num", "--num", "arguments are required: --split, --dataset"),
-        (GLOBAL, "--split 3 --num", "--split all --num", "--split must be the number of a split, not 'all'"),
+        (GLOBAL, "--dataset small --split 3 --net", "--net", "arguments are required: --split, --dataset"),
+        (GLOBAL, "--split 3 --net", "--split all --net", "--split must be the number of a split, not 'all'"),
         (GLOBAL, "--epochs 6", "--validation-fraction 1.5", "validation fraction must lie between 0 and 1"),
         (GLOBAL, "--epochs 6", "--group x", "the group expression 'x' does not match video"),
         (GLOBAL, "--epochs 6", "--background fish", "background class 'fish' is not in the mapping of small"),
-        (LOCAL, "--num-stages 2", "--objective f1", "argument --objective: invalid choice: 'f1'"),
+        (LOCAL, "--network ms-tcn:stages=2,layers=2", "--objective f1", "argument --objective: invalid choice: 'f1'"),
         (LOCAL, "local_trial", "search_trial --split 1", "LocalTuner needs trials.local_trial, not trials.search"),
         (DIFFERENTIABLE, "--candidates 1 2 4", "--candidates 4", "--candidates must be at least two different"),
         (GRID, "--output runs", "", "trials.final_trial: the following arguments are required: --output"),
@@ -157,12 +155,19 @@ def test_what_can_work_passes(text: str, start: Path) -> None:
         (LOCAL, "    seeds: [0]\n", "", "LocalTuner needs the argument seeds"),
         (DIFFERENTIABLE, "[0, 1]", "[0, no]", "seeds must be a list of different whole numbers .* not .0, False."),
         # Networks and spaces.
-        (GLOBAL, "demo_global", "ms_tcn_global", "names 's1l2', which is no layer of a network of 2 stages x 2 lay"),
+        (GLOBAL, "demo_global", "ms_tcn_global", "names 's1l2', which is no layer of ms-tcn:stages=2,layers=2"),
         (GLOBAL, "demo_global", "demo_local", "the search space of layer 's1l0' must be"),
         (LOCAL, "demo_local", "ms_tcn_local", "the search space must name the layers of the network"),
-        (GLOBAL, "--num-stages 2 --num-layers 2", "", "4 stages x 10 layers, but that of the tuner .* 2 stages x 2"),
-        (NNIS_TUNER, "--num-layers 2", "--num-layers 4", "must name the layers of .* 2 stages x 4 layers"),
-        (GRID, "--num-layers 2", "--num-layers 4", "start.json: the structure is of another network"),
+        (GLOBAL, f"--network {NETWORK}", "", f"its network is ms-tcn, but that of the tuner .classArgs. {NETWORK}$"),
+        (GLOBAL, f"--network {NETWORK}", "--network ms-tcn++", r"its network is ms-tcn\+\+, but that of the tuner"),
+        (GLOBAL, f"--network {NETWORK}", f"--network causal-{NETWORK}", f"its network is causal-{NETWORK}, but that"),
+        (GLOBAL, f"--network {NETWORK}", "--network tcn", "argument --network: there is no network 'tcn': it must be"),
+        (GLOBAL, "network: ms-tcn:stages=2,layers=2", "network: tcn", "tuner: there is no network 'tcn': it must be"),
+        (GLOBAL, "network: ms-tcn:stages=2,layers=2", "network: 2", "tuner: network must be a text, as in ms-tcn:stag"),
+        (LOCAL, "network: ms-tcn:", "num_stages: 2\n    network: ms-tcn:", "network says what num_stages would say"),
+        (NNIS_TUNER, "layers=2", "layers=4", "must name the layers of the trials' network ms-tcn:stages=2,layers=4"),
+        (GRID, "layers=2", "layers=4", "start.json: the structure is of another network"),
+        (GRID, "--network ", "--network causal-", "start.json: the structure is of another network"),
         # Data and splits.
         (GLOBAL, "search_trial --dataset small", "search_trial --dataset smal", "it checks .*/small, but .*/smal$"),
         (GLOBAL, "check_data --dataset small", "check_data --dataset other", "it checks .*/other, but .*/data/small"),
@@ -171,7 +176,7 @@ def test_what_can_work_passes(text: str, start: Path) -> None:
         (GLOBAL, "--files-only", "--validation-fraction 2", "check_command: trials.check_data: .* between 0 and 1"),
         (GLOBAL, "check_command: python3", "check_command: no #", "check_command: it must be one text, not False"),
         (GLOBAL, "check_command: python3", "check_command: '\"x' #", "check_command: it cannot be read: No closing"),
-        (GLOBAL, "--dataset small --split 3 --num", "--dataset small --split 4 --num", "no such split; small has 1, 2"),
+        (GLOBAL, "--dataset small --split 3 --net", "--dataset small --split 4 --net", "no such split; small has 1, 2"),
         (LOCAL, "[1, 3]", "[1, 4]", "train.split4.bundle: no such split; small has 1, 2, 3"),
         (GRID, "[1, 2, 3]", "[1, 2, 3, 4, 5]", "train.split4.bundle: no such split; small has 1, 2, 3"),
         (GRID, "[1, 2, 3]", "[1, yes]", "splits and seeds must be whole numbers of at least 0"),
@@ -180,11 +185,12 @@ def test_what_can_work_passes(text: str, start: Path) -> None:
         (GRID, "  seed: {", "  seeds: {", "a final training needs the parameters structure, split and seed"),
         # The final training by our tuner.
         (FINAL, "final_trial", "local_trial", "unrecognized arguments: --output runs"),
-        (FINAL, "final_trial --dataset small --num-stages 2 --num-layers 2 --output runs",
+        (FINAL, "final_trial --dataset small --network ms-tcn:stages=2,layers=2 --output runs",
          "search_trial --dataset small --split 1", "FinalTuner needs trials.final_trial, not trials.search_trial"),
-        (FINAL, "    num_layers: 2\n", "", "structure is of another network"),
-        (FINAL, "--num-layers 2", "--num-layers 4", "2 stages x 4 layers, but that of the tuner .* 2 stages x 2 lay"),
-        (FINAL, "seeds: &", "seed: &", "FinalTuner has no argument 'seed'; it has structures, splits, seeds, num_st"),
+        (FINAL, "network: ms-tcn:stages=2,layers=2", "network: ms-tcn:stages=2", "structure is of another network"),
+        (FINAL, f"--network {NETWORK}", "--network ms-tcn:stages=2,layers=4",
+         f"its network is ms-tcn:stages=2,layers=4, but that of the tuner .classArgs. {NETWORK}$"),
+        (FINAL, "seeds: &", "seed: &", "FinalTuner has no argument 'seed'; it has structures, splits, seeds, network"),
         (FINAL, "&seeds [0, 1, 2]", "&seeds [0, no]", r"seeds must be a list of whole numbers of .* not \[0, False\]"),
         (FINAL, "&seeds [0, 1, 2]", "&seeds [0, 0]", r"seeds must be different, not \[0, 0\]"),
         (FINAL, "_value: *seeds", "_value: [0, 1]", "the search space must show the structures, splits and seeds"),
@@ -251,6 +257,51 @@ def test_trials_that_choose_on_the_test_videos_need_no_groups(start: Path) -> No
     check(GLOBAL.replace("--epochs 6", "--group x --select-on test"), start)
 
 
+# What earlier versions wrote.
+
+EARLIER_OPTIONS = "--num-stages 2 --num-layers 2"
+EARLIER_ARGUMENTS = "num_stages: 2\n    num_layers: 2"
+NOW = "ms-tcn:stages=2,layers=2"
+
+
+def warnings_of(text: str, start: Path) -> set[str]:
+    """What a check that passes warns of."""
+    with warnings.catch_warnings(record=True, action="always") as warned:
+        check(text, start)
+    return {str(each.message) for each in warned}
+
+
+@pytest.mark.parametrize("text", [GLOBAL, LOCAL, FINAL, GRID], ids=["global", "local", "final", "grid"])
+def test_the_earlier_options_are_translated_with_a_warning(text: str, start: Path) -> None:
+    module = text.partition("python3 -m ")[2].partition(" ")[0]
+    assert warnings_of(text.replace(f"--network {NOW}", EARLIER_OPTIONS), start) == {
+        f"trialCommand: {module}: --num-stages 2: write --network ms-tcn:stages=2",
+        f"trialCommand: {module}: --num-layers 2: write --network {NOW}",
+    }
+
+
+@pytest.mark.parametrize("text", [GLOBAL, LOCAL, FINAL], ids=["global", "local", "final"])
+def test_the_earlier_arguments_are_translated_with_a_warning(text: str, start: Path) -> None:
+    earlier = text.replace(f"network: {NOW}", EARLIER_ARGUMENTS)
+    assert warnings_of(earlier, start) == {f"classArgs: write network: {NOW} in place of num_stages, num_layers"}
+
+
+def test_earlier_arguments_of_another_network_are_refused(start: Path) -> None:
+    text = GLOBAL.replace(f"network: {NOW}", EARLIER_ARGUMENTS).replace(f"--network {NOW}", "--network causal-ms-tcn")
+    with (
+        pytest.warns(UserWarning, match="classArgs: write network"),
+        pytest.raises(BadInput, match=f"its network is causal-ms-tcn, but that of the tuner .classArgs. {NOW}$"),
+    ):
+        check(text, start)
+
+
+def test_earlier_arguments_fit_a_structure_that_is_not_there_yet(start: Path) -> None:
+    path = start.parent / "run" / "split1" / "global.json"
+    text = LOCAL.replace(f"network: {NOW}", EARLIER_ARGUMENTS).replace("START", str(path))
+    with pytest.warns(UserWarning, match="classArgs: write network"):
+        check(text, start, results=[path])
+
+
 # What is not there yet.
 
 
@@ -267,7 +318,7 @@ def test_what_an_earlier_step_writes_is_not_missing(text: str, start: Path) -> N
         check(text, start)
     found = [line for line in check(text, start, starting=False) if "global.json" in line]
     assert [line.startswith(f"not checked: {results[0]}") for line in found] == [True]
-    write_structure(Structure.hand(MSTCNShape(1, 1)), results[0])
+    write_structure(Structure.hand(find_network("ms-tcn:stages=1,layers=1")), results[0])
     with pytest.raises(BadInput, match=f"{results[0]}: the structure is of another network"):
         check(text, start, results=results[1:])
 

@@ -13,14 +13,14 @@ import yaml
 
 from analysis.history import read_history
 from nas_space.branching import Branching, next_structure
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.space import global_space, to_nni
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
 from tests.conftest import REPOSITORY, write_dataset
 
-SHAPE = MSTCNShape(num_stages=1, num_layers=2)
-DATA = "--dataset tiny --num-stages 1 --num-layers 2 --device cpu --threads 1 --batch-size 2"
+NETWORK = find_network("ms-tcn:stages=1,layers=2")
+DATA = f"--dataset tiny --network {NETWORK} --device cpu --threads 1 --batch-size 2"
 CHECK = "python3 -m trials.check_data --dataset tiny --split 1 --files-only"
 RUN = """
 import sys
@@ -34,7 +34,7 @@ pipeline.main()
 def write_configs(folder: Path) -> None:
     """The three YAML files of the tiny data set."""
     common = {"trialCodeDirectory": str(REPOSITORY), "trialConcurrency": 2, "trainingService": {"platform": "local"}}
-    size = {"num_stages": 1, "num_layers": 2, "check_command": CHECK}
+    shared = {"network": str(NETWORK), "check_command": CHECK}
 
     def write(phase: str, command: str, tuner: dict[str, Any], **content: Any) -> None:
         command = f"python3 -m trials.{command} {DATA}"
@@ -42,10 +42,10 @@ def write_configs(folder: Path) -> None:
         (folder / f"tiny_{phase}.yml").write_text(text)
 
     def ours(name: str, **arguments: Any) -> dict[str, Any]:
-        arguments |= size
+        arguments |= shared
         return {"className": f"strategies.tuners.{name}", "codeDirectory": str(REPOSITORY), "classArgs": arguments}
 
-    space = to_nni(global_space(SHAPE, (1, 2, 4)))
+    space = to_nni(global_space(NETWORK, (1, 2, 4)))
     write(
         "global",
         "search_trial --split 1 --epochs 1",
@@ -83,12 +83,12 @@ def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(home: Path, tmp_pat
     state = json.loads((folder / "pipeline.json").read_text())["steps"]
     experiment = state["local_split1"]["experiment"]["id"]
     history = read_history(home / "nni-experiments" / experiment / "checkpoint")
-    structure = read_structure(folder / "split1" / "global.json", SHAPE)
+    structure = read_structure(folder / "split1" / "global.json", NETWORK)
     events = [json.loads(line) for line in (history.folder / "records.jsonl").read_text().splitlines()]
     for event in (event for event in events if event["event"] == "finished"):
-        assert Structure.from_labels(event["structure"], SHAPE) == structure
+        assert Structure.from_labels(event["structure"], NETWORK) == structure
         structure = next_structure(structure, Branching(rate=0.5), event["probabilities"])
-    assert read_structure(folder / "split1" / "local.json", SHAPE) == structure
+    assert read_structure(folder / "split1" / "local.json", NETWORK) == structure
 
     shown = json.loads((folder / "progress.json").read_text())
     assert (shown["step"], shown["status"], shown["done"], shown["total"]) == ("final", "DONE", 3, 3)
@@ -101,7 +101,7 @@ def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(home: Path, tmp_pat
     assert not list((home / "nni-experiments" / experiment / "chains").rglob("*.pt"))
     export = [sys.executable, "-m", "analysis.export", experiment, "--output", str(tmp_path / "best.json")]
     subprocess.run(export, cwd=tmp_path, env=environment, capture_output=True, check=True)
-    assert read_structure(tmp_path / "best.json", SHAPE) == structure
+    assert read_structure(tmp_path / "best.json", NETWORK) == structure
 
     again = run()
     assert (again.returncode, again.stdout) == (0, first.stdout)

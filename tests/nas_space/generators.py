@@ -1,20 +1,28 @@
-"""Random shapes and structures, for laws that hold for all of them."""
+"""Random networks and structures, for laws that hold for all of them."""
 
 from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
+from nas_space.networks import causal_ms_tcn, ms_tcn, ms_tcn_pp
 from nas_space.structure import Structure
 
 
-def shapes() -> st.SearchStrategy[MSTCNShape]:
-    return st.builds(MSTCNShape, st.integers(1, 4), st.integers(1, 5))
+def networks(channels: int = 64) -> st.SearchStrategy[Network]:
+    """Networks of every kind, small in stages and layers."""
+    size = {"layers": st.integers(1, 5), "channels": st.just(channels)}
+    refinements = {"prediction": st.integers(1, 4), "refinements": st.integers(0, 3), "shared": st.integers(0, 1)}
+    return st.one_of(
+        st.builds(ms_tcn.describe, stages=st.integers(1, 4), **size),
+        st.builds(causal_ms_tcn.describe, stages=st.integers(1, 4), **size),
+        st.builds(ms_tcn_pp.describe, **refinements, **size),
+    )
 
 
 @st.composite
-def structures(draw: st.DrawFn) -> Structure:
-    shape = draw(shapes())
-    size = len(shape.paths)
+def structures(draw: st.DrawFn, channels: int = 64) -> Structure:
+    network = draw(networks(channels))
+    size = len(network.layers)
     dilations = draw(st.lists(st.integers(1, 2048), min_size=size, max_size=size))
-    return Structure(tuple(dilations), shape)
+    return Structure(tuple(dilations), network)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from common.bad_input import BadInput
 from nas_space.branching import Branching, expectation, next_structure
-from nas_space.shape import MSTCNShape
+from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 
-SHAPE = MSTCNShape(num_stages=1, num_layers=3)
+NETWORK = ms_tcn.describe(stages=1, layers=3)
 
 # Around d, (1 - rate) d, d, (1 + rate) d; at least 1 apart, and within 1..2048.
 TABLE = {
@@ -154,9 +154,9 @@ def test_settings_that_cannot_be_are_refused_in_one_line(settings: dict[str, Any
 def test_a_start_beyond_the_bounds_is_refused_by_the_name_of_its_layer(dilation: int) -> None:
     branching = Branching(minimum=2, maximum=32)
     with pytest.raises(BadInput) as refusal:
-        branching.check(Structure((2, dilation, 32), SHAPE))
+        branching.check(Structure((2, dilation, 32), NETWORK))
     assert str(refusal.value) == f"layer s1l1: dilation {dilation} lies outside the bounds 2 to 32"
-    branching.check(Structure((2, 7, 32), SHAPE))
+    branching.check(Structure((2, 7, 32), NETWORK))
 
 
 # As text, and as options
@@ -235,21 +235,21 @@ def test_foreign_probabilities_are_refused(learnt: tuple[float, ...]) -> None:
 
 def test_a_short_schedule_by_hand() -> None:
     branching = Branching(count=3, rate=0.5, maximum=32)
-    structure = Structure((1, 8, 32), SHAPE)
+    structure = Structure((1, 8, 32), NETWORK)
     # Expand:   1 -> 1 2               8 -> 4 8 12             32 -> 16 32
     # Estimate: 0.2 + 1.6 = 1.8        0.4 + 1.6 + 8.4 = 10.4  4 + 24 = 28
     learnt = {"s1l0": [0.2, 0.8], "s1l1": [0.1, 0.2, 0.7], "s1l2": [0.25, 0.75]}
     structure = next_structure(structure, branching, learnt)
-    assert structure == Structure((2, 10, 28), SHAPE)
+    assert structure == Structure((2, 10, 28), NETWORK)
     # Expand:   2 -> 1 2 3             10 -> 5 10 15           28 -> 14 28 42, at most 32
     # Estimate: 0.6 + 0.2 + 0.9 = 1.7  0.5 + 2 + 10.5 = 13     3.5 + 7 + 16 = 26.5, towards 28
     learnt = {"s1l0": [0.6, 0.1, 0.3], "s1l1": [0.1, 0.2, 0.7], "s1l2": [0.25, 0.25, 0.5]}
     structure = next_structure(structure, branching, learnt)
-    assert structure == Structure((2, 13, 27), SHAPE)
+    assert structure == Structure((2, 13, 27), NETWORK)
     # Expand:   2 -> 1 2 3             13 -> 6 13 20 (6.5: 7)  27 -> 13 27 41 (13.5: 14), at most 32
     # Estimate: 3                      3 + 3.25 + 5 = 11.25    2.6 + 5.4 + 19.2 = 27.2
     learnt = {"s1l0": [0.0, 0.0, 1.0], "s1l1": [0.5, 0.25, 0.25], "s1l2": [0.2, 0.2, 0.6]}
     structure = next_structure(structure, branching, learnt)
-    assert structure == Structure((3, 11, 27), SHAPE)
+    assert structure == Structure((3, 11, 27), NETWORK)
     # Expand:   3 -> 1 3 5 (1.5: 2)    11 -> 5 11 17 (5.5: 6)  27 -> 13 27 32
     assert [branching.expand(dilation) for dilation in structure.dilations] == [(1, 3, 5), (5, 11, 17), (13, 27, 32)]

@@ -12,17 +12,18 @@ from nni.mutable import Categorical
 
 from common.bad_input import BadInput
 from nas_space import space
-from nas_space.shape import MS_TCN, POWERS_OF_TWO, MSTCNShape
+from nas_space.network import POWERS_OF_TWO, Network
+from nas_space.networks import find_network, ms_tcn
 from nas_space.space import COMMITTED_SPACES, from_nni, global_space, local_space, space_json, to_nni
 from tests.conftest import REPOSITORY
-from tests.nas_space.generators import shapes
+from tests.nas_space.generators import networks
 
-SMALL = MSTCNShape(num_stages=2, num_layers=1)
+SMALL = ms_tcn.describe(stages=2, layers=1)
 SMALL_SPACE = {"s1l0": {"_type": "choice", "_value": [1, 4]}, "s2l0": {"_type": "choice", "_value": [1, 4]}}
 
 
 def test_each_of_the_40_layers_chooses_a_power_of_two() -> None:
-    choices = global_space()
+    choices = global_space(ms_tcn.describe(), POWERS_OF_TWO)
     assert list(choices) == [f"s{stage}l{layer}" for stage in (1, 2, 3, 4) for layer in range(10)]
     for label, choice in choices.items():
         assert isinstance(choice, Categorical)
@@ -45,11 +46,11 @@ def test_a_space_file_has_one_layer_a_line() -> None:
     )
 
 
-@given(shapes(), st.lists(st.integers(1, 4096), min_size=2, max_size=11, unique=True))
-def test_a_space_survives_nni(shape: MSTCNShape, candidates: list[int]) -> None:
-    received = json.loads(json.dumps(to_nni(global_space(shape, candidates))))
-    assert from_nni(received, shape) == dict.fromkeys(shape.paths, tuple(candidates))
-    assert json.loads(space_json(shape, candidates)) == received
+@given(networks(), st.lists(st.integers(1, 4096), min_size=2, max_size=11, unique=True))
+def test_a_space_survives_nni(network: Network, candidates: list[int]) -> None:
+    received = json.loads(json.dumps(to_nni(global_space(network, candidates))))
+    assert from_nni(received, network) == dict.fromkeys(network.paths, tuple(candidates))
+    assert json.loads(space_json(network, candidates)) == received
 
 
 def test_layers_may_have_candidates_of_their_own_and_come_in_any_order() -> None:
@@ -59,9 +60,12 @@ def test_layers_may_have_candidates_of_their_own_and_come_in_any_order() -> None
 
 def test_committed_files_are_the_declared_spaces() -> None:
     folder = REPOSITORY / "experiments" / "spaces"
-    declared = {name: space_json(*arguments).encode() for name, arguments in COMMITTED_SPACES.items()}
+    declared = {
+        name: space_json(find_network(network), candidates).encode()
+        for name, (network, candidates) in COMMITTED_SPACES.items()
+    }
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == declared
-    assert COMMITTED_SPACES["ms_tcn_global.json"] == (MS_TCN, POWERS_OF_TWO)
+    assert COMMITTED_SPACES["ms_tcn_global.json"] == ("ms-tcn", POWERS_OF_TWO)
 
 
 @pytest.mark.parametrize("received", [None, [], "choice", 3])
@@ -71,12 +75,12 @@ def test_a_space_is_an_object(received: Any) -> None:
 
 
 def test_a_label_without_a_layer_is_named() -> None:
-    with pytest.raises(BadInput, match=r"^the search space names 's3l0', which is no layer of .* 2 stages x 1 layers$"):
+    with pytest.raises(BadInput, match=f"^the search space names 's3l0', which is no layer of {SMALL}$"):
         from_nni({**SMALL_SPACE, "s3l0": SMALL_SPACE["s1l0"]}, SMALL)
 
 
 def test_a_layer_without_a_choice_is_named() -> None:
-    with pytest.raises(BadInput, match=r"^the search space has no choice for layer 's2l0' of .* 2 stages x 1 layers$"):
+    with pytest.raises(BadInput, match=f"^the search space has no choice for layer 's2l0' of {SMALL}$"):
         from_nni({"s1l0": SMALL_SPACE["s1l0"]}, SMALL)
 
 
@@ -137,7 +141,7 @@ def test_the_command_writes_a_space_of_your_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "own.json"
-    options = ["--num-stages", "2", "--num-layers", "1", "--candidates", "1", "4", "--output", str(path)]
+    options = ["--network", "ms-tcn:stages=2,layers=1", "--candidates", "1", "4", "--output", str(path)]
     command(monkeypatch, *options)
     assert capsys.readouterr().out == f"{path}\n"
     assert json.loads(path.read_text()) == SMALL_SPACE

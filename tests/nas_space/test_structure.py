@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.bad_input import BadInput
-from nas_space.shape import MS_TCN, MSTCNShape
-from nas_space.structure import ReceptiveField, Structure
+from nas_space.networks import ms_tcn
+from nas_space.structure import Structure
 from tests.nas_space.generators import structures
 
-SMALL = MSTCNShape(num_stages=2, num_layers=2)
+SMALL = ms_tcn.describe(stages=2, layers=2)
 BY_LABEL = {"s1l0": 1, "s1l1": 3, "s2l0": 9, "s2l1": 27}
 BY_PATH = {
     "stage1.layers.0.conv_dilated": 1,
@@ -25,8 +25,8 @@ BY_PATH = {
 
 
 def test_hand_designed_dilations_double_from_layer_to_layer() -> None:
-    assert Structure.hand().stages() == [(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)] * 4
-    assert Structure.hand(MSTCNShape(3, 2)).dilations == (1, 2, 1, 2, 1, 2)
+    assert Structure.hand(ms_tcn.describe()).by_block() == [(1, 2, 4, 8, 16, 32, 64, 128, 256, 512)] * 4
+    assert Structure.hand(ms_tcn.describe(stages=3, layers=2)).dilations == (1, 2, 1, 2, 1, 2)
 
 
 def test_one_structure_by_order_by_label_and_by_path() -> None:
@@ -34,7 +34,7 @@ def test_one_structure_by_order_by_label_and_by_path() -> None:
     assert Structure.from_labels(BY_LABEL, SMALL) == Structure.from_paths(BY_PATH, SMALL) == structure
     assert list(structure.by_label().items()) == list(BY_LABEL.items())
     assert list(structure.by_path().items()) == list(BY_PATH.items())
-    assert structure.stages() == [(1, 3), (9, 27)]
+    assert structure.by_block() == [(1, 3), (9, 27)]
     assert str(structure) == "1 3 | 9 27"
 
 
@@ -43,16 +43,16 @@ def test_names_tell_a_structure_in_any_order(structure: Structure, random: Any) 
     def shuffled(dilations: dict[str, int]) -> dict[str, int]:
         return dict(random.sample(list(dilations.items()), len(dilations)))
 
-    assert Structure.from_labels(shuffled(structure.by_label()), structure.shape) == structure
-    assert Structure.from_paths(shuffled(structure.by_path()), structure.shape) == structure
+    assert Structure.from_labels(shuffled(structure.by_label()), structure.network) == structure
+    assert Structure.from_paths(shuffled(structure.by_path()), structure.network) == structure
 
 
 def test_equal_dilations_of_equal_shapes_are_one_structure() -> None:
     plain = Structure((1, 3, 9, 27), SMALL)
     others: list[Any] = [[1, 3, 9, 27], np.array([1, 3, 9, 27]), (1, 3, 9, np.int64(27))]
-    assert {plain, *(Structure(dilations, MSTCNShape(2, 2)) for dilations in others)} == {plain}
+    assert {plain, *(Structure(dilations, ms_tcn.describe(stages=2, layers=2)) for dilations in others)} == {plain}
     assert plain != Structure((1, 3, 9, 28), SMALL)
-    assert plain != Structure((1, 3, 9, 27), MSTCNShape(1, 4))
+    assert plain != Structure((1, 3, 9, 27), ms_tcn.describe(stages=1, layers=4))
 
 
 def test_dilations_become_plain_integers() -> None:
@@ -74,7 +74,7 @@ def test_the_number_of_dilations_is_the_number_of_layers(number: int) -> None:
 
 
 def test_an_unknown_layer_is_named() -> None:
-    with pytest.raises(BadInput, match=r"^unknown layer 's3l0': an MS-TCN of 2 stages x 2 layers"):
+    with pytest.raises(BadInput, match=r"^unknown layer 's3l0': ms-tcn:stages=2,layers=2 has no such"):
         Structure.from_labels({**BY_LABEL, "s3l0": 1}, SMALL)
     with pytest.raises(BadInput, match=r"^unknown layer 's1l0'"):
         Structure.from_paths({**BY_PATH, "s1l0": 1}, SMALL)
@@ -102,17 +102,3 @@ def test_a_dilation_is_at_least_1(value: Any) -> None:
         Structure.from_paths({**BY_PATH, "stages.0.layers.0.conv_dilated": value}, SMALL)
     with pytest.raises(BadInput, match=f"^the dilation of layer 's2l0' must be at least 1, not {value}$"):
         Structure((1, 3, value, 27), SMALL)
-
-
-def test_receptive_field_of_the_hand_designed_network() -> None:
-    field = ReceptiveField.of(Structure.hand(MS_TCN))
-    assert field.layers == ((3, 5, 9, 17, 33, 65, 129, 257, 513, 1025),) * 4
-    assert field.stages == (2047,) * 4  # 1 + 2 * 1023: 1023 frames to each side
-    assert field.network == 8185  # 1 + 2 * 4 * 1023
-
-
-def test_receptive_field_of_kernels_of_5_frames() -> None:
-    field = ReceptiveField.of(Structure((1, 3, 2, 5), MSTCNShape(2, 2, kernel_size=5)))
-    assert field.layers == ((5, 13), (9, 21))  # 2 d frames to each side, and the one in the middle
-    assert field.stages == (17, 29)  # 2 + 6 and 4 + 10 frames to each side
-    assert field.network == 45  # 8 + 14 frames to each side

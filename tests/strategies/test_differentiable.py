@@ -22,7 +22,7 @@ FOUND = {
 
 
 def tuner() -> DifferentiableTuner:
-    return DifferentiableTuner(num_stages=1, num_layers=3)
+    return DifferentiableTuner(network="ms-tcn:stages=1,layers=3")
 
 
 def complete(nni: FakeNni, trial: Trial, fitness: float, structure: Any = None) -> None:
@@ -47,7 +47,7 @@ def test_every_seed_is_trained_and_the_best_structure_is_found(nni: FakeNni) -> 
 
 def test_trials_choose_among_what_the_declared_space_names(nni: FakeNni) -> None:
     space = {label: {"_type": "choice", "_value": [1, 2 + layer]} for layer, label in enumerate(FOUND[3])}
-    nni.start(DifferentiableTuner(seeds=[3, 5], num_stages=1, num_layers=3), space)
+    nni.start(DifferentiableTuner(seeds=[3, 5], network="ms-tcn:stages=1,layers=3"), space)
     while nni.running:
         complete(nni, nni.running[0], 10.0)
     candidates = {"s1l0": [1, 2], "s1l1": [1, 3], "s1l2": [1, 4]}

@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 
 from common.bad_input import BadInput
 from nas_space.branching import Branching
-from nas_space.shape import MSTCNShape
+from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 from strategies.expectation import ExpectationSearch
 from strategies.proposal import Proposal
 
 law = settings(deadline=None, max_examples=80)
 
-SHAPE = MSTCNShape(num_stages=1, num_layers=2)
+NETWORK = ms_tcn.describe(stages=1, layers=2)
 BRANCHING = Branching(count=3, rate=0.5, maximum=32)
 
 
 def search(chains: int = 1, iterations: int = 3, branching: Branching = BRANCHING) -> ExpectationSearch:
     """Chains from 4, 8 that differ in their seed."""
-    starts = [(Structure((4, 8), SHAPE), {"seed": seed}) for seed in range(chains)]
+    starts = [(Structure((4, 8), NETWORK), {"seed": seed}) for seed in range(chains)]
     return ExpectationSearch(starts, branching, iterations)
 
 
@@ -275,9 +275,9 @@ def test_the_state_of_another_search_is_refused(other: ExpectationSearch) -> Non
     "other",
     [
         search(iterations=4),
-        ExpectationSearch([(Structure((4, 9), SHAPE), {"seed": 0})], BRANCHING, 3),
-        ExpectationSearch([(Structure((4, 8), SHAPE), {"seed": 1})], BRANCHING, 3),
-        ExpectationSearch([(Structure((4,), MSTCNShape(1, 1)), {"seed": 0})], BRANCHING, 3),
+        ExpectationSearch([(Structure((4, 9), NETWORK), {"seed": 0})], BRANCHING, 3),
+        ExpectationSearch([(Structure((4, 8), NETWORK), {"seed": 1})], BRANCHING, 3),
+        ExpectationSearch([(Structure((4,), ms_tcn.describe(stages=1, layers=1)), {"seed": 0})], BRANCHING, 3),
     ],
     ids=["iterations", "start", "seed", "network"],
 )
@@ -301,5 +301,5 @@ def test_the_state_of_other_chains_is_refused(other: ExpectationSearch) -> None:
 )
 def test_bad_searches_are_refused_in_one_line(starts: list[tuple[int, int]], iterations: Any, message: str) -> None:
     with pytest.raises(BadInput) as refusal:
-        ExpectationSearch([(Structure(start, SHAPE), {}) for start in starts], BRANCHING, iterations)
+        ExpectationSearch([(Structure(start, NETWORK), {}) for start in starts], BRANCHING, iterations)
     assert str(refusal.value) == message

@@ -10,7 +10,7 @@ import pytest
 
 from analysis.history import read_history
 from common.bad_input import BadInput
-from nas_space.shape import MSTCNShape
+from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from nni_api.trial_report import TrialReport
@@ -18,9 +18,9 @@ from strategies.final import FinalPhase
 from strategies.tuners import FinalTuner
 from tests.strategies.fake_nni import FakeNni, Trial
 
-SHAPE = MSTCNShape(num_stages=1, num_layers=3)
-HAND = Structure.hand(SHAPE)
-FOUND = Structure((4, 1, 4), SHAPE)
+NETWORK = ms_tcn.describe(stages=1, layers=3)
+HAND = Structure.hand(NETWORK)
+FOUND = Structure((4, 1, 4), NETWORK)
 
 
 def phase(found: Structure = FOUND) -> FinalPhase:
@@ -29,7 +29,7 @@ def phase(found: Structure = FOUND) -> FinalPhase:
 
 def tuner(structures: Any = ("hand",), splits: Any = (1, 2), seeds: Any = (0, 1), **arguments: Any) -> FinalTuner:
     lists: list[Any] = [list(each) if isinstance(each, tuple) else each for each in (structures, splits, seeds)]
-    settings: dict[str, Any] = {"num_stages": 1, "num_layers": 3, **arguments}
+    settings: dict[str, Any] = {"network": "ms-tcn:stages=1,layers=3", **arguments}
     return FinalTuner(lists[0], lists[1], lists[2], **settings)
 
 
@@ -198,7 +198,7 @@ def test_each_split_has_its_own_structure_file(nni: FakeNni, tmp_path: Path) -> 
         ({"seeds": None}, "seeds must be a list of whole numbers of at least 0, at least one, not None"),
         ({"seeds": [-1]}, "seeds must be a list of whole numbers of at least 0, at least one, not [-1]"),
         ({"seeds": [2, 2]}, "seeds must be different, not [2, 2]"),
-        ({"num_layers": 0}, "num_layers must be a whole number of at least 1, not 0"),
+        ({"network": "ms-tcn:layers=0"}, "network ms-tcn: layers must be a whole number from 1 to 1000, not 0"),
         ({"retries": -1}, "retries must be a whole number of at least 0, not -1"),
         ({"check_command": "python3 -c 'raise SystemExit(\"error: no features\")'"}, "error: no features"),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nas_space.branching import Branching
-from nas_space.shape import MSTCNShape
+from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from nni_api.trial_report import TrialReport
@@ -16,7 +16,7 @@ from strategies.expectation import ExpectationSearch
 from strategies.tuners import LocalTuner
 from tests.strategies.fake_nni import LABELS, SPACE, FakeNni, Trial
 
-SHAPE = MSTCNShape(num_stages=1, num_layers=3)
+NETWORK = ms_tcn.describe(stages=1, layers=3)
 HAND = {"s1l0": 1, "s1l1": 2, "s1l2": 4}
 # Expand 1 -> 1 2, 2 -> 1 2 3, 4 -> 2 4 6; estimate 0.3 + 1.4 = 1.7; 0.2 + 1 + 0.9 = 2.1; 1 + 1 + 1.5 = 3.5, towards 4.
 LEARNT = {"s1l0": [0.3, 0.7], "s1l1": [0.2, 0.5, 0.3], "s1l2": [0.5, 0.25, 0.25]}
@@ -26,7 +26,7 @@ AFTER = {"s1l0": 2, "s1l1": 2, "s1l2": 4}
 def tuner(**arguments: Any) -> LocalTuner:
     """A tuner of one chain of two iterations, unless told otherwise."""
     settings = {"starts": ["hand"], "splits": [1], "seeds": [0], "iterations": 2, "expand_rate": 0.5}
-    return LocalTuner(**{**settings, "num_stages": 1, "num_layers": 3, **arguments})
+    return LocalTuner(**{**settings, "network": "ms-tcn:stages=1,layers=3", **arguments})
 
 
 def dilations(trial: Trial) -> dict[str, int]:
@@ -73,7 +73,7 @@ def local_search(nni: FakeNni) -> ExpectationSearch:
 
 def test_one_chain_for_each_start_split_and_seed(nni: FakeNni, tmp_path: Path) -> None:
     nni.workers = 8
-    write_structure(Structure((3, 5, 7), SHAPE), tmp_path / "start.json")
+    write_structure(Structure((3, 5, 7), NETWORK), tmp_path / "start.json")
     nni.start(tuner(starts=["hand", str(tmp_path / "start.json")], splits=[1, 2], seeds=[5, 6]))
     about = [(*dilations(t).values(), t.parameters["split"], t.parameters["seed"]) for t in nni.trials]
     assert about == [(*start, split, seed) for start in ((1, 2, 4), (3, 5, 7)) for split in (1, 2) for seed in (5, 6)]
@@ -92,14 +92,14 @@ def test_a_trial_is_told_what_it_needs(nni: FakeNni) -> None:
 
 @pytest.mark.usefixtures("nni")
 def test_the_default_is_the_papers() -> None:
-    space = dict.fromkeys(MSTCNShape().paths)
+    space = dict.fromkeys(ms_tcn.describe().paths)
     search = LocalTuner(["hand"], [1], [0]).create_search(space)
     assert (search.iterations, search.branching) == (10, Branching(3, 0.1, 1, 2048))
     assert [chain.dilations for chain in search.chains] == [[2**layer for layer in range(10)] * 4]
 
 
 def test_a_seed_dialect_file_is_a_start(nni: FakeNni, tmp_path: Path) -> None:
-    write_structure(Structure((3, 5, 7), SHAPE), tmp_path / "start.json", "seed")
+    write_structure(Structure((3, 5, 7), NETWORK), tmp_path / "start.json", "seed")
     nni.start(tuner(starts=[str(tmp_path / "start.json")]))
     assert dilations(nni.trials[0]) == {"s1l0": 3, "s1l1": 5, "s1l2": 7}
 
@@ -254,8 +254,8 @@ def test_a_stated_failure_counts_once_over_a_resume(nni: FakeNni) -> None:
         ({"expand_rate": math.nan}, "the expand rate must be at least 0 and below 1, not nan"),
         ({"iterations": math.inf}, "iterations must be a whole number of at least 1, not inf"),
         ({"iterations": 0}, "iterations must be a whole number of at least 1, not 0"),
-        ({"num_layers": 2}, "the search space must name the layers of the network"),
-        ({"num_stages": 0}, "num_stages must be a whole number of at least 1, not 0"),
+        ({"network": "ms-tcn:stages=1,layers=2"}, "the search space must name the layers of the network"),
+        ({"network": "ms-tcn:stages=0"}, "network ms-tcn: stages must be a whole number from 1 to 1000, not 0"),
         ({"starts": []}, "starts must be a list of file names, at least one, not []"),
         ({"starts": "hand"}, "starts must be a list of file names, at least one, not 'hand'"),
         ({"splits": 1}, "splits must be a list of numbers of splits, at least one, not 1"),
@@ -289,7 +289,7 @@ def test_chains_of_the_wrong_kind_end_the_experiment_before_a_trial(nni: FakeNni
 @pytest.mark.parametrize("layers", [2, 4])
 def test_a_structure_of_another_network_is_refused(nni: FakeNni, layers: int, dialect: Any, tmp_path: Path) -> None:
     path = tmp_path / "start.json"
-    write_structure(Structure.hand(MSTCNShape(1, layers)), path, dialect)
+    write_structure(Structure.hand(ms_tcn.describe(stages=1, layers=layers)), path, dialect)
     nni.start(tuner(starts=[str(path)]))
     [error] = nni.errors
     assert error.startswith(f"{path}: ")

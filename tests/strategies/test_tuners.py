@@ -12,7 +12,8 @@ from nni.runtime.msg_dispatcher import MsgDispatcher
 from nni.runtime.tuner_command_channel import CommandType
 
 from common.bad_input import BadInput
-from nas_space.shape import MS_TCN, MSTCNShape
+from nas_space.network import POWERS_OF_TWO
+from nas_space.networks import find_network, ms_tcn
 from nas_space.space import COMMITTED_SPACES, SPACES_FOLDER, global_space, space_json, to_nni
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
@@ -25,28 +26,28 @@ from tests.strategies.fake_nni import SPACE, FakeNni
 
 @pytest.mark.usefixtures("nni")
 def test_default_search_is_the_papers() -> None:
-    search = GlobalTuner().create_search(to_nni(global_space()))
-    assert search.labels == list(MS_TCN.paths)
+    search = GlobalTuner().create_search(to_nni(global_space(ms_tcn.describe(), POWERS_OF_TWO)))
+    assert search.labels == list(ms_tcn.describe().paths)
     assert search.candidates == [(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)] * 40
     assert (search.population_size, search.budget, search.mutation_rate) == (50, 50 * 100, 0.2)
 
 
 @pytest.mark.parametrize("name", sorted(name for name, (_, values) in COMMITTED_SPACES.items() if values))
 def test_committed_spaces_are_searched(nni: FakeNni, name: str) -> None:
-    shape, candidates = COMMITTED_SPACES[name]
+    network, candidates = COMMITTED_SPACES[name]
     assert candidates is not None
     nni.workers = 3
-    tuner = GlobalTuner(num_stages=shape.num_stages, num_layers=shape.num_layers)
+    tuner = GlobalTuner(network=network)
     nni.start(tuner, json.loads((SPACES_FOLDER / name).read_text(encoding="utf-8")))
     assert nni.errors == []
     for trial in nni.trials:
-        assert list(trial.structure) == list(shape.paths)
+        assert list(trial.structure) == list(find_network(network).paths)
         assert set(trial.structure.values()) <= set(candidates)
 
 
 @pytest.mark.usefixtures("nni")
 def test_each_argument_reaches_the_search() -> None:
-    space = json.loads(space_json(MS_TCN, (1, 2)))
+    space = json.loads(space_json(ms_tcn.describe(), (1, 2)))
     search = GlobalTuner(population_size=7, budget=11, mutation_rate=0.5, seed=1).create_search(space)
     assert (search.population_size, search.budget, search.mutation_rate) == (7, 11, 0.5)
     assert search.ask() == GlobalTuner(seed=1, population_size=7).create_search(space).ask()
@@ -55,12 +56,12 @@ def test_each_argument_reaches_the_search() -> None:
 
 @pytest.mark.usefixtures("nni")
 def test_the_genetic_search_begins_with_structures_from_files(tmp_path: Path) -> None:
-    shape = MSTCNShape(1, 3)
+    shape = ms_tcn.describe(stages=1, layers=3)
     found = Structure((4, 1, 4), shape)
     write_structure(found, tmp_path / "found.json")
     space = json.loads(space_json(shape, (1, 2, 4)))
     starts = [str(tmp_path / "found.json"), "hand"]
-    search = GlobalTuner(num_stages=1, num_layers=3, starts=starts).create_search(space)
+    search = GlobalTuner(network="ms-tcn:stages=1,layers=3", starts=starts).create_search(space)
     for expected in (found, Structure.hand(shape)):
         proposal = search.ask()
         assert proposal is not None
@@ -69,10 +70,10 @@ def test_the_genetic_search_begins_with_structures_from_files(tmp_path: Path) ->
 
 @pytest.mark.usefixtures("nni")
 def test_hand_takes_the_largest_candidates_where_the_space_ends_earlier(caplog: pytest.LogCaptureFixture) -> None:
-    shape = MSTCNShape(2, 4)  # hand is 1, 2, 4, 8 in each stage
+    shape = ms_tcn.describe(stages=2, layers=4)  # hand is 1, 2, 4, 8 in each stage
     candidates = dict.fromkeys(shape.paths, (1, 2, 4)) | {"s2l3": (1, 2, 4, 8)}
     space = {label: {"_type": "choice", "_value": list(values)} for label, values in candidates.items()}
-    search = GlobalTuner(num_stages=2, num_layers=4, starts=["hand"]).create_search(space)
+    search = GlobalTuner(network="ms-tcn:stages=2,layers=4", starts=["hand"]).create_search(space)
     proposal = search.ask()
     assert proposal is not None
     assert list(proposal.dilations.values()) == [1, 2, 4, 4, 1, 2, 4, 8]
@@ -81,17 +82,17 @@ def test_hand_takes_the_largest_candidates_where_the_space_ends_earlier(caplog: 
 
 @pytest.mark.usefixtures("nni")
 def test_hand_is_refused_where_a_shorter_dilation_is_missing() -> None:
-    space = {label: {"_type": "choice", "_value": [1, 3, 9]} for label in MSTCNShape(1, 2).paths}
+    space = {label: {"_type": "choice", "_value": [1, 3, 9]} for label in ms_tcn.describe(stages=1, layers=2).paths}
     with pytest.raises(BadInput, match="hand has the dilation 2 at s1l1, which is no candidate there: leave hand out"):
-        GlobalTuner(num_stages=1, num_layers=2, starts=["hand"]).create_search(space)
+        GlobalTuner(network="ms-tcn:stages=1,layers=2", starts=["hand"]).create_search(space)
 
 
 @pytest.mark.usefixtures("nni")
 def test_a_structure_of_a_file_is_not_cut_to_the_space(tmp_path: Path) -> None:
-    shape = MSTCNShape(1, 2)
+    shape = ms_tcn.describe(stages=1, layers=2)
     write_structure(Structure((1, 8), shape), tmp_path / "found.json")
     with pytest.raises(BadInput, match="a start has the dilation 8 at s1l1, which is no candidate there"):
-        GlobalTuner(num_stages=1, num_layers=2, starts=[str(tmp_path / "found.json")]).create_search(
+        GlobalTuner(network="ms-tcn:stages=1,layers=2", starts=[str(tmp_path / "found.json")]).create_search(
             json.loads(space_json(shape, (1, 2, 4)))
         )
 
@@ -104,15 +105,22 @@ def test_a_structure_of_a_file_is_not_cut_to_the_space(tmp_path: Path) -> None:
             {"starts": ["nowhere.json"]},
             f"{REPOSITORY}/nowhere.json: no such structure file (give a JSON file, or the name 'hand')",
         ),
-        ({"num_layers": 4}, "the search space has no choice for layer 's1l3' of a network of 1 stages x 4 layers"),
-        ({"num_layers": 2}, "the search space names 's1l2', which is no layer of a network of 1 stages x 2 layers"),
-        ({"num_layers": 0}, "num_layers must be a whole number of at least 1, not 0"),
+        (
+            {"network": "ms-tcn:stages=1,layers=4"},
+            "the search space has no choice for layer 's1l3' of ms-tcn:stages=1,layers=4",
+        ),
+        (
+            {"network": "ms-tcn:stages=1,layers=2"},
+            "the search space names 's1l2', which is no layer of ms-tcn:stages=1,layers=2",
+        ),
+        ({"network": "ms-tcn:layers=0"}, "network ms-tcn: layers must be a whole number from 1 to 1000, not 0"),
+        ({"network": 3}, "network must be a text, as in ms-tcn:stages=2,layers=5, not 3"),
         ({"population_size": 1}, "population_size must be at least 2, as a child has two parents, not 1"),
         ({"budget": 0}, "budget must be a whole number of at least 1, not 0"),
     ],
 )
 def test_bad_class_args_end_the_experiment(nni: FakeNni, arguments: dict[str, Any], message: str) -> None:
-    nni.start(GlobalTuner(**{"num_stages": 1, "num_layers": 3, **arguments}))
+    nni.start(GlobalTuner(**{"network": "ms-tcn:stages=1,layers=3", **arguments}))
     assert nni.errors == [message]
     assert nni.trials == []
 
@@ -156,7 +164,7 @@ class Manager:
 
 
 def test_nnis_own_dispatcher_runs_a_search_to_its_end(nni: FakeNni) -> None:
-    manager = Manager(GlobalTuner(population_size=2, budget=6, num_stages=1, num_layers=3))
+    manager = Manager(GlobalTuner(population_size=2, budget=6, network="ms-tcn:stages=1,layers=3"))
     manager.dispatcher.handle_initialize(SPACE)
     manager.dispatcher.handle_request_trial_jobs(3)
     crashed = manager.trials[0]
@@ -181,5 +189,5 @@ def test_nnis_own_dispatcher_hears_of_an_error() -> None:
     manager = Manager(GlobalTuner())
     manager.dispatcher.handle_initialize(SPACE)
     manager.dispatcher.handle_request_trial_jobs(2)
-    assert manager.errors == ["the search space has no choice for layer 's1l3' of a network of 4 stages x 10 layers"]
+    assert manager.errors == ["the search space has no choice for layer 's1l3' of ms-tcn"]
     assert manager.trials == []

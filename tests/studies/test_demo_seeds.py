@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from common.bad_input import KnownFailure
+from nas_space.networks import find_network
 from nas_space.space import DEMO
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
@@ -32,7 +33,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             for seed in map(int, FINAL_SEEDS):
                 write_run(folder / "final", "hand", 1, seed, 40.0 + seed)
                 write_run(folder / "final", "global", 1, seed, 70.0 + 2 * seed)
-            write_structure(Structure((32, 8, 4, 1), DEMO), folder / "split1" / "global.json")
+            write_structure(Structure((32, 8, 4, 1), find_network(DEMO)), folder / "split1" / "global.json")
         return SimpleNamespace(returncode=0)
 
     monkeypatch.setattr(subprocess, "run", run)

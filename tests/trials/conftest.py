@@ -19,7 +19,7 @@ from hypothesis import settings
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from common.bad_input import run_command
-from nas_space.shape import MSTCNShape
+from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 from nni_api.trial_channel import TrialChannel
 from nni_api.trial_report import TrialReport
@@ -32,10 +32,10 @@ settings.load_profile("no deadline")
 
 torch.set_num_threads(1)  # tiny networks: more threads only wait for each other
 
-TINY = ("--num-stages", "2", "--num-layers", "3", "--batch-size", "2", "--device", "cpu")
+TINY = ("--network", "ms-tcn:stages=2,layers=3", "--batch-size", "2", "--device", "cpu")
 """Options of the smallest network that still has a later stage."""
 
-TINY_STRUCTURE = Structure.hand(MSTCNShape(num_stages=2, num_layers=3))
+TINY_STRUCTURE = Structure.hand(ms_tcn.describe(stages=2, layers=3))
 
 Command = Callable[..., None]
 """``command(main, "--option", value)``: run a command's ``main`` with these words as its command line."""

@@ -11,7 +11,7 @@ import torch
 
 from common.bad_input import BadInput
 from nas_space.layers.convolutions import BRANCH_WEIGHTS
-from nas_space.shape import MSTCNShape
+from nas_space.networks import ms_tcn
 from nas_space.structure_files import read_structure
 from studies.search_quality.search import Winner
 from tests.trials.changes import CHANGES
@@ -32,9 +32,9 @@ def search(tmp_path: Path) -> DifferentiableSearch:
     """For the dilation of one layer that sees what labels depend on."""
     task = Task("planted", Dataset(write_planted(tmp_path / "data", seed=0)), background=())
     settings = TrainingSettings(epochs=10, batch_size=2, learning_rate=0.01, smoothing_weight=0, decay_epochs=())
-    shape = MSTCNShape(num_stages=1, num_layers=1)
+    network = ms_tcn.describe(stages=1, layers=1, channels=16)
     candidates = {"s1l0": CANDIDATES}
-    return DifferentiableSearch(task, 1, VIDEOS[:-1], VIDEOS[-1:], settings, candidates, shape, channels=16)
+    return DifferentiableSearch(task, 1, VIDEOS[:-1], VIDEOS[-1:], settings, candidates, network)
 
 
 def test_the_temperature_falls_to_its_end() -> None:
@@ -75,8 +75,8 @@ def test_the_first_of_equals_is_the_most_probable() -> None:
 
 def test_equal_candidates_are_described_once(search: DifferentiableSearch) -> None:
     """As in the files of earlier versions, whose searches go on."""
-    shape = MSTCNShape(num_stages=1, num_layers=2)
-    equal = replace(search, shape=shape, candidates=dict.fromkeys(shape.paths, (1, 4)))
+    network = ms_tcn.describe(stages=1, layers=2)
+    equal = replace(search, network=network, candidates=dict.fromkeys(network.paths, (1, 4)))
     assert equal.describe()["candidates"] == [1, 4]
     other = replace(equal, candidates={"s1l0": (1, 4), "s1l1": (1, 2)})
     assert other.describe()["candidates"] == {"s1l0": [1, 4], "s1l1": [1, 2]}
@@ -144,15 +144,15 @@ def test_the_command_leaves_what_it_found(command: Command, small_dataset: Path,
     output = tmp_path / "found"
     words = ("--dataset", "small", "--data-root", small_dataset.parent, "--split", 1, *TINY, "--epochs", 2)
     command(main, *words, "--candidates", 1, 4, "--output", output)
-    structure = read_structure(output / "best.json", TINY_STRUCTURE.shape)
+    structure = read_structure(output / "best.json", TINY_STRUCTURE.network)
     content = json.loads((output / "search.json").read_text())
     assert structure.by_label() == most_probable(
-        content["probabilities"], dict.fromkeys(TINY_STRUCTURE.shape.paths, (1, 4))
+        content["probabilities"], dict.fromkeys(TINY_STRUCTURE.network.paths, (1, 4))
     )
     assert [row["epoch"] for row in content["epochs"]] == [1, 2]
     assert content["search"]["candidates"] == [1, 4]
     # As a comparison of searches reads it.
-    winner = Winner.read(output / "best.json", TINY_STRUCTURE.shape)
+    winner = Winner.read(output / "best.json", TINY_STRUCTURE.network)
     assert winner.epochs == 2
     assert winner.seconds is not None
     assert winner.seconds > 0

@@ -43,8 +43,8 @@ def test_a_trial_finds_what_the_command_finds(
     report = trial.report
     assert (report.uid, report.trial, report.failure) == (42, "Ab3dE", None)
     assert report.structure is not None
-    found = Structure.from_labels(report.structure, TINY_STRUCTURE.shape)
-    assert found == read_structure(tmp_path / "found" / "best.json", TINY_STRUCTURE.shape)
+    found = Structure.from_labels(report.structure, TINY_STRUCTURE.network)
+    assert found == read_structure(tmp_path / "found" / "best.json", TINY_STRUCTURE.network)
     content = json.loads((tmp_path / "found" / "search.json").read_text())
     assert report.probabilities == content["probabilities"]
     assert [{name: row[name] for name in row if name != "default"} for row in report.epochs] == content["epochs"]
@@ -111,7 +111,7 @@ def test_bad_input_is_reported_in_one_line(
 def test_a_layer_chooses_among_what_the_search_space_names(
     trial: Trial, small_dataset: Path, command: Command, exit_of: Exit
 ) -> None:
-    labels = list(TINY_STRUCTURE.shape.paths)
+    labels = list(TINY_STRUCTURE.network.paths)
     trial.parameters["_candidates"] = {label: [3 + layer, 9] for layer, label in enumerate(labels)}
     words = ["--data-root", small_dataset.parent, "--dataset", "small", "--split", 1, *TINY, "--epochs", 2]
     command(main, *words)
@@ -141,7 +141,7 @@ def test_a_search_under_nni_finds_what_the_command_finds_bit_for_bit(
     space = {"seed": {"_type": "choice", "_value": [5, 6, 9]}}
     (tmp_path / "nni").mkdir()
     nni = FakeNni(tmp_path / "nni", monkeypatch)
-    nni.start(DifferentiableTuner(num_stages=2, num_layers=3), space)
+    nni.start(DifferentiableTuner(network="ms-tcn:stages=2,layers=3"), space)
 
     def run(job: NniTrial) -> Any:
         trial.parameters = job.parameters
@@ -152,7 +152,7 @@ def test_a_search_under_nni_finds_what_the_command_finds_bit_for_bit(
     if trouble:  # after its last checkpoint, and before its report
         run(nni.running[1])
         nni.crash(nni.running[1])
-        nni.resume(DifferentiableTuner(num_stages=2, num_layers=3), space)
+        nni.resume(DifferentiableTuner(network="ms-tcn:stages=2,layers=3"), space)
     while nni.running:
         job = nni.running[-1]
         nni.report(job, run(job))
@@ -165,7 +165,7 @@ def test_a_search_under_nni_finds_what_the_command_finds_bit_for_bit(
         command(differentiable_search.main, *words, "--seed", evaluation.about["seed"], "--output", alone)
         content = json.loads((alone / "search.json").read_text())
         about = json.loads((alone / "best.json").read_text())["about"]
-        assert evaluation.structure == read_structure(alone / "best.json", TINY_STRUCTURE.shape).by_label()
+        assert evaluation.structure == read_structure(alone / "best.json", TINY_STRUCTURE.network).by_label()
         assert {name: evaluation.metrics[name] for name in METRICS} == about["metrics"]
         assert evaluation.probabilities == content["probabilities"]
         assert [row["loss"] for row in evaluation.epochs] == [row["loss"] for row in content["epochs"]]

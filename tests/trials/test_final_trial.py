@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.bad_input import BadInput
-from nas_space.shape import MSTCNShape
+from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from tests.trials.changes import CHANGES
@@ -25,7 +25,7 @@ def trial(trial: Trial) -> Trial:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, dataset: Path, output: Path, *options: str) -> None:
-    size = ["--num-stages", "2", "--num-layers", "2", "--epochs", "1", "--device", "cpu"]
+    size = ["--network", "ms-tcn:stages=2,layers=2", "--epochs", "1", "--device", "cpu"]
     data = ["--data-root", str(dataset.parent), "--dataset", dataset.name]
     monkeypatch.setattr(sys, "argv", ["final_trial", *data, *size, "--output", str(output), *options])
     final_trial.main()
@@ -54,7 +54,7 @@ def test_event_files_lie_where_nni_looks_for_them(
 def test_the_name_of_a_structure_may_hold_the_split(
     trial: Trial, small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shape = MSTCNShape(2, 2)
+    shape = ms_tcn.describe(stages=2, layers=2)
     write_structure(Structure((3, 5, 7, 9), shape), tmp_path / "split1" / "global.json")
     trial.parameters["structure"] = str(tmp_path / "split{split}" / "global.json")
     run(monkeypatch, small_dataset, tmp_path / "final")

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
-from benchmarks.branched_step import put_branches
 from benchmarks.made_up_videos import made_up_videos
+from nas_space import searchable
 from nas_space.branching import Branching
-from nas_space.networks.ms_tcn import MSTCN, choose_among
-from nas_space.shape import MSTCNShape
+from nas_space.layers.packed_videos import PackedVideos
+from nas_space.networks import build, ms_tcn
 from nas_space.structure import Structure
 from tests.conftest import write_dataset
 from trials.data.batches import Batch
@@ -21,17 +22,17 @@ from trials.training.loss import segmentation_loss
 from trials.training.training import Training, TrainingSettings, score_network
 
 CPU = torch.device("cpu")
-SHAPE = MSTCNShape(num_stages=2, num_layers=3)
-STRUCTURE = Structure((2, 5, 40, 3, 9, 2), SHAPE)
+NETWORK = ms_tcn.describe(stages=2, layers=3, channels=16)
+STRUCTURE = Structure((2, 5, 40, 3, 9, 2), NETWORK)
 LENGTHS = [30, 7, 100]
 """Of videos: some dilations see beyond all frames."""
 CLASSES = 5
 
-Prepare = Callable[[MSTCN], object]
+Prepare = Callable[[nn.Module], object]
 KINDS: dict[str, Prepare] = {
     "plain": lambda _: None,
-    "branched": lambda network: put_branches(network, [Branching(count=3).expand(d) for d in STRUCTURE.dilations]),
-    "choosing": lambda network: choose_among(network, dict.fromkeys(SHAPE.paths, (1, 4, 16, 64))),
+    "branched": lambda network: searchable.expand(network, STRUCTURE, Branching(count=3)),
+    "choosing": lambda network: searchable.choose(network, NETWORK, dict.fromkeys(NETWORK.paths, (1, 4, 16, 64))),
 }
 
 
@@ -43,9 +44,9 @@ def gpu() -> torch.device:
     return torch.device("cuda")
 
 
-def new_network(prepare: Prepare) -> MSTCN:
+def new_network(prepare: Prepare) -> nn.Module:
     torch.manual_seed(0)
-    network = MSTCN(STRUCTURE, 8, CLASSES, channels=16)
+    network = build(STRUCTURE, 8, CLASSES)
     prepare(network)
     return network
 
@@ -54,8 +55,9 @@ def loss_and_gradients(prepare: Prepare, device: torch.device, dtype: torch.dtyp
     """Without dropout, which draws other elements on another device."""
     network = new_network(prepare).eval().to(device, dtype)
     batch = Batch.of(made_up_videos(LENGTHS, 8, CLASSES), device)
-    logits = network(batch.features.to(dtype), batch.offsets)
-    loss = segmentation_loss(logits, batch.labels, batch.offsets)
+    offsets = batch.videos.offsets
+    logits = network(PackedVideos(batch.videos.features.to(dtype), offsets))
+    loss = segmentation_loss(logits, batch.labels, offsets)
     loss.backward()
     gradients = [parameter.grad.cpu() for parameter in network.parameters() if parameter.grad is not None]
     return float(loss.detach()), gradients
@@ -89,7 +91,7 @@ def test_a_training_goes_on_where_it_was(gpu: torch.device, tmp_path: Path) -> N
 
     def new_training() -> Training:
         torch.manual_seed(0)
-        network = MSTCN(STRUCTURE, dataset.feature_dim(train[0]), len(dataset.classes), channels=16)
+        network = build(STRUCTURE, dataset.feature_dim(train[0]), len(dataset.classes))
         return Training(network, settings, gpu)
 
     whole = new_training()
@@ -107,6 +109,6 @@ def test_a_training_goes_on_where_it_was(gpu: torch.device, tmp_path: Path) -> N
 def test_metrics_are_those_of_a_cpu(gpu: torch.device, tmp_path: Path) -> None:
     dataset = Dataset(write_dataset(tmp_path / "small"))
     videos = dataset.split(1)[1]
-    network = MSTCN(STRUCTURE, dataset.feature_dim(videos[0]), len(dataset.classes), channels=16)
+    network = build(STRUCTURE, dataset.feature_dim(videos[0]), len(dataset.classes))
     expected = score_network(network, dataset, videos, (), CPU)
     assert score_network(network.to(gpu), dataset, videos, (), gpu) == pytest.approx(expected, abs=2)

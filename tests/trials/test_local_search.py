@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nas_space.branching import Branching, next_structure
+from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from tests.conftest import write_dataset
@@ -89,7 +90,7 @@ def test_every_iteration_is_written(words: list[object], output: Path, exit_of: 
         assert row["next"] == structure.by_label()
     assert len(rows) == ITERATIONS
     assert structure != TINY_STRUCTURE
-    assert read_structure(output / "best.json", TINY_STRUCTURE.shape) == structure
+    assert read_structure(output / "best.json", TINY_STRUCTURE.network) == structure
     about = json.loads((output / "best.json").read_text())["about"]
     assert (about["epochs"], about["metrics"]) == (ITERATIONS, rows[-1]["epochs"][-1])
     assert about["seconds"] == ITERATIONS
@@ -190,7 +191,7 @@ def test_done_it_trains_nothing_again_and_more_iterations_go_on(
         ("--inner-activation",),
         ("--validation-seed", 1),
         ("--split", 2),
-        ("--num-layers", 2),
+        ("--network", "ms-tcn:stages=2,layers=2"),
         pytest.param(("--sample-rate", 2)),
         pytest.param(("--background", "class_0")),
     ],
@@ -254,7 +255,7 @@ def test_a_structure_of_another_network_is_refused(
     words: list[object], output: Path, dialect: Any, exit_of: Exit, tmp_path: Path
 ) -> None:
     path = tmp_path / "start.json"
-    write_structure(Structure.hand(), path, dialect)
+    write_structure(Structure.hand(ms_tcn.describe()), path, dialect)
     outcome = exit_of(main, *words, "--structure", path)
     assert outcome.code == 2
     assert outcome.err.startswith(f"error: {path}: ")

@@ -173,8 +173,7 @@ class Experiment:
             iterations=ITERATIONS,
             expand_rate=BRANCHING.rate,
             max_dilation=BRANCHING.maximum,
-            num_stages=2,
-            num_layers=3,
+            network="ms-tcn:stages=2,layers=3",
         )
 
     def start(self) -> None:
@@ -256,8 +255,8 @@ def test_chains_under_nni_equal_the_search_without_it_bit_for_bit(
             assert row["structure"] == event["structure"]
             assert row["probabilities"] == event["probabilities"]
             assert row["epochs"] == [{name: epoch[name] for name in METRICS} for epoch in event["epochs"]]
-        end = Structure(tuple(chain.dilations), TINY_STRUCTURE.shape)
-        assert end == read_structure(alone / "best.json", TINY_STRUCTURE.shape)
+        end = Structure(tuple(chain.dilations), TINY_STRUCTURE.network)
+        assert end == read_structure(alone / "best.json", TINY_STRUCTURE.network)
         ends.add(end)
     # The chains went different ways, and none stayed where it was.
     assert len(ends - {TINY_STRUCTURE}) > 1

@@ -13,6 +13,7 @@ import nni_node
 import pytest
 
 from common.bad_input import BadInput, KnownFailure
+from nas_space.networks import find_network
 from nni_api.trial_channel import TrialChannel
 from nni_api.trial_report import TrialReport
 from tests.nni_api.small_manager import OWN, RECORD, Manager
@@ -35,19 +36,20 @@ def read(report: dict[str, Any]) -> TrialReport:
 
 
 def trial(*, added_by_hand: bool = False) -> NniTrial:
-    parameters = {"s1l0": 8, "s2l10": 4, "_uid": 2, "other": 1}
-    return NniTrial(TrialChannel("", None if added_by_hand else 1, parameters), time.monotonic() - 100)
+    parameters = {"s1l0": 8, "s2l9": 4, "_uid": 2, "other": 1}
+    channel = TrialChannel("", None if added_by_hand else 1, parameters)
+    return NniTrial(channel, find_network("ms-tcn"), time.monotonic() - 100)
 
 
 def test_only_labels_are_dilations() -> None:
-    assert trial().dilations() == {"s1l0": 8, "s2l10": 4}
+    assert trial().dilations() == {"s1l0": 8, "s2l9": 4}
 
 
 @pytest.mark.parametrize(("added_by_hand", "uid"), [(False, 2), (True, None)])
 def test_report_names_the_trial_and_what_it_trained(reports: list[Any], added_by_hand: bool, uid: int | None) -> None:
     trial(added_by_hand=added_by_hand).report(metrics={"default": 50.0, "acc": 60.0}, epochs=[{"acc": 60.0}])
     (report,) = map(read, reports)
-    assert (report.uid, report.trial, report.structure) == (uid, "Ab3dE", {"s1l0": 8, "s2l10": 4})
+    assert (report.uid, report.trial, report.structure) == (uid, "Ab3dE", {"s1l0": 8, "s2l9": 4})
     assert (report.metrics, report.epochs) == ({"default": 50.0, "acc": 60.0}, [{"acc": 60.0}])
     assert report.failure is None
     assert report.seconds == pytest.approx(100, abs=20)
@@ -105,7 +107,7 @@ def test_event_files_go_where_the_button_of_nni_looks_for_them(monkeypatch: pyte
 
 
 def test_trial_begins_with_its_parameters(manager: Manager) -> None:
-    received = NniTrial.receive(Namespace(threads=1))
+    received = NniTrial.receive(Namespace(threads=1, network=find_network("ms-tcn")))
     assert received.parameters == OWN["parameters"]
     assert received.started <= time.monotonic()
     assert len(manager.asked) == 1
@@ -123,7 +125,7 @@ def test_each_trial_takes_its_share_of_the_cores(
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
     manager.answers = [(200, json.dumps({"params": {"trialConcurrency": concurrency}})), (200, RECORD)]
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    arguments = Namespace(threads=None, cores=None)
+    arguments = Namespace(threads=None, cores=None, network=find_network("ms-tcn"))
     NniTrial.receive(arguments)
     assert (arguments.threads, arguments.cores) == (None, share)
     assert manager.asked[0] == "/api/v1/nni/experiment"
@@ -134,7 +136,7 @@ def test_a_chosen_number_of_threads_stands(
     manager: Manager, monkeypatch: pytest.MonkeyPatch, threads: int | None, variable: str
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", variable)
-    arguments = Namespace(threads=threads, cores=None)
+    arguments = Namespace(threads=threads, cores=None, network=find_network("ms-tcn"))
     NniTrial.receive(arguments)
     assert (arguments.threads, arguments.cores) == (threads, None)
     assert manager.asked == ["/api/v1/nni/trial-jobs/Ab3dE"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nas_space.branching import Branching, next_structure
-from nas_space.shape import MSTCNShape
+from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 from trials.data.arguments import Task
 from trials.data.dataset import Dataset
@@ -52,8 +52,8 @@ def search(start: int, seed: int, folder: Path) -> list[int]:
     task = Task("planted", Dataset(write_planted(folder / "data", seed)), background=())
     settings = TrainingSettings(epochs=5, batch_size=2, learning_rate=0.01, smoothing_weight=0, seed=seed)
     branching = Branching(rate=0.5, maximum=64)
-    local = LocalSearch(task, 1, VIDEOS[:-1], VIDEOS[-1:], settings, branching, channels=16)
-    structure = Structure((start,), MSTCNShape(num_stages=1, num_layers=1))
+    local = LocalSearch(task, 1, VIDEOS[:-1], VIDEOS[-1:], settings, branching)
+    structure = Structure((start,), ms_tcn.describe(stages=1, layers=1, channels=16))
     path = [start]
     for iteration in range(ITERATIONS):
         learnt = local.train(structure, iteration, folder, torch.device("cpu"))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from common.bad_input import BadInput
+from nas_space.layers.packed_videos import PackedVideos
 from tests.conftest import write_dataset
 from tests.trials.conftest import Command, Exit, Trained, shell, tree
 from trials.predict import main
@@ -52,12 +53,12 @@ def test_label_files_are_as_the_true_ones(trained: Trained, output: Path, exit_o
 def test_every_frame_has_its_most_probable_class(trained: Trained, output: Path, command: Command) -> None:
     words = ("--checkpoint", trained.checkpoint, "--data-root", trained.data_root, "--split", 1, "--output", output)
     command(main, *words, "--scores")
-    network = load_checkpoint(trained.checkpoint).network().eval()
+    network = load_checkpoint(trained.checkpoint).module().eval()
     for video in TEST_VIDEOS:
         features = np.load(trained.dataset / "features" / f"{video}.npy")
         sampled = torch.from_numpy(features[:, ::2].T.copy())
         with torch.no_grad():
-            expected = network(sampled, (0, len(sampled)))[-1].softmax(dim=1).numpy()
+            expected = network(PackedVideos(sampled, (0, len(sampled))))[-1].softmax(dim=1).numpy()
         scores = np.load(output / f"{video}.npy")
         assert scores.shape == (3, features.shape[1])
         assert scores.dtype == np.float32

@@ -248,7 +248,8 @@ def test_bad_structure_is_reported(
     report = trial.report
     assert report.failure is not None
     assert reason in report.failure
-    assert (report.uid, report.structure, report.metrics) == (42, {**LABELS, **change}, {})
+    known = {label: {**LABELS, **change}[label] for label in LABELS}
+    assert (report.uid, report.structure, report.metrics) == (42, known, {})
     assert trial.intermediate == []
 
 

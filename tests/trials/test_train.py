@@ -95,7 +95,7 @@ def test_options_reach_the_training(words: list[object], output: Path, command: 
 def test_structure_of_any_dialect(
     words: list[object], output: Path, dialect: Dialect, command: Command, tmp_path: Path
 ) -> None:
-    structure = Structure((7, 2, 9, 1, 30, 4), TINY_STRUCTURE.shape)
+    structure = Structure((7, 2, 9, 1, 30, 4), TINY_STRUCTURE.network)
     write_structure(structure, tmp_path / "structure.json", dialect)
     command(main, *words, "--structure", tmp_path / "structure.json")
     assert metrics(output)["run"]["structure"] == structure.by_path()
@@ -214,7 +214,7 @@ def test_data_is_not_touched(words: list[object], small_dataset: Path, command: 
         (("--validation-fraction", 1), "the validation fraction must lie between 0 and 1, not 1.0"),
         (("--validation-fraction", 0.5, "--validation-seed", -1), "seed"),
         (("--validation-fraction", 0.5, "--group", "S(\\d)"), "does not match video 'p00-1'"),
-        (("--num-layers", 0), "num_layers must be a whole number of at least 1, not 0"),
+        (("--num-layers", 0), "network ms-tcn: layers must be a whole number from 1 to 1000, not 0"),
         (("--seed", 2**70), "seed"),
     ],
     ids=str,

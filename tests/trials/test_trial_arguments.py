@@ -24,7 +24,7 @@ SHARED = [
     ("--seed -1", "the seed must be at least 0, not -1"),
     ("--threads 0", "--threads must be at least 1, not 0"),
     ("--device gpu", "unknown device 'gpu': expected auto, cpu, cuda or cuda:N"),
-    ("--num-stages 0", "num_stages must be a whole number of at least 1, not 0"),
+    ("--num-stages 0", "network ms-tcn: stages must be a whole number from 1 to 1000, not 0"),
     ("--sample-rate 0", "the sample rate must be at least 1, not 0"),
     ("--dataset data/gtea", "'data/gtea' is not the plain name of a data set"),
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -12,38 +12,29 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nas_space.layers.packed_videos import PackedVideos
 from trials.data.dataset import Video
 from trials.data.feature_cache import ALIGNMENT, letting_go
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some videos, packed."""
+    """Some videos, packed, and the class of each frame."""
 
-    features: Tensor
-    """(frames, channels)"""
+    videos: PackedVideos
     labels: Tensor
     """(frames,)"""
-    offsets: tuple[int, ...]
-    """(videos + 1,): where each video begins, and where the last one ends."""
-    let_go: Callable[[], object] | None = None
-    """Takes the features out of this process's memory until they are read again, as far as they are mapped from a file;
-    None on a GPU."""
 
     @classmethod
     def of(cls, videos: Sequence[Video], device: torch.device) -> Batch:
         """Pack videos onto a device."""
         features = pack([video.features for video in videos]).to(device)
-        let_go = None
+        release = None
         if device.type == "cpu":
             is_copy = features.data_ptr() != videos[0].features.ctypes.data
-            let_go = (lambda: None) if is_copy else letting_go(videos[0].features)
-        return cls(
-            features,
-            pack([video.labels for video in videos]).to(device),
-            tuple(accumulate((len(video.labels) for video in videos), initial=0)),
-            let_go,
-        )
+            release = (lambda: None) if is_copy else letting_go(videos[0].features)
+        offsets = tuple(accumulate((len(video.labels) for video in videos), initial=0))
+        return cls(PackedVideos(features, offsets, release), pack([video.labels for video in videos]).to(device))
 
 
 def pack(arrays: Sequence[npt.NDArray[Any]]) -> Tensor:

@@ -24,6 +24,7 @@ from tqdm import tqdm
 from common.atomic_file import write_json
 from common.bad_input import BadInput
 from common.read_file import read_json
+from nas_space.networks.ms_tcn import same_settings
 from trials.data.dataset import Dataset
 
 Fingerprint = dict[str, str]
@@ -164,8 +165,8 @@ class DataRecord:
             BadInput: other settings, or damage.
         """
         kept, data = content.get(name), content.get("data")
-        same = kept == description
-        if same or (data is not None and _without_videos(kept) == _without_videos(description)):
+        same = same_settings(kept, description)
+        if same or (data is not None and same_settings(_without_videos(kept), _without_videos(description))):
             self.compare(data, where, unread)
         if not same:
             raise BadInput(refusal)

@@ -27,7 +27,7 @@ class DatasetDefaults:
 
 FEW_VIDEOS = {"batch_size": 1, "learning_rate": 1e-3}
 """Of a differentiable search: with larger batches it would have too few steps to decide in."""
-DEMO = {"num_stages": 2, "num_layers": 2, "batch_size": 1, "learning_rate": 3e-3}
+DEMO = {"network": "ms-tcn:stages=2,layers=2", "batch_size": 1, "learning_rate": 3e-3}
 
 KNOWN_DATASETS: dict[str, DatasetDefaults] = {
     # 50 Salads is read at 15 fps (Abu Farha and Gall, CVPR 2019, section 4); rgb-PP-R is person PP, recording R.

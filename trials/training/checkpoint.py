@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from common.atomic_file import write_atomically
 from common.bad_input import BadInput
 from common.read_file import require_file
-from nas_space.networks.ms_tcn import MSTCN
-from nas_space.shape import MSTCNShape
+from nas_space.networks import build, network_from_json
 from nas_space.structure import Structure
 from trials.data.fingerprint import Fingerprint, is_fingerprint
 
@@ -38,13 +38,11 @@ class Checkpoint:
     """One trained network."""
 
     weights: dict[str, torch.Tensor]
-    """The state dict, with the keys of a plain MS-TCN."""
+    """The state dict of a plain network."""
     dilations: dict[str, int]
     """The structure, by module path."""
-    shape: dict[str, int]
-    """Stages, layers, kernel size."""
-    channels: int
-    """Channels of the layers."""
+    network: dict[str, Any]
+    """As ``Network.to_json`` describes it."""
     feature_dim: int
     classes: list[str]
     """Class names by id."""
@@ -61,13 +59,13 @@ class Checkpoint:
 
     def structure(self) -> Structure:
         """The structure of the network."""
-        return Structure.from_paths(self.dilations, MSTCNShape(**self.shape))
+        return Structure.from_paths(self.dilations, network_from_json(self.network))
 
-    def network(self) -> MSTCN:
+    def module(self) -> nn.Module:
         """The network with its weights."""
-        network = self._empty_network()
-        network.load_state_dict(self.weights)
-        return network
+        module = self._empty_module()
+        module.load_state_dict(self.weights)
+        return module
 
     def check(self) -> None:
         """Make sure that the network can be built and used.
@@ -80,11 +78,15 @@ class Checkpoint:
             raise BadInput("the classes are no list of names")
         if len(set(self.classes)) != len(self.classes) or not set(self.background) <= set(self.classes):
             raise BadInput("a class comes twice, or the background is none of the classes")
-        for name in ("feature_dim", "channels", "sample_rate"):
+        for name in ("feature_dim", "sample_rate"):
             if type(getattr(self, name)) is not int or not 0 < getattr(self, name) < 2**31:
                 raise BadInput(f"{name} must be a whole number of at least 1, not {shortened(getattr(self, name))}")
-        if not isinstance(self.dataset, str) or not isinstance(self.shape, dict) or not isinstance(self.weights, dict):
-            raise BadInput("the name of the data set, the shape or the weights are missing")
+        if (
+            not isinstance(self.dataset, str)
+            or not isinstance(self.network, dict)
+            or not isinstance(self.weights, dict)
+        ):
+            raise BadInput("the name of the data set, the network or the weights are missing")
         if self.train_videos is not None and not (
             isinstance(self.train_videos, list) and all(isinstance(video, str) for video in self.train_videos)
         ):
@@ -93,7 +95,7 @@ class Checkpoint:
             raise BadInput("the fingerprint of its data has no checksums")
         try:
             with torch.device("meta"):  # takes no memory, whatever size the file claims
-                self._empty_network().load_state_dict(self.weights, assign=True)
+                self._empty_module().load_state_dict(self.weights, assign=True)
             for name, value in self.weights.items():
                 if not _is_finite(value):
                     raise ValueError(f"{name} holds anything but finite numbers")
@@ -102,8 +104,8 @@ class Checkpoint:
                 f"the weights do not fit the network: {(str(fault).splitlines() or [''])[-1].strip()}"
             ) from None
 
-    def _empty_network(self) -> MSTCN:
-        return MSTCN(self.structure(), self.feature_dim, len(self.classes), self.channels)
+    def _empty_module(self) -> nn.Module:
+        return build(self.structure(), self.feature_dim, len(self.classes))
 
 
 def _is_class_name(name: Any) -> bool:
@@ -157,6 +159,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         BadInput: the file is missing, damaged, or no checkpoint of this project; or its weights do not fit.
     """
     content = load_torch(path)
+    if {"shape", "channels"} <= content.keys() and isinstance(content["shape"], dict):  # of an earlier version
+        content["network"] = {**content.pop("shape"), "channels": content.pop("channels")}
     names = {field.name for field in fields(Checkpoint)}
     needed = names - ADDED | {"format"}
     if content.get("format") != FORMAT or not needed <= set(content) <= names | {"format"}:

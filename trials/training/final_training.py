@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from common.atomic_file import write_json, write_text
 from common.bad_input import BadInput
 from common.read_file import read_json
-from nas_space.networks.ms_tcn import MSTCN
-from nas_space.structure import ReceptiveField, Structure
+from nas_space.networks import build
+from nas_space.receptive_field import ReceptiveField
+from nas_space.structure import Structure
 from trials.data.arguments import Task
 from trials.data.fingerprint import DataRecord, Fingerprint
 from trials.data.known_datasets import defaults_of
@@ -43,16 +45,15 @@ class FinalTraining:
     validation_videos: tuple[str, ...]
     test_videos: tuple[str, ...]
     keep: Keep
-    channels: int = 64
 
     def describe(self) -> dict[str, Any]:
         """The description as JSON, as the output folder keeps it."""
         return {
             **self.task.describe(),
             "split": self.split,
+            "network": self.structure.network.to_json(),
             "structure": self.structure.by_path(),
             "settings": self.settings.describe(),
-            "channels": self.channels,
             "keep": self.keep,
             "train_videos": list(self.train_videos),
             "validation_videos": list(self.validation_videos),
@@ -79,7 +80,7 @@ class FinalTraining:
             return finished
         feature_dim = dataset.feature_dim(self.train_videos[0])
         torch.manual_seed(self.settings.seed)
-        network = MSTCN(self.structure, feature_dim, len(dataset.classes), self.channels)
+        network = build(self.structure, feature_dim, len(dataset.classes))
         training = Training(network, self.settings, device)
         dataset.check_training(self.train_videos, self.validation_videos + self.test_videos, feature_dim)
         output.mkdir(parents=True, exist_ok=True)
@@ -160,16 +161,24 @@ class FinalTraining:
         """In frames as the network reads them; in seconds, too, where the data set's frame rate is known."""
         field = ReceptiveField.of(self.structure)
         rate = defaults_of(self.task.name).frames_per_second
-        seconds = None if rate is None else round(field.network * self.task.dataset.sample_rate / rate, 2)
-        layers = [list(stage) for stage in field.layers]
-        return {"layers": layers, "stages": list(field.stages), "network": field.network, "network_seconds": seconds}
+        seen = field.network.frames
+        seconds = None if rate is None else round(seen * self.task.dataset.sample_rate / rate, 2)
+        layers = [[extent.frames for extent in block] for block in field.layers]
+        stages = [extent.frames for extent in field.blocks]
+        return {
+            "layers": layers,
+            "stages": stages,
+            "network": seen,
+            "past": field.network.past,
+            "future": field.network.future,
+            "network_seconds": seconds,
+        }
 
-    def _checkpoint(self, network: MSTCN, feature_dim: int, data: Fingerprint) -> Checkpoint:
+    def _checkpoint(self, network: nn.Module, feature_dim: int, data: Fingerprint) -> Checkpoint:
         return Checkpoint(
             weights={name: value.cpu() for name, value in network.state_dict().items()},
             dilations=self.structure.by_path(),
-            shape=asdict(self.structure.shape),
-            channels=self.channels,
+            network=self.structure.network.to_json(),
             feature_dim=feature_dim,
             classes=list(self.task.dataset.classes),
             dataset=self.task.name,

@@ -14,7 +14,8 @@ import torch
 from common.bad_input import BadInput
 from nas_space.branching import Branching
 from nas_space.layers.convolutions import BRANCH_WEIGHTS
-from nas_space.networks.ms_tcn import MSTCN, branch_probabilities, expand_network
+from nas_space.networks import build
+from nas_space.searchable import expand, probabilities
 from nas_space.structure import Structure
 from trials.data.arguments import Task, search_videos
 from trials.data.fingerprint import DataRecord
@@ -37,7 +38,6 @@ class LocalSearch:
     """``epochs`` is the number of epochs of one iteration."""
     branching: Branching
     inner_activation: bool = False
-    channels: int = 64
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace, split: int, branching: Branching) -> LocalSearch:
@@ -79,8 +79,8 @@ class LocalSearch:
         dataset = self.task.dataset
         torch.manual_seed(self.settings.seed)
         feature_dim = dataset.feature_dim(self.train_videos[0])
-        network = MSTCN(structure, feature_dim, len(dataset.classes), self.channels)
-        expand_network(network, self.branching, self.inner_activation)
+        network = build(structure, feature_dim, len(dataset.classes))
+        expand(network, structure, self.branching, self.inner_activation)
         training = Training(network, self.settings, device)
         dataset.check_training(self.train_videos, self.validation_videos, feature_dim)
         record = self.data_record(folder)
@@ -105,10 +105,10 @@ class LocalSearch:
             record.note()
             after_epoch(metrics)
             row = {"loss": loss, "learning_rate": learning_rate, **metrics}
-            expected = self._expected_dilations(structure, branch_probabilities(network))
+            expected = self._expected_dilations(structure, probabilities(network, structure.network))
             add_scalars(iteration * self.settings.epochs + training.epoch, scalars_of(row) | expected)
-        probabilities = branch_probabilities(network)
-        if not all(math.isfinite(p) for learnt in probabilities.values() for p in learnt):
+        learned = probabilities(network, structure.network)
+        if not all(math.isfinite(p) for of_layer in learned.values() for p in of_layer):
             raise NonFiniteLoss("the branch weights are no finite numbers any more: lower the learning rate")
         save_torch(
             iteration_path(folder, iteration),
@@ -117,17 +117,17 @@ class LocalSearch:
                 "classes": list(dataset.classes),
                 "feature_dim": feature_dim,
                 "structure": structure.by_path(),
-                "probabilities": probabilities,
+                "probabilities": learned,
                 "data": record.files,
             },
         )
-        return probabilities
+        return learned
 
-    def _expected_dilations(self, structure: Structure, probabilities: dict[str, list[float]]) -> dict[str, float]:
+    def _expected_dilations(self, structure: Structure, learned: dict[str, list[float]]) -> dict[str, float]:
         """The expectation over the branches of each layer, not rounded, by tag."""
         branches = {label: self.branching.expand(dilation) for label, dilation in structure.by_label().items()}
         return {
-            f"dilation/{label}": sum(p * d for p, d in zip(probabilities[label], branches[label], strict=True))
+            f"dilation/{label}": sum(p * d for p, d in zip(learned[label], branches[label], strict=True))
             for label in branches
         }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
-from nas_space.networks.ms_tcn import MSTCN
+from nas_space.networks import build
 from nas_space.structure import Structure
 from trials.data.arguments import Task
 from trials.training.training import Training, TrainingSettings, score_network
@@ -31,7 +31,7 @@ def short_training(
     """
     torch.manual_seed(settings.seed)
     feature_dim = task.dataset.feature_dim(train_videos[0])
-    network = MSTCN(structure, feature_dim, len(task.dataset.classes))
+    network = build(structure, feature_dim, len(task.dataset.classes))
     training = Training(network, settings, device)
     task.dataset.check_training(train_videos, judged, feature_dim)
     while training.epoch < settings.epochs:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from common.bad_input import BadInput, KnownFailure
 from nas_space.layers.convolutions import BRANCH_WEIGHTS
+from nas_space.layers.packed_videos import PackedVideos
 from nni_api.epoch_file import EpochNotes
 from trials.data.batches import Batch, pack
 from trials.data.dataset import Dataset, common_frames
@@ -130,9 +131,9 @@ class Training:
         self.optimiser.zero_grad()  # first: the gradients of the step before would lie between the activations
         settings = self.settings
         with torch.autocast("cuda", torch.bfloat16, enabled=settings.precision == "bf16"):
-            logits = self.network(batch.features, batch.offsets, batch.let_go)
+            logits = self.network(batch.videos)
         loss = segmentation_loss(
-            logits, batch.labels, batch.offsets, settings.smoothing_weight, settings.smoothing_average
+            logits, batch.labels, batch.videos.offsets, settings.smoothing_weight, settings.smoothing_average
         )
         loss.backward()
         rate = self.branch_learning_rate
@@ -165,7 +166,7 @@ class Training:
 def predict(network: nn.Module, features: Features, device: torch.device) -> Tensor:
     """Class probabilities ``(frames, classes)`` of the last stage for one video's features ``(frames, channels)``."""
     network.eval()
-    logits = network(pack([features]).to(device), (0, len(features)))
+    logits = network(PackedVideos(pack([features]).to(device), (0, len(features))))
     return logits[-1].softmax(dim=-1).cpu()
 
 

@@ -15,7 +15,7 @@ from analysis.plots.branches import draw_branches, ranks_of
 from analysis.plots.colours import COLOURS
 from common.bad_input import BadInput
 from nas_space.branching import Branching
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.structure import LARGEST_DILATION, Structure
 from nni_api.records import Records
 from strategies.expectation import ExpectationSearch
@@ -23,7 +23,7 @@ from strategies.proposal import Proposal
 from tests.analysis.plots.texts import assert_legible
 
 Learn = Callable[[Proposal], dict[str, list[float]]]
-SHAPE = MSTCNShape(1, 2)
+NETWORK = find_network("ms-tcn:stages=1,layers=2")
 HALF = Branching(count=3, rate=0.5)
 LEARNT = {
     (0, 0): {"s1l0": [0.5, 0.25, 0.25], "s1l1": [0.25, 0.75]},  # 2 4 6: 3.5, towards 4; 1 2: 1.75
@@ -38,6 +38,7 @@ def recorded(folder: Path, starts: list[Structure], branching: Branching, iterat
     """The history of a local search whose trials learnt something."""
     folder.mkdir(parents=True)
     records = Records(folder)
+    records.write("started", network=starts[0].network.to_json())
     search = ExpectationSearch([(start, {}) for start in starts], branching, iterations)
     while (proposal := search.ask()) is not None:
         learnt = learn(proposal)
@@ -51,7 +52,7 @@ def recorded(folder: Path, starts: list[Structure], branching: Branching, iterat
 @pytest.fixture
 def history(tmp_path: Path) -> History:
     """Two chains of two iterations."""
-    starts = [Structure((4, 1), SHAPE), Structure((16, 32), SHAPE)]
+    starts = [Structure((4, 1), NETWORK), Structure((16, 32), NETWORK)]
     return recorded(
         tmp_path / "Ab3dE" / "checkpoint",
         starts,
@@ -130,26 +131,28 @@ def test_the_end_is_what_the_chain_ended_with(history: History) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "branching", "iterations", "drawn"),
+    ("network", "branching", "iterations", "drawn"),
     [
-        (MSTCNShape(2, 5), Branching(), 1, 1),
-        (MSTCNShape(2, 5), Branching(2), 5, 5),
-        (MSTCNShape(), Branching(), 10, 10),
-        (MSTCNShape(), Branching(5), 30, 10),
-        (MSTCNShape(), Branching(maximum=LARGEST_DILATION), 20, 7),
+        ("ms-tcn:stages=2,layers=5", Branching(), 1, 1),
+        ("ms-tcn:stages=2,layers=5", Branching(2), 5, 5),
+        ("ms-tcn", Branching(), 10, 10),
+        ("ms-tcn", Branching(5), 30, 10),
+        ("ms-tcn", Branching(maximum=LARGEST_DILATION), 20, 7),
+        ("ms-tcn++", Branching(), 10, 10),
     ],
 )
 def test_many_branches_are_legible(
-    tmp_path: Path, shape: MSTCNShape, branching: Branching, iterations: int, drawn: int
+    tmp_path: Path, network: str, branching: Branching, iterations: int, drawn: int
 ) -> None:
     random = np.random.default_rng(0)
-    dilations = (1, *random.integers(1, branching.maximum + 1, size=len(shape.paths) - 1).tolist())
+    described = find_network(network)
+    dilations = (1, *random.integers(1, branching.maximum + 1, size=len(described.layers) - 1).tolist())
 
     def learn(proposal: Proposal) -> dict[str, list[float]]:
         sizes = {label: len(branching.expand(dilation)) for label, dilation in proposal.dilations.items()}
         return {label: random.dirichlet([1.0] * size).tolist() for label, size in sizes.items()}
 
-    start = Structure(dilations, shape)
+    start = Structure(dilations, described)
     figure = draw_branches("Ab3dE", recorded(tmp_path / "checkpoint", [start], branching, iterations, learn), chain=0)
     assert len(figure.axes[0].get_xticklabels()) == drawn
     assert_legible(figure)

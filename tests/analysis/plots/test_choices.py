@@ -8,9 +8,10 @@ import pytest
 from analysis.history import Evaluation
 from analysis.plots.choices import draw_choices
 from common.bad_input import BadInput
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from tests.analysis.plots.texts import assert_legible
 
+NETWORK = find_network("ms-tcn:stages=1,layers=2")
 ALL = {"s1l0": (1, 2, 8), "s1l1": (1, 2, 8)}
 LEARNT = {"s1l0": [0.0, 0.25, 0.75], "s1l1": [1.0, 0.0, 0.0]}
 
@@ -20,7 +21,7 @@ def evaluation(structure: dict[str, int], probabilities: Any) -> Evaluation:
 
 
 def test_darker_is_more_probable() -> None:
-    figure = draw_choices("seed 0", evaluation({"s1l0": 8, "s1l1": 1}, LEARNT), ALL)
+    figure = draw_choices("seed 0", evaluation({"s1l0": 8, "s1l1": 1}, LEARNT), NETWORK, ALL)
     axes, _ = figure.axes
     (image,) = axes.images
     darkness = 3 - np.asarray(image.get_array())[..., :3].sum(axis=-1)
@@ -34,7 +35,7 @@ def test_darker_is_more_probable() -> None:
 
 def test_layers_with_other_candidates_share_the_columns() -> None:
     candidates = {"s1l0": (1, 2, 8), "s1l1": (1, 4, 8)}
-    figure = draw_choices("seed 0", evaluation({"s1l0": 8, "s1l1": 1}, LEARNT), candidates)
+    figure = draw_choices("seed 0", evaluation({"s1l0": 8, "s1l1": 1}, LEARNT), NETWORK, candidates)
     axes, _ = figure.axes
     (image,) = axes.images
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "4", "8"]
@@ -43,12 +44,12 @@ def test_layers_with_other_candidates_share_the_columns() -> None:
 
 
 @pytest.mark.parametrize("candidates", [2, 11, 24, 25, 100])
-@pytest.mark.parametrize("shape", [MSTCNShape(1, 1), MSTCNShape()])
-def test_many_candidates_are_legible(candidates: int, shape: MSTCNShape) -> None:
-    dilations = [2048 - index for index in range(candidates)]
-    learnt = dict.fromkeys(shape.paths, [1 / candidates] * candidates)
-    found = evaluation(dict.fromkeys(shape.paths, 2048), learnt)
-    assert_legible(draw_choices("x" * 50, found, dict.fromkeys(shape.paths, dilations)))
+@pytest.mark.parametrize("network", ["ms-tcn:stages=1,layers=1", "ms-tcn", "ms-tcn++"])
+def test_many_candidates_are_legible(candidates: int, network: str) -> None:
+    described, dilations = find_network(network), [2048 - index for index in range(candidates)]
+    learnt = dict.fromkeys(described.paths, [1 / candidates] * candidates)
+    found = evaluation(dict.fromkeys(described.paths, 2048), learnt)
+    assert_legible(draw_choices("x" * 50, found, described, dict.fromkeys(described.paths, dilations)))
 
 
 @pytest.mark.parametrize(
@@ -62,4 +63,4 @@ def test_many_candidates_are_legible(candidates: int, shape: MSTCNShape) -> None
 )
 def test_records_without_probabilities_are_refused(structure: dict[str, int], probabilities: Any) -> None:
     with pytest.raises(BadInput, match="trial Ab1Cd: it lacks the probabilities of its candidates"):
-        draw_choices("seed 0", evaluation(structure, probabilities), ALL)
+        draw_choices("seed 0", evaluation(structure, probabilities), NETWORK, ALL)

@@ -18,7 +18,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 LABELS = ("--ground-truth", "true")
 COMMANDS: dict[str, tuple[str, ...]] = {
     "timeline": ("timeline", *LABELS, "--video", "x", "--predictions", "ours=predicted", "--fps", "15"),
-    "structure": ("structure", "hand", "--num-stages", "2", "--fps", "15"),
+    "structure": ("structure", "hand", "--network", "ms-tcn++:layers=3", "--fps", "15"),
     "progress": ("progress", "Ab3dE", "--against", "epochs"),
     "confusion": ("confusion", *LABELS, "--predictions", "predicted", "--background", "b"),
 }

@@ -12,22 +12,25 @@ from matplotlib.axes import Axes
 
 from analysis.history import History, read_history
 from analysis.plots.population import MOST_MOMENTS, Narrowing, draw_population, spread
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
+from nas_space.networks import find_network
 from nni_api.records import Records
 from strategies.genetic import GeneticSearch
 from tests.analysis.plots.texts import assert_legible
 
+NETWORK = find_network("ms-tcn:stages=1,layers=2")
 DILATIONS = np.array([[1, 8], [2, 8], [4, 4], [2, 16]])
 OBJECTIVES = np.array([10.0, 30.0, 20.0, 40.0])
 """The two best of the first two, three and four are (1, 0), (1, 2) and (3, 1)."""
 
 
-def recorded(folder: Path, shape: MSTCNShape, dilations: npt.NDArray[np.int64], objectives: list[float]) -> History:
+def recorded(folder: Path, network: Network, dilations: npt.NDArray[np.int64], objectives: list[float]) -> History:
     """The history of structures that were judged one after another."""
     folder.mkdir(parents=True)
     records = Records(folder)
+    records.write("started", network=network.to_json())
     for uid, (layers, objective) in enumerate(zip(dilations.tolist(), objectives, strict=True)):
-        structure = dict(zip(shape.paths, layers, strict=True))
+        structure = dict(zip(network.paths, layers, strict=True))
         records.write("proposed", uid=uid, structure=structure, generation=0, parents=[])
         result = {"trial": f"t{uid}", "metrics": {"default": objective}, "epochs": [], "seconds": 3.0}
         records.write("finished", uid=uid, structure=structure, **result)
@@ -86,7 +89,7 @@ def test_the_population_is_that_of_the_search() -> None:
 
 
 def test_the_figure_shows_where_layers_were_decided(tmp_path: Path) -> None:
-    history = recorded(tmp_path / "checkpoint", MSTCNShape(1, 2), DILATIONS, OBJECTIVES.tolist())
+    history = recorded(tmp_path / "checkpoint", NETWORK, DILATIONS, OBJECTIVES.tolist())
     figure = draw_population("Ab3dE", history, size=2)
     maps, means = figure.axes[:2]
     assert [label.get_text() for label in maps.get_yticklabels()] == ["s1l0", "s1l1"]
@@ -103,7 +106,7 @@ def test_the_figure_shows_where_layers_were_decided(tmp_path: Path) -> None:
 
 
 def test_a_structure_counts_once_and_another_network_not_at_all(tmp_path: Path) -> None:
-    history = recorded(tmp_path / "checkpoint", MSTCNShape(1, 2), DILATIONS, OBJECTIVES.tolist())
+    history = recorded(tmp_path / "checkpoint", NETWORK, DILATIONS, OBJECTIVES.tolist())
     again = {"trial": "again", "metrics": {"default": 99.0}, "epochs": [], "seconds": 3.0}
     for structure in ({"s1l0": 1, "s1l1": 8}, {"s1l0": 64}):
         Records(tmp_path / "checkpoint").write("finished", uid=None, structure=structure, **again)
@@ -112,11 +115,14 @@ def test_a_structure_counts_once_and_another_network_not_at_all(tmp_path: Path) 
     assert str(first) == str(second)
 
 
-@pytest.mark.parametrize(("shape", "trials"), [(MSTCNShape(2, 5), 1), (MSTCNShape(2, 5), 24), (MSTCNShape(), 300)])
-def test_maps_are_legible(tmp_path: Path, shape: MSTCNShape, trials: int) -> None:
-    random = np.random.default_rng(0)
-    dilations = 2 ** random.integers(11, size=(trials, len(shape.paths)))
-    history = recorded(tmp_path / "checkpoint", shape, dilations, random.uniform(0, 100, trials).tolist())
+@pytest.mark.parametrize(
+    ("network", "trials"),
+    [("ms-tcn:stages=2,layers=5", 1), ("ms-tcn:stages=2,layers=5", 24), ("ms-tcn", 300), ("ms-tcn++", 30)],
+)
+def test_maps_are_legible(tmp_path: Path, network: str, trials: int) -> None:
+    random, described = np.random.default_rng(0), find_network(network)
+    dilations = 2 ** random.integers(11, size=(trials, len(described.layers)))
+    history = recorded(tmp_path / "checkpoint", described, dilations, random.uniform(0, 100, trials).tolist())
     figure = draw_population("Ab3dE", history, size=8)
     assert len(figure.axes[1].get_xticklabels()) == min(MOST_MOMENTS, max(trials - 7, 1))
     assert_legible(figure)

@@ -6,12 +6,12 @@ from matplotlib.axes import Axes
 
 from analysis.plots.receptive_field import MOST_STRUCTURES, draw_receptive_fields
 from common.bad_input import BadInput
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.structure import Structure
 from tests.analysis.plots.texts import assert_legible, drawn_texts
 
-SHAPE = MSTCNShape(2, 3)
-ONE, TWO = Structure((1, 2, 4, 1, 1, 1024), SHAPE), Structure((7, 8, 9, 10, 11, 12), SHAPE)
+NETWORK = find_network("ms-tcn:stages=2,layers=3")
+ONE, TWO = Structure((1, 2, 4, 1, 1, 1024), NETWORK), Structure((7, 8, 9, 10, 11, 12), NETWORK)
 LENGTHS = {"stir": [9], "never": [], "cut": [100, 3, 1, 4, 2]}
 
 
@@ -29,7 +29,7 @@ def test_fields_add_up_layer_by_layer() -> None:
     assert heights(fields, 3) == [15, 17, 19, 21, 23, 25]
     assert fields.lines[0].get_color() == fields.lines[1].get_color() != fields.lines[2].get_color()
     assert np.asarray(fields.lines[4].get_xdata()).tolist() == [2.5, 2.5]  # between s1l2 and s2l0
-    assert [label.get_text() for label in fields.get_xticklabels()] == ["s1", "s2"]
+    assert [label.get_text() for label in fields.get_xticklabels()] == ["stage 1", "stage 2"]
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["one: 2067 frames", "two: 115 frames", "a layer alone"]
 
@@ -61,14 +61,42 @@ def test_seconds_are_shown_where_the_rate_is_known() -> None:
     assert draw_receptive_fields({"one": ONE}, LENGTHS, fps=None).axes[1].child_axes == []
 
 
-@pytest.mark.parametrize(("structures", "classes", "layers"), [(1, 1, 1), (3, 17, 10), (MOST_STRUCTURES, 48, 10)])
-def test_fields_are_legible(structures: int, classes: int, layers: int) -> None:
-    random = np.random.default_rng(0)
-    shape = MSTCNShape(4, layers)
+def test_of_layers_side_by_side_the_longer_one_counts() -> None:
+    """1 and 3 side by side, then 5 and 2, then a refinement stage of one layer that the frames pass twice."""
+    network = find_network("ms-tcn++:prediction=2,refinements=2,layers=1,shared=1")
+    fields = draw_receptive_fields({"one": Structure((1, 3, 5, 2, 4), network)}, LENGTHS, fps=None).axes[0]
+    assert heights(fields, 0) == [7, 7, 17, 17, 33]
+    assert heights(fields, 1) == [3, 7, 11, 5, 9]
+    assert np.asarray(fields.lines[2].get_xdata()).tolist() == [3.5, 3.5]
+    assert [label.get_text() for label in fields.get_xticklabels()] == ["stage 1", "stage 2"]
+    assert fields.get_title() == "seen after each layer (half to each side)"
+
+
+def test_a_causal_network_sees_as_much_of_the_past_alone() -> None:
+    network = find_network("causal-ms-tcn:stages=2,layers=3")
+    fields = draw_receptive_fields({"one": Structure(ONE.dilations, network)}, LENGTHS, fps=None).axes[0]
+    assert heights(fields, 0) == [3, 7, 15, 17, 19, 2067]
+    assert fields.get_title() == "seen after each layer (of the present and the past)"
+
+
+@pytest.mark.parametrize(
+    ("structures", "classes", "network"),
+    [
+        (1, 1, "ms-tcn:layers=1"),
+        (3, 17, "ms-tcn"),
+        (MOST_STRUCTURES, 48, "ms-tcn"),
+        (3, 17, "causal-ms-tcn"),
+        (3, 17, "ms-tcn++"),
+        (3, 17, "ms-tcn++:prediction=1,layers=9,shared=1"),
+        (3, 17, "ms-tcn++:prediction=20,refinements=7,layers=1"),
+    ],
+)
+def test_fields_are_legible(structures: int, classes: int, network: str) -> None:
+    random, described = np.random.default_rng(0), find_network(network)
     figure = draw_receptive_fields(
         {
             f"runs/a folder with a long name/{number}": Structure(
-                tuple(2 ** random.integers(11, size=4 * layers)), shape
+                tuple(2 ** random.integers(11, size=len(described.layers))), described
             )
             for number in range(structures)
         },

@@ -6,12 +6,12 @@ from matplotlib.axes import Axes
 
 from analysis.plots.structure import draw_structures, titles
 from common.bad_input import BadInput
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.structure import LARGEST_DILATION, Structure
 from tests.analysis.plots.texts import assert_legible
 
-SHAPE = MSTCNShape(2, 3)
-ONE, TWO = Structure((1, 2, 4, 1, 1, 1024), SHAPE), Structure((7, 8, 9, 10, 11, 12), SHAPE)
+NETWORK = find_network("ms-tcn:stages=2,layers=3")
+ONE, TWO = Structure((1, 2, 4, 1, 1, 1024), NETWORK), Structure((7, 8, 9, 10, 11, 12), NETWORK)
 
 
 def cells(axes: Axes) -> dict[tuple[float, float], str]:
@@ -35,12 +35,34 @@ def test_a_map_shows_dilations_and_what_the_stages_see() -> None:
         "2053",
     ]  # 1 + 2 (1 + 2 + 4), ...
     assert (first.get_title(), second.get_title()) == ("one\nsees 2067 frames", "two\nsees 115 frames")
-    assert [label.get_text() for label in first.get_xticklabels()] == ["s1", "s2"]
+    assert [label.get_text() for label in first.get_xticklabels()] == ["stage 1", "stage 2"]
     assert [label.get_text() for label in first.get_yticklabels()] == ["l0", "l1", "l2", "sees (frames)"]
 
 
+def test_partners_lie_side_by_side_and_the_cells_below_a_short_block_stay_empty() -> None:
+    network = find_network("ms-tcn++:prediction=3,refinements=2,layers=2,shared=1")
+    axes = draw_structures({"one": Structure((4, 1, 2, 3, 8, 5, 6, 7), network)}).axes[0]
+    expected: dict[tuple[float, float], str] = {
+        **{(0, 0): "4", (1, 0): "1", (0, 1): "2", (1, 1): "3", (0, 2): "8", (1, 2): "5"},
+        **{(2, 0): "6", (2, 1): "7"},
+        # The longer of each pair, 1 + 2 x (4 + 3 + 8), and twice the others, 1 + 2 x 2 x (6 + 7).
+        **{(0.5, 3.2): "31", (2, 3.2): "53"},
+    }
+    assert cells(axes) == expected
+    opacity = np.asarray(axes.images[0].get_array())[..., 3]
+    assert opacity.tolist() == [[1, 1, 1], [1, 1, 1], [1, 1, 0]]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["stage 1", "stage 2"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["l0", "l1", "l2", "sees (frames)"]
+    assert axes.get_title() == "one\nsees 83 frames"
+
+
+def test_a_causal_network_sees_the_past() -> None:
+    axes = draw_structures({"one": Structure(ONE.dilations, find_network("causal-ms-tcn:stages=2,layers=3"))}).axes[0]
+    assert axes.get_title() == "one\nsees 2067 frames\nof the present and the past"
+
+
 def test_equal_dilations_have_one_colour_in_all_maps() -> None:
-    first, second, _ = draw_structures({"one": ONE, "two": Structure((1024, 4, 2, 1, 1, 1), SHAPE)}).axes
+    first, second, _ = draw_structures({"one": ONE, "two": Structure((1024, 4, 2, 1, 1, 1), NETWORK)}).axes
     one, two = (np.asarray(axes.images[0].get_array()) for axes in (first, second))
     assert (one[2, 0] == two[1, 0]).all()
     assert (one[2, 1] == two[0, 0]).all()
@@ -53,19 +75,22 @@ def test_seconds_are_shown_on_request() -> None:
     assert axes.get_title() == "one\nsees 2067 frames, 206.7 s"
 
 
+@pytest.mark.parametrize("text", ["ms-tcn", "ms-tcn++", "ms-tcn++:shared=1", "causal-ms-tcn"])
 @pytest.mark.parametrize(("count", "dilation"), [(1, 1), (3, 512), (9, LARGEST_DILATION)])
-def test_maps_are_legible(count: int, dilation: int) -> None:
-    structure = Structure((dilation,) * 40)
+def test_maps_are_legible(count: int, dilation: int, text: str) -> None:
+    network = find_network(text)
+    structure = Structure((dilation,) * len(network.layers), network)
     figure = draw_structures({f"a/long/folder/{number}/local.json": structure for number in range(count)}, fps=15)
     assert len(figure.axes) == count + 1
     assert figure.get_size_inches()[0] <= 16
     assert_legible(figure)
 
 
-@pytest.mark.parametrize("shape", [MSTCNShape(40, 3), MSTCNShape(1, 101)], ids=str)
-def test_what_cannot_be_legible_is_refused(shape: MSTCNShape) -> None:
-    with pytest.raises(BadInput, match="not legible in one figure"):
-        draw_structures({"large": Structure((1,) * len(shape.paths), shape)})
+@pytest.mark.parametrize("network", ["ms-tcn:stages=40,layers=3", "ms-tcn:stages=1,layers=101"])
+def test_what_cannot_be_legible_is_refused(network: str) -> None:
+    described = find_network(network)
+    with pytest.raises(BadInput, match=f"1 maps of {network} are not legible in one figure"):
+        draw_structures({"large": Structure((1,) * len(described.layers), described)})
 
 
 def test_titles_tell_files_of_one_name_apart() -> None:

@@ -13,20 +13,22 @@ import torch
 from analysis.history import read_history
 from analysis.searches import Search
 from nas_space.branching import Branching
+from nas_space.network import Network
+from nas_space.networks import find_network
 from nas_space.structure import Structure
 from nni_api.records import Records
 from tests.conftest import made_once, write_dataset
-from tests.trials.conftest import TINY_STRUCTURE
 from trials.data.arguments import Task
 from trials.data.dataset import Dataset
 from trials.training.final_training import FinalTraining
 from trials.training.metrics import METRICS
 from trials.training.training import TrainingSettings
 
+NETWORK = find_network("ms-tcn:stages=2,layers=3,channels=4")
 FOUND = {
-    "hand": TINY_STRUCTURE,
-    "global": Structure((4, 8, 1, 2, 2, 16), TINY_STRUCTURE.shape),
-    "local": Structure((5, 9, 1, 2, 1, 20), TINY_STRUCTURE.shape),
+    "hand": Structure.hand(NETWORK),
+    "global": Structure((4, 8, 1, 2, 2, 16), NETWORK),
+    "local": Structure((5, 9, 1, 2, 1, 20), NETWORK),
 }
 SCORES = {"hand": {1: (50, 50), 2: (50, 50)}, "global": {1: (51, 51), 2: (51, 51)}, "local": {1: (52, 54), 2: (55, 57)}}
 """All five test metrics, by structure, split and seed."""
@@ -66,8 +68,8 @@ def make_small_run(root: Path) -> None:
 def global_search(folder: Path, split: int) -> None:
     """Three trials of two epochs and 36 seconds each, and one failure."""
     records = begin(folder)
-    other = Structure((2, 2, 2, 2, 2, 2), TINY_STRUCTURE.shape)
-    for uid, (structure, value) in enumerate(zip((TINY_STRUCTURE, FOUND["global"], other), OBJECTIVES, strict=True)):
+    other = Structure((2, 2, 2, 2, 2, 2), NETWORK)
+    for uid, (structure, value) in enumerate(zip((FOUND["hand"], FOUND["global"], other), OBJECTIVES, strict=True)):
         dilations = structure.by_label()
         records.write("proposed", uid=uid, structure=dilations, generation=uid // 2, parents=[])
         finish(records, uid, dilations, value, epochs=2)
@@ -94,10 +96,10 @@ def learnt(branches: int) -> list[float]:
     return [1 / branches] * branches
 
 
-def begin(folder: Path) -> Records:
+def begin(folder: Path, network: Network = NETWORK) -> Records:
     folder.mkdir(parents=True)
     records = Records(folder)
-    records.write("started", resumed=False, refusal=None)
+    records.write("started", resumed=False, refusal=None, network=network.to_json())
     return records
 
 
@@ -126,7 +128,7 @@ def final(output: Path, dataset: Dataset, name: str, structure: Structure, split
     train, test = dataset.split(split)
     settings = TrainingSettings(epochs=1, batch_size=4, seed=seed)
     task = Task("small", dataset, ("class_0",))
-    training = FinalTraining(task, split, structure, settings, train, (), test, "last", channels=4)
+    training = FinalTraining(task, split, structure, settings, train, (), test, "last")
     torch.set_num_threads(1)
     training.run(output, torch.device("cpu"))
     path = output / "metrics.json"

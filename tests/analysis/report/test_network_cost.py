@@ -1,19 +1,38 @@
 from __future__ import annotations
 
-from analysis.report.network_cost import measure, processor
-from nas_space.networks.ms_tcn import MSTCN
-from tests.trials.conftest import TINY_STRUCTURE
+from analysis.report.network_cost import NetworkCost, measure, processor
+from nas_space.networks import build, find_network
+from nas_space.structure import Structure
+
+
+def cost_of(text: str) -> NetworkCost:
+    """Of a network of 7 features and 3 classes."""
+    network = find_network(text)
+    return measure({"hand": build(Structure.hand(network), 7, 3)}, network, feature_dim=7, frames=50)["hand"]
 
 
 def test_sizes_are_counted_from_the_layers() -> None:
     """Two stages of three layers, 5 channels, 7 features, 3 classes."""
-    cost = measure({"hand": MSTCN(TINY_STRUCTURE, 7, 3, channels=5)}, feature_dim=7, frames=50)["hand"]
+    cost = cost_of("ms-tcn:stages=2,layers=3,channels=5")
     layer = (5 * 5 * 3, 5), (5 * 5, 5)  # weights and biases of the dilated and of the 1x1 convolution
     stages = [[(inputs * 5, 5), *layer * 3, (5 * 3, 3)] for inputs in (7, 3)]
     weights = sum(weight for stage in stages for weight, _ in stage)
     biases = sum(bias for stage in stages for _, bias in stage)
     assert (cost.multiply_adds, cost.parameters) == (weights, weights + biases)
     assert cost.frames_per_second > 0
+
+
+def test_shared_weights_are_counted_once_and_used_in_each_stage() -> None:
+    """One dual layer, then two refinement stages of one layer, 5 channels, 7 features, 3 classes."""
+    one, own, shared = (
+        cost_of(f"ms-tcn++:prediction=1,layers=1,channels=5,{options}")
+        for options in ("refinements=1", "refinements=2", "refinements=2,shared=1")
+    )
+    refinement = 3 * 5 + 5 * 5 * 3 + 5 * 5 + 5 * 3  # 1x1, dilated, 1x1, 1x1
+    assert one.multiply_adds == 7 * 5 + 2 * 5 * 5 * 3 + 10 * 5 + 5 * 3 + refinement
+    assert own.multiply_adds == shared.multiply_adds == one.multiply_adds + refinement
+    assert own.parameters == one.parameters + refinement + 5 + 5 + 5 + 3
+    assert shared.parameters == one.parameters
 
 
 def test_the_machine_is_told() -> None:

@@ -20,11 +20,12 @@ from analysis.searches import Search
 from common.bad_input import BadInput
 from experiments.gpus import Machine
 from experiments.preflight import preflight
+from nas_space.networks import find_network
 from nas_space.space import global_space, to_nni
+from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
-from tests.analysis.report.conftest import FOUND, SmallRun, begin, finish, keep
+from tests.analysis.report.conftest import FOUND, NETWORK, SmallRun, begin, finish, keep
 from tests.conftest import REPOSITORY, made_once
-from tests.trials.conftest import TINY_STRUCTURE
 from trials.data.dataset import Dataset
 from trials.training.metrics import Segments
 
@@ -103,7 +104,7 @@ def test_it_opens_with_the_answer(read: Reader) -> None:
     assert "8 trials were searched through (2 failures)" in answer
     assert "18 epochs" in answer
     assert "0.08 device hours" in answer
-    assert read.row("Structures", "local, split 2")[0] == "5 9 1 | 2 1 20"
+    assert read.row("Structures", "local, split 2")[:2] == ["5 9 1 | 2 1 20", "ms-tcn:stages=2,layers=3,channels=4"]
 
 
 def test_test_scores_are_those_of_the_trainings(read: Reader) -> None:
@@ -158,7 +159,7 @@ def test_structures_can_be_taken_out_of_the_page(read: Reader, tmp_path: Path) -
             kind, content = read.downloads[f"small_split{split}_{name}.json"].split(",", 1)
             assert kind == "data:application/json"
             (tmp_path / "taken.json").write_text(unquote(content))
-            assert read_structure(tmp_path / "taken.json", TINY_STRUCTURE.shape) == structure
+            assert read_structure(tmp_path / "taken.json", NETWORK) == structure
 
 
 def test_it_says_how_to_do_it_again(read: Reader) -> None:
@@ -217,7 +218,7 @@ def test_without_final_trainings_it_promises_nothing(small_run: SmallRun, tmp_pa
 
 
 def test_a_differentiable_search_shows_what_every_seed_learnt(small_run: SmallRun, tmp_path: Path) -> None:
-    search, structure = tmp_path / "search", TINY_STRUCTURE.by_label()
+    search, structure = tmp_path / "search", FOUND["hand"].by_label()
     records = begin(search)
     for uid, seed in enumerate((3, 5)):
         records.write("proposed", uid=uid, structure={}, seed=seed)
@@ -230,6 +231,30 @@ def test_a_differentiable_search_shows_what_every_seed_learnt(small_run: SmallRu
     progress = {f"split1_global_{against}" for against in ("trials", "epochs", "seconds")}
     assert figures == learnt_figures | progress | {"split1_structures", "split1_receptive_fields"}
     assert "Left out" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "dilations", "first", "seen"),
+    [
+        # 2 x (4 + 3): the longer ones of both pairs; then 2 x (5 + 6).
+        ("ms-tcn++:prediction=2,refinements=1,layers=2", (4, 1, 2, 3, 5, 6), "15", "37"),
+        ("causal-ms-tcn:stages=2,layers=3", (4, 1, 2, 3, 5, 6), "15", "43"),
+    ],
+)
+def test_a_search_of_another_network_is_told_with_it(
+    text: str, dilations: tuple[int, ...], first: str, seen: str, small_run: SmallRun, tmp_path: Path
+) -> None:
+    search, network = tmp_path / "search", find_network(text)
+    finish(begin(search, network), 0, Structure(dilations, network).by_label(), 40.0, epochs=1)
+    keep(search, "GlobalTuner", {}, "--dataset small --split 1")
+    read = Reader(write_report(str(search), tmp_path / "page", small_run.data_root).read_text())
+    assert read.row("Structures", "global, split 1")[1] == text
+    row = read.row("Receptive fields of split 1", "global")
+    assert (row[0], row[2]) == (first, seen)
+    (head, *_) = read.tables["Receptive fields of split 1"]
+    assert head[1] == "stage 1 sees (frames)"
+    assert ("present and past" in head[3]) == network.causal
+    assert "Left out" not in read.text
 
 
 @pytest.mark.usefixtures("without_pictures")
@@ -289,7 +314,7 @@ def test_a_known_rate_gives_seconds(small_run: SmallRun, tmp_path: Path) -> None
 def test_the_settings_of_a_search_start_it_again(small_run: SmallRun) -> None:
     """As a YAML file in the folder experiments, if the space is told, as NNI does."""
     search = Search.of_folder(small_run.folder / "split1" / "global")
-    search.settings["searchSpace"] = to_nni(global_space())
+    search.settings["searchSpace"] = to_nni(global_space(find_network("ms-tcn")))
     content = yaml.safe_load(search.to_yaml())
     assert content["tuner"]["classArgs"] == {"population_size": 2}
     preflight(content, REPOSITORY / "experiments", "again.yml", Machine())

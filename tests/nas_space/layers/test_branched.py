@@ -9,12 +9,13 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
+from nas_space import searchable
 from nas_space.branching import Branching, next_structure
 from nas_space.layers.convolutions import INITIAL_BRANCH_WEIGHT, BranchedConv, DilatedConv
-from nas_space.networks.ms_tcn import MSTCN, branch_probabilities, collapse_network, expand_network
-from nas_space.shape import MSTCNShape
+from nas_space.layers.packed_videos import PackedVideos
+from nas_space.networks import build, ms_tcn
 from nas_space.structure import Structure
 from tests.nas_space.generators import structures
 
@@ -131,74 +132,78 @@ def test_expand_and_collapse_share_the_very_same_parameters() -> None:
 # Networks
 
 
-def network(structure: Structure) -> MSTCN:
+def network(structure: Structure) -> nn.Module:
     torch.manual_seed(0)
-    return MSTCN(structure, feature_dim=4, classes=3, channels=5).eval()
+    return build(structure, feature_dim=4, classes=3).eval()
 
 
 @settings(max_examples=20)
-@given(structures(), st.booleans())
+@given(structures(channels=5), st.booleans())
 def test_expand_then_collapse_is_the_same_network(structure: Structure, activate: bool) -> None:
     plain = network(structure)
     before = dict(plain.named_parameters())
-    frames = torch.randn(12, 4)
+    videos = PackedVideos(torch.randn(12, 4), (0, 5, 12))
     with torch.no_grad():
-        expected = plain(frames, [0, 5, 12])
-        expand_network(plain, Branching(), activate)
+        expected = plain(videos)
+        searchable.expand(plain, structure, Branching(), activate)
         branched = set(plain.state_dict()) - set(before)
-        collapse_network(plain, structure)
-        assert torch.equal(plain(frames, [0, 5, 12]), expected)
-    assert branched == {f"{path}.branch_weights" for path in structure.shape.paths.values()}
+        searchable.collapse(plain, structure)
+        assert torch.equal(plain(videos), expected)
+    assert branched == {f"{path}.branch_weights" for path in structure.network.paths.values()}
     assert list(plain.state_dict()) == list(before)
     assert all(parameter is before[name] for name, parameter in plain.named_parameters())
 
 
 def test_collapse_takes_the_new_structure() -> None:
-    shape = MSTCNShape(num_stages=2, num_layers=2)
-    collapsed, after = network(Structure.hand(shape)), Structure((3, 5, 7, 9), shape)
-    expand_network(collapsed, Branching())
-    collapse_network(collapsed, after)
+    description = ms_tcn.describe(stages=2, layers=2, channels=5)
+    collapsed, after = network(Structure.hand(description)), Structure((3, 5, 7, 9), description)
+    searchable.expand(collapsed, Structure.hand(description), Branching())
+    searchable.collapse(collapsed, after)
     plain = network(after)
     plain.load_state_dict(collapsed.state_dict())
-    frames = torch.randn(30, 4)
-    assert collapsed.structure == after
-    assert torch.equal(collapsed(frames, [0, 30]), plain(frames, [0, 30]))
+    videos = PackedVideos(torch.randn(30, 4), (0, 30))
+    assert torch.equal(collapsed(videos), plain(videos))
 
 
 def test_rates_of_a_short_schedule_by_hand() -> None:
-    shape, branching = MSTCNShape(num_stages=1, num_layers=3), Branching(rate=0.5, maximum=64)
-    searched = network(Structure((1, 8, 64), shape))
+    description, branching = ms_tcn.describe(stages=1, layers=3, channels=5), Branching(rate=0.5, maximum=64)
+    structure = Structure((1, 8, 64), description)
+    searched = network(structure)
 
     def rates() -> list[tuple[int, ...]]:
-        convs = [searched.get_submodule(path) for path in shape.paths.values()]
+        convs = [searched.get_submodule(path) for path in description.paths.values()]
         return [conv.branches if isinstance(conv, BranchedConv) else conv.dilation for conv in convs]  # type: ignore[misc]
 
     def learn(*weights: list[float]) -> None:
-        for path, own in zip(shape.paths.values(), weights, strict=True):
+        for path, own in zip(description.paths.values(), weights, strict=True):
             with torch.no_grad():
                 searched.get_parameter(f"{path}.branch_weights").copy_(torch.tensor(own))
 
-    def estimate() -> None:
-        collapse_network(searched, next_structure(searched.structure, branching, branch_probabilities(searched)))
+    def estimate() -> Structure:
+        after = next_structure(structure, branching, searchable.probabilities(searched, description))
+        searchable.collapse(searched, after)
+        return after
 
     # Expand: 1 has no room below, 64 none above.
-    expand_network(searched, branching)
+    searchable.expand(searched, structure, branching)
     assert rates() == [(1, 2), (4, 8, 12), (32, 64)]
     # Estimate: (1 + 3 x 2) / 4 = 1.75; (4 + 8 + 2 x 12) / 4 = 9; (3 x 32 + 64) / 4 = 40.
     learn([1, -3], [1, 1, 2], [-3, 1])
-    estimate()
+    structure = estimate()
     assert rates() == [(2,), (9,), (40,)]
     # Expand: half of 9 is 4.5, rounded to 5; 40 + 20 is within the bounds.
-    expand_network(searched, branching)
+    searchable.expand(searched, structure, branching)
     assert rates() == [(1, 2, 3), (4, 9, 14), (20, 40, 60)]
-    assert branch_probabilities(searched) == {label: pytest.approx([1 / 3] * 3) for label in shape.paths}
+    assert searchable.probabilities(searched, description) == {
+        label: pytest.approx([1 / 3] * 3) for label in description.paths
+    }
     # Estimate: 3; (3 x 4 + 9) / 4 = 5.25; (20 + 40 + 2 x 60) / 4 = 45.
     learn([0, 0, 1], [3, 1, 0], [1, 1, 2])
-    estimate()
+    structure = estimate()
     assert rates() == [(3,), (5,), (45,)]
     # Expand: 1.5 -> 2, 2.5 -> 3, 22.5 -> 23, and 45 + 23 = 68 is cut to 64.
-    expand_network(searched, branching)
+    searchable.expand(searched, structure, branching)
     assert rates() == [(1, 3, 5), (2, 5, 8), (22, 45, 64)]
     # Equal probabilities: 3; 5; (22 + 45 + 64) / 3 = 43.67, as the bound pulls inwards.
-    estimate()
+    structure = estimate()
     assert rates() == [(3,), (5,), (44,)]

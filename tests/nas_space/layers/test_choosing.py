@@ -7,14 +7,15 @@ import math
 import pytest
 import torch
 
+from nas_space import searchable
 from nas_space.layers.convolutions import ChoosingConv, DilatedConv
+from nas_space.layers.packed_videos import PackedVideos
 from nas_space.layers.residual import DilatedResidualLayer
-from nas_space.networks.ms_tcn import MSTCN, branch_probabilities, choose_among, collapse_network, set_temperature
-from nas_space.shape import MSTCNShape
+from nas_space.networks import build, ms_tcn
 from nas_space.structure import Structure
 
 CANDIDATES = (1, 2, 4)
-SHAPE = MSTCNShape(num_stages=2, num_layers=2)
+NETWORK = ms_tcn.describe(stages=2, layers=2, channels=5)
 
 
 def choosing(weights: list[float], temperature: float = 1.0) -> ChoosingConv:
@@ -64,28 +65,28 @@ def test_both_forms_of_a_layer_learn_the_same_choice() -> None:
 
 def test_a_network_chooses_and_becomes_what_it_chose() -> None:
     torch.manual_seed(0)
-    network = MSTCN(Structure.hand(SHAPE), 4, 3, channels=5).eval()
-    choose_among(network, dict.fromkeys(SHAPE.paths, CANDIDATES))
-    structure = Structure((4, 1, 2, 2), SHAPE)
+    network = build(Structure.hand(NETWORK), 4, 3).eval()
+    searchable.choose(network, NETWORK, dict.fromkeys(NETWORK.paths, CANDIDATES))
+    structure = Structure((4, 1, 2, 2), NETWORK)
     for path, dilation in structure.by_path().items():
         conv = network.get_submodule(path)
         assert isinstance(conv, ChoosingConv)
         torch.nn.init.zeros_(conv.branch_weights)
         conv.branch_weights.data[CANDIDATES.index(dilation)] = 1.0
-    set_temperature(network, 0.01)
-    assert [max(learnt) for learnt in branch_probabilities(network).values()] == pytest.approx([1.0] * 4)
-    features = torch.randn(20, 4)
-    mixture = network(features, (0, 20))
-    collapse_network(network, structure)
-    torch.testing.assert_close(network(features, (0, 20)), mixture)
+    searchable.set_temperature(network, 0.01)
+    assert [max(learnt) for learnt in searchable.probabilities(network, NETWORK).values()] == pytest.approx([1.0] * 4)
+    videos = PackedVideos(torch.randn(20, 4), (0, 20))
+    mixture = network(videos)
+    searchable.collapse(network, structure)
+    torch.testing.assert_close(network(videos), mixture)
 
 
 def test_each_layer_has_candidates_of_its_own() -> None:
-    network = MSTCN(Structure.hand(SHAPE), 4, 3, channels=5)
-    candidates = {label: tuple(range(1, 3 + layer)) for layer, label in enumerate(SHAPE.paths)}
-    choose_among(network, candidates)
-    assert [len(learnt) for learnt in branch_probabilities(network).values()] == [2, 3, 4, 5]
-    for label, path in SHAPE.paths.items():
+    network = build(Structure.hand(NETWORK), 4, 3)
+    candidates = {label: tuple(range(1, 3 + layer)) for layer, label in enumerate(NETWORK.paths)}
+    searchable.choose(network, NETWORK, candidates)
+    assert [len(learnt) for learnt in searchable.probabilities(network, NETWORK).values()] == [2, 3, 4, 5]
+    for label, path in NETWORK.paths.items():
         conv = network.get_submodule(path)
         assert isinstance(conv, ChoosingConv)
         assert conv.branches == candidates[label]

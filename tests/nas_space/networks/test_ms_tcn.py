@@ -11,15 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from nas_space.networks.ms_tcn import MSTCN
-from nas_space.shape import MSTCNShape
-from nas_space.structure import ReceptiveField, Structure
+from nas_space.networks import build, ms_tcn
+from nas_space.receptive_field import ReceptiveField
+from nas_space.structure import Structure
+from tests.nas_space.networks.packed import packed, with_dropout
 
 FEATURES, CHANNELS, CLASSES = 5, 6, 4
 LENGTHS = (9, 1, 30, 4)
 # Some dilations are larger than the short videos, and some larger than any of them.
-STRUCTURE = Structure((1, 3, 40, 7, 64, 2), MSTCNShape(num_stages=3, num_layers=2))
-WIDE_KERNEL = Structure((1, 3, 17, 2), MSTCNShape(num_stages=2, num_layers=2, kernel_size=5))
+STRUCTURE = Structure((1, 3, 40, 7, 64, 2), ms_tcn.describe(stages=3, layers=2, channels=CHANNELS))
+WIDE_KERNEL = Structure((1, 3, 17, 2), ms_tcn.describe(stages=2, layers=2, kernel=5, channels=CHANNELS))
 
 
 class PlainLayer(nn.Module):
@@ -63,11 +64,11 @@ class PlainMSTCN(nn.Module):
         return torch.stack(outputs)
 
 
-def networks(structure: Structure = STRUCTURE, dropout: float = 0.0) -> tuple[MSTCN, PlainMSTCN]:
+def networks(structure: Structure = STRUCTURE, dropout: float = 0.0) -> tuple[nn.Module, PlainMSTCN]:
     """Our network and a plain one, in float64, each with random weights of its own."""
     torch.manual_seed(0)
-    ours = MSTCN(structure, FEATURES, CLASSES, CHANNELS, dropout).double()
-    return ours, PlainMSTCN(structure.stages(), structure.shape.kernel_size, dropout).double()
+    ours = with_dropout(build(structure, FEATURES, CLASSES), dropout).double()
+    return ours, PlainMSTCN(structure.by_block(), structure.network.option("kernel"), dropout).double()
 
 
 def random_videos(lengths: tuple[int, ...] = LENGTHS) -> tuple[Tensor, list[int]]:
@@ -98,9 +99,9 @@ def test_weights_move_both_ways(direction: str) -> None:
     ours, plain = networks()
     features, offsets = random_videos()
     source, target = (plain, ours) if direction == "from plain" else (ours, plain)
-    assert not torch.allclose(ours(features, offsets), one_at_a_time(plain, features, offsets))
+    assert not torch.allclose(ours(packed(features, offsets)), one_at_a_time(plain, features, offsets))
     target.load_state_dict(source.state_dict(), strict=True)
-    assert_equal(ours(features, offsets), one_at_a_time(plain, features, offsets))
+    assert_equal(ours(packed(features, offsets)), one_at_a_time(plain, features, offsets))
 
 
 @pytest.mark.parametrize("structure", [STRUCTURE, WIDE_KERNEL], ids=["kernel 3", "kernel 5"])
@@ -115,8 +116,8 @@ def test_packed_videos_have_the_logits_and_gradients_of_each_alone(
     features, offsets = random_videos()
     ours_input, plain_input = features.clone().requires_grad_(), features.clone().requires_grad_()
 
-    actual, expected = ours(ours_input, offsets), one_at_a_time(plain, plain_input, offsets)
-    assert actual.shape == (structure.shape.num_stages, sum(LENGTHS), CLASSES)
+    actual, expected = ours(packed(ours_input, offsets)), one_at_a_time(plain, plain_input, offsets)
+    assert actual.shape == (len(structure.network.blocks), sum(LENGTHS), CLASSES)
     assert_equal(actual, expected)
 
     pull = torch.randn(actual.shape, dtype=torch.float64)
@@ -141,19 +142,21 @@ def test_no_video_sees_another(lengths: list[int], data: st.DataObject) -> None:
     network = networks()[0].float()
     features, offsets = random_videos(tuple(lengths))
     features = features.float()
-    before = network(features, offsets)
+    before = network(packed(features, offsets))
     features[offsets[changed] : offsets[changed + 1]] += 1
-    after = network(features, offsets)
+    after = network(packed(features, offsets))
     for number, (start, end) in enumerate(pairwise(offsets)):
         assert torch.equal(after[:, start:end], before[:, start:end]) == (number != changed)
 
 
-@pytest.mark.parametrize("structure", [Structure((1, 3, 9, 2), MSTCNShape(2, 2)), WIDE_KERNEL])
+@pytest.mark.parametrize(
+    "structure", [Structure((1, 3, 9, 2), ms_tcn.describe(stages=2, layers=2, channels=CHANNELS)), WIDE_KERNEL]
+)
 def test_an_output_sees_its_receptive_field_and_no_more(structure: Structure) -> None:
-    seen = ReceptiveField.of(structure).network
+    seen = ReceptiveField.of(structure).network.frames
     middle = seen  # far enough from both ends
     features = random_videos((2 * seen + 1,))[0].requires_grad_()
-    networks(structure)[0](features, [0, len(features)])[-1, middle].square().sum().backward()
+    networks(structure)[0](packed(features, [0, len(features)]))[-1, middle].square().sum().backward()
     assert features.grad is not None
     reached = features.grad.abs().sum(dim=1).nonzero().squeeze(1)
     assert (reached.min().item(), reached.max().item()) == (middle - seen // 2, middle + seen // 2)
@@ -170,13 +173,13 @@ def test_paths_of_a_structure_lead_to_its_convolutions(structure: Structure) -> 
 def test_dropout_is_random_in_training_only() -> None:
     network, _ = networks(dropout=0.5)
     features, offsets = random_videos()
-    assert not torch.equal(network(features, offsets), network(features, offsets))
+    assert not torch.equal(network(packed(features, offsets)), network(packed(features, offsets)))
     network.eval()
-    assert torch.equal(network(features, offsets), network(features, offsets))
+    assert torch.equal(network(packed(features, offsets)), network(packed(features, offsets)))
 
 
 def test_the_network_of_the_paper_has_64_channels_and_dropout_of_a_half() -> None:
-    network = MSTCN(Structure.hand(), feature_dim=2048, classes=48)
+    network = build(Structure.hand(ms_tcn.describe()), feature_dim=2048, classes=48)
     weights = network.state_dict()
     assert weights["stage1.conv_1x1.weight"].shape == (64, 2048, 1)
     assert weights["stages.2.conv_out.weight"].shape == (48, 64, 1)

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from common.bad_input import BadInput
-from nas_space.shape import MSTCNShape
+from nas_space.networks import ms_tcn
 from nas_space.space import global_space, to_nni
 from strategies.adapter.dry_run import dry_run
 from strategies.tuners import GlobalTuner
 
-SIZE = {"num_stages": 1, "num_layers": 2}
-SPACE = to_nni(global_space(MSTCNShape(1, 2)))
+SIZE = {"network": "ms-tcn:stages=1,layers=2"}
+SPACE = to_nni(global_space(ms_tcn.describe(stages=1, layers=2)))
 
 
 def test_a_tuner_that_can_search_passes_and_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,9 +30,9 @@ def test_a_tuner_that_can_search_passes_and_leaves_no_trace(tmp_path: Path, monk
     [
         ({**SIZE, "sed": 1}, SPACE, "GlobalTuner has no argument 'sed'; it has population_size, budget"),
         ({**SIZE, "retries": "1"}, SPACE, "retries must be a whole number of at least 0, not '1'"),
-        ({}, SPACE, "no choice for layer 's1l2' of a network of 4 stages x 10 layers"),
+        ({}, SPACE, "no choice for layer 's1l2' of ms-tcn"),
         (SIZE, None, "the search space must be an object of choices"),
-        ({**SIZE, "num_stages": [1]}, SPACE, r"num_stages must be a whole number of at least 1, not \[1\]"),
+        ({"num_stages": [1]}, SPACE, r"stages must be a whole number from 1 to 1000, not \[1\]"),
         (SIZE, {**SPACE, "s1l0": {"_type": "choice", "_value": [1, [2]]}}, "must be whole numbers of at least 1"),
         ({**SIZE, "starts": [["hand"]]}, SPACE, "starts must be a list of file names"),
     ],

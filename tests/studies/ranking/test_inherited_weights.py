@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from common.bad_input import BadInput
-from nas_space.networks.ms_tcn import MSTCN
-from nas_space.shape import MSTCNShape
+from nas_space.layers.convolutions import DilatedConv
+from nas_space.layers.packed_videos import PackedVideos
+from nas_space.layers.stages import StagedNetwork
+from nas_space.network import Network
+from nas_space.networks import build, find_network
 from nas_space.structure import Structure
 from studies.ranking import inherited_weights, short_training, successive_halving
 from studies.ranking.inherited_weights import (
@@ -29,18 +33,23 @@ from trials.training.metrics import METRICS, objective_value
 from trials.training.training import Training, score_network
 
 
+def dilations_of(module: nn.Module, network: Network) -> Structure:
+    """What the convolutions of a module are dilated by."""
+    convolutions = [module.get_submodule(path) for path in network.paths.values()]
+    return Structure(tuple(conv.dilation[0] for conv in convolutions if isinstance(conv, DilatedConv)), network)
+
+
 def test_other_dilations_on_the_same_weights_make_the_network_of_those_dilations() -> None:
-    shape = MSTCNShape(2, 3)
-    other = Structure((4, 1, 2, 8, 8, 1), shape)
-    network = MSTCN(Structure.hand(shape), 5, 3, channels=4).eval()
-    expected = MSTCN(other, 5, 3, channels=4).eval()
-    expected.load_state_dict(network.state_dict())
-    frames, offsets = torch.randn(30, 5), (0, 12, 30)
-    before = network(frames, offsets)
-    put_on(network, other)
-    assert network.structure == other
-    assert torch.equal(network(frames, offsets), expected(frames, offsets))
-    assert not torch.equal(network(frames, offsets), before)
+    network = find_network("ms-tcn:stages=2,layers=3,channels=4")
+    other = Structure((4, 1, 2, 8, 8, 1), network)
+    module, expected = (build(structure, 5, 3).eval() for structure in (Structure.hand(network), other))
+    expected.load_state_dict(module.state_dict())
+    videos = PackedVideos(torch.randn(30, 5), (0, 12, 30))
+    before = module(videos)
+    put_on(module, other)
+    assert dilations_of(module, network) == other
+    assert torch.equal(module(videos), expected(videos))
+    assert not torch.equal(module(videos), before)
 
 
 def test_report_of_rankings_that_are_known() -> None:
@@ -97,7 +106,7 @@ def study(commandline: Commandline) -> Study:
 def objective_of(study: Study, structure: Structure, weights: Weights, videos: tuple[str, ...]) -> float:
     """Of a network that is built anew."""
     dataset = study.task.dataset
-    network = MSTCN(structure, dataset.feature_dim(videos[0]), len(dataset.classes))
+    network = build(structure, dataset.feature_dim(videos[0]), len(dataset.classes))
     network.load_state_dict(weights)
     return objective_value(score_network(network, dataset, videos, study.task.background, CPU), "mean")
 
@@ -124,13 +133,13 @@ def test_a_structure_is_judged_with_the_weights_on_the_validation_videos(study: 
 
 def test_the_shared_network_has_another_structure_in_each_step(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     used: list[Structure] = []
-    forward = MSTCN.forward
+    forward = StagedNetwork.forward
 
-    def spy(network: MSTCN, *arguments: Any) -> Any:
-        used.append(network.structure)
-        return forward(network, *arguments)
+    def spy(module: StagedNetwork, videos: PackedVideos) -> Tensor:
+        used.append(dilations_of(module, study.structures["hand"].network))
+        return forward(module, videos)
 
-    monkeypatch.setattr(MSTCN, "forward", spy)
+    monkeypatch.setattr(StagedNetwork, "forward", spy)
     train_shared(study, 0)
     assert len(used) == len(set(used)) == len(study.train_videos) > 1
     # Those that will be judged have no part in it.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from studies.ranking.short_training import agreement, kendall_tau, random_structures, report, spread
 from trials.training.metrics import METRICS
 
@@ -36,9 +36,9 @@ def test_spread_by_hand() -> None:
 
 
 def test_random_structures_are_powers_of_two_and_the_same_for_the_same_seed() -> None:
-    shape = MSTCNShape(2, 3)
-    structures = random_structures(20, shape, seed=0)
-    assert structures == random_structures(20, shape, seed=0)
+    network = find_network("ms-tcn:stages=2,layers=3")
+    structures = random_structures(20, network, seed=0)
+    assert structures == random_structures(20, network, seed=0)
     assert {dilation for structure in structures for dilation in structure.dilations} == {2**e for e in range(11)}
 
 

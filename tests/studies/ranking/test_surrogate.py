@@ -7,20 +7,27 @@ import numpy as np
 import pytest
 
 from common.bad_input import BadInput
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.structure import Structure
 from studies.ranking.short_training import random_structures
 from studies.ranking.surrogate import agreement_of_halves, features_of, report, ridge
 from studies.search_quality.judgement import read_judgements
 from trials.training.metrics import METRICS
 
-SHAPE = MSTCNShape(2, 3)
+NETWORK = find_network("ms-tcn:stages=2,layers=3")
 
 
 def test_features_by_hand() -> None:
-    features = features_of(Structure((1, 2, 4, 1, 1, 16), SHAPE))
+    features = features_of(Structure((1, 2, 4, 1, 1, 16), NETWORK))
     # Stages see 1 + 2 * 7 and 1 + 2 * 18 frames.
     assert features == pytest.approx([np.log2(15), np.log2(37), 1, 4 / 3, 2, 4, 0, 1, 2, 0, 0, 4])
+
+
+def test_features_of_blocks_of_different_length() -> None:
+    network = find_network("ms-tcn++:prediction=1,refinements=1,layers=2")
+    # The longer of 4 and 16 counts: 1 + 2 x 16 frames, and 1 + 2 x (1 + 2).
+    features = features_of(Structure((4, 16, 1, 2), network))
+    assert features == pytest.approx([np.log2(33), np.log2(7), 3, 0.5, 4, 1, 2, 4, 0, 1])
 
 
 @pytest.mark.parametrize("penalty", [0.1, 10.0])
@@ -39,7 +46,7 @@ def test_the_closed_form_of_leaving_one_out_is_what_leaving_one_out_gives(penalt
 
 
 def test_what_depends_on_the_features_is_predicted_and_noise_is_not() -> None:
-    structures = random_structures(40, SHAPE, seed=0)
+    structures = random_structures(40, NETWORK, seed=0)
     features = np.array([features_of(structure) for structure in structures])
     random = np.random.default_rng(1)
     depends = features @ random.normal(size=features.shape[1])
@@ -58,14 +65,14 @@ def keep(path: Path, seed: int, objectives: dict[Structure, float]) -> None:
 
 
 def test_report_of_a_comparison_that_is_predictable(tmp_path: Path) -> None:
-    (tmp_path / "rules.json").write_text(json.dumps({"num_stages": 2, "num_layers": 3, "budget": 60}))
-    structures = random_structures(24, SHAPE, seed=0)
+    (tmp_path / "rules.json").write_text(json.dumps({"network": NETWORK.to_json(), "budget": 60}))
+    structures = random_structures(24, NETWORK, seed=0)
     objectives = {structure: float(np.log2(structure.dilations).sum()) for structure in structures}
     path = tmp_path / "judgements" / "a" / "split1.jsonl"
     for seed in (0, 1):
         keep(path, seed, {structure: objectives[structure] for structure in structures[12 * seed : 12 * seed + 12]})
     keep(path, 2, dict.fromkeys(structures[:9], 1.0))  # too few
-    assert [(seed, judged.seconds) for seed, _, judged in read_judgements(path, SHAPE)][::12] == [
+    assert [(seed, judged.seconds) for seed, _, judged in read_judgements(path, NETWORK)][::12] == [
         (0, 2.0),
         (1, 2.0),
         (2, 2.0),
@@ -80,7 +87,7 @@ def test_report_of_a_comparison_that_is_predictable(tmp_path: Path) -> None:
 
 
 def test_damaged_judgements_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "rules.json").write_text(json.dumps({"num_stages": 2, "num_layers": 3}))
+    (tmp_path / "rules.json").write_text(json.dumps({"network": NETWORK.to_json()}))
     path = tmp_path / "judgements" / "a" / "split1.jsonl"
     path.parent.mkdir(parents=True)
     for line in ("{}", '{"epochs": [], "seconds": 1, "settings": {"seed": 0}, "dilations": {"s1l0": 1}}'):
@@ -90,6 +97,6 @@ def test_damaged_judgements_are_refused(tmp_path: Path) -> None:
 
 
 def test_too_few_judgements_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "rules.json").write_text(json.dumps({"num_stages": 2, "num_layers": 3}))
+    (tmp_path / "rules.json").write_text(json.dumps({"network": NETWORK.to_json()}))
     with pytest.raises(BadInput, match="no split has 10 structures that were judged with one seed"):
         report(tmp_path)

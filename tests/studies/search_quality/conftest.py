@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.structure import Structure
 from studies.search_quality import judgement
 from studies.search_quality.__main__ import find_task
@@ -20,7 +20,7 @@ from trials.training.metrics import METRICS
 from trials.training.training import TrainingSettings
 
 CPU = torch.device("cpu")
-SHAPE = MSTCNShape(2, 3)
+NETWORK = find_network("ms-tcn:stages=2,layers=3")
 
 
 @pytest.fixture

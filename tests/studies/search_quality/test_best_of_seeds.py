@@ -7,13 +7,13 @@ from studies.search_quality.search import Place, Winner
 from studies.search_quality.table import summarise
 from studies.search_quality.trainings import Cell
 from tests.analysis.plots.texts import assert_legible
-from tests.studies.search_quality.conftest import SHAPE
+from tests.studies.search_quality.conftest import NETWORK
 from trials.training.metrics import METRICS
 
 
 def cell(strategy: str, split: int, seed: int, objective: float | None, value: float, epochs: int | None = 30) -> Cell:
     """A final training; each search has found a structure of its own."""
-    structure = Structure((1 + seed, split, 1, 1, 1, 1), SHAPE)
+    structure = Structure((1 + seed, split, 1, 1, 1, 1), NETWORK)
     winner = Winner(structure, epochs, None if epochs is None else 2.0 * epochs, objective)
     return Cell(Place("small", strategy, split, seed), 0, winner, dict.fromkeys(METRICS, value))
 

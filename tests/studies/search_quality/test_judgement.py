@@ -10,14 +10,14 @@ import pytest
 from nas_space.structure import Structure
 from studies.search_quality import judgement
 from studies.search_quality.judgement import Judge
-from tests.studies.search_quality.conftest import SHAPE, play_trainings
+from tests.studies.search_quality.conftest import NETWORK, play_trainings
 from trials.data.fingerprint import DataRecord
 from trials.nni_trial import NniTrial
 from trials.search_trial import train_and_report
 from trials.training.metrics import METRICS
 from trials.trial_arguments import SEARCH_TRIAL
 
-HAND = Structure.hand(SHAPE)
+HAND = Structure.hand(NETWORK)
 NewJudge = Callable[..., Judge]
 
 
@@ -49,13 +49,13 @@ def test_what_differs_is_trained_for_itself(new_judge: NewJudge, monkeypatch: py
     trained = play_trainings(monkeypatch)
     for judge in (new_judge(), new_judge(split=2), new_judge(epochs=3), new_judge(seed=1)):
         judge.judge(HAND)
-    new_judge().judge(Structure((1,) * 6, SHAPE))
+    new_judge().judge(Structure((1,) * 6, NETWORK))
     assert len(trained) == 5
 
 
 def test_a_line_that_a_kill_cut_short_is_trained_again(new_judge: NewJudge, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = play_trainings(monkeypatch)
-    judge, other = new_judge(), Structure((1,) * 6, SHAPE)
+    judge, other = new_judge(), Structure((1,) * 6, NETWORK)
     judge.judge(HAND)
     whole = judge.file.read_bytes()
     judge.judge(other)

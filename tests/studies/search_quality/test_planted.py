@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from common.bad_input import BadInput
-from nas_space.networks.ms_tcn import MSTCN
-from nas_space.shape import MSTCNShape
+from nas_space.layers.packed_videos import PackedVideos
+from nas_space.networks import build, find_network
 from nas_space.structure_files import read_structure
 from studies.search_quality.planted import CLASSES, PAIRS, SPLITS, main, make_video, write_planted
 from tests.trials.conftest import tree
@@ -57,13 +57,13 @@ def test_a_structure_that_sees_it_lies_beside_the_data(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["planted", "--output", str(tmp_path / "x"), "--videos", "10", "--lag", str(lag)])
     main()
-    structure = read_structure(tmp_path / "x" / "sees.json", MSTCNShape(2, 5))
+    structure = read_structure(tmp_path / "x" / "sees.json", find_network("ms-tcn:stages=2,layers=5"))
     torch.manual_seed(0)
-    stage = MSTCN(structure, 8, len(CLASSES)).double().eval().stage1
+    stage = build(structure, 8, len(CLASSES)).double().eval().get_submodule("stage1")
     frames = torch.randn(250, 8, dtype=torch.double)
-    before = stage(frames, (0, 250))
+    before = stage(PackedVideos(frames, (0, 250)))
     frames[20] += 1
-    changed = (stage(frames, (0, 250)) != before).any(dim=1)
+    changed = (stage(PackedVideos(frames, (0, 250))) != before).any(dim=1)
     assert changed[20 + lag]
     assert Dataset(tmp_path / "x").splits() == [1, 2, 3, 4, 5]
 

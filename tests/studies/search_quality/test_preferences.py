@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from matplotlib.container import ErrorbarContainer
 
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.structure import Structure
 from studies.search_quality.preferences import draw_dilations, text_fields
 from studies.search_quality.search import Place, Winner
@@ -11,7 +11,7 @@ from studies.search_quality.trainings import Cell
 from tests.analysis.plots.texts import assert_legible
 from trials.training.metrics import METRICS
 
-SHAPE = MSTCNShape(2, 3)
+NETWORK = find_network("ms-tcn:stages=2,layers=3")
 
 
 def trained(dataset: str, strategy: str, seed: int, final_seed: int, structure: Structure) -> Cell:
@@ -20,7 +20,7 @@ def trained(dataset: str, strategy: str, seed: int, final_seed: int, structure: 
 
 
 def cell(strategy: str, seed: int, final_seed: int, *dilations: int) -> Cell:
-    return trained("small", strategy, seed, final_seed, Structure(dilations, SHAPE))
+    return trained("small", strategy, seed, final_seed, Structure(dilations, NETWORK))
 
 
 CELLS = [
@@ -63,7 +63,25 @@ def test_each_strategy_is_drawn_with_its_quartiles_beside_hand() -> None:
 
 def test_many_strategies_and_data_sets_stay_legible() -> None:
     strategies = ("hand", "random", "genetic", "tpe", "evolution", "differentiable")
-    usual, large = (Structure.hand(MSTCNShape(*size)) for size in ((4, 10), (8, 20)))
+    usual, large = (Structure.hand(find_network(text)) for text in ("ms-tcn", "ms-tcn:stages=8,layers=20"))
     cells = [trained(dataset, name, seed, 0, usual) for dataset in "ab" for name in strategies for seed in range(3)]
     assert_legible(draw_dilations(summarise(cells)))
     assert_legible(draw_dilations(summarise([trained("large", name, 0, 0, large) for name in ("hand", "random")])))
+
+
+def test_blocks_may_differ_in_length() -> None:
+    """Two dual layers, then a refinement stage of one layer that the frames pass twice."""
+    network = find_network("ms-tcn++:prediction=2,refinements=2,layers=1,shared=1")
+    structures = (Structure.hand(network), Structure((1, 3, 5, 2, 4), network))
+    names = ("hand", "random")
+    rows = summarise([trained("small", name, 0, 0, one) for name, one in zip(names, structures, strict=True)])
+    lines = text_fields(rows).splitlines()
+    assert lines[1].split() == ["searches", "stage", "1", "stage", "2", "network"]
+    # hand: 1 + 2 (2 + 2) and 1 + 2 x 2 x 1; random: 1 + 2 (3 + 5) and 1 + 2 x 2 x 4.
+    assert [line.split() for line in lines[2:4]] == [["hand", "9", "5", "13"], ["random", "1", "17", "17", "33"]]
+    figure = draw_dilations(rows)
+    (axes,) = figure.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["l0", "l0", "l1", "l1", "l0"]
+    stages = [list(line.get_ydata()) for line in axes.lines if line.get_drawstyle() == "steps-mid"]  # type: ignore[arg-type]
+    assert stages == [[2, 1, 1, 2], [1]]
+    assert_legible(figure)

@@ -6,11 +6,11 @@ from statistics import mean
 
 import pytest
 
-from nas_space.shape import MSTCNShape
+from nas_space.networks import find_network
 from nas_space.structure import Structure
 from studies.search_quality.searchers import SEARCHERS, first_population
 
-SHAPE = MSTCNShape(2, 5)
+NETWORK = find_network("ms-tcn:stages=2,layers=5")
 
 
 def smallness(structure: Structure) -> float:
@@ -19,7 +19,7 @@ def smallness(structure: Structure) -> float:
 
 
 def propose(strategy: str, seed: int, evaluations: int) -> list[Structure]:
-    searcher = SEARCHERS[strategy](evaluations, seed, SHAPE)
+    searcher = SEARCHERS[strategy](evaluations, seed, NETWORK)
     structures = [next(searcher)]
     while len(structures) < evaluations:
         random.random()  # anybody else may draw from Python's generator meanwhile
@@ -51,7 +51,7 @@ def test_the_genetic_search_begins_as_random_search_does() -> None:
 
 def test_evolution_leaves_the_generator_of_others_alone() -> None:
     before = random.getstate()
-    searcher = SEARCHERS["evolution"](6, 0, SHAPE)
+    searcher = SEARCHERS["evolution"](6, 0, NETWORK)
     next(searcher)
     for _ in range(5):
         searcher.send(1.0)

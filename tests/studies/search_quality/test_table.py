@@ -10,12 +10,13 @@ from studies.search_quality.search import Place, Winner
 from studies.search_quality.table import summarise, text_table
 from studies.search_quality.trainings import Cell
 from tests.analysis.plots.texts import assert_legible
+from tests.studies.search_quality.conftest import NETWORK
 from trials.table import csv_text
 from trials.training.metrics import METRICS
 
 
 def cell(strategy: str, split: int, seed: int, final_seed: int, value: float, took: int | None = None) -> Cell:
-    winner = Winner(Structure.hand(), took, None if took is None else took / 2)
+    winner = Winner(Structure.hand(NETWORK), took, None if took is None else took / 2)
     # The five metrics are -4, -2, ..., +4 around their mean.
     metrics = {name: value + 2 * index - 4 for index, name in enumerate(METRICS)}
     return Cell(Place("small", strategy, split, seed), final_seed, winner, metrics)

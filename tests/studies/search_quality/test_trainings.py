@@ -8,19 +8,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.bad_input import BadInput
+from nas_space.networks import find_network
 from nas_space.structure import Structure
+from studies.search_quality.__main__ import keep_rules
 from studies.search_quality.search import Place, Winner
-from studies.search_quality.trainings import TABLE, Cell, read_cells
-from tests.studies.search_quality.conftest import SHAPE
+from studies.search_quality.trainings import TABLE, Cell, read_cells, read_rules
+from tests.conftest import REPOSITORY
+from tests.studies.search_quality.conftest import NETWORK
 from trials.table import csv_text
 from trials.training.metrics import METRICS
 
-WINNER = Winner(Structure((1, 2, 4, 8, 16, 32), SHAPE), 20, 1.5)
+WINNER = Winner(Structure((1, 2, 4, 8, 16, 32), NETWORK), 20, 1.5)
 CELL = Cell(Place("small", "random", 2, 1), 0, WINNER, dict.fromkeys(METRICS, 50.0))
 
 
 def write(folder: Path, *cells: Cell) -> Path:
-    (folder / "rules.json").write_text(json.dumps({"num_stages": 2, "num_layers": 3}))
+    (folder / "rules.json").write_text(json.dumps({"network": NETWORK.to_json()}))
     (folder / TABLE).write_text(csv_text([cell.describe() for cell in cells]))
     return folder / TABLE
 
@@ -43,7 +46,7 @@ def test_a_line_holds_all_of_a_training(
     dilations: tuple[int, ...],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    winner = Winner(Structure(dilations, SHAPE), epochs, seconds, objective)
+    winner = Winner(Structure(dilations, NETWORK), epochs, seconds, objective)
     cell = Cell(Place("small", "ours", 3, 4), 5, winner, dict(zip(METRICS, metrics, strict=True)))
     folder = tmp_path_factory.mktemp("comparison")
     write(folder, cell)
@@ -97,7 +100,28 @@ def test_a_damaged_line_is_refused(tmp_path: Path, old: str, new: str) -> None:
         read_cells(tmp_path)
 
 
-@pytest.mark.parametrize("rules", ["[]", "{}", '{"num_stages": 2}'])
+def test_comparisons_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    """Their rules name the size of an MS-TCN."""
+    write(tmp_path, CELL)
+    (tmp_path / "rules.json").write_text(json.dumps({"num_stages": 2, "num_layers": 3, "budget": 60}))
+    assert read_cells(tmp_path) == [CELL]
+    rules = {"network": NETWORK.to_json(), "budget": 60}
+    assert read_rules(tmp_path) == rules
+    keep_rules(tmp_path, rules)
+    assert json.loads((tmp_path / "rules.json").read_text()) == rules
+    with pytest.raises(BadInput, match="other settings"):
+        keep_rules(tmp_path, {**rules, "network": find_network("causal-ms-tcn:stages=2,layers=3").to_json()})
+
+
+def test_the_published_comparison_is_read() -> None:
+    cells = read_cells(REPOSITORY / "docs" / "search_quality")
+    assert {cell.winner.structure.network for cell in cells} == {find_network("ms-tcn")}
+    assert len(cells) > 100
+
+
+@pytest.mark.parametrize(
+    "rules", ["[]", "{}", '{"num_stages": 2}', '{"network": "ms-tcn"}', '{"network": {"stages": 2}}']
+)
 def test_damaged_rules_are_refused(tmp_path: Path, rules: str) -> None:
     write(tmp_path, CELL)
     (tmp_path / "rules.json").write_text(rules)

@@ -19,7 +19,7 @@ from studies.search_quality.__main__ import main
 from studies.search_quality.search import Place, Winner
 from studies.search_quality.trainings import read_cells
 from studies.search_quality.work import Rules, work
-from tests.studies.search_quality.conftest import CPU, SHAPE
+from tests.studies.search_quality.conftest import CPU, NETWORK
 from trials.data.arguments import Task
 
 
@@ -47,7 +47,7 @@ def test_a_stop_leaves_balanced_results(tmp_path: Path, monkeypatch: pytest.Monk
     def search(_: Rules, place: Place, __: Winner | None) -> Winner:
         done.append(("search", place.seed, place.split))
         # The winner of split 1 is the same whatever the seed.
-        return Winner(Structure((8 if place.split == 1 else 16 + place.seed,) * 6, SHAPE), 4, 1.0)
+        return Winner(Structure((8 if place.split == 1 else 16 + place.seed,) * 6, NETWORK), 4, 1.0)
 
     def train(_: Rules, place: Place, structure: Structure, seed: int) -> None:
         done.append((structure.dilations[0], place.strategy, place.seed, seed, place.split))
@@ -57,7 +57,7 @@ def test_a_stop_leaves_balanced_results(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Rules, "train", train)
     hand = [Place("small", "hand", split, 0) for split in (1, 2)]
     places = hand + [Place("small", "random", split, seed) for seed in (0, 1) for split in (1, 2)]
-    work(Rules(tmp_path, {}, SHAPE, 4, 2, 1, CPU), places, {}, [7, 8], workers=1)
+    work(Rules(tmp_path, {}, NETWORK, 4, 2, 1, CPU), places, {}, [7, 8], workers=1)
     assert done == [
         *(("search", 0, 1), ("search", 0, 2)),
         *((1, "hand", 0, 7, 1), (1, "hand", 0, 7, 2), (8, "random", 0, 7, 1), (16, "random", 0, 7, 2)),
@@ -74,7 +74,7 @@ def test_a_search_goes_on_from_what_the_one_of_its_seed_found(tmp_path: Path, mo
     def search(_: Rules, place: Place, start: Winner | None) -> Winner:
         starts[place.strategy, place.split, place.seed] = start.structure.dilations[0] if start else None
         found = 10 * place.split + place.seed + (100 if place.strategy.endswith("+genetic") else 0)
-        return Winner(Structure((found,) * 6, SHAPE), 4, 1.0)
+        return Winner(Structure((found,) * 6, NETWORK), 4, 1.0)
 
     monkeypatch.setattr(working, "new_pool", PlayedPool)
     monkeypatch.setattr(Rules, "search", search)
@@ -82,7 +82,7 @@ def test_a_search_goes_on_from_what_the_one_of_its_seed_found(tmp_path: Path, mo
     places = [Place("small", "hand", split, 0) for split in (1, 2)]
     names = ("hand+local", "random", "random+genetic+local", "random+genetic")
     places += [Place("small", name, split, seed) for seed in (0, 1) for split in (1, 2) for name in names]
-    work(Rules(tmp_path, {}, SHAPE, 4, 2, 1, CPU), places, {}, [0], workers=1)
+    work(Rules(tmp_path, {}, NETWORK, 4, 2, 1, CPU), places, {}, [0], workers=1)
     assert starts == {
         **{("hand+local", split, seed): 1 for split in (1, 2) for seed in (0, 1)},
         **{("random", split, seed): None for split in (1, 2) for seed in (0, 1)},
@@ -105,12 +105,12 @@ def test_all_of_it(
 ) -> None:
     """Once trained, then nothing anew, and the table alone; the structures of others are the hand-designed ones."""
     for split in (1, 2):
-        write_structure(Structure.hand(SHAPE), tmp_path / f"small-{split}-0.json")
+        write_structure(Structure.hand(NETWORK), tmp_path / f"small-{split}-0.json")
     output = tmp_path / "out"
     data: Sequence[object] = ("--data-root", task.dataset.folder.parent, "--dataset", "small", "--output", output)
     found = f"found={tmp_path}/{{dataset}}-{{split}}-{{seed}}.json"
     strategies = ("--strategy", "hand", "evolution", "--structures", found)
-    size = ("--num-stages", 2, "--num-layers", 3, "--budget", 4, "--epochs", 2, "--final-epochs", 1)
+    size = ("--network", "ms-tcn:stages=2,layers=3", "--budget", 4, "--epochs", 2, "--final-epochs", 1)
     words = (*data, *strategies, *size, "--search-seeds", 0, "--final-seeds", 0, 1, "--workers", 1)
     run(monkeypatch, *words)
     table = capsys.readouterr().out
@@ -153,7 +153,7 @@ def test_searches_that_are_trainings(
     monkeypatch.setattr(trained, "EPOCHS_PER_ITERATION", 1)
     monkeypatch.setattr(working, "new_pool", PlayedPool)
     output, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
-    size = ("--num-stages", 2, "--num-layers", 3, "--final-epochs", 1, "--workers", 1)
+    size = ("--network", "ms-tcn:stages=2,layers=3", "--final-epochs", 1, "--workers", 1)
     strategies = ("differentiable", "differentiable+genetic", "differentiable+local")
     what = ("--strategy", *strategies, "--splits", 1, "--budget", 4, "--epochs", 2)
     seeds = ("--search-seeds", 0, "--final-seeds", 0)
@@ -231,11 +231,11 @@ def test_all_work_on_the_device_and_none_goes_on_on_another(
         with pytest.raises(KeyboardInterrupt if device == "meta" else BadInput):
             run(monkeypatch, *words)
     assert used == [torch.device("meta")]
-    rules = Rules(output, {"small": task}, SHAPE, 4, 2, 1, torch.device("meta"))
+    rules = Rules(output, {"small": task}, NETWORK, 4, 2, 1, torch.device("meta"))
     for search in ("random", "differentiable"):
         with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
             rules.search(Place("small", search, 1, 0), None)
     with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
-        rules.search(Place("small", "random+local", 1, 0), Winner(Structure.hand(SHAPE), 4, 1.0))
+        rules.search(Place("small", "random+local", 1, 0), Winner(Structure.hand(NETWORK), 4, 1.0))
     with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
-        rules.train(Place("small", "random", 1, 0), Structure.hand(SHAPE), 0)
+        rules.train(Place("small", "random", 1, 0), Structure.hand(NETWORK), 0)

@@ -20,11 +20,12 @@ def test_videos_come_back_out(lengths: list[int]) -> None:
         labels = random.integers(3, size=length)
         videos.append(Video("", random.normal(size=(length, 4)).astype(np.float32), labels, labels))
     batch = Batch.of(videos, torch.device("cpu"))
-    assert (batch.features.dtype, batch.labels.dtype) == (torch.float32, torch.int64)
-    assert len(batch.features) == len(batch.labels) == batch.offsets[-1] == sum(lengths)
-    assert batch.offsets[0] == 0
-    for video, start, end in zip(videos, batch.offsets, batch.offsets[1:], strict=False):
-        assert np.array_equal(batch.features[start:end], video.features)
+    packed = batch.videos
+    assert (packed.features.dtype, batch.labels.dtype) == (torch.float32, torch.int64)
+    assert len(packed.features) == len(batch.labels) == packed.offsets[-1] == sum(lengths)
+    assert packed.offsets[0] == 0
+    for video, start, end in zip(videos, packed.offsets, packed.offsets[1:], strict=False):
+        assert np.array_equal(packed.features[start:end], video.features)
         assert np.array_equal(batch.labels[start:end], video.labels)
 
 

@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from nas_space.branching import Branching
-from nas_space.shape import MSTCNShape
 from nas_space.space import from_nni
 from tests.conftest import REPOSITORY
 from trials import differentiable_search, local_search
@@ -38,10 +37,16 @@ def without_nni(parse: Callable[[list[str]], argparse.Namespace], dataset: str, 
     return vars(parse(["--dataset", dataset, "--split", "1", "--output", "out", *words]))
 
 
+def network_of(arguments: argparse.Namespace) -> list[str]:
+    """What the command without NNI must be told where the file is not of the data set's own network."""
+    known = KNOWN_DATASETS[arguments.dataset].local_search.get("network", "ms-tcn")
+    return [] if str(arguments.network) == known else ["--network", str(arguments.network)]
+
+
 @pytest.mark.parametrize("file", [file for file in FILES if file.endswith("_local.yml")])
 def test_a_local_search_is_the_same_with_nni_and_without(file: str) -> None:
     arguments, of_tuner = trial(file, "trials.local_trial", LOCAL_TRIAL)
-    own = without_nni(local_search.parse_arguments, arguments.dataset, "--structure", "hand")
+    own = without_nni(local_search.parse_arguments, arguments.dataset, "--structure", "hand", *network_of(arguments))
     wanted = vars(arguments)
     assert own.keys() >= wanted.keys() - OF_NNI
     assert {name: own[name] for name in wanted.keys() - OF_NNI} == {
@@ -58,17 +63,20 @@ def test_a_local_search_is_the_same_with_nni_and_without(file: str) -> None:
 )
 def test_a_differentiable_search_is_the_same_with_nni_and_without(file: str) -> None:
     arguments, _ = trial(file, "trials.differentiable_trial", DIFFERENTIABLE_TRIAL)
-    own, wanted = without_nni(differentiable_search.parse_arguments, arguments.dataset), vars(arguments)
+    own, wanted = (
+        without_nni(differentiable_search.parse_arguments, arguments.dataset, *network_of(arguments)),
+        vars(arguments),
+    )
     assert wanted["candidates"] is None  # the search space has them
     compared = wanted.keys() - OF_NNI - {"candidates"}
     assert {name: own[name] for name in compared} == {name: wanted[name] for name in compared}
     space = json.loads((EXPERIMENTS / yaml.safe_load((EXPERIMENTS / file).read_text())["searchSpaceFile"]).read_text())
-    shape = MSTCNShape.from_arguments(arguments)
-    assert candidates_of_layers(argparse.Namespace(**own)) == from_nni(space, shape)
+    assert candidates_of_layers(argparse.Namespace(**own)) == from_nni(space, arguments.network)
 
 
 def test_every_known_data_set_with_a_file_is_compared() -> None:
-    of_files = {file.removesuffix("_local.yml") for file in FILES if file.endswith("_local.yml")}
+    files = {file.removesuffix("_local.yml") for file in FILES if file.endswith("_local.yml")}
+    of_files = {name for name in files if not name.endswith(("_pp", "_causal"))}  # of other networks
     assert of_files == KNOWN_DATASETS.keys() - {"50salads_eval_svm"}
     assert KNOWN_DATASETS["50salads_eval_svm"] == KNOWN_DATASETS["50salads_mid_svm"]
 
@@ -87,7 +95,7 @@ def test_what_differs_from_the_general_defaults_is_printed(capsys: pytest.Captur
 
 
 def test_the_command_line_overrides_each() -> None:
-    words = ("--structure", "hand", "--batch-size", "8", "--num-layers", "3", "--decay-epochs", "7")
+    words = ("--structure", "hand", "--batch-size", "8", "--network", "ms-tcn:layers=3", "--decay-epochs", "7")
     own = without_nni(local_search.parse_arguments, "demo", *words)
-    assert [own[name] for name in ("batch_size", "num_layers", "decay_epochs")] == [8, 3, [7]]
-    assert (own["num_stages"], own["expand_rate"]) == (2, 0.25)
+    assert [own[name] for name in ("batch_size", "decay_epochs")] == [8, [7]]
+    assert (str(own["network"]), own["expand_rate"]) == ("ms-tcn:layers=3", 0.25)

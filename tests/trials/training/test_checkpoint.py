@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,24 @@ import pytest
 import torch
 
 from common.bad_input import BadInput
-from nas_space.networks.ms_tcn import MSTCN
+from nas_space.layers.packed_videos import PackedVideos
+from nas_space.networks import build
 from nas_space.structure import Structure
 from tests.conftest import on_full_disk
 from tests.trials.conftest import TINY_STRUCTURE, Boom, equal_weights
 from trials.training.checkpoint import Checkpoint, load_checkpoint, load_torch, save_checkpoint, save_torch, versions
 
-CHANNELS, DIM, CLASSES = 8, 5, ["cut", "peel", "mix"]
+DIM, CLASSES = 5, ["cut", "peel", "mix"]
 
 
 @pytest.fixture
 def checkpoint() -> Checkpoint:
     torch.manual_seed(1)
-    structure = Structure((3, 1, 4, 1, 5, 9), TINY_STRUCTURE.shape)
+    structure = Structure((3, 1, 4, 1, 5, 9), TINY_STRUCTURE.network)
     return Checkpoint(
-        weights=MSTCN(structure, DIM, len(CLASSES), CHANNELS).state_dict(),
+        weights=build(structure, DIM, len(CLASSES)).state_dict(),
         dilations=structure.by_path(),
-        shape=asdict(structure.shape),
-        channels=CHANNELS,
+        network=structure.network.to_json(),
         feature_dim=DIM,
         classes=CLASSES,
         dataset="mine",
@@ -70,10 +69,12 @@ def test_round_trip(checkpoint: Checkpoint, path: Path) -> None:
 def test_a_checkpoint_of_an_earlier_version_is_read(checkpoint: Checkpoint, path: Path) -> None:
     save_checkpoint(path, checkpoint)
     content = load_torch(path)
-    del content["train_videos"], content["data"]
+    del content["train_videos"], content["data"], content["network"]
+    content |= {"shape": {"num_stages": 2, "num_layers": 3, "kernel_size": 3}, "channels": 64}
     save_torch(path, content)
     loaded = load_checkpoint(path)
     assert (loaded.train_videos, loaded.data) == (None, None)
+    assert loaded.structure() == checkpoint.structure()
     assert equal_weights(loaded.weights, checkpoint.weights)
     del content["classes"]
     save_torch(path, content)
@@ -82,13 +83,13 @@ def test_a_checkpoint_of_an_earlier_version_is_read(checkpoint: Checkpoint, path
 
 def test_network_has_structure_and_weights(checkpoint: Checkpoint, path: Path) -> None:
     save_checkpoint(path, checkpoint)
-    network = load_checkpoint(path).network()
-    assert network.structure.dilations == (3, 1, 4, 1, 5, 9)
+    network = load_checkpoint(path).module()
+    assert load_checkpoint(path).structure().dilations == (3, 1, 4, 1, 5, 9)
     assert equal_weights(network.state_dict(), checkpoint.weights)
-    original = MSTCN(checkpoint.structure(), DIM, len(CLASSES), CHANNELS)
+    original = build(checkpoint.structure(), DIM, len(CLASSES))
     original.load_state_dict(checkpoint.weights)
-    features = torch.randn(20, DIM)
-    assert torch.equal(network.eval()(features, (0, 20)), original.eval()(features, (0, 20)))
+    videos = PackedVideos(torch.randn(20, DIM), (0, 20))
+    assert torch.equal(network.eval()(videos), original.eval()(videos))
 
 
 def test_versions_are_plain_text() -> None:
@@ -157,13 +158,13 @@ def test_a_bare_state_dict_is_refused(checkpoint: Checkpoint, path: Path) -> Non
     [
         ("classes", ["mix", "peel"], "conv_out"),
         ("feature_dim", DIM + 1, "stage1.conv_1x1"),
-        ("channels", CHANNELS + 1, "size mismatch"),
+        ("network", {**TINY_STRUCTURE.network.to_json(), "channels": 17}, "conv"),
         ("weights", {}, "Missing key"),
         ("dilations", {}, "has no dilation"),
         ("dilations", {**TINY_STRUCTURE.by_path(), "stage9": 1}, "unknown layer 'stage9'"),
-        ("shape", {"num_stages": 3, "num_layers": 3}, "has no dilation"),
-        ("shape", {"num_stages": 10**9, "num_layers": 3}, "num_stages must be at most 1000"),
-        ("shape", {"stages": 2}, "stages"),
+        ("network", {"name": "ms-tcn", "stages": 3, "layers": 3}, "has no dilation"),
+        ("network", {"name": "ms-tcn", "stages": 10**9, "layers": 3}, "stages must be a whole number from 1 to 1000"),
+        ("network", {"stages": 2}, "stages"),
     ],
     ids=str,
 )
@@ -185,13 +186,12 @@ def test_weights_that_do_not_fit_are_refused(
         ("classes", "abc", "the classes are no list of names"),
         ("classes", ["cut", "cut", "mix"], "a class comes twice"),
         ("background", ["nothing"], "the background is none of the classes"),
-        ("channels", "8", "channels must be a whole number of at least 1, not '8'"),
         ("sample_rate", 0, "sample_rate must be a whole number of at least 1, not 0"),
         ("sample_rate", -1, "sample_rate must be a whole number"),
         ("feature_dim", True, "feature_dim must be a whole number"),
         ("weights", 7, "the weights are missing"),
         ("dataset", None, "the name of the data set"),
-        ("shape", None, "the shape"),
+        ("network", None, "the network"),
         ("train_videos", "ab", "the training videos are no list of names"),
         ("train_videos", ["a", 1], "the training videos are no list of names"),
         ("data", ["0123abcd"], "the fingerprint of its data has no checksums"),

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from common.bad_input import BadInput
+from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 from tests.trials.changes import CHANGES as CHANGED_FILES
 from tests.trials.changes import surround
@@ -41,7 +42,7 @@ def final(small_dataset: Path) -> FinalTraining:
     train, test = dataset.split(1)
     settings = TrainingSettings(epochs=EPOCHS, batch_size=2, learning_rate=5e-3, decay_epochs=(3,), seed=5)
     task = Task("small", dataset, ("class_0",))
-    return FinalTraining(task, 1, TINY_STRUCTURE, settings, train[:3], train[3:], test, "last", channels=8)
+    return FinalTraining(task, 1, TINY_STRUCTURE, settings, train[:3], train[3:], test, "last")
 
 
 @pytest.fixture
@@ -137,7 +138,8 @@ def test_description_has_every_setting(final: FinalTraining) -> None:
     }
     assert described["structure"] == TINY_STRUCTURE.by_path()
     assert (described["dataset"], described["split"], described["sample_rate"]) == ("small", 1, 1)
-    assert (described["background"], described["channels"], described["keep"]) == (["class_0"], 8, "last")
+    assert (described["background"], described["keep"]) == (["class_0"], "last")
+    assert described["network"] == {"name": "ms-tcn", "stages": 2, "layers": 3, "kernel": 3, "channels": 64}
     assert [len(described[f"{part}_videos"]) for part in ("train", "validation", "test")] == [3, 1, 2]
 
 
@@ -243,12 +245,12 @@ def test_trained_once_is_not_trained_again(
 CHANGES: dict[str, Callable[[FinalTraining], dict[str, Any]]] = {
     "seed": lambda final: {"settings": replace(final.settings, seed=6)},
     "epochs": lambda final: {"settings": replace(final.settings, epochs=5)},
-    "structure": lambda _: {"structure": Structure((1, 1, 1, 1, 1, 1), TINY_STRUCTURE.shape)},
+    "structure": lambda _: {"structure": Structure((1, 1, 1, 1, 1, 1), TINY_STRUCTURE.network)},
     "sample rate": lambda final: {"task": replace(final.task, dataset=Dataset(final.task.dataset.folder, 2))},
     "background": lambda final: {"task": replace(final.task, background=())},
     "videos": lambda final: {"train_videos": final.train_videos[:2]},
     "keep": lambda _: {"keep": "best"},
-    "channels": lambda _: {"channels": 16},
+    "network": lambda _: {"structure": Structure.hand(ms_tcn.describe(stages=2, layers=3, channels=16))},
 }
 
 

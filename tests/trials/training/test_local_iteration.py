@@ -14,10 +14,11 @@ import pytest
 import torch
 
 from common.bad_input import BadInput
+from nas_space import searchable
 from nas_space.branching import Branching
 from nas_space.layers.convolutions import BranchedConv
-from nas_space.networks.ms_tcn import MSTCN, branch_probabilities, expand_network
-from nas_space.shape import MSTCNShape
+from nas_space.network import Network
+from nas_space.networks import build, ms_tcn
 from nas_space.structure import Structure
 from tests.conftest import write_dataset
 from tests.trials.changes import CHANGES
@@ -29,10 +30,10 @@ from trials.training.local_iteration import LocalSearch, iteration_path
 from trials.training.metrics import METRICS
 from trials.training.training import Training, TrainingSettings
 
-SHAPE = MSTCNShape(num_stages=2, num_layers=2)
-STRUCTURE = Structure((1, 2, 4, 8), SHAPE)
+NETWORK = ms_tcn.describe(stages=2, layers=2, channels=8)
+STRUCTURE = Structure((1, 2, 4, 8), NETWORK)
 # Two layers get another number of branches: 1 -> 1 2 becomes 3 -> 1 3 5, and 8 -> 4 8 12 becomes 32 -> 16 32.
-MOVED = Structure((3, 2, 5, 32), SHAPE)
+MOVED = Structure((3, 2, 5, 32), NETWORK)
 BRANCHING = Branching(rate=0.5, maximum=32)
 SETTINGS = TrainingSettings(epochs=2, batch_size=2, learning_rate=0.01, decay_epochs=(), seed=3)
 CPU = torch.device("cpu")
@@ -42,7 +43,7 @@ CPU = torch.device("cpu")
 def search(tmp_path: Path) -> LocalSearch:
     dataset = Dataset(write_dataset(tmp_path / "data" / "small", train=6, test=2))
     train, _ = dataset.split(1)
-    return LocalSearch(Task("small", dataset, ()), 1, train[:4], train[4:], SETTINGS, BRANCHING, channels=8)
+    return LocalSearch(Task("small", dataset, ()), 1, train[:4], train[4:], SETTINGS, BRANCHING)
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -184,8 +185,8 @@ def test_two_iterations_equal_one_training_whose_branch_weights_are_reset(search
     """The same without checkpoints: one network and one optimiser, whose branch weights begin anew half-way."""
     learnt = [search.train(STRUCTURE, iteration, tmp_path / "chain", CPU) for iteration in range(2)]
     torch.manual_seed(SETTINGS.seed)
-    network = MSTCN(STRUCTURE, feature_dim=6, classes=3, channels=8)
-    expand_network(network, BRANCHING)
+    network = build(STRUCTURE, feature_dim=6, classes=3)
+    searchable.expand(network, STRUCTURE, BRANCHING)
     training = Training(network, SETTINGS, CPU)
     expected = []
     for _ in range(2):
@@ -197,7 +198,7 @@ def test_two_iterations_equal_one_training_whose_branch_weights_are_reset(search
                     value.zero_()
         for _ in range(SETTINGS.epochs):
             training.run_epoch(search.task.dataset, search.train_videos)
-        expected.append(branch_probabilities(network))
+        expected.append(searchable.probabilities(network, NETWORK))
     assert learnt == expected
 
 
@@ -238,9 +239,16 @@ def test_a_checkpoint_of_another_data_set_is_refused(
 
 
 @pytest.mark.parametrize(
-    "other", [MSTCNShape(3, 2), MSTCNShape(1, 2), MSTCNShape(2, 3), MSTCNShape(2, 2, kernel_size=5)], ids=str
+    "other",
+    [
+        ms_tcn.describe(stages=3, layers=2, channels=8),
+        ms_tcn.describe(stages=1, layers=2, channels=8),
+        ms_tcn.describe(stages=2, layers=3, channels=8),
+        ms_tcn.describe(stages=2, layers=2, kernel=5, channels=8),
+    ],
+    ids=str,
 )
-def test_a_checkpoint_of_another_network_is_refused(search: LocalSearch, other: MSTCNShape, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_network_is_refused(search: LocalSearch, other: Network, tmp_path: Path) -> None:
     search.train(STRUCTURE, 0, tmp_path, CPU)
     with pytest.raises(BadInput, match=r"iteration_0\.pt: "):
         search.train(Structure.hand(other), 1, tmp_path, CPU)
@@ -248,7 +256,7 @@ def test_a_checkpoint_of_another_network_is_refused(search: LocalSearch, other: 
 
 def test_a_dilation_beyond_the_bounds_is_refused_before_the_data_are_read(search: LocalSearch, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="layer s2l1: dilation 33 lies outside the bounds 1 to 32"):
-        search.train(Structure((1, 2, 4, 33), SHAPE), 0, tmp_path / "chain", CPU)
+        search.train(Structure((1, 2, 4, 33), NETWORK), 0, tmp_path / "chain", CPU)
     assert not (tmp_path / "chain").exists()
 
 

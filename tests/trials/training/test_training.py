@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from common.bad_input import BadInput
-from nas_space.networks.ms_tcn import MSTCN
+from nas_space.layers.packed_videos import PackedVideos
+from nas_space.networks import build
 from nni_api.epoch_file import read_epoch
 from tests.conftest import write_dataset
 from tests.trials.conftest import TINY_STRUCTURE, equal_weights
@@ -47,7 +48,7 @@ def dataset(small_dataset: Path) -> Dataset:
 def start(seed: int = 0, **settings: Any) -> Training:
     """A training of a tiny network, whose weights are always the same."""
     torch.manual_seed(0)
-    network = MSTCN(TINY_STRUCTURE, DIM, CLASSES, channels=16)
+    network = build(TINY_STRUCTURE, DIM, CLASSES)
     return Training(network, TrainingSettings(seed=seed, batch_size=2, **settings), CPU)
 
 
@@ -282,9 +283,9 @@ def test_bf16_steps_keep_float32_weights(dataset: Dataset, monkeypatch: pytest.M
 class Oracle(nn.Module):
     """Predicts the class of the largest feature; the earlier stage is wrong everywhere."""
 
-    def forward(self, features: Tensor, offsets: tuple[int, ...]) -> Tensor:
-        assert offsets == (0, len(features))
-        return torch.stack([-features, features])
+    def forward(self, videos: PackedVideos) -> Tensor:
+        assert videos.offsets == (0, len(videos.features))
+        return torch.stack([-videos.features, videos.features])
 
 
 def test_predict_is_the_softmax_of_the_last_stage() -> None:

@@ -8,7 +8,7 @@ from tests.strategies.fake_nni import FakeNni, Trial
 
 def tuner(budget: int = 5, **arguments: Any) -> GlobalTuner:
     """A tuner over the small space: 3 layers of 3 candidates."""
-    return GlobalTuner(population_size=2, budget=budget, num_stages=1, num_layers=3, **arguments)
+    return GlobalTuner(population_size=2, budget=budget, network="ms-tcn:stages=1,layers=3", **arguments)
 
 
 def uids(trials: list[Trial]) -> list[int | None]:

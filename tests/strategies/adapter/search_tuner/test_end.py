@@ -86,7 +86,7 @@ def test_an_exception_before_the_first_request_waits_for_it(nni: FakeNni, monkey
         (
             {},
             {"s9l9": SPACE["s1l0"]},
-            "the search space names 's9l9', which is no layer of a network of 1 stages x 3 layers",
+            "the search space names 's9l9', which is no layer of ms-tcn:stages=1,layers=3",
         ),
         ({}, {**SPACE, "s1l0": {"_type": "uniform", "_value": [0, 1]}}, "the search space of layer 's1l0' must be "),
         ({"mutation_rate": 20}, SPACE, "mutation_rate must lie between 0 and 1, not 20"),

@@ -87,7 +87,7 @@ class PairTuner(SearchTuner):
 
 def test_workers_wait_while_the_search_pauses(nni: FakeNni) -> None:
     nni.workers = 4
-    nni.start(PairTuner(None, retries=0))
+    nni.start(PairTuner("ms-tcn:stages=1,layers=3", {}, None, retries=0))
     assert uids(nni.running) == [0, 1]
     nni.report(nni.trials[0], nni.trials[0].report(1.0))
     assert uids(nni.running) == [0, 1, 2]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nas_space.networks.ms_tcn import MSTCN
+from nas_space.networks import build
 from tests.trials.conftest import TINY_STRUCTURE, equal_weights
 from tests.trials.data.feature_cache.conftest import CPU, DIM, VIDEOS, packed_file
 from trials.data.dataset import Dataset
@@ -31,7 +31,7 @@ def test_videos_are_the_same_as_from_their_files(folder: Path, cache: Path, rate
 def test_training_is_the_same_bit_for_bit(folder: Path, cache: Path, dtype: FeatureType) -> None:
     def trained(dataset: Dataset) -> tuple[list[float], dict[str, float], dict[str, torch.Tensor]]:
         torch.manual_seed(0)
-        network = MSTCN(TINY_STRUCTURE, DIM, 3, channels=8)
+        network = build(TINY_STRUCTURE, DIM, 3)
         training = Training(network, TrainingSettings(batch_size=3, learning_rate=5e-3), CPU)
         train_videos, test_videos = dataset.split(1)
         dataset.check(train_videos + test_videos, DIM)

@@ -1,0 +1,121 @@
+"""Network: what everybody but the training needs to know of a network, without building it or importing torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from common.bad_input import BadInput
+
+LARGEST_SIZE = 1000
+"""Of whatever an option counts: far beyond any network; larger numbers are mistakes, and fill the memory."""
+
+POWERS_OF_TWO = tuple(2**exponent for exponent in range(11))
+"""The sparse candidates of the global search: 1, 2, 4, ..., 1024 (Gao et al., CVPR 2021, section 3.2)."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A searchable convolution."""
+
+    label: str
+    """Its short name, of letters and digits, for NNI's parameters and for figures: ``s1l0``."""
+    path: str
+    """Of its module: ``stage1.layers.0.conv_dilated``. The keys of structure files and of weights begin so."""
+    hand: int
+    """The dilation that the authors of the network gave it."""
+    kernel_size: int = 3
+    partner: str | None = None
+    """Label of the layer that reads the same frames side by side with it (dual dilated layers)."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Layers one after another, partners side by side; a stage, for one."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    repeats: int = 1
+    """How often the frames pass it: refinement stages can share their weights."""
+
+
+class Option(NamedTuple):
+    """A number that a network is built with."""
+
+    name: str
+    value: int
+    """That the network has; where the options of a network are declared, its default."""
+    least: int = 1
+    default: int | None = None
+    """In the description of a network."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """The searchable convolutions of a network, block by block, and the options that it is built with."""
+
+    name: str
+    """Of its file in nas_space/networks: ``ms-tcn``."""
+    options: tuple[Option, ...]
+    blocks: tuple[Block, ...]
+    causal: bool = False
+    """Whether an output sees the present and the past only."""
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """All searchable convolutions, in order."""
+        return tuple(layer for block in self.blocks for layer in block.layers)
+
+    @cached_property
+    def paths(self) -> dict[str, str]:
+        """Module path of each searchable convolution by label, in order."""
+        return {layer.label: layer.path for layer in self.layers}
+
+    def option(self, name: str) -> int:
+        """The value of an option."""
+        return next(option.value for option in self.options if option.name == name)
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``nas_space.networks.network_from_json`` reads: name and options."""
+        return {"name": self.name, **{option.name: option.value for option in self.options}}
+
+    def __str__(self) -> str:
+        """As ``--network`` takes it."""
+        chosen = [f"{option.name}={option.value}" for option in self.options if option.value != option.default]
+        return f"{self.name}:{','.join(chosen)}".rstrip(":")
+
+
+def chosen_options(network: str, known: Sequence[Option], chosen: Mapping[str, Any]) -> tuple[Option, ...]:
+    """The options of a network, with the values that were chosen.
+
+    Raises:
+        BadInput: an option is unknown, or its value is no whole number of at least ``least`` and at most
+            ``LARGEST_SIZE``.
+    """
+    for name in chosen:
+        if name not in {option.name for option in known}:
+            raise BadInput(f"network {network} has no option {name!r}, but {', '.join(each.name for each in known)}")
+    options = []
+    for name, default, least, _ in known:
+        value = chosen.get(name, default)
+        if type(value) is not int or not least <= value <= LARGEST_SIZE:
+            raise BadInput(
+                f"network {network}: {name} must be a whole number from {least} to {LARGEST_SIZE}, not {value!r}"
+            )
+        options.append(Option(name, value, least, default))
+    return tuple(options)
+
+
+def parse_network(text: str) -> tuple[str, dict[str, int]]:
+    """Name and options of ``name`` or ``name:option=number,...``. Raises BadInput for anything else."""
+    name, _, rest = text.partition(":")
+    options: dict[str, int] = {}
+    for word in rest.split(",") if rest else []:
+        found = re.fullmatch(r"\s*(\w+)\s*=\s*(\d{1,9})\s*", word, re.ASCII)
+        if found is None or found[1] in options:
+            raise BadInput(f"network {text!r}: write it as {name}:option=number,option=number")
+        options[found[1]] = int(found[2])
+    return name, options

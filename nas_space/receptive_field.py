@@ -1,0 +1,74 @@
+"""Receptive field: which frames one output frame of a network can see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+from nas_space.network import Block
+from nas_space.structure import Structure
+
+
+class Extent(NamedTuple):
+    """How many frames before and after its own something can see, at the rate at which the network reads frames."""
+
+    past: int
+    future: int
+
+    @property
+    def frames(self) -> int:
+        """All of them, the own one included."""
+        return self.past + 1 + self.future
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """The receptive field of a structure.
+
+    A convolution of kernel size k and dilation d reaches (k - 1) d frames: half of them on each side, or all of them
+    into the past where it is causal. Reaches of layers in a row add up; of partners side by side the longer one counts.
+    """
+
+    layers: tuple[tuple[Extent, ...], ...]
+    """(blocks, layers): what each convolution sees alone."""
+    after: tuple[Extent, ...]
+    """(layers,): what the network sees of its input after each of its layers."""
+    blocks: tuple[Extent, ...]
+    """(blocks,): what each block sees alone."""
+    network: Extent
+    """What the last output sees of the input."""
+
+    @classmethod
+    def of(cls, structure: Structure) -> ReceptiveField:
+        """The receptive field of a network with this structure."""
+        blocks = structure.network.blocks
+        reaches = [
+            [(layer.kernel_size - 1) * dilation for layer, dilation in zip(block.layers, dilations, strict=True)]
+            for block, dilations in zip(blocks, structure.by_block(), strict=True)
+        ]
+        sums = [_sums(block, of_block) for block, of_block in zip(blocks, reaches, strict=True)]
+        before = accumulate((of_block[-1] for of_block in sums), initial=0)
+        after = [seen + reach for seen, of_block in zip(before, sums, strict=False) for reach in of_block]
+        causal = structure.network.causal
+        return cls(
+            layers=tuple(tuple(_extent(reach, causal) for reach in of_block) for of_block in reaches),
+            after=tuple(_extent(reach, causal) for reach in after),
+            blocks=tuple(_extent(of_block[-1], causal) for of_block in sums),
+            network=_extent(after[-1], causal),
+        )
+
+
+def _sums(block: Block, reaches: list[int]) -> list[int]:
+    """After each layer of a block, how far its output reaches with all before it: ``(layers,)``, times its repeats."""
+    of_label = {layer.label: reach for layer, reach in zip(block.layers, reaches, strict=True)}
+    counted, added = set[str](), []
+    for layer in block.layers:
+        partners = [layer.label] if layer.partner is None else [layer.label, layer.partner]
+        added.append(0 if layer.label in counted else max(of_label[label] for label in partners))
+        counted |= set(partners)
+    return [block.repeats * reach for reach in accumulate(added)]
+
+
+def _extent(reach: int, causal: bool) -> Extent:
+    return Extent(reach, 0) if causal else Extent(reach // 2, reach // 2)
