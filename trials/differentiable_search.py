@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,6 @@ from tqdm import tqdm
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
 from nas_space.network import Network
-from nas_space.networks import build
 from nas_space.searchable import choose, collapse, probabilities, set_temperature
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
@@ -41,9 +39,10 @@ from trials.differentiable_arguments import (
 )
 from trials.training.arguments import training_settings
 from trials.training.checkpoint import DAMAGE, load_torch, save_torch, versions
+from trials.training.epochs import new_training, train_epochs
 from trials.training.metrics import METRICS, objective_value
 from trials.training.threads import choose_threads
-from trials.training.training import Training, TrainingSettings, find_device, score_network, telling_full_memory
+from trials.training.training import TrainingSettings, find_device, score_network, telling_full_memory
 
 COOLED = 0.8
 """Share of the rest after which it stays as cold as it gets."""
@@ -124,6 +123,10 @@ class DifferentiableSearch:
         """The first epochs, in which the probabilities are held still."""
         return int(self.warm_up * self.settings.epochs)
 
+    def temperature(self, epoch: int) -> float:
+        """Of an epoch, counted from 0."""
+        return temperature(epoch, self.settings.epochs, self.held_epochs)
+
     def describe(self) -> dict[str, Any]:
         """What makes two searches the same, as JSON content."""
         return {
@@ -158,12 +161,16 @@ class DifferentiableSearch:
             NonFiniteLoss: the training failed.
         """
         dataset = self.task.dataset
-        torch.manual_seed(self.settings.seed)
-        feature_dim = dataset.feature_dim(self.train_videos[0])
-        module = build(Structure.hand(self.network), feature_dim, len(dataset.classes))
-        choose(module, self.network, self.candidates)
-        training = Training(module, self.settings, device)
-        dataset.check_training(self.train_videos, self.validation_videos, feature_dim)
+        training = new_training(
+            self.task,
+            Structure.hand(self.network),
+            self.settings,
+            self.train_videos,
+            self.validation_videos,
+            device,
+            lambda module: choose(module, self.network, self.candidates),
+        )
+        module = training.network
         videos = self.train_videos + self.validation_videos
         advice = "restore it, or choose another folder"
         record = DataRecord(dataset, self.split, videos, f"{folder} was started", advice)
@@ -186,21 +193,22 @@ class DifferentiableSearch:
             print(f"{folder}: resumed after epoch {training.epoch}", file=sys.stderr)
         for row in epochs:
             after_epoch(row)
-        while training.epoch < self.settings.epochs:
-            begun = time.monotonic()
-            heat = temperature(training.epoch, self.settings.epochs, self.held_epochs)
-            set_temperature(module, heat)
+
+        def set_schedule() -> None:
+            set_temperature(module, self.temperature(training.epoch))
             holds = training.epoch < self.held_epochs
             training.branch_learning_rate = 0.0 if holds else self.branch_learning_rate
-            loss = training.run_epoch(dataset, self.train_videos)
-            metrics = score_network(module, dataset, self.validation_videos, self.task.background, device)
-            epochs.append({"epoch": training.epoch, "loss": loss, "temperature": heat, **metrics})
-            seconds += time.monotonic() - begun
+
+        for row in train_epochs(training, self.task, self.train_videos, self.validation_videos, set_schedule):
+            metrics = {name: row[name] for name in METRICS}
+            heat = self.temperature(training.epoch - 1)
+            epochs.append({"epoch": training.epoch, "loss": row["loss"], "temperature": heat, **metrics})
+            seconds += row["seconds"]
             record.note()
             progress = {"training": training.state_dict(), "epochs": epochs, "seconds": seconds}
             save_torch(path, {"search": self.describe(), **progress, "data": record.files})
             after_epoch(epochs[-1])
-        set_temperature(module, temperature(self.settings.epochs - 1, self.settings.epochs, self.held_epochs))
+        set_temperature(module, self.temperature(self.settings.epochs - 1))
         learned = probabilities(module, self.network)
         structure = Structure.from_labels(most_probable(learned, self.candidates), self.network)
         collapse(module, structure)

@@ -11,9 +11,9 @@ from nas_space.structure import Structure
 from trials.data.arguments import Task, held_out, split_number
 from trials.nni_trial import NniTrial
 from trials.training.arguments import training_settings
+from trials.training.epochs import short_training
 from trials.training.event_files import event_folder, scalar_writer, scalars_of
 from trials.training.metrics import METRICS, objective_value
-from trials.training.short_training import short_training
 from trials.training.threads import choose_threads
 from trials.training.training import find_device
 from trials.trial_arguments import SEARCH_TRIAL

@@ -19,8 +19,8 @@ from nas_space.structure import Structure
 from trials.data.arguments import SEARCH_FRACTION, Task
 from trials.data.holdout import hold_out
 from trials.data.known_datasets import defaults_of
+from trials.training.epochs import short_training
 from trials.training.metrics import METRICS, objective_value, read_metrics
-from trials.training.short_training import short_training
 from trials.training.training import TrainingSettings
 
 VALIDATION_SEED = 0

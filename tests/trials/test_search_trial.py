@@ -20,7 +20,7 @@ from trials import search_trial, train
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.search_trial import main
-from trials.training import short_training, training
+from trials.training import epochs, training
 from trials.training.metrics import METRICS
 from trials.training.training import NonFiniteLoss, Training
 
@@ -176,7 +176,7 @@ class Seen:
             return score(network, dataset, videos, *others)
 
         monkeypatch.setattr(Batch, "of", watched_batch)
-        monkeypatch.setattr(short_training, "score_network", watched_score)
+        monkeypatch.setattr(epochs, "score_network", watched_score)
 
 
 @pytest.fixture

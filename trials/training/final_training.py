@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,6 @@ from tqdm import tqdm
 from common.atomic_file import write_json, write_text
 from common.bad_input import BadInput
 from common.read_file import read_json
-from nas_space.networks import build
 from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
 from trials.data.arguments import Task
@@ -24,6 +22,7 @@ from trials.data.known_datasets import defaults_of
 from trials.data.label_files import Labels, write_labels
 from trials.table import csv_text
 from trials.training.checkpoint import DAMAGE, Checkpoint, load_torch, save_checkpoint, save_torch, versions
+from trials.training.epochs import new_training, train_epochs
 from trials.training.event_files import scalar_writer, scalars_of
 from trials.training.metrics import METRICS, objective_value, read_metrics
 from trials.training.training import Training, TrainingSettings, score_network
@@ -78,11 +77,8 @@ class FinalTraining:
         if finished is not None:
             print(f"{output}: already trained", file=sys.stderr)
             return finished
-        feature_dim = dataset.feature_dim(self.train_videos[0])
-        torch.manual_seed(self.settings.seed)
-        network = build(self.structure, feature_dim, len(dataset.classes))
-        training = Training(network, self.settings, device)
-        dataset.check_training(self.train_videos, self.validation_videos + self.test_videos, feature_dim)
+        scored = self.validation_videos + self.test_videos
+        training = new_training(self.task, self.structure, self.settings, self.train_videos, scored, device)
         output.mkdir(parents=True, exist_ok=True)
         history: list[dict[str, Any]] = []
         best: dict[str, Any] | None = None
@@ -108,22 +104,17 @@ class FinalTraining:
             desc=f"seed {self.settings.seed}",
             disable=None,
         ) as progress:
-            while training.epoch < self.settings.epochs:
-                started = time.monotonic()
-                learning_rate = training.learning_rate
-                loss = training.run_epoch(dataset, self.train_videos, progress.update)
-                row: dict[str, Any] = {"epoch": training.epoch, "loss": loss, "learning_rate": learning_rate}
-                if self.validation_videos:
-                    row |= score_network(network, dataset, self.validation_videos, self.task.background, device)
-                row["seconds"] = round(time.monotonic() - started, 3)
+            for row in train_epochs(
+                training, self.task, self.train_videos, self.validation_videos, after_step=progress.update
+            ):
                 history.append(row)
                 add_scalars(training.epoch, scalars_of(row))
                 if self.keep == "best" and (best is None or _mean(row) > _mean(best)):
                     best = {
                         **row,
-                        "weights": {name: value.cpu().clone() for name, value in network.state_dict().items()},
+                        "weights": {name: value.cpu().clone() for name, value in training.network.state_dict().items()},
                     }
-                progress.set_postfix_str(f"epoch {training.epoch}, loss {loss:.3f}")
+                progress.set_postfix_str(f"epoch {training.epoch}, loss {row['loss']:.3f}")
                 if progress.disable:
                     print(_line(row, self.settings.epochs), file=sys.stderr, flush=True)
                 record.note()
@@ -131,12 +122,12 @@ class FinalTraining:
                 save_torch(unfinished, {"run": description, **progress_so_far, "data": record.files})
 
         if best is not None:
-            network.load_state_dict(best["weights"])
+            training.network.load_state_dict(best["weights"])
 
         def keep(video: str, predicted: Labels) -> None:
             write_text(output / PREDICTIONS / f"{video}.txt", write_labels(predicted, dataset.classes))
 
-        test = score_network(network, dataset, self.test_videos, self.task.background, device, keep)
+        test = score_network(training.network, dataset, self.test_videos, self.task.background, device, keep)
         record.note()
         result = {
             "test": test,
@@ -151,7 +142,7 @@ class FinalTraining:
             "data": record.files,
         }
         add_scalars(result["weights_of_epoch"], scalars_of(result["test"], "test"))
-        save_checkpoint(output / "model.pt", self._checkpoint(network, feature_dim, record.files))
+        save_checkpoint(output / "model.pt", self._checkpoint(training.network, record.files))
         write_text(output / "log.csv", csv_text(history))
         write_json(output / "metrics.json", result)
         unfinished.unlink(missing_ok=True)
@@ -174,12 +165,12 @@ class FinalTraining:
             "network_seconds": seconds,
         }
 
-    def _checkpoint(self, network: nn.Module, feature_dim: int, data: Fingerprint) -> Checkpoint:
+    def _checkpoint(self, network: nn.Module, data: Fingerprint) -> Checkpoint:
         return Checkpoint(
             weights={name: value.cpu() for name, value in network.state_dict().items()},
             dilations=self.structure.by_path(),
             network=self.structure.network.to_json(),
-            feature_dim=feature_dim,
+            feature_dim=self.task.dataset.feature_dim(self.train_videos[0]),
             classes=list(self.task.dataset.classes),
             dataset=self.task.name,
             sample_rate=self.task.dataset.sample_rate,

@@ -14,16 +14,17 @@ import torch
 from common.bad_input import BadInput
 from nas_space.branching import Branching
 from nas_space.layers.convolutions import BRANCH_WEIGHTS
-from nas_space.networks import build
 from nas_space.searchable import expand, probabilities
 from nas_space.structure import Structure
 from trials.data.arguments import Task, search_videos
 from trials.data.fingerprint import DataRecord
 from trials.training.arguments import training_settings
 from trials.training.checkpoint import DAMAGE, load_torch, save_torch
+from trials.training.epochs import new_training, train_epochs
 from trials.training.event_files import AddScalars, scalars_of
+from trials.training.metrics import METRICS
 from trials.training.threads import choose_threads
-from trials.training.training import NonFiniteLoss, Training, TrainingSettings, score_network
+from trials.training.training import NonFiniteLoss, Training, TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,17 @@ class LocalSearch:
         """
         self.branching.check(structure)
         dataset = self.task.dataset
-        torch.manual_seed(self.settings.seed)
         feature_dim = dataset.feature_dim(self.train_videos[0])
-        network = build(structure, feature_dim, len(dataset.classes))
-        expand(network, structure, self.branching, self.inner_activation)
-        training = Training(network, self.settings, device)
-        dataset.check_training(self.train_videos, self.validation_videos, feature_dim)
+        training = new_training(
+            self.task,
+            structure,
+            self.settings,
+            self.train_videos,
+            self.validation_videos,
+            device,
+            lambda network: expand(network, structure, self.branching, self.inner_activation),
+        )
+        network = training.network
         record = self.data_record(folder)
         if iteration > 0:
             path = iteration_path(folder, iteration - 1)
@@ -98,13 +104,9 @@ class LocalSearch:
                 raise BadInput(f"{path}: damaged ({fault!r}); begin anew with another folder") from None
             if not same:
                 raise BadInput(f"{path}: of another network (its layers differ)")
-        for _ in range(self.settings.epochs):
-            learning_rate = training.learning_rate
-            loss = training.run_epoch(dataset, self.train_videos)
-            metrics = score_network(network, dataset, self.validation_videos, self.task.background, device)
+        for row in train_epochs(training, self.task, self.train_videos, self.validation_videos):
             record.note()
-            after_epoch(metrics)
-            row = {"loss": loss, "learning_rate": learning_rate, **metrics}
+            after_epoch({name: row[name] for name in METRICS})
             expected = self._expected_dilations(structure, probabilities(network, structure.network))
             add_scalars(iteration * self.settings.epochs + training.epoch, scalars_of(row) | expected)
         learned = probabilities(network, structure.network)

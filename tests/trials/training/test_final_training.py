@@ -24,7 +24,7 @@ from trials.data.arguments import Task
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.evaluate import score_folders
-from trials.training import final_training
+from trials.training import epochs, final_training
 from trials.training.checkpoint import load_checkpoint, versions
 from trials.training.final_training import FinalTraining
 from trials.training.metrics import METRICS
@@ -303,7 +303,8 @@ def test_best_is_the_first_epoch_of_the_highest_validation_mean(
         acc, rest = next(scripted)
         return dict(zip(METRICS, (acc, rest, rest, rest, rest), strict=True))
 
-    monkeypatch.setattr(final_training, "score_network", score)
+    for module in (epochs, final_training):
+        monkeypatch.setattr(module, "score_network", score)
     result = replace(final, keep=keep).run(output, CPU)
     assert result["weights_of_epoch"] == kept
     assert equal_weights(after[-1], after[kept - 1])  # the weights that were tested
