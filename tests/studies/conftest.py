@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,3 +21,14 @@ def find_clone() -> Callable[[str], Path]:
         return Path(folder) / name
 
     return find
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work of a pool is done here, one after another: new processes would import PyTorch first."""
+
+    def one_thread(_: int) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(1)
+
+    monkeypatch.setattr("studies.worker_pool.new_pool", one_thread)
+    monkeypatch.setattr("studies.search_quality.work.new_pool", one_thread)

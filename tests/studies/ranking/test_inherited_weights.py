@@ -201,6 +201,7 @@ def test_what_is_no_study_is_refused_before_anything_is_trained(
     assert not (tmp_path / "study").exists()
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_the_commands_share_trainings_and_measure_once(
     commandline: Commandline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
