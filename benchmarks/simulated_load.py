@@ -21,6 +21,7 @@ from nas_space.network import POWERS_OF_TWO
 from nas_space.networks import DEFAULT, find_network
 from nas_space.space import global_space, to_nni
 from nas_space.structure import Structure
+from nni_api.trial_report import TrialReport
 from strategies.expectation import ExpectationSearch
 from strategies.genetic import GeneticSearch
 from strategies.tuners import GlobalTuner
@@ -54,7 +55,7 @@ def genetic(evaluations: int) -> Decide:
     def decide() -> None:
         proposal = search.ask()
         assert proposal is not None
-        search.tell(proposal.uid, sum(proposal.dilations.values()))
+        search.tell(proposal.uid, TrialReport(metrics={"default": sum(proposal.dilations.values())}))
 
     return decide
 
@@ -69,7 +70,7 @@ def expectation(evaluations: int) -> Decide:
     def decide() -> None:
         proposal = search.ask()
         assert proposal is not None
-        search.tell(proposal.uid, alike)
+        search.tell(proposal.uid, TrialReport(probabilities=alike))
 
     return decide
 

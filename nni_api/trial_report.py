@@ -17,11 +17,11 @@ CANDIDATES = "_candidates"
 class TrialReport:
     """The outcome of one trial: metrics, or why there are none."""
 
-    uid: int | None
+    uid: int | None = None
     """Number of the proposal, as its parameters carry it in ``_uid``; None for a trial added on NNI's web page."""
-    trial: str | None
+    trial: str | None = None
     """NNI's id of the trial."""
-    structure: dict[str, int] | None
+    structure: dict[str, int] | None = None
     """Dilations by short label, as really trained, or found."""
     metrics: dict[str, float] = field(default_factory=dict)
     """``default`` (what NNI and the tuner go by) and the metrics that it comes from."""

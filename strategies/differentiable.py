@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from common.bad_input import BadInput
-from nni_api.trial_report import CANDIDATES
+from nni_api.trial_report import CANDIDATES, TrialReport
 from strategies.proposal import Proposal
 from strategies.trainings import Trainings
 
@@ -16,22 +16,36 @@ class DifferentiableSearch(Trainings):
 
     Args:
         seeds: of the trainings.
+        layers: short labels of the layers that each is to find dilations of.
         candidates: what each layer chooses among, by short label; None: the command of the trials says it.
 
     Raises:
         BadInput: no seeds, one that is no whole number of at least 0, or one that comes twice.
     """
 
-    def __init__(self, seeds: Sequence[int], candidates: Mapping[str, Sequence[int]] | None = None) -> None:
+    def __init__(
+        self, seeds: Sequence[int], layers: Iterable[str], candidates: Mapping[str, Sequence[int]] | None = None
+    ) -> None:
         fits = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
         if not fits or not seeds or len(set(seeds)) != len(seeds):
             raise BadInput(f"seeds must be a list of different whole numbers of at least 0, not {seeds!r}")
+        self._layers = set(layers)
         space = None if candidates is None else {label: list(of_layer) for label, of_layer in candidates.items()}
         self._what: dict[str, Any] = {"seeds": seeds, **({} if space is None else {"candidates": space})}
         to_trials = {} if space is None else {CANDIDATES: space}
         super().__init__(
             [Proposal(uid, {}, {"seed": seed}, {"seed": seed, **to_trials}) for uid, seed in enumerate(seeds)]
         )
+
+    def tell(self, uid: int, report: TrialReport) -> bool:
+        """A training has found a structure. False for a second time.
+
+        Raises:
+            RuntimeError: it is none of this network.
+        """
+        if report.structure is None or report.structure.keys() != self._layers:
+            raise RuntimeError(f"the trial of proposal {uid} reports no structure of this network")
+        return super().tell(uid, report)
 
     def state_dict(self) -> dict[str, Any]:
         """All of the state as JSON content."""

@@ -13,6 +13,7 @@ from common.bad_input import BadInput
 from nas_space.branching import Branching, next_structure
 from nas_space.network import Network
 from nas_space.structure import Structure
+from nni_api.trial_report import TrialReport
 from strategies.proposal import Proposal
 
 
@@ -94,14 +95,20 @@ class ExpectationSearch:
         branching = self.branching.to_text()
         return Proposal(uid, dilations, {**place, "branching": branching}, {**place, "_branching": branching})
 
-    def tell(self, uid: int, probabilities: Mapping[str, Sequence[float]]) -> bool:
-        """The branch probabilities that an iteration has learnt, by label: its chain moves. False for a second time."""
+    def tell(self, uid: int, report: TrialReport) -> bool:
+        """What the branches of an iteration have learned: its chain moves to the expectation. False for a second time.
+
+        Raises:
+            RuntimeError: the report has no branch probabilities.
+        """
+        if report.probabilities is None:
+            raise RuntimeError(f"the trial of proposal {uid} reports no branch probabilities")
         step = self._steps[uid]
         chain = self.chains[step.chain]
         if chain.iteration != step.iteration:
             return False
         before = step.structure(self._network)
-        chain.dilations = list(next_structure(before, self.branching, probabilities).dilations)
+        chain.dilations = list(next_structure(before, self.branching, report.probabilities).dilations)
         chain.iteration += 1
         chain.pending, chain.ended = None, None
         self._unreported.discard(step.chain)
@@ -124,6 +131,9 @@ class ExpectationSearch:
         if chain.pending is None and chain.iteration == step.iteration:
             chain.pending, chain.ended = uid, None
             self._unreported.discard(step.chain)
+
+    def add_trial(self, report: TrialReport) -> None:
+        """A structure that somebody added on the web page belongs to no chain."""
 
     def news(self) -> list[dict[str, Any]]:
         """Chains that have ended since the last call, with the structures that they ended with."""

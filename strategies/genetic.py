@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from common.bad_input import BadInput
+from nni_api.trial_report import TrialReport
 from strategies.proposal import Proposal
 
 POPULATION_SIZE = 50
@@ -139,12 +140,16 @@ class GeneticSearch:
         about = {"generation": generation, "parents": list(self._parents[uid])}
         return Proposal(uid, dict(zip(self.labels, genes, strict=True)), about)
 
-    def tell(self, uid: int, fitness: float) -> bool:
-        """The fitness of a proposal: it may be a parent from now on. False for a second fitness, which is ignored.
+    def tell(self, uid: int, report: TrialReport) -> bool:
+        """The fitness of a proposal, its metric ``default``: it may be a parent from now on.
+
+        Returns:
+            False for a second fitness, which is ignored.
 
         Raises:
             ValueError: the fitness is not finite, or there is no such proposal.
         """
+        fitness = report.metrics["default"]
         if not math.isfinite(fitness):
             raise ValueError(f"the fitness of proposal {uid} is {fitness}")
         self.proposal(uid)
@@ -168,8 +173,9 @@ class GeneticSearch:
             self._failed.remove(uid)
             self._pending.add(uid)
 
-    def inject(self, dilations: dict[str, int], fitness: float) -> None:
+    def add_trial(self, report: TrialReport) -> None:
         """Let a structure that somebody else chose and evaluated be a parent, if it lies in the space and is new."""
+        dilations, fitness = report.structure or {}, report.metrics["default"]
         if set(dilations) != set(self.labels) or not math.isfinite(fitness):
             return
         genes = tuple(dilations[label] for label in self.labels)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from nni_api.trial_report import TrialReport
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -21,16 +23,19 @@ class Proposal:
 
 
 class Search(Protocol):
-    """A search algorithm: pure bookkeeping that knows neither NNI nor torch. All of its state can be saved.
-
-    Each has a ``tell`` of its own besides, as they learn from different things; a late one counts after ``fail``.
-    """
+    """A search algorithm: pure bookkeeping that knows neither NNI nor torch. All of its state can be saved."""
 
     def ask(self) -> Proposal | None:
         """The next structure to try; None where there is none, for now or for good (see ``finished``)."""
 
     def proposal(self, uid: int) -> Proposal:
         """A proposal that was handed out before."""
+
+    def tell(self, uid: int, report: TrialReport) -> bool:
+        """Learn from a trial, also from a late one after ``fail``; False if the outcome is known already."""
+
+    def add_trial(self, report: TrialReport) -> None:
+        """Learn from a trial that somebody added on NNI's web page, if the search can."""
 
     def fail(self, uid: int) -> None:
         """A proposal could not be judged."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from nni_api.trial_report import TrialReport
 from strategies.proposal import Proposal
 
 
@@ -34,7 +35,7 @@ class Trainings:
             raise ValueError(f"there is no proposal {uid!r}")
         return self._proposals[uid]
 
-    def tell(self, uid: int) -> bool:
+    def tell(self, uid: int, report: TrialReport) -> bool:  # noqa: ARG002  that it has one is enough
         """A training has succeeded. False for a second time."""
         self.proposal(uid)
         new = uid not in self._succeeded
@@ -50,6 +51,9 @@ class Trainings:
     def reopen(self, uid: int) -> None:
         """A training that failed is to be tried again after all."""
         self._failed.discard(uid)
+
+    def add_trial(self, report: TrialReport) -> None:
+        """A training that somebody added on the web page is none of the list."""
 
     def news(self) -> list[dict[str, Any]]:
         """Nothing happens but in trials."""

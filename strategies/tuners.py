@@ -10,7 +10,6 @@ from nas_space.branching import Branching
 from nas_space.networks import DEFAULT
 from nas_space.space import from_nni
 from nas_space.structure_names import structure_file
-from nni_api.trial_report import TrialReport
 from strategies.adapter.search_tuner import SearchTuner
 from strategies.differentiable import DifferentiableSearch, seeds_of
 from strategies.expectation import ExpectationSearch
@@ -27,7 +26,7 @@ class GlobalTuner(SearchTuner):
         starts: structure files, from the repository root, or ``hand``: the population begins with them. Where the
             search space ends earlier than ``hand``, that one takes the largest candidates.
         network: whose layers the search space names, as in ``ms-tcn:stages=2,layers=5``.
-        check_command, retries: see ``SearchTuner``.
+        check_command, retries, earlier: see ``SearchTuner``.
     """
 
     phase = "global"
@@ -55,16 +54,6 @@ class GlobalTuner(SearchTuner):
         starts = [] if self._starts is None else starts_within(self._starts, space, network)
         return GeneticSearch(space, *self._arguments, starts)
 
-    def tell(self, search: GeneticSearch, report: TrialReport) -> bool:
-        """The search learns the fitness of a proposal."""
-        assert report.uid is not None
-        return search.tell(report.uid, report.metrics["default"])
-
-    def inject(self, search: GeneticSearch, report: TrialReport) -> None:
-        """A structure that somebody added on the web page takes part."""
-        assert report.structure is not None
-        search.inject(report.structure, report.metrics["default"])
-
 
 class LocalTuner(SearchTuner):
     """The expectation-guided local search as an NNI tuner: one chain for each start structure, split and seed.
@@ -75,7 +64,7 @@ class LocalTuner(SearchTuner):
         iterations: of a chain, see ``ExpectationSearch``.
         branches, expand_rate, min_dilation, max_dilation: see ``Branching``.
         network: as in ``ms-tcn:stages=2,layers=5``.
-        check_command, retries: see ``SearchTuner``.
+        check_command, retries, earlier: see ``SearchTuner``.
     """
 
     phase = "local"
@@ -113,13 +102,6 @@ class LocalTuner(SearchTuner):
         starts = [(start, {"split": split, "seed": seed}) for start, split, seed in product(structures, splits, seeds)]
         return ExpectationSearch(starts, Branching(*self._branching), self._iterations)
 
-    def tell(self, search: ExpectationSearch, report: TrialReport) -> bool:
-        """The chain of the iteration moves to the expectation of what its branches have learnt."""
-        assert report.uid is not None
-        if report.probabilities is None:
-            raise RuntimeError(f"the trial of proposal {report.uid} reports no branch probabilities")
-        return search.tell(report.uid, report.probabilities)
-
 
 class DifferentiableTuner(SearchTuner):
     """The differentiable global search over the space that an experiment declares: one training for each seed.
@@ -127,7 +109,7 @@ class DifferentiableTuner(SearchTuner):
     Args:
         seeds: of the trainings; None where the search space names them and nothing else, as in earlier versions.
         network: as in ``ms-tcn:stages=2,layers=5``.
-        check_command, retries: see ``SearchTuner``.
+        check_command, retries, earlier: see ``SearchTuner``.
     """
 
     phase = "global"
@@ -145,20 +127,13 @@ class DifferentiableTuner(SearchTuner):
 
     def create_search(self, search_space: Any) -> DifferentiableSearch:
         """A training for each seed, in which every layer chooses among the candidates that the search space names."""
+        network = self.network()
         if self._seeds is not None:
-            return DifferentiableSearch(self._seeds, from_nni(search_space, self.network()))
+            return DifferentiableSearch(self._seeds, network.paths, from_nni(search_space, network))
         seeds = seeds_of(search_space)
         if seeds is None:
             raise BadInput("DifferentiableTuner needs the argument seeds, as in seeds: [0, 1, 2]")
-        return DifferentiableSearch(seeds)
-
-    def tell(self, search: DifferentiableSearch, report: TrialReport) -> bool:
-        """A training has found a structure."""
-        assert report.uid is not None
-        layers = self.network().paths.keys()
-        if report.structure is None or report.structure.keys() != layers:
-            raise RuntimeError(f"the trial of proposal {report.uid} reports no structure of this network")
-        return search.tell(report.uid)
+        return DifferentiableSearch(seeds, network.paths)
 
 
 class FinalTuner(SearchTuner):
@@ -168,7 +143,7 @@ class FinalTuner(SearchTuner):
         structures: structure files, from the repository root, or ``hand``; ``{split}`` stands for the split's number.
         splits, seeds: of the trainings.
         network: as in ``ms-tcn:stages=2,layers=5``.
-        check_command, retries: see ``SearchTuner``.
+        check_command, retries, earlier: see ``SearchTuner``.
     """
 
     phase = "final"
@@ -203,11 +178,6 @@ class FinalTuner(SearchTuner):
         network = self.network()
         files = {(name, split): structure_file(name, split) for split, name in product(splits, names)}
         return FinalPhase({place: read_start(file, network) for place, file in files.items()}, seeds)
-
-    def tell(self, search: FinalPhase, report: TrialReport) -> bool:
-        """A structure is trained and scored."""
-        assert report.uid is not None
-        return search.tell(report.uid)
 
 
 def _check_splits_and_seeds(splits: Any, seeds: Any) -> None:

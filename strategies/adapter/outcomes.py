@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,10 +19,6 @@ class Outcomes:
     search: Search
     assignments: Assignments
     records: Records
-    tell: Callable[[TrialReport], bool]
-    """Lets the search learn from a trial; False if it knows the proposal's outcome already."""
-    inject: Callable[[TrialReport], None]
-    """Lets the search learn from a trial that somebody added on NNI's web page, if it can."""
     retries: int
     repeats_stated_failures: bool
     foreign_trials: set[str] = field(default_factory=set)
@@ -51,7 +46,7 @@ class Outcomes:
             if report.ends_search:
                 return self._note_end(report.uid, report.failure, report.trial)
             return self.note_failure(report.uid, report.failure, report.trial, repeat=self.repeats_stated_failures)
-        if self.tell(report):
+        if self.search.tell(report.uid, report):
             self.assignments.judged(report.uid)
             self.failures.end()
             self._record_finished(report, structure or report.structure or {})
@@ -83,7 +78,7 @@ class Outcomes:
         if failure is not None or report.structure is None:
             self.records.write("failed", uid=None, trial=report.trial, reason=failure, again=False)
         else:
-            self.inject(report)
+            self.search.add_trial(report)
             self._record_finished(report, report.structure)
 
     def _record_finished(self, report: TrialReport, structure: dict[str, int]) -> None:

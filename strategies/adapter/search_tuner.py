@@ -95,13 +95,6 @@ class SearchTuner(Tuner):
     def create_search(self, search_space: Any) -> Search:
         """The search over the space that NNI hands over. Raises BadInput where the space cannot be searched."""
 
-    @abstractmethod
-    def tell(self, search: Any, report: TrialReport) -> bool:
-        """Let the search learn from a trial; False if it knows the proposal's outcome already."""
-
-    def inject(self, search: Any, report: TrialReport) -> None:
-        """Let the search learn from a trial that somebody added on NNI's web page, if it can."""
-
     # Called by NNI, on its command thread.
 
     def load_checkpoint(self) -> None:
@@ -207,8 +200,6 @@ class SearchTuner(Tuner):
             search,
             self._assignments,
             self._records,
-            lambda report: self.tell(search, report),
-            lambda report: self.inject(search, report),
             self._retries,
             self.repeats_stated_failures,
         )

@@ -18,6 +18,7 @@ from nni.algorithms.hpo.tpe_tuner import TpeTuner
 from nas_space.network import POWERS_OF_TWO, Network
 from nas_space.space import global_space, to_nni
 from nas_space.structure import Structure
+from nni_api.trial_report import TrialReport
 from strategies.genetic import GeneticSearch
 
 Searcher = Generator[Structure, float, None]
@@ -93,7 +94,8 @@ def _genetic(
     space = dict.fromkeys(network.paths, POWERS_OF_TWO)
     search = GeneticSearch(space, population_size, evaluations, seed=seed, starts=starts)
     while (proposal := search.ask()) is not None:
-        search.tell(proposal.uid, (yield Structure.from_labels(proposal.dilations, network)))
+        score = yield Structure.from_labels(proposal.dilations, network)
+        search.tell(proposal.uid, TrialReport(metrics={"default": score}))
 
 
 def _nni(tuner: Any, network: Network, generate: Callable[[int], dict[str, Any]]) -> Searcher:

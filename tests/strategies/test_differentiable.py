@@ -102,23 +102,24 @@ def test_a_space_without_seeds_is_refused(space: Any) -> None:
 
 
 def test_a_saved_search_goes_on() -> None:
-    search = DifferentiableSearch([3, 5, 8])
+    search = DifferentiableSearch([3, 5, 8], ["s1l0"])
     first, second = search.ask(), search.ask()
     assert first is not None
     assert second is not None
     assert (first.dilations, first.about, second.extra) == ({}, {"seed": 3}, {"seed": 5})
-    assert search.tell(first.uid)
-    assert not search.tell(first.uid)
+    found = TrialReport(structure={"s1l0": 2})
+    assert search.tell(first.uid, found)
+    assert not search.tell(first.uid, found)
     search.fail(second.uid)
-    again = DifferentiableSearch([3, 5, 8])
+    again = DifferentiableSearch([3, 5, 8], ["s1l0"])
     again.load_state_dict(search.state_dict())
     assert (again.pending, again.finished) == ([], False)
     again.reopen(second.uid)
     assert again.pending == [second.uid]
     with pytest.raises(BadInput, match="other seeds"):
-        DifferentiableSearch([3, 5]).load_state_dict(search.state_dict())
+        DifferentiableSearch([3, 5], ["s1l0"]).load_state_dict(search.state_dict())
     with pytest.raises(BadInput, match="other candidates"):
-        DifferentiableSearch([3, 5, 8], {"s1l0": (1, 2)}).load_state_dict(search.state_dict())
+        DifferentiableSearch([3, 5, 8], ["s1l0"], {"s1l0": (1, 2)}).load_state_dict(search.state_dict())
     with pytest.raises(ValueError, match="asked"):
         again.load_state_dict({**search.state_dict(), "asked": 9})
     with pytest.raises(ValueError, match="no proposal"):

@@ -11,6 +11,7 @@ from common.bad_input import BadInput
 from nas_space.branching import Branching
 from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
+from nni_api.trial_report import TrialReport
 from strategies.expectation import ExpectationSearch
 from strategies.proposal import Proposal
 
@@ -57,13 +58,13 @@ def test_a_proposal_says_all_that_its_trial_needs() -> None:
 def test_a_chain_by_hand() -> None:
     chain = search(iterations=3)
     # Expand 4 -> 2 4 6 and 8 -> 4 8 12; estimate 1 + 1 + 1.5 = 3.5, towards 4; 1.2 + 2.4 + 4.8 = 8.4.
-    assert chain.tell(asked(chain).uid, {"s1l0": [0.5, 0.25, 0.25], "s1l1": [0.3, 0.3, 0.4]})
+    assert chain.tell(asked(chain).uid, TrialReport(probabilities={"s1l0": [0.5, 0.25, 0.25], "s1l1": [0.3, 0.3, 0.4]}))
     assert chain.chains[0].dilations == [4, 8]
     # The same again; estimate 6 and 4.
-    assert chain.tell(asked(chain).uid, {"s1l0": [0, 0, 1], "s1l1": [1, 0, 0]})
+    assert chain.tell(asked(chain).uid, TrialReport(probabilities={"s1l0": [0, 0, 1], "s1l1": [1, 0, 0]}))
     assert chain.chains[0].dilations == [6, 4]
     # Expand 6 -> 3 6 9 and 4 -> 2 4 6; estimate 0.9 + 1.8 + 3.6 = 6.3; 0.4 + 0.8 + 3.6 = 4.8.
-    assert chain.tell(asked(chain).uid, {"s1l0": [0.3, 0.3, 0.4], "s1l1": [0.2, 0.2, 0.6]})
+    assert chain.tell(asked(chain).uid, TrialReport(probabilities={"s1l0": [0.3, 0.3, 0.4], "s1l1": [0.2, 0.2, 0.6]}))
     assert chain.chains[0].dilations == [6, 5]
     assert (chain.chains[0].ended, chain.finished, chain.ask()) == ("done", True, None)
 
@@ -75,7 +76,7 @@ def test_iterations_of_a_chain_follow_one_another() -> None:
         assert (place(proposal), chain.ask(), chain.pending) == ((0, iteration), None, [proposal.uid])
         assert chain.is_open(proposal.uid)
         assert not chain.finished
-        chain.tell(proposal.uid, learnt(proposal, -1))
+        chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, -1)))
         assert not chain.is_open(proposal.uid)
     assert (chain.ask(), chain.pending, chain.finished) == (None, [], True)
 
@@ -94,20 +95,20 @@ def test_chains_go_side_by_side() -> None:
 def test_the_chain_that_has_come_least_far_goes_first() -> None:
     chains = search(chains=3)
     first, second, third = (asked(chains) for _ in range(3))
-    chains.tell(first.uid, learnt(first, 0))
+    chains.tell(first.uid, TrialReport(probabilities=learnt(first, 0)))
     ahead = asked(chains)
-    chains.tell(ahead.uid, learnt(ahead, 0))
-    chains.tell(third.uid, learnt(third, 0))
+    chains.tell(ahead.uid, TrialReport(probabilities=learnt(ahead, 0)))
+    chains.tell(third.uid, TrialReport(probabilities=learnt(third, 0)))
     # Chain 0 has done two iterations, chain 2 one, and chain 1 is at work.
     assert [place(asked(chains)) for _ in range(2)] == [(2, 1), (0, 2)]
-    chains.tell(second.uid, learnt(second, 0))
+    chains.tell(second.uid, TrialReport(probabilities=learnt(second, 0)))
     assert place(asked(chains)) == (1, 1)
 
 
 def test_chains_do_not_touch_one_another() -> None:
     chains = search(chains=2)
     first = asked(chains)
-    chains.tell(first.uid, learnt(first, -1))
+    chains.tell(first.uid, TrialReport(probabilities=learnt(first, -1)))
     assert [chain.dilations for chain in chains.chains] == [[6, 12], [4, 8]]
 
 
@@ -120,7 +121,9 @@ def test_every_chain_goes_through_all_its_iterations_once(chains: int, iteration
             working.append(proposal)
         if working and (proposal is None or data.draw(st.booleans())):
             finished = working.pop(data.draw(st.integers(0, len(working) - 1)))
-            assert searching.tell(finished.uid, learnt(finished, data.draw(st.integers(0, 2))))
+            assert searching.tell(
+                finished.uid, TrialReport(probabilities=learnt(finished, data.draw(st.integers(0, 2))))
+            )
             done.append(finished)
         assert len({place(proposal)[0] for proposal in working}) == len(working)
     assert sorted(map(place, done)) == [(chain, step) for chain in range(chains) for step in range(iterations)]
@@ -134,7 +137,7 @@ def test_every_chain_goes_through_all_its_iterations_once(chains: int, iteration
 def test_a_failed_chain_ends_with_what_it_has_and_says_so() -> None:
     chains = search(chains=2)
     first = asked(chains)
-    chains.tell(first.uid, learnt(first, -1))
+    chains.tell(first.uid, TrialReport(probabilities=learnt(first, -1)))
     other, failing = asked(chains), asked(chains)
     assert (place(other), place(failing)) == ((1, 0), (0, 1))
     chains.fail(failing.uid)
@@ -148,7 +151,7 @@ def test_a_late_result_counts_after_a_failure() -> None:
     chain = search()
     proposal = asked(chain)
     chain.fail(proposal.uid)
-    assert chain.tell(proposal.uid, learnt(proposal, -1))
+    assert chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, -1)))
     assert (chain.chains[0].dilations, chain.chains[0].ended, chain.finished) == ([6, 12], None, False)
     assert place(asked(chain)) == (0, 1)
 
@@ -159,14 +162,14 @@ def test_a_reopened_iteration_goes_on_with_its_chain() -> None:
     chain.fail(proposal.uid)
     chain.reopen(proposal.uid)
     assert (chain.pending, chain.finished, chain.news()) == ([proposal.uid], False, [])
-    chain.tell(proposal.uid, learnt(proposal, -1))
+    chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, -1)))
     assert place(asked(chain)) == (0, 1)
 
 
 def test_an_iteration_that_is_done_cannot_be_reopened() -> None:
     chain = search()
     proposal = asked(chain)
-    chain.tell(proposal.uid, learnt(proposal, -1))
+    chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, -1)))
     chain.reopen(proposal.uid)
     assert chain.pending == []
 
@@ -174,10 +177,10 @@ def test_an_iteration_that_is_done_cannot_be_reopened() -> None:
 def test_a_second_result_is_ignored() -> None:
     chain = search()
     proposal = asked(chain)
-    assert chain.tell(proposal.uid, learnt(proposal, -1))
+    assert chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, -1)))
     following = asked(chain)
     before = chain.state_dict()
-    assert not chain.tell(proposal.uid, learnt(proposal, 0))
+    assert not chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, 0)))
     chain.fail(proposal.uid)
     assert chain.state_dict() == before
     assert chain.pending == [following.uid]
@@ -188,7 +191,7 @@ def test_a_saved_state_stays_as_it_was() -> None:
     first = asked(chain)
     state = chain.state_dict()
     saved = json.dumps(state)
-    assert chain.tell(first.uid, learnt(first, -1))
+    assert chain.tell(first.uid, TrialReport(probabilities=learnt(first, -1)))
     asked(chain)
     assert json.dumps(state) == saved
 
@@ -205,7 +208,7 @@ def test_each_end_is_news_once() -> None:
     chains = search(chains=2, iterations=1)
     done, failing = asked(chains), asked(chains)
     assert chains.news() == []
-    chains.tell(done.uid, learnt(done, -1))
+    chains.tell(done.uid, TrialReport(probabilities=learnt(done, -1)))
     news = {"event": "chain_ended", "chain": 0, "why": "done", "iterations": 1, "structure": {"s1l0": 6, "s1l1": 12}}
     assert (chains.news(), chains.news()) == ([news], [])
     chains.fail(failing.uid)
@@ -217,7 +220,7 @@ def test_an_end_that_was_taken_back_is_no_news() -> None:
     chain = search()
     proposal = asked(chain)
     chain.fail(proposal.uid)
-    chain.tell(proposal.uid, learnt(proposal, -1))
+    chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, -1)))
     assert chain.news() == []
 
 
@@ -238,7 +241,7 @@ class Player:
             self.seen.append(self.search.ask())
         elif pending and deed == "tell":
             proposal = self.search.proposal(pending[choice % len(pending)])
-            self.seen.append(self.search.tell(proposal.uid, learnt(proposal, choice)))
+            self.seen.append(self.search.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, choice))))
         elif pending and deed == "fail":
             self.search.fail(pending[choice % len(pending)])
         self.seen.append((self.search.pending, self.search.finished))

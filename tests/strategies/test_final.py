@@ -75,7 +75,7 @@ def test_a_saved_final_training_goes_on() -> None:
     final = phase()
     for _ in range(3):
         final.ask()
-    final.tell(1)
+    final.tell(1, TrialReport())
     again = phase()
     again.load_state_dict(json.loads(json.dumps(final.state_dict())))
     assert (again.pending, again.state_dict()) == ([0, 2], final.state_dict())

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nni_api.trial_report import TrialReport
 from strategies.proposal import Proposal
 from strategies.trainings import Trainings
 
@@ -41,12 +42,12 @@ def test_nothing_is_known_of_what_was_not_handed_out() -> None:
 def test_an_outcome_counts_once_and_a_success_after_a_failure_does() -> None:
     phase = trainings()
     handed_out(phase)
-    assert phase.tell(0)
-    assert not phase.tell(0)
+    assert phase.tell(0, TrialReport())
+    assert not phase.tell(0, TrialReport())
     phase.fail(0)
     phase.fail(1)
     assert (phase.pending, phase.is_open(0), phase.is_open(1)) == ([2], False, False)
-    assert phase.tell(1)
+    assert phase.tell(1, TrialReport())
     phase.fail(2)
     assert phase.finished
     phase.reopen(2)
@@ -58,7 +59,10 @@ def test_a_saved_list_goes_on(events: str) -> None:
     phase = trainings()
     handed_out(phase)
     for event in events.split():
-        (phase.tell if event[0] == "t" else phase.fail)(int(event[1:]))
+        if event[0] == "t":
+            phase.tell(int(event[1:]), TrialReport())
+        else:
+            phase.fail(int(event[1:]))
     again = trainings()
     again.load_state_dict(json.loads(json.dumps(phase.state_dict())))
     assert (again.pending, again.finished) == (phase.pending, phase.finished)

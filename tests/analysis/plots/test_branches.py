@@ -18,6 +18,7 @@ from nas_space.branching import Branching
 from nas_space.networks import find_network
 from nas_space.structure import LARGEST_DILATION, Structure
 from nni_api.records import Records
+from nni_api.trial_report import TrialReport
 from strategies.expectation import ExpectationSearch
 from strategies.proposal import Proposal
 from tests.analysis.plots.texts import assert_legible
@@ -45,7 +46,7 @@ def recorded(folder: Path, starts: list[Structure], branching: Branching, iterat
         result = {"trial": "t", "metrics": {"default": 50.0}, "epochs": [], "seconds": 3.0, "probabilities": learnt}
         records.write("proposed", uid=proposal.uid, structure=proposal.dilations, **proposal.about)
         records.write("finished", uid=proposal.uid, structure=proposal.dilations, **result)
-        search.tell(proposal.uid, learnt)
+        search.tell(proposal.uid, TrialReport(probabilities=learnt))
     return read_history(folder)
 
 

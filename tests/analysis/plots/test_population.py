@@ -15,6 +15,7 @@ from analysis.plots.population import MOST_MOMENTS, Narrowing, draw_population, 
 from nas_space.network import Network
 from nas_space.networks import find_network
 from nni_api.records import Records
+from nni_api.trial_report import TrialReport
 from strategies.genetic import GeneticSearch
 from tests.analysis.plots.texts import assert_legible
 
@@ -82,7 +83,7 @@ def test_the_population_is_that_of_the_search() -> None:
     while (proposal := search.ask()) is not None:
         objectives.append(float(random.integers(5)))
         dilations.append(list(proposal.dilations.values()))
-        search.tell(proposal.uid, objectives[-1])
+        search.tell(proposal.uid, TrialReport(metrics={"default": objectives[-1]}))
     parents = np.array([dilations[uid] for _, uid in search._population])
     narrowing = Narrowing.of(np.array(dilations), np.array(objectives), size=4)
     assert narrowing.entropies[:, -1].tolist() == [spread(layer)[0] for layer in parents.T]

@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from nni_api.trial_report import TrialReport
 from strategies.genetic import GeneticSearch
 from strategies.proposal import Proposal
 
@@ -47,10 +48,15 @@ def small_fitness(dilations: dict[str, int]) -> float:
     return float(sum(dilations.values()) % 4)
 
 
+def scored(fitness: float, structure: dict[str, int] | None = None) -> TrialReport:
+    """What a trial reports of a structure."""
+    return TrialReport(structure=structure, metrics={"default": fitness})
+
+
 def play(search: GeneticSearch, fitness: Callable[[dict[str, int]], float], number: int) -> list[Proposal]:
     """Ask and tell in turn, as one worker would, until the search has no more."""
     proposals: list[Proposal] = []
     while len(proposals) < number and (proposal := search.ask()) is not None:
-        search.tell(proposal.uid, fitness(proposal.dilations))
+        search.tell(proposal.uid, scored(fitness(proposal.dilations)))
         proposals.append(proposal)
     return proposals

@@ -9,15 +9,7 @@ from hypothesis import strategies as st
 
 from common.bad_input import BadInput
 from strategies.genetic import GeneticSearch
-from tests.strategies.genetic.small_spaces import (
-    SPACE,
-    law,
-    play,
-    seeds,
-    size,
-    small_fitness,
-    spaces,
-)
+from tests.strategies.genetic.small_spaces import SPACE, law, play, scored, seeds, size, small_fitness, spaces
 
 # What is told
 
@@ -26,7 +18,7 @@ def test_fitness_counts_once() -> None:
     search = GeneticSearch(SPACE, 2)
     play(search, lambda _: 0.0, 1)
     before = search.state_dict()
-    assert not search.tell(0, 5.0)
+    assert not search.tell(0, scored(5.0))
     assert search.state_dict() == before
 
 
@@ -35,8 +27,8 @@ def test_late_fitness_of_a_failed_proposal_counts() -> None:
     for uid in (0, 1):
         search.ask()
         search.fail(uid)
-    assert search.tell(0, 1.0)
-    assert search.tell(1, 2.0)
+    assert search.tell(0, scored(1.0))
+    assert search.tell(1, scored(2.0))
     assert search.state_dict()["failed"] == []
     child = search.ask()
     assert child is not None
@@ -52,7 +44,7 @@ def test_a_reopened_proposal_can_be_judged_or_fail_again() -> None:
     search.reopen(0)
     search.reopen(1)
     assert (search.pending, search.finished) == ([0, 1], False)
-    search.tell(0, 1.0)
+    search.tell(0, scored(1.0))
     search.fail(1)
     assert (search.pending, search.finished, search.state_dict()["failed"]) == ([], True, [1])
 
@@ -60,7 +52,7 @@ def test_a_reopened_proposal_can_be_judged_or_fail_again() -> None:
 def test_a_judged_proposal_cannot_be_reopened() -> None:
     search = GeneticSearch({"a": (1, 2)}, population_size=2, budget=2)
     assert search.ask() is not None
-    search.tell(0, 1.0)
+    search.tell(0, scored(1.0))
     search.reopen(0)
     assert search.pending == []
 
@@ -78,7 +70,7 @@ def test_fitness_is_finite(fitness: float) -> None:
     search = GeneticSearch(SPACE, 2)
     search.ask()
     with pytest.raises(ValueError, match=f"the fitness of proposal 0 is {fitness}"):
-        search.tell(0, fitness)
+        search.tell(0, scored(fitness))
     assert search.pending == [0]
 
 
@@ -87,14 +79,14 @@ def test_fitness_is_of_a_proposal(uid: int) -> None:
     search = GeneticSearch(SPACE, 2)
     search.ask()
     with pytest.raises(ValueError, match=f"there is no proposal {uid}"):
-        search.tell(uid, 1.0)
+        search.tell(uid, scored(1.0))
 
 
 def test_pending_is_what_is_neither_judged_nor_failed() -> None:
     search = GeneticSearch(SPACE, 2)
     for _ in range(4):
         search.ask()
-    search.tell(2, 1.0)
+    search.tell(2, scored(1.0))
     search.fail(0)
     assert search.pending == [1, 3]
     assert [search.is_open(uid) for uid in range(5)] == [False, True, False, True, False]
@@ -106,10 +98,10 @@ def test_finished_when_all_is_proposed_and_settled() -> None:
     for step in (
         search.ask,
         search.ask,
-        lambda: search.tell(0, 1.0),
+        lambda: search.tell(0, scored(1.0)),
         search.ask,
         lambda: search.fail(2),
-        lambda: search.tell(1, 1.0),
+        lambda: search.tell(1, scored(1.0)),
     ):
         finished.append(search.finished)
         step()
@@ -160,7 +152,7 @@ def test_a_start_outside_the_space_is_refused() -> None:
 def test_injected_structure_is_a_parent() -> None:
     search = GeneticSearch(SPACE, 2, 10)
     play(search, lambda _: 0.0, 2)
-    search.inject(dict.fromkeys(SPACE, 16), 1.0)
+    search.add_trial(scored(1.0, dict.fromkeys(SPACE, 16)))
     child = search.ask()
     assert child is not None
     # It alone has a fitness above zero.
@@ -170,7 +162,7 @@ def test_injected_structure_is_a_parent() -> None:
 
 def test_injected_numbers_are_made_whole() -> None:
     search = GeneticSearch(SPACE)
-    search.inject(json.loads(json.dumps(dict.fromkeys(SPACE, 16.0))), 1.0)
+    search.add_trial(scored(1.0, json.loads(json.dumps(dict.fromkeys(SPACE, 16.0)))))
     assert [str(dilation) for dilation in search.proposal(0).dilations.values()] == ["16"] * len(SPACE)
 
 
@@ -181,7 +173,7 @@ def test_injected_structures_use_no_budget(space: dict[str, tuple[int, ...]], se
     proposals = play(search, small_fitness, at)
     foreign = {label: values[-1] for label, values in space.items()}
     new = foreign not in [proposal.dilations for proposal in proposals]
-    search.inject(foreign, 2.0)
+    search.add_trial(scored(2.0, foreign))
     proposals += play(search, small_fitness, 1000)
     assert len(proposals) == min(budget, size(space) - new)
     assert (foreign in [proposal.dilations for proposal in proposals]) != new
@@ -202,5 +194,5 @@ def test_unfit_injections_are_ignored(dilations: dict[str, int] | None, fitness:
     search = GeneticSearch(SPACE, 2)
     seen = play(search, small_fitness, 1)[0].dilations
     before = search.state_dict()
-    search.inject(seen if dilations is None else dilations, fitness)
+    search.add_trial(scored(fitness, seen if dilations is None else dilations))
     assert search.state_dict() == before

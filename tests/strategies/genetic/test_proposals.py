@@ -12,6 +12,7 @@ from tests.strategies.genetic.small_spaces import (
     SPACE,
     law,
     play,
+    scored,
     seeds,
     shares,
     size,
@@ -38,7 +39,7 @@ def test_a_space_is_exhausted_without_repeats(
         proposed.append(tuple(proposal.dilations[label] for label in space))
         outcome = outcomes[proposal.uid % len(outcomes)]
         if outcome == "tell":
-            search.tell(proposal.uid, small_fitness(proposal.dilations))
+            search.tell(proposal.uid, scored(small_fitness(proposal.dilations)))
         elif outcome == "fail":
             search.fail(proposal.uid)
     assert sorted(proposed) == sorted(product(*space.values()))
@@ -89,7 +90,7 @@ def test_children_come_from_two_of_the_best_judged(seed: int, population_size: i
         if outcome < 0:
             search.fail(uid)
         else:
-            search.tell(uid, float(outcome))
+            search.tell(uid, scored(float(outcome)))
             judged[uid] = float(outcome)
 
 
@@ -131,7 +132,7 @@ def test_a_structure_comes_even_if_nothing_was_told() -> None:
 def test_generations_count_proposals() -> None:
     search = GeneticSearch(SPACE, 3, 10)
     first = play(search, small_fitness, 4)
-    search.inject(dict.fromkeys(SPACE, 16), 1.0)
+    search.add_trial(scored(1.0, dict.fromkeys(SPACE, 16)))
     rest = play(search, small_fitness, 10)
     assert [proposal.about["generation"] for proposal in first + rest] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
 

@@ -10,13 +10,7 @@ from hypothesis import strategies as st
 
 from common.bad_input import BadInput
 from strategies.genetic import GeneticSearch
-from tests.strategies.genetic.small_spaces import (
-    SPACE,
-    play,
-    seeds,
-    small_fitness,
-    spaces,
-)
+from tests.strategies.genetic.small_spaces import SPACE, play, scored, seeds, small_fitness, spaces
 
 # Resume
 
@@ -34,10 +28,10 @@ def act(search: GeneticSearch, action: tuple[str, int, int]) -> object:
         return search.ask()
     if kind == "inject":
         values = zip(search.labels, search.candidates, strict=True)
-        search.inject({label: choice[which % len(choice)] for label, choice in values}, float(fitness))
+        search.add_trial(scored(float(fitness), {label: choice[which % len(choice)] for label, choice in values}))
     elif known := len(search.state_dict()["genes"]):
         if kind == "tell":
-            return search.tell(which % known, float(fitness))
+            return search.tell(which % known, scored(float(fitness)))
         search.fail(which % known)
     return None
 

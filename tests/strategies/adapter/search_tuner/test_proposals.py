@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from nni_api.trial_report import TrialReport
 from strategies.adapter.search_tuner import SearchTuner
 from strategies.genetic import GeneticSearch
 from strategies.proposal import Proposal
@@ -79,10 +78,6 @@ class PairTuner(SearchTuner):
 
     def create_search(self, search_space: Any) -> GeneticSearch:
         return Pairs(dict.fromkeys(search_space, CANDIDATES), population_size=2, budget=6)
-
-    def tell(self, search: GeneticSearch, report: TrialReport) -> bool:
-        assert report.uid is not None
-        return search.tell(report.uid, report.metrics["default"])
 
 
 def test_workers_wait_while_the_search_pauses(nni: FakeNni) -> None:
