@@ -13,7 +13,7 @@ from nas_space.layers.convolutions import BranchedConv, DilatedConv, PointwiseCo
 from nas_space.layers.packed_branches import BranchedSum
 from nas_space.layers.packed_conv import PackedConv
 from nas_space.layers.packed_videos import PackedVideos
-from nas_space.layers.residual import is_packed
+from nas_space.layers.residual import drawn, is_packed
 from nas_space.layers.stages import DROPOUT, read_features
 
 
@@ -40,7 +40,10 @@ class DualStage(nn.Module):
         hidden = read_features(self.conv_1x1_in, videos)
         for first, second, fusion in zip(self.conv_dilated_1, self.conv_dilated_2, self.conv_fusion, strict=True):
             both = [convolve(each, hidden, videos.offsets) for each in (first, second)]
-            hidden = hidden + self.dropout(F.relu(fusion(torch.cat(both, dim=1))))
+            change = F.relu(fusion(torch.cat(both, dim=1)))
+            # On a CPU, PyTorch's own dropout would take an eighth of a step.
+            factors = drawn(self.dropout, change) if is_packed(hidden) else None
+            hidden = hidden + (self.dropout(change) if factors is None else change * factors)
         return self.conv_out(hidden)
 
 
