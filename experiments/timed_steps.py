@@ -75,7 +75,9 @@ def time_steps(
         BadInput: the data is faulty.
     """
     loaded = sorted((len(dataset.labels(name)), name) for name in videos)
-    structure, of_layers = Structure.hand(network), dict.fromkeys(network.paths, tuple(candidates))
+    # Not longer than the candidates, as the searches themselves begin.
+    structure = Structure(tuple(min(layer.hand, max(candidates)) for layer in network.layers), network)
+    of_layers = dict.fromkeys(network.paths, tuple(candidates))
     begin = max(0, (len(loaded) - batch_size) // 2)
     batch = [dataset.load(name) for _, name in loaded[begin : begin + batch_size]]
     frames = sum(len(video.labels) for video in batch)

@@ -13,6 +13,9 @@ from common.bad_input import BadInput
 LARGEST_SIZE = 1000
 """Of whatever an option counts: far beyond any network; larger numbers are mistakes, and fill the memory."""
 
+LARGEST_DILATION = 2**20
+"""Far beyond any video; larger numbers are mistakes, and overflow."""
+
 POWERS_OF_TWO = tuple(2**exponent for exponent in range(11))
 """The sparse candidates of the global search: 1, 2, 4, ..., 1024 (Gao et al., CVPR 2021, section 3.2)."""
 

@@ -10,10 +10,7 @@ from reprlib import repr as shortened
 from typing import Any
 
 from common.bad_input import BadInput
-from nas_space.network import Network
-
-LARGEST_DILATION = 2**20
-"""Far beyond any video; larger numbers are mistakes, and overflow."""
+from nas_space.network import LARGEST_DILATION, Network
 
 
 @dataclass(frozen=True)

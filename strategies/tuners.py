@@ -30,6 +30,7 @@ class GlobalTuner(SearchTuner):
     """
 
     phase = "global"
+    earlier_arguments = SearchTuner.earlier_arguments | {"stop_epoch"}
 
     def __init__(
         self,
@@ -49,7 +50,7 @@ class GlobalTuner(SearchTuner):
 
     def create_search(self, search_space: Any) -> GeneticSearch:
         """The genetic search over the candidates that the search space names."""
-        network = self.network()
+        network = self.network
         space = from_nni(search_space, network)
         starts = [] if self._starts is None else starts_within(self._starts, space, network)
         return GeneticSearch(space, *self._arguments, starts)
@@ -93,7 +94,7 @@ class LocalTuner(SearchTuner):
 
     def create_search(self, search_space: Any) -> ExpectationSearch:
         """The chains. The search space is only for NNI's web page: it must name the layers of the network."""
-        network = self.network()
+        network = self.network
         if not isinstance(search_space, dict) or set(search_space) != set(network.paths):
             raise BadInput("the search space must name the layers of the network (experiments/spaces/*_local.json)")
         names, splits, seeds = self._chains
@@ -127,7 +128,7 @@ class DifferentiableTuner(SearchTuner):
 
     def create_search(self, search_space: Any) -> DifferentiableSearch:
         """A training for each seed, in which every layer chooses among the candidates that the search space names."""
-        network = self.network()
+        network = self.network
         if self._seeds is not None:
             return DifferentiableSearch(self._seeds, network.paths, from_nni(search_space, network))
         seeds = seeds_of(search_space)
@@ -175,7 +176,7 @@ class FinalTuner(SearchTuner):
                 "the search space must show the structures, splits and seeds of classArgs "
                 "(as in experiments/demo_final.yml, where each list is written once)"
             )
-        network = self.network()
+        network = self.network
         files = {(name, split): structure_file(name, split) for split, name in product(splits, names)}
         return FinalPhase({place: read_start(file, network) for place, file in files.items()}, seeds)
 

@@ -52,7 +52,7 @@ class Pictures:
         drawn.set_layout_engine(None)  # all has its place now, which takes time to find
         path = self.folder / f"{name}.svg"
         write_figure(drawn, path)
-        svg = re.sub(r"\n\s*", " ", adaptive_svg(path.read_text()))
+        svg = re.sub(r"\n\s*", " ", adaptive_svg(path.read_text(encoding="utf-8")))
         self.drawn()
         width = min(drawn.get_figwidth() / WIDTH, 1)
         return [Picture(name, caption, width, "data:image/svg+xml," + quote(svg, safe=PLAIN))]

@@ -18,4 +18,4 @@ class PackedVideos:
     """(videos + 1,): where each video begins, and where the last one ends. No video sees another one."""
     release: Callable[[], object] | None = None
     """Takes the features out of this process's memory until they are read again, as far as they are mapped from a file;
-    None on a GPU."""
+    None where they need not be: on a GPU, in predictions, between stages."""

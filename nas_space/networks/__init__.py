@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import pkgutil
-import re
 import warnings
 from collections.abc import Mapping
 from importlib import import_module
@@ -104,6 +103,7 @@ def add_network_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--network",
         type=_network_option,
+        action=_NetworkAction,
         default=DEFAULT,
         help=f"one of {', '.join(names())}, with options as in {DEFAULT}:stages=2,layers=5 (default: %(default)s)",
     )
@@ -117,6 +117,17 @@ def _network_option(text: str) -> Network:
         raise argparse.ArgumentTypeError(str(fault)) from None
 
 
+class _NetworkAction(argparse.Action):
+    """``--network TEXT``, which does not overwrite the size that options of earlier versions gave."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        if hasattr(namespace, "earlier_size"):
+            parser.error(f"{option} says the size of the network: leave --num-stages and --num-layers out")
+        namespace.network = values
+
+
 def _described(name: str, options: Mapping[str, Any]) -> Network:
     describe = _module(name).describe
     network: Network = describe(**options)
@@ -126,4 +137,4 @@ def _described(name: str, options: Mapping[str, Any]) -> Network:
 def _module(name: str) -> ModuleType:
     if name not in names():
         raise BadInput(f"there is no network {name!r}: it must be one of {', '.join(names())}")
-    return import_module(f"nas_space.networks.{re.sub('[-]', '_', name.replace('++', '_pp'))}")
+    return import_module(f"nas_space.networks.{name.replace('++', '_pp').replace('-', '_')}")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from common.bad_input import BadInput
-from nas_space.network import Block, Layer, Network, Option, chosen_options
+from nas_space.network import LARGEST_DILATION, Block, Layer, Network, Option, chosen_options
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,7 +47,7 @@ def stage_block(stage: int, path: str, layers: int, kernel: int = 3, repeats: in
     return Block(
         f"stage {stage}",
         tuple(
-            Layer(f"s{stage}l{layer}", f"{path}.layers.{layer}.conv_dilated", 2**layer, kernel)
+            Layer(f"s{stage}l{layer}", f"{path}.layers.{layer}.conv_dilated", min(2**layer, LARGEST_DILATION), kernel)
             for layer in range(layers)
         ),
         repeats,
@@ -86,6 +86,8 @@ def stage_parameters(layers: int, kernel: int, channels: int, classes: int) -> i
 # What earlier versions said of the network, which was always this one.
 
 EARLIER = {"num_stages": "stages", "num_layers": "layers", "kernel_size": "kernel"}
+EARLIER_ARGUMENTS = frozenset({"num_stages", "num_layers"})
+"""Of tuners."""
 
 
 def earlier_options(content: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -113,7 +115,10 @@ def same_settings(kept: Any, now: Mapping[str, Any]) -> bool:
     """
     if kept == now or not isinstance(kept, Mapping) or "network" in kept or "network" not in now:
         return kept == now
-    size = {**dict(kept).get("shape", {}), "channels": kept.get("channels", 64)}
+    shape = kept.get("shape", {})
+    if not isinstance(shape, Mapping):
+        return False
+    size = {**shape, "channels": kept.get("channels", 64)}
     rest = {name: value for name, value in kept.items() if name not in ("shape", "channels")}
     network = now["network"]
     same_network = all(network.get(EARLIER.get(name, name)) == value for name, value in size.items())
@@ -140,6 +145,7 @@ class _EarlierOption(argparse.Action):
             parser.error(f"{option}: --network {before} has no such size")
         options = {option.name: option.value for option in before.options} | {EARLIER[self.dest]: values}
         namespace.network = describe(**options)
+        namespace.earlier_size = True
         warnings.warn(f"{option} {values}: write --network {namespace.network}", stacklevel=2)
 
 

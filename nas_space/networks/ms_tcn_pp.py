@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nas_space.network import Block, Layer, Network, Option, chosen_options
+from nas_space.network import LARGEST_DILATION, Block, Layer, Network, Option, chosen_options
 from nas_space.networks.ms_tcn import stage_block, stage_parameters
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def _pair(layer: int, opposite: int) -> tuple[Layer, Layer]:
     """The two convolutions of a dual layer: the first dilated by 2^opposite, the second by 2^layer (equation 4)."""
     first, second = f"s1l{layer}a", f"s1l{layer}b"
     return (
-        Layer(first, f"PG.conv_dilated_1.{layer}", 2**opposite, partner=second),
-        Layer(second, f"PG.conv_dilated_2.{layer}", 2**layer, partner=first),
+        Layer(first, f"PG.conv_dilated_1.{layer}", min(2**opposite, LARGEST_DILATION), partner=second),
+        Layer(second, f"PG.conv_dilated_2.{layer}", min(2**layer, LARGEST_DILATION), partner=first),
     )
 
 

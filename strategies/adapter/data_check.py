@@ -12,7 +12,7 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 TIME_LIMIT = 6.0
-"""Seconds: NNI gives up on a tuner that is not there after 10, of which 2 or more go into starting it."""
+"""Seconds: a bare nnictl gives up on a tuner that is not there after 10, of which 2 or more go into starting it."""
 
 
 def failed_check(command: Any) -> str | None:

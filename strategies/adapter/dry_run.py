@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from common.bad_input import BadInput
-from nas_space.networks.ms_tcn import EARLIER
 from strategies.adapter.search_tuner import SearchTuner
 
 
@@ -26,7 +25,7 @@ def dry_run(tuner: type[SearchTuner], arguments: Mapping[str, Any], search_space
     """
     parameters = dict(inspect.signature(tuner).parameters)
     parameters.pop("earlier", None)
-    unknown = [name for name in arguments if name not in parameters and name not in EARLIER]
+    unknown = [name for name in arguments if name not in parameters and name not in tuner.earlier_arguments]
     missing = [name for name, known in parameters.items() if known.default is known.empty and name not in arguments]
     if unknown:
         raise BadInput(f"{tuner.__name__} has no argument {unknown[0]!r}; it has {', '.join(parameters)}")

@@ -11,10 +11,12 @@ import json
 import logging
 import threading
 import traceback
+import warnings
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from platform import python_version
@@ -28,6 +30,7 @@ from common.local_http import NO_ANSWER
 from common.read_file import read_json
 from nas_space.network import Network
 from nas_space.networks import tuner_network
+from nas_space.networks.ms_tcn import EARLIER_ARGUMENTS
 from nni_api.manager import NniManager
 from nni_api.records import Records
 from nni_api.trial_report import TrialReport
@@ -53,7 +56,7 @@ class SearchTuner(Tuner):
 
     Args:
         network: as ``--network`` of the trials says it.
-        earlier: arguments by which earlier versions named the network.
+        earlier: arguments of earlier versions: those that named the network, and others that do nothing any more.
         check_command: a command to run first, from the repository root; if it fails, its message ends the experiment
             before a trial is started.
         retries: how often a proposal is tried again if its trial ended without saying a result, or why there is none.
@@ -61,6 +64,8 @@ class SearchTuner(Tuner):
 
     phase: Literal["global", "local", "final"]
     """What its experiments are: their records say so."""
+    earlier_arguments = EARLIER_ARGUMENTS
+    """Arguments of earlier versions that are still accepted."""
     repeats_stated_failures = False
     """Whether a trial that said why it failed is tried again, as one that ended without a word."""
 
@@ -86,10 +91,17 @@ class SearchTuner(Tuner):
         if type(retries) is not int or retries < 0:
             self._refusal = f"retries must be a whole number of at least 0, not {retries!r}"
 
+    @cached_property
     def network(self) -> Network:
         """The network whose dilations are searched. Raises BadInput where there is none such."""
         text, earlier = self._network
-        return tuner_network(text, earlier)
+        unknown = [name for name in earlier if name not in self.earlier_arguments]
+        if unknown:
+            raise BadInput(f"{type(self).__name__} has no argument {unknown[0]!r}")
+        unused = [name for name in earlier if name not in EARLIER_ARGUMENTS]
+        if unused:
+            warnings.warn(f"classArgs: {', '.join(unused)} has no effect any more: leave it out", stacklevel=2)
+        return tuner_network(text, {name: value for name, value in earlier.items() if name in EARLIER_ARGUMENTS})
 
     @abstractmethod
     def create_search(self, search_space: Any) -> Search:
@@ -120,7 +132,7 @@ class SearchTuner(Tuner):
             versions = {"python": python_version(), **{name: version(name) for name in ("nni", "numpy", "torch")}}
             resumed = self._saved is not None
             about = {"phase": self.phase, "resumed": resumed, "refusal": self._refusal, "versions": versions}
-            network: dict[str, Any] = {} if self.search is None else {"network": self.network().to_json()}
+            network: dict[str, Any] = {} if self.search is None else {"network": self.network.to_json()}
             self._records.write("started", **about, **network)
 
     def generate_parameters(self, parameter_id: int, **kwargs: Any) -> Any:

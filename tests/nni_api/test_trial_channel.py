@@ -77,6 +77,15 @@ def test_waits_for_the_handed_ones(manager: Manager) -> None:
     assert len(manager.handed) == 1
 
 
+@pytest.mark.parametrize("answer", [(200, ""), (200, "not JSON")], ids=["nothing", "cut short"])
+def test_an_answer_that_is_lost_is_in_the_record(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, str]
+) -> None:
+    monkeypatch.setattr(trial_channel, "TIME_LIMIT", 0.1)
+    manager.handed = [answer]
+    assert received() == (OWN["parameters"], 2)
+
+
 def test_a_manager_in_trouble(manager: Manager) -> None:
     manager.handed = [(500, "on fire")]
     with pytest.raises(OSError, match="500"):

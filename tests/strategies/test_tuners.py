@@ -125,6 +125,21 @@ def test_bad_class_args_end_the_experiment(nni: FakeNni, arguments: dict[str, An
     assert nni.trials == []
 
 
+def test_arguments_of_earlier_versions_are_accepted_and_others_refused(nni: FakeNni) -> None:
+    def started(**arguments: Any) -> FakeNni:
+        nni.start(GlobalTuner(population_size=2, budget=2, **arguments))
+        return nni
+
+    with pytest.warns(UserWarning, match="classArgs: ") as warned:
+        assert started(num_stages=1, num_layers=3, stop_epoch=3).errors == []
+    assert [str(each.message) for each in warned] == [
+        "classArgs: stop_epoch has no effect any more: leave it out",
+        "classArgs: write network: ms-tcn:stages=1,layers=3 in place of num_stages, num_layers",
+    ]
+    assert nni.records("started")[0]["network"]["layers"] == 3
+    assert started(network="ms-tcn:stages=1,layers=3", budgett=3).errors == ["GlobalTuner has no argument 'budgett'"]
+
+
 def test_a_tuner_pays_for_nothing_it_does_not_use() -> None:
     code = """
 import sys

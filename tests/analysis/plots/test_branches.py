@@ -15,8 +15,9 @@ from analysis.plots.branches import draw_branches, ranks_of
 from analysis.plots.colours import COLOURS
 from common.bad_input import BadInput
 from nas_space.branching import Branching
+from nas_space.network import LARGEST_DILATION
 from nas_space.networks import find_network
-from nas_space.structure import LARGEST_DILATION, Structure
+from nas_space.structure import Structure
 from nni_api.records import Records
 from nni_api.trial_report import TrialReport
 from strategies.expectation import ExpectationSearch

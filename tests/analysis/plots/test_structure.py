@@ -6,8 +6,9 @@ from matplotlib.axes import Axes
 
 from analysis.plots.structure import draw_structures, titles
 from common.bad_input import BadInput
+from nas_space.network import LARGEST_DILATION
 from nas_space.networks import find_network
-from nas_space.structure import LARGEST_DILATION, Structure
+from nas_space.structure import Structure
 from tests.analysis.plots.texts import assert_legible
 
 NETWORK = find_network("ms-tcn:stages=2,layers=3")

@@ -55,6 +55,11 @@ def test_equal_networks_are_equal() -> None:
     assert used != find_network("causal-ms-tcn")
 
 
+@pytest.mark.parametrize("text", ["ms-tcn:layers=1000", "ms-tcn++:prediction=1000"])
+def test_however_deep_a_network_its_hand_dilations_are_dilations(text: str) -> None:
+    assert max(Structure.hand(find_network(text)).dilations) == 2**20
+
+
 @given(generators.networks())
 def test_a_network_is_its_text_and_its_json(network: Network) -> None:
     assert find_network(str(network)) == network
@@ -117,6 +122,8 @@ def test_earlier_options_are_translated_with_a_warning() -> None:
         parsed("--num-layers", "5", "--num-stages", "0")
     with pytest.raises(SystemExit):
         parsed("--network", "ms-tcn++", "--num-layers", "5")
+    with pytest.raises(SystemExit), pytest.warns(match="--num-layers 5"):
+        parsed("--num-layers", "5", "--network", "ms-tcn")
 
 
 def test_earlier_arguments_of_a_tuner_are_translated_with_a_warning() -> None:
@@ -145,6 +152,13 @@ def test_earlier_descriptions_are_read(content: dict[str, Any], text: str) -> No
 def test_other_descriptions_are_refused(content: Any) -> None:
     with pytest.raises(BadInput, match="not the description of a network"):
         network_from_json(content)
+
+
+@pytest.mark.parametrize("shape", [None, [], "x"], ids=str)
+def test_damaged_settings_are_other_settings(shape: Any) -> None:
+    now = {"split": 1, "network": find_network("ms-tcn").to_json()}
+    assert ms_tcn.same_settings({"split": 1, "channels": 64}, now)
+    assert not ms_tcn.same_settings({"split": 1, "shape": shape}, now)
 
 
 def test_labels_of_earlier_records_say_the_size() -> None:
