@@ -22,9 +22,6 @@ from trials.data.fingerprint import ChangedData, DataRecord, experiment_file
 from trials.training.threads import are_threads_given
 from trials.training.training import telling_full_memory
 
-OF_CHAINS = ("chain", "iteration", "split", "seed")
-"""Parameters of an iteration of the local search besides its dilations and those that begin with ``_``."""
-
 
 def experiment_folder() -> Path:
     """The folder of this trial's experiment; NNI_OUTPUT_DIR is EXPERIMENT/environments/local-env/trials/TRIAL."""
@@ -83,11 +80,11 @@ class NniTrial:
         return {label: self.parameters[label] for label in self.network.paths if label in self.parameters}
 
     def structure(self) -> Structure:
-        """The structure that the parameters name. Raises BadInput where they are those of another network."""
-        others = {name for name in self.parameters if name.startswith("_") or name in OF_CHAINS}
-        return Structure.from_labels(
-            {name: value for name, value in self.parameters.items() if name not in others}, self.network
-        )
+        """The structure that the parameters name. Raises BadInput where a layer is missing.
+
+        Spaces of the user's own may have other parameters besides.
+        """
+        return Structure.from_labels(self.dilations(), self.network)
 
     def report_epoch(self, metrics: dict[str, float]) -> None:
         """Show the metrics of an epoch on NNI's page, and to its assessor."""

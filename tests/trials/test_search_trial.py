@@ -233,7 +233,6 @@ def test_data_is_not_touched(trial: Trial, folder: Path, words: list[object], co
     [
         ({"s2l2": 0}, "the dilation of layer 's2l2' must be at least 1, not 0"),
         ({"s1l0": 1.5}, "the dilation of layer 's1l0' must be a whole number, not 1.5"),
-        ({"s9l0": 1}, "unknown layer 's9l0'"),
         ({"s1l1": None}, "the dilation of layer 's1l1' must be a whole number"),
     ],
     ids=str,
@@ -248,9 +247,14 @@ def test_bad_structure_is_reported(
     report = trial.report
     assert report.failure is not None
     assert reason in report.failure
-    known = {label: {**LABELS, **change}[label] for label in LABELS}
-    assert (report.uid, report.structure, report.metrics) == (42, known, {})
+    assert (report.uid, report.structure, report.metrics) == (42, {**LABELS, **change}, {})
     assert trial.intermediate == []
+
+
+def test_parameters_that_are_no_layers_are_left_alone(trial: Trial, words: list[object], command: Command) -> None:
+    trial.parameters |= {"number": 7, "s9l0": 1}
+    command(main, *words)
+    assert (trial.report.structure, trial.report.failure) == (LABELS, None)
 
 
 def test_missing_layer_is_reported(trial: Trial, words: list[object], command: Command) -> None:
