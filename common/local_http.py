@@ -18,3 +18,11 @@ def get_json(url: str) -> Any:
     """The JSON content at a URL; None where the answer is empty. Raises one of ``NO_ANSWER`` without one."""
     with open_locally(url, timeout=TIME_LIMIT) as response:
         return json.loads(response.read() or b"null")
+
+
+def put_json(url: str, content: Any, seconds: float = TIME_LIMIT) -> None:
+    """Put JSON content to a URL, and wait for the answer for so long. Raises one of ``NO_ANSWER`` without one."""
+    data = json.dumps(content).encode()
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json"}, method="PUT")
+    with open_locally(request, timeout=seconds) as response:
+        response.read()

@@ -21,8 +21,8 @@ from analysis.history import History, find_experiment, read_history
 from common.bad_input import BadInput
 from common.local_http import NO_ANSWER, get_json
 from nni_api.logs import why_ended
-from nni_api.manager import UNFINISHED
-from nni_api.register import read_register, registered
+from nni_api.manager import REST_PATH, UNFINISHED
+from nni_api.register import TRIALS_FOLDER, read_register, registered
 
 MANAGER_CHANGES = [Path(__file__).with_name(name) for name in ("listen_locally.js", "patient_start.js")]
 """What NNI's manager, a node process, loads before its own code."""
@@ -114,7 +114,7 @@ class Experiment:
 
     def trials_folder(self) -> Path:
         """Where the trials print to: TRIAL/trial.stderr."""
-        return self._folder() / "environments" / "local-env" / "trials"
+        return self._folder() / TRIALS_FOLDER
 
     def history(self) -> History | None:
         """The records of its tuner, as far as they go; None before it has any."""
@@ -191,7 +191,7 @@ class Experiment:
         return find_experiment(self.id).parent
 
     def _ask(self, path: str) -> Any:
-        return get_json(f"http://127.0.0.1:{self.port}/api/v1/nni{path}")
+        return get_json(f"http://127.0.0.1:{self.port}{REST_PATH}{path}")
 
 
 def _end(process: psutil.Process) -> str | None:

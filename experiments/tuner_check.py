@@ -137,7 +137,7 @@ def _fitting(arguments: Mapping[str, Any], space: Any) -> Structure:
 
 def _network(arguments: Mapping[str, Any]) -> Network:
     """The network of a tuner's arguments. Raises BadInput where there is none such."""
-    earlier = {name: value for name, value in arguments.items() if name in ms_tcn.EARLIER}
+    earlier = {name: value for name, value in arguments.items() if name in ms_tcn.EARLIER_ARGUMENTS}
     with warnings.catch_warnings(action="ignore"):  # the tuner itself warns of earlier arguments
         return tuner_network(arguments.get("network", DEFAULT), earlier)
 

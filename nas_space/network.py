@@ -102,13 +102,12 @@ def chosen_options(network: str, known: Sequence[Option], chosen: Mapping[str, A
         if name not in {option.name for option in known}:
             raise BadInput(f"network {network} has no option {name!r}, but {', '.join(each.name for each in known)}")
     options = []
-    for name, default, least, _ in known:
-        value = chosen.get(name, default)
-        if type(value) is not int or not least <= value <= LARGEST_SIZE:
-            raise BadInput(
-                f"network {network}: {name} must be a whole number from {least} to {LARGEST_SIZE}, not {value!r}"
-            )
-        options.append(Option(name, value, least, default))
+    for option in known:
+        value = chosen.get(option.name, option.value)
+        if type(value) is not int or not option.least <= value <= LARGEST_SIZE:
+            allowed = f"a whole number from {option.least} to {LARGEST_SIZE}"
+            raise BadInput(f"network {network}: {option.name} must be {allowed}, not {value!r}")
+        options.append(option._replace(value=value, default=option.value))
     return tuple(options)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import urllib.request
 from typing import Any
 
-from common.local_http import TIME_LIMIT, get_json, open_locally
+from common.local_http import get_json, put_json
+
+REST_PATH = "/api/v1/nni"
+"""Of the REST interface of NNI's manager, after its address."""
 
 UNFINISHED = ("WAITING", "RUNNING", "UNKNOWN", "ADD_RESUMED")
 """States of a trial that has not ended; the last is that of a trial that NNI will run again after a resume."""
@@ -18,7 +20,7 @@ class NniManager:
 
     def __init__(self, command_channel: str | None = None) -> None:
         channel = command_channel or os.environ["NNI_TUNER_COMMAND_CHANNEL"]
-        self._url = channel.replace("ws://", "http://", 1).removesuffix("/tuner") + "/api/v1/nni"
+        self._url = channel.replace("ws://", "http://", 1).removesuffix("/tuner") + REST_PATH
 
     def trial_jobs(self) -> list[dict[str, Any]]:
         """All trials of the experiment, as NNI lists them."""
@@ -54,14 +56,7 @@ class NniManager:
         profile = self._get("/experiment")
         submitted = max(1, len(self.trial_jobs()))
         profile["params"]["maxTrialNumber"] = submitted
-        request = urllib.request.Request(
-            self._url + "/experiment?update_type=MAX_TRIAL_NUM",
-            json.dumps(profile).encode(),
-            {"Content-Type": "application/json"},
-            method="PUT",
-        )
-        with open_locally(request, timeout=TIME_LIMIT) as response:
-            response.read()
+        put_json(f"{self._url}/experiment?update_type=MAX_TRIAL_NUM", profile)
         return submitted
 
     def _get(self, path: str) -> Any:

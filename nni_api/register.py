@@ -18,6 +18,9 @@ from typing import Any
 from common.bad_input import BadInput
 from common.read_file import read_json
 
+TRIALS_FOLDER = Path("environments", "local-env", "trials")
+"""Of the trials on this machine, in the folder of their experiment."""
+
 ATTEMPTS = 5
 """NNI writes the register in place, so that one that is read at that moment seems damaged."""
 PAUSE_SECONDS = 0.2

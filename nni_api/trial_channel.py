@@ -10,13 +10,13 @@ import json
 import os
 import time
 import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from common.bad_input import BadInput
-from common.local_http import NO_ANSWER, get_json, open_locally
+from common.local_http import NO_ANSWER, get_json, put_json
+from nni_api.manager import REST_PATH
 
 TIME_LIMIT = 60.0
 POLL_SECONDS = 0.2
@@ -83,7 +83,7 @@ class TrialChannel:
             "sequence": sequence,
             "value": json.dumps(value),
         }
-        _send(self.url, {"type": "metric", "metric": json.dumps(metric)})
+        put_json(self.url, {"type": "metric", "metric": json.dumps(metric)}, TIME_LIMIT)
 
 
 def manager_url() -> str | None:
@@ -91,19 +91,12 @@ def manager_url() -> str | None:
     channel = os.environ.get("NNI_TRIAL_COMMAND_CHANNEL", "")
     if not channel.startswith("http") or "/env/" not in channel:
         return None
-    return f"{channel.split('/env/')[0]}/api/v1/nni"
-
-
-def _send(url: str, command: dict[str, Any]) -> None:
-    content = json.dumps(command).encode()
-    request = urllib.request.Request(url, content, {"Content-Type": "application/json"}, method="PUT")
-    with open_locally(request, timeout=TIME_LIMIT) as response:
-        response.read()
+    return channel.split("/env/")[0] + REST_PATH
 
 
 def _handed_record(url: str) -> dict[str, Any] | None:
     """The parameters that NNI hands to this trial, with their number; None where it closes the channel or is silent."""
-    _send(url, {"type": "request_parameter"})
+    put_json(url, {"type": "request_parameter"}, TIME_LIMIT)
     last_chance = time.monotonic() + TIME_LIMIT
     while True:
         try:

@@ -20,7 +20,7 @@ BELOW = {
     "studies": {"common", "nas_space", "nni_api", "strategies", "trials", "analysis", "experiments", "benchmarks"},
     "tools": {"common", "nas_space", "nni_api", "strategies", "trials", "analysis", "experiments"},
 }
-"""What each room may import, itself besides."""
+"""What each room may import besides itself."""
 
 
 def imported(room: str) -> set[tuple[str, str]]:

@@ -58,7 +58,7 @@ class NniTrial:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What NNI gave it: dilations by short label, and what the tuner says besides."""
+        """What NNI gave it: dilations by label, and what else the tuner tells it."""
         return self.channel.parameters
 
     def tensorboard_folder(self) -> Path:
@@ -82,7 +82,7 @@ class NniTrial:
     def structure(self) -> Structure:
         """The structure that the parameters name. Raises BadInput where a layer is missing.
 
-        Spaces of the user's own may have other parameters besides.
+        A search space of the user's own may have other parameters, too.
         """
         return Structure.from_labels(self.dilations(), self.network)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from analysis.plots.figure_file import short
 from nas_space.network import Block, Network
@@ -14,6 +14,11 @@ LONGEST_BLOCK = 8
 def block_edges(network: Network) -> list[int]:
     """(blocks + 1,): at which of all layers each block begins, and how many layers there are."""
     return list(accumulate((len(block.layers) for block in network.blocks), initial=0))
+
+
+def block_middles(network: Network) -> list[float]:
+    """(blocks,): where the name of each block belongs, among all layers counted from 0."""
+    return [(start + end - 1) / 2 for start, end in pairwise(block_edges(network))]
 
 
 def block_names(network: Network) -> list[str]:

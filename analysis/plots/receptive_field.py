@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plots.blocks import block_edges, block_names
+from analysis.plots.blocks import block_edges, block_middles, block_names
 from analysis.plots.colours import COLOURS, FAINT, TEXT
 from analysis.plots.figure_file import WIDTH, legend_below, new_figure, short
 from common.bad_input import BadInput
@@ -98,8 +97,7 @@ def _name_blocks(axes: Axes, network: Network) -> None:
     edges = block_edges(network)
     for edge in edges[1:-1]:
         axes.axvline(edge - 0.5, color=FAINT, linewidth=1, zorder=1)
-    middles = [(start + end - 1) / 2 for start, end in pairwise(edges)]
-    names, named = block_names(network), [0]
+    middles, names, named = block_middles(network), block_names(network), [0]
     for index, middle in enumerate(middles):
         if middle - middles[named[-1]] >= edges[-1] / MOST_NAMES:
             named.append(index)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -86,7 +87,7 @@ class BranchedConv(DilatedConv):
         self.branch_weights = nn.Parameter(torch.full((len(self.branches),), INITIAL_BRANCH_WEIGHT))
 
     @classmethod
-    def expand(cls, conv: DilatedConv, branches: Sequence[int], inner_activation: bool = False) -> BranchedConv:
+    def expand(cls, conv: DilatedConv, branches: Sequence[int], inner_activation: bool = False) -> Self:
         """Put branches in place of a convolution's one dilation. Weight and bias are the very same parameters."""
         branched = cls(conv.in_channels, conv.out_channels, conv.kernel_size[0], branches, inner_activation)
         branched.present = conv.present
@@ -124,9 +125,7 @@ class ChoosingConv(BranchedConv):
     @classmethod
     def among(cls, conv: DilatedConv, candidates: Sequence[int]) -> ChoosingConv:
         """Put a choice in place of a convolution's one dilation. Weight and bias are the very same parameters."""
-        choosing = cls(conv.in_channels, conv.out_channels, conv.kernel_size[0], candidates)
-        choosing.present = conv.present
-        choosing.weight, choosing.bias = conv.weight, conv.bias
+        choosing = cls.expand(conv, candidates)
         nn.init.zeros_(choosing.branch_weights)
         return choosing
 

@@ -13,7 +13,7 @@ from nas_space.layers.convolutions import BranchedConv, DilatedConv, PointwiseCo
 from nas_space.layers.packed_branches import BranchedSum
 from nas_space.layers.packed_conv import PackedConv
 from nas_space.layers.packed_videos import PackedVideos
-from nas_space.layers.residual import drawn, is_packed
+from nas_space.layers.residual import dropout_mask, is_packed
 from nas_space.layers.stages import DROPOUT, read_features
 
 
@@ -42,7 +42,7 @@ class DualStage(nn.Module):
             both = [convolve(each, hidden, videos.offsets) for each in (first, second)]
             change = F.relu(fusion(torch.cat(both, dim=1)))
             # On a CPU, PyTorch's own dropout would take an eighth of a step.
-            factors = drawn(self.dropout, change) if is_packed(hidden) else None
+            factors = dropout_mask(self.dropout, change) if is_packed(hidden) else None
             hidden = hidden + (self.dropout(change) if factors is None else change * factors)
         return self.conv_out(hidden)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nas_space.layers.packed_residual import Offsets, shifted_rows
+from nas_space.layers.packed_residual import Offsets, tap_shifts
 
 
 class PackedConv(torch.autograd.Function):
@@ -22,15 +22,8 @@ class PackedConv(torch.autograd.Function):
 
         ``present``: index of the tap that reads the frame of the output itself.
         """
-        ctx.present, ctx.shifts = (
-            present,
-            [
-                (tap, rows, sources)
-                for tap in range(weight.shape[2])
-                if tap != present
-                for rows, sources in shifted_rows(offsets, (tap - present) * dilation)
-            ],
-        )
+        ctx.present = present
+        ctx.shifts = tap_shifts(weight.shape[2], dilation, present, offsets)
         taps = weight.unbind(2)
         result = torch.addmm(bias, frames, taps[present].t())
         for tap, rows, sources in ctx.shifts:

@@ -63,6 +63,16 @@ def shifted_rows(offsets: Offsets, shift: int) -> Iterator[tuple[slice, slice]]:
             )
 
 
+def tap_shifts(kernel_size: int, dilation: int, present: int, offsets: Offsets) -> list[tuple[int, slice, slice]]:
+    """For each tap but the present one, the frames of the output and those that the tap reads for them."""
+    return [
+        (tap, rows, sources)
+        for tap in range(kernel_size)
+        if tap != present
+        for rows, sources in shifted_rows(offsets, (tap - present) * dilation)
+    ]
+
+
 class PlainResiduals(torch.autograd.Function):
     """Layers one after another, each x -> x + factors * (W2 relu(conv(x; dilation)) + b2).
 
@@ -88,12 +98,7 @@ class PlainResiduals(torch.autograd.Function):
         ctx.present, ctx.shifts, activations = present, [], []
         for layer, (dilation, of_layer) in enumerate(zip(dilations, _by_layer(parameters), strict=True)):
             weight, bias, weight_1x1, bias_1x1 = of_layer
-            shifts = [
-                (tap, rows, sources)
-                for tap in range(weight.shape[2])
-                if tap != present
-                for rows, sources in shifted_rows(offsets, (tap - present) * dilation)
-            ]
+            shifts = tap_shifts(weight.shape[2], dilation, present, offsets)
             taps = weight.unbind(2)
             hidden = torch.addmm(bias, frames, taps[present].t(), out=place_for(frames))
             for tap, rows, sources in shifts:

@@ -34,7 +34,7 @@ class DilatedResidualLayer(nn.Module):
             return self.padded(frames, offsets)
         if not isinstance(conv, BranchedConv):
             return plain_packed_layers([self], frames, offsets)
-        factors = drawn(self.dropout, frames)
+        factors = dropout_mask(self.dropout, frames)
         parameters = (conv.weight, conv.bias, conv.probabilities(), pointwise.weight, pointwise.bias)
         return BranchedResidual.apply(frames, *parameters, conv.branches, conv.present, offsets, factors)
 
@@ -60,7 +60,7 @@ def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offs
 
 def plain_packed_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
     """``residual_layers`` in one step, in the packed form, where none has branches."""
-    factors = drawn(layers[0].dropout, frames.expand(len(layers), *frames.shape))
+    factors = dropout_mask(layers[0].dropout, frames.expand(len(layers), *frames.shape))
     dilations = [layer.conv_dilated.dilation[0] for layer in layers]
     parameters = [
         parameter
@@ -71,6 +71,6 @@ def plain_packed_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, 
     return PlainResiduals.apply(frames, offsets, dilations, layers[0].conv_dilated.present, factors, *parameters)
 
 
-def drawn(dropout: nn.Dropout, frames: Tensor) -> Tensor | None:
+def dropout_mask(dropout: nn.Dropout, frames: Tensor) -> Tensor | None:
     """What dropout multiplies frames by; None where it leaves them as they are."""
     return draw_factors(frames, dropout.p) if dropout.training and dropout.p > 0 else None

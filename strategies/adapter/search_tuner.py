@@ -33,6 +33,7 @@ from nas_space.networks import tuner_network
 from nas_space.networks.ms_tcn import EARLIER_ARGUMENTS
 from nni_api.manager import NniManager
 from nni_api.records import Records
+from nni_api.register import TRIALS_FOLDER
 from nni_api.trial_report import TrialReport
 from strategies.adapter.assignments import Assignments
 from strategies.adapter.data_check import failed_check
@@ -77,7 +78,7 @@ class SearchTuner(Tuner):
         self._manager = NniManager()
         folder = Path(self.get_checkpoint_path())
         self._state_file = folder / STATE_FILE
-        self._trials_folder = folder.parent / "environments" / "local-env" / "trials"
+        self._trials_folder = folder.parent / TRIALS_FOLDER
         self._records = Records(folder)
         self._lock = threading.RLock()
         self._send: Send | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import groupby, pairwise
+from itertools import groupby
 from statistics import median
 
 import numpy as np
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.plots.blocks import block_edges, block_names, rows_of
+from analysis.plots.blocks import block_edges, block_middles, block_names, rows_of
 from analysis.plots.colours import COLOURS, FAINT, TEXT
 from analysis.plots.figure_file import legend_below, new_figure, short
 from nas_space.receptive_field import ReceptiveField
@@ -94,7 +94,7 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], strategies: Sequence[str]) -> N
     names = [f"l{row}" for block in network.blocks for row, labels in enumerate(rows_of(block)) for _ in labels]
     axes.set_xticks(shown, [names[layer] for layer in shown], fontsize=10)
     blocks = axes.secondary_xaxis(-0.06)
-    blocks.set_xticks([(start + end - 1) / 2 for start, end in pairwise(edges)], block_names(network))
+    blocks.set_xticks(block_middles(network), block_names(network))
     blocks.tick_params(length=0)
     blocks.spines[:].set_visible(False)
     axes.set_xlim(-0.7, len(layers) - 0.3)

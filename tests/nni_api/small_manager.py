@@ -15,7 +15,7 @@ RECORD = json.dumps({"trialJobId": "Ab3dE", "status": "RUNNING", "hyperParameter
 
 
 class Manager:
-    """Answers with the next of a list, with its last one for ever after: HTTP states and texts."""
+    """Answers with the next of a list, then with its last one again and again: HTTP states and texts."""
 
     def __init__(self) -> None:
         self.handed = [(200, json.dumps({"type": "parameter", "parameter": json.dumps(HANDED)}))]

@@ -33,10 +33,12 @@ def asked(searching: ExpectationSearch) -> Proposal:
     return proposal
 
 
-def learnt(proposal: Proposal, branch: int) -> dict[str, list[float]]:
-    """All probability on one branch of each layer: the lowest is 0, the highest -1."""
+def learned(proposal: Proposal, branch: int) -> TrialReport:
+    """A report of all probability on one branch of each layer: the lowest is 0, the highest -1."""
     sizes = {label: len(BRANCHING.expand(dilation)) for label, dilation in proposal.dilations.items()}
-    return {label: [float(index == branch % size) for index in range(size)] for label, size in sizes.items()}
+    return TrialReport(
+        probabilities={label: [float(index == branch % size) for index in range(size)] for label, size in sizes.items()}
+    )
 
 
 def place(proposal: Proposal) -> tuple[int, int]:
@@ -76,7 +78,7 @@ def test_iterations_of_a_chain_follow_one_another() -> None:
         assert (place(proposal), chain.ask(), chain.pending) == ((0, iteration), None, [proposal.uid])
         assert chain.is_open(proposal.uid)
         assert not chain.finished
-        chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, -1)))
+        chain.tell(proposal.uid, learned(proposal, -1))
         assert not chain.is_open(proposal.uid)
     assert (chain.ask(), chain.pending, chain.finished) == (None, [], True)
 
@@ -95,20 +97,20 @@ def test_chains_go_side_by_side() -> None:
 def test_the_chain_that_has_come_least_far_goes_first() -> None:
     chains = search(chains=3)
     first, second, third = (asked(chains) for _ in range(3))
-    chains.tell(first.uid, TrialReport(probabilities=learnt(first, 0)))
+    chains.tell(first.uid, learned(first, 0))
     ahead = asked(chains)
-    chains.tell(ahead.uid, TrialReport(probabilities=learnt(ahead, 0)))
-    chains.tell(third.uid, TrialReport(probabilities=learnt(third, 0)))
+    chains.tell(ahead.uid, learned(ahead, 0))
+    chains.tell(third.uid, learned(third, 0))
     # Chain 0 has done two iterations, chain 2 one, and chain 1 is at work.
     assert [place(asked(chains)) for _ in range(2)] == [(2, 1), (0, 2)]
-    chains.tell(second.uid, TrialReport(probabilities=learnt(second, 0)))
+    chains.tell(second.uid, learned(second, 0))
     assert place(asked(chains)) == (1, 1)
 
 
 def test_chains_do_not_touch_one_another() -> None:
     chains = search(chains=2)
     first = asked(chains)
-    chains.tell(first.uid, TrialReport(probabilities=learnt(first, -1)))
+    chains.tell(first.uid, learned(first, -1))
     assert [chain.dilations for chain in chains.chains] == [[6, 12], [4, 8]]
 
 
@@ -121,9 +123,7 @@ def test_every_chain_goes_through_all_its_iterations_once(chains: int, iteration
             working.append(proposal)
         if working and (proposal is None or data.draw(st.booleans())):
             finished = working.pop(data.draw(st.integers(0, len(working) - 1)))
-            assert searching.tell(
-                finished.uid, TrialReport(probabilities=learnt(finished, data.draw(st.integers(0, 2))))
-            )
+            assert searching.tell(finished.uid, learned(finished, data.draw(st.integers(0, 2))))
             done.append(finished)
         assert len({place(proposal)[0] for proposal in working}) == len(working)
     assert sorted(map(place, done)) == [(chain, step) for chain in range(chains) for step in range(iterations)]
@@ -137,7 +137,7 @@ def test_every_chain_goes_through_all_its_iterations_once(chains: int, iteration
 def test_a_failed_chain_ends_with_what_it_has_and_says_so() -> None:
     chains = search(chains=2)
     first = asked(chains)
-    chains.tell(first.uid, TrialReport(probabilities=learnt(first, -1)))
+    chains.tell(first.uid, learned(first, -1))
     other, failing = asked(chains), asked(chains)
     assert (place(other), place(failing)) == ((1, 0), (0, 1))
     chains.fail(failing.uid)
@@ -151,7 +151,7 @@ def test_a_late_result_counts_after_a_failure() -> None:
     chain = search()
     proposal = asked(chain)
     chain.fail(proposal.uid)
-    assert chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, -1)))
+    assert chain.tell(proposal.uid, learned(proposal, -1))
     assert (chain.chains[0].dilations, chain.chains[0].ended, chain.finished) == ([6, 12], None, False)
     assert place(asked(chain)) == (0, 1)
 
@@ -162,14 +162,14 @@ def test_a_reopened_iteration_goes_on_with_its_chain() -> None:
     chain.fail(proposal.uid)
     chain.reopen(proposal.uid)
     assert (chain.pending, chain.finished, chain.news()) == ([proposal.uid], False, [])
-    chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, -1)))
+    chain.tell(proposal.uid, learned(proposal, -1))
     assert place(asked(chain)) == (0, 1)
 
 
 def test_an_iteration_that_is_done_cannot_be_reopened() -> None:
     chain = search()
     proposal = asked(chain)
-    chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, -1)))
+    chain.tell(proposal.uid, learned(proposal, -1))
     chain.reopen(proposal.uid)
     assert chain.pending == []
 
@@ -177,10 +177,10 @@ def test_an_iteration_that_is_done_cannot_be_reopened() -> None:
 def test_a_second_result_is_ignored() -> None:
     chain = search()
     proposal = asked(chain)
-    assert chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, -1)))
+    assert chain.tell(proposal.uid, learned(proposal, -1))
     following = asked(chain)
     before = chain.state_dict()
-    assert not chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, 0)))
+    assert not chain.tell(proposal.uid, learned(proposal, 0))
     chain.fail(proposal.uid)
     assert chain.state_dict() == before
     assert chain.pending == [following.uid]
@@ -191,7 +191,7 @@ def test_a_saved_state_stays_as_it_was() -> None:
     first = asked(chain)
     state = chain.state_dict()
     saved = json.dumps(state)
-    assert chain.tell(first.uid, TrialReport(probabilities=learnt(first, -1)))
+    assert chain.tell(first.uid, learned(first, -1))
     asked(chain)
     assert json.dumps(state) == saved
 
@@ -208,7 +208,7 @@ def test_each_end_is_news_once() -> None:
     chains = search(chains=2, iterations=1)
     done, failing = asked(chains), asked(chains)
     assert chains.news() == []
-    chains.tell(done.uid, TrialReport(probabilities=learnt(done, -1)))
+    chains.tell(done.uid, learned(done, -1))
     news = {"event": "chain_ended", "chain": 0, "why": "done", "iterations": 1, "structure": {"s1l0": 6, "s1l1": 12}}
     assert (chains.news(), chains.news()) == ([news], [])
     chains.fail(failing.uid)
@@ -220,7 +220,7 @@ def test_an_end_that_was_taken_back_is_no_news() -> None:
     chain = search()
     proposal = asked(chain)
     chain.fail(proposal.uid)
-    chain.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, -1)))
+    chain.tell(proposal.uid, learned(proposal, -1))
     assert chain.news() == []
 
 
@@ -241,7 +241,7 @@ class Player:
             self.seen.append(self.search.ask())
         elif pending and deed == "tell":
             proposal = self.search.proposal(pending[choice % len(pending)])
-            self.seen.append(self.search.tell(proposal.uid, TrialReport(probabilities=learnt(proposal, choice))))
+            self.seen.append(self.search.tell(proposal.uid, learned(proposal, choice)))
         elif pending and deed == "fail":
             self.search.fail(pending[choice % len(pending)])
         self.seen.append((self.search.pending, self.search.finished))

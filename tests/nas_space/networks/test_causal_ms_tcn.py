@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 import pytest
 import torch
@@ -17,6 +17,7 @@ from nas_space.networks import build, find_network
 from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
 from tests.nas_space.networks.packed import packed, with_dropout
+from tests.nas_space.networks.test_ms_tcn import random_videos
 
 NETWORK = find_network("causal-ms-tcn:stages=2,layers=3,channels=6")
 STRUCTURE = Structure((1, 5, 12, 3, 40, 2), NETWORK)
@@ -38,11 +39,6 @@ def network(structure: Structure = STRUCTURE, change: Change = CHANGES["plain"])
     module = build(structure, feature_dim=5, classes=4)
     change(module)
     return with_dropout(module, 0.0).double()
-
-
-def videos() -> tuple[Tensor, list[int]]:
-    features = torch.randn(sum(LENGTHS), 5, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    return features, [0, *accumulate(LENGTHS)]
 
 
 def by_definition(module: nn.Module, video: Tensor) -> Tensor:
@@ -75,7 +71,7 @@ def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.usefixtures("form")
 def test_it_is_the_definition() -> None:
     module = network()
-    features, offsets = videos()
+    features, offsets = random_videos(LENGTHS)
     expected = torch.cat([by_definition(module, features[start:end]) for start, end in pairwise(offsets)], dim=1)
     torch.testing.assert_close(module(packed(features, offsets)), expected, rtol=0, atol=1e-10)
 
@@ -83,7 +79,7 @@ def test_it_is_the_definition() -> None:
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_both_forms_have_the_same_outputs_and_gradients(change: Change, monkeypatch: pytest.MonkeyPatch) -> None:
     module = network(change=change)
-    features, offsets = videos()
+    features, offsets = random_videos(LENGTHS)
     features.requires_grad_()
 
     def result() -> tuple[Tensor, ...]:
@@ -99,7 +95,7 @@ def test_both_forms_have_the_same_outputs_and_gradients(change: Change, monkeypa
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_no_output_sees_a_later_frame(change: Change) -> None:
     module = network(change=change).eval()
-    features, _ = videos()
+    features, _ = random_videos(LENGTHS)
     frames = features[:30]
     with torch.no_grad():
         before = module(packed(frames, [0, 30]))
@@ -126,7 +122,7 @@ def test_an_output_sees_its_receptive_field_and_no_more() -> None:
 def test_collapsed_it_is_causal_still() -> None:
     module = network(change=CHANGES["branched"]).eval()
     searchable.collapse(module, STRUCTURE)
-    features, offsets = videos()
+    features, offsets = random_videos(LENGTHS)
     plain = network().eval()
     plain.load_state_dict(module.state_dict())
     assert torch.equal(module(packed(features, offsets)), plain(packed(features, offsets)))

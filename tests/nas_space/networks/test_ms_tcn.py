@@ -77,7 +77,7 @@ def random_videos(lengths: tuple[int, ...] = LENGTHS) -> tuple[Tensor, list[int]
     return features, [0, *accumulate(lengths)]
 
 
-def one_at_a_time(plain: PlainMSTCN, features: Tensor, offsets: list[int]) -> Tensor:
+def one_at_a_time(plain: nn.Module, features: Tensor, offsets: list[int]) -> Tensor:
     """What the plain network says of each video alone, packed: ``(stages, frames, classes)``."""
     videos = [features[start:end].t().unsqueeze(0) for start, end in pairwise(offsets)]
     return torch.cat([plain(video).squeeze(1).transpose(1, 2) for video in videos], dim=1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import accumulate, pairwise
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -14,10 +12,16 @@ from nas_space.networks import build, find_network, ms_tcn_pp
 from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
 from tests.nas_space.networks.packed import packed, with_dropout
-from tests.nas_space.networks.test_ms_tcn import PlainLayer
+from tests.nas_space.networks.test_ms_tcn import (
+    CHANNELS,
+    CLASSES,
+    FEATURES,
+    LENGTHS,
+    PlainStage,
+    one_at_a_time,
+    random_videos,
+)
 
-FEATURES, CHANNELS, CLASSES = 5, 6, 4
-LENGTHS = (9, 1, 30, 4)
 NETWORK = find_network(f"ms-tcn++:prediction=3,refinements=2,layers=2,channels={CHANNELS}")
 STRUCTURE = Structure((4, 1, 2, 2, 1, 40, 1, 3, 7, 2), NETWORK)
 SHARED = find_network(f"ms-tcn++:prediction=3,refinements=2,layers=2,shared=1,channels={CHANNELS}")
@@ -44,20 +48,6 @@ class PlainPrediction(nn.Module):
         return self.conv_out(x)
 
 
-class PlainRefinement(nn.Module):
-    def __init__(self, dilations: tuple[int, ...]) -> None:
-        super().__init__()
-        self.conv_1x1 = nn.Conv1d(CLASSES, CHANNELS, 1)
-        self.layers = nn.ModuleList(PlainLayer(CHANNELS, 3, dilation, 0.0) for dilation in dilations)
-        self.conv_out = nn.Conv1d(CHANNELS, CLASSES, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.conv_1x1(x)
-        for layer in self.layers:
-            x = layer(x)
-        return self.conv_out(x)
-
-
 class PlainNetwork(nn.Module):
     """``(batch, features, frames)`` -> ``(stages, batch, classes, frames)``."""
 
@@ -65,7 +55,7 @@ class PlainNetwork(nn.Module):
         super().__init__()
         prediction, *later = structure.by_block()
         self.PG = PlainPrediction(prediction[::2], prediction[1::2])
-        self.Rs = nn.ModuleList(PlainRefinement(dilations) for dilations in later)
+        self.Rs = nn.ModuleList(PlainStage(CLASSES, 3, dilations, 0.0) for dilations in later)
         self.repeats = repeats
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,20 +74,14 @@ def networks(structure: Structure, repeats: int = 1) -> tuple[nn.Module, PlainNe
     return ours, plain
 
 
-def videos() -> tuple[Tensor, list[int]]:
-    features = torch.randn(sum(LENGTHS), FEATURES, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    return features, [0, *accumulate(LENGTHS)]
-
-
 @pytest.mark.parametrize(
     ("structure", "repeats"), [(STRUCTURE, 1), (Structure((4, 1, 2, 2, 1, 40, 7, 3), SHARED), 2)], ids=["own", "shared"]
 )
 def test_outputs_and_gradients_are_those_of_the_plain_network(structure: Structure, repeats: int) -> None:
     ours, plain = networks(structure, repeats)
-    features, offsets = videos()
+    features, offsets = random_videos()
     actual = ours(packed(features, offsets))
-    alone = [features[start:end].t()[None] for start, end in pairwise(offsets)]
-    expected = torch.cat([plain(video).squeeze(1).transpose(1, 2) for video in alone], dim=1)
+    expected = one_at_a_time(plain, features, offsets)
     assert actual.shape == (3, sum(LENGTHS), CLASSES)
     torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
     pull = torch.randn_like(actual)
@@ -148,7 +132,7 @@ def test_every_convolution_chooses_and_becomes_what_it_chose(network: object) ->
         module.get_parameter(f"{path}.branch_weights").data = torch.tensor([0.0, 1.0, 0.0])
     searchable.set_temperature(module, 0.001)
     assert all(learned[1] == 1.0 for learned in searchable.probabilities(module, description).values())
-    features, offsets = videos()
+    features, offsets = random_videos()
     mixture = module(packed(features.float(), offsets))
     searchable.collapse(module, Structure((5,) * len(description.layers), description))
     torch.testing.assert_close(module(packed(features.float(), offsets)), mixture)
