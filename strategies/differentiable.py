@@ -7,7 +7,7 @@ from typing import Any
 
 from common.bad_input import BadInput
 from nni_api.trial_report import CANDIDATES, TrialReport
-from strategies.proposal import Proposal
+from strategies.proposals import Proposal
 from strategies.trainings import Trainings
 
 

@@ -1,4 +1,4 @@
-"""The local search: dilations move to their expectation over learnt branches (Gao et al., CVPR 2021, section 3.3).
+"""The local search: dilations move to their expectation over learned branches (Gao et al., CVPR 2021, section 3.3).
 
 A chain starts from one structure and goes through its iterations one after another; several chains go side by side.
 """
@@ -6,7 +6,7 @@ A chain starts from one structure and goes through its iterations one after anot
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from common.bad_input import BadInput
@@ -14,41 +14,38 @@ from nas_space.branching import Branching, next_structure
 from nas_space.network import Network
 from nas_space.structure import Structure
 from nni_api.trial_report import TrialReport
-from strategies.proposal import Proposal
+from strategies.proposals import Ledger, Proposal
 
 
 @dataclass
 class Chain:
-    """One chain: where it is, and whether it has ended."""
+    """How far one chain has come."""
 
     dilations: list[int]
     """In the order of the labels; of the iteration that is next, or the chain's result once it has ended."""
     variant: dict[str, int]
-    """What the chain's trials are told besides, such as ``{"seed": 1}``."""
+    """Further parameters of the chain's trials, such as ``{"seed": 1}``."""
     iteration: int = 0
     """Iterations that are done."""
-    pending: int | None = None
-    """The proposal that is being trained."""
-    ended: str | None = None
-    """Why the chain has ended."""
+    uid: int | None = None
+    """The last proposal; None before the first."""
 
 
 class _Step(NamedTuple):
     chain: int
     iteration: int
     dilations: str
-    """As text: a tuner writes all of the state at every event, and 40 numbers take ten times as long."""
+    """As text: a tuner writes all of the state at every event, and 40 numbers take twenty times as long."""
 
     def structure(self, network: Network) -> Structure:
         return Structure(tuple(map(int, self.dilations.split())), network)
 
 
-@dataclass
 class ExpectationSearch:
-    """Expectation-guided local search; see ``strategies.proposal.Search`` for the protocol.
+    """Expectation-guided local search; see ``strategies.search.Search`` for the protocol.
 
     Args:
-        starts: the start structure of each chain, and what its trials are told besides.
+        starts: the start structure of each chain, and further parameters of its trials.
         branching: how branches are put around a dilation.
         iterations: how many times the dilations of a chain move.
 
@@ -56,39 +53,49 @@ class ExpectationSearch:
         BadInput: no chains, no iterations, or a start with a dilation beyond the bounds.
     """
 
-    starts: Sequence[tuple[Structure, Mapping[str, int]]]
-    branching: Branching
-    iterations: int = 10
-    chains: list[Chain] = field(init=False)
-    _steps: list[_Step] = field(init=False, default_factory=list)
-    _network: Network = field(init=False)
-    _unreported: set[int] = field(init=False, default_factory=set)
-
-    def __post_init__(self) -> None:
-        if type(self.iterations) is not int or self.iterations < 1:
-            raise BadInput(f"iterations must be a whole number of at least 1, not {self.iterations!r}")
-        if not self.starts:
+    def __init__(
+        self, starts: Sequence[tuple[Structure, Mapping[str, int]]], branching: Branching, iterations: int = 10
+    ) -> None:
+        if type(iterations) is not int or iterations < 1:
+            raise BadInput(f"iterations must be a whole number of at least 1, not {iterations!r}")
+        if not starts:
             raise BadInput("a local search needs at least one start structure")
-        for structure, _ in self.starts:
-            self.branching.check(structure)
-        self._network = self.starts[0][0].network
-        self.chains = [Chain(list(structure.dilations), dict(variant)) for structure, variant in self.starts]
+        for structure, _ in starts:
+            branching.check(structure)
+        self.branching = branching
+        self.iterations = iterations
+        self.chains = [Chain(list(structure.dilations), dict(variant)) for structure, variant in starts]
+        self.ledger = Ledger()
+        self._network = starts[0][0].network
+        self._steps: list[_Step] = []
+        self._settings = {
+            "branching": branching.describe(),
+            "iterations": iterations,
+            "starts": [[structure.by_label(), dict(variant)] for structure, variant in starts],
+        }
+        self._reported: dict[int, str | None] = {}  # why each chain has ended, as the records have it
 
     def ask(self) -> Proposal | None:
         """The next iteration of the chain that has come least far and is not at work; None if there is none."""
-        free = [index for index, chain in enumerate(self.chains) if chain.pending is None and chain.ended is None]
+        free = [index for index, chain in enumerate(self.chains) if not self._at_work(chain) and not self.ended(index)]
         if not free:
             return None
         index = min(free, key=lambda index: self.chains[index].iteration)
         chain = self.chains[index]
         self._steps.append(_Step(index, chain.iteration, " ".join(map(str, chain.dilations))))
-        chain.pending = len(self._steps) - 1
-        return self.proposal(chain.pending)
+        chain.uid = self.ledger.add()
+        return self.proposal(chain.uid)
+
+    def ended(self, index: int) -> str | None:
+        """Why a chain has ended; None if it has not."""
+        chain = self.chains[index]
+        if chain.uid in self.ledger.failed:
+            return f"iteration {chain.iteration} failed"
+        return "done" if chain.iteration == self.iterations else None
 
     def proposal(self, uid: int) -> Proposal:
         """A proposal that was handed out before. Raises ValueError where there is none of that number."""
-        if type(uid) is not int or not 0 <= uid < len(self._steps):
-            raise ValueError(f"there is no proposal {uid!r}")
+        self.ledger.check(uid)
         step = self._steps[uid]
         place = {"chain": step.chain, "iteration": step.iteration, **self.chains[step.chain].variant}
         dilations = step.structure(self._network).by_label()
@@ -103,82 +110,50 @@ class ExpectationSearch:
         """
         if report.probabilities is None:
             raise RuntimeError(f"the trial of proposal {uid} reports no branch probabilities")
+        if not self.ledger.evaluate(uid):
+            return False
         step = self._steps[uid]
         chain = self.chains[step.chain]
-        if chain.iteration != step.iteration:
-            return False
         before = step.structure(self._network)
         chain.dilations = list(next_structure(before, self.branching, report.probabilities).dilations)
         chain.iteration += 1
-        chain.pending, chain.ended = None, None
-        self._unreported.discard(step.chain)
-        if chain.iteration == self.iterations:
-            self._end(step.chain, "done")
         return True
-
-    def fail(self, uid: int) -> None:
-        """An iteration could not be trained: its chain ends with what it has."""
-        step = self._steps[uid]
-        chain = self.chains[step.chain]
-        if chain.pending == uid:
-            chain.pending = None
-            self._end(step.chain, f"iteration {step.iteration} failed")
-
-    def reopen(self, uid: int) -> None:
-        """An iteration that failed, and ended its chain, is to be tried again after all."""
-        step = self._steps[uid]
-        chain = self.chains[step.chain]
-        if chain.pending is None and chain.iteration == step.iteration:
-            chain.pending, chain.ended = uid, None
-            self._unreported.discard(step.chain)
 
     def add_trial(self, report: TrialReport) -> None:
         """A structure that somebody added on the web page belongs to no chain."""
 
-    def news(self) -> list[dict[str, Any]]:
+    def pop_events(self) -> list[dict[str, Any]]:
         """Chains that have ended since the last call, with the structures that they ended with."""
-        ended = sorted(self._unreported)
-        self._unreported.clear()
-        return [
-            {
-                "event": "chain_ended",
-                "chain": index,
-                "why": self.chains[index].ended,
-                "iterations": self.chains[index].iteration,
-                "structure": Structure(tuple(self.chains[index].dilations), self._network).by_label(),
-            }
-            for index in ended
-        ]
+        events = []
+        for index, chain in enumerate(self.chains):
+            why = self.ended(index)
+            if why is not None and why != self._reported.get(index):
+                structure = Structure(tuple(chain.dilations), self._network).by_label()
+                about = {"chain": index, "why": why, "iterations": chain.iteration, "structure": structure}
+                events.append({"event": "chain_ended", **about})
+            self._reported[index] = why
+        return events
 
-    def _describe(self) -> dict[str, Any]:
-        starts = [[structure.by_label(), dict(variant)] for structure, variant in self.starts]
-        return {"branching": self.branching.describe(), "iterations": self.iterations, "starts": starts}
-
-    def _end(self, index: int, why: str) -> None:
-        self.chains[index].ended = why
-        self._unreported.add(index)
-
-    def is_open(self, uid: int) -> bool:
-        """Whether an iteration is neither done nor failed."""
-        return self.chains[self._steps[uid].chain].pending == uid
-
-    @property
-    def pending(self) -> list[int]:
-        """Iterations that are neither done nor failed, in order."""
-        return sorted(chain.pending for chain in self.chains if chain.pending is not None)
+    def _at_work(self, chain: Chain) -> bool:
+        return chain.uid in self.ledger.open
 
     @property
     def finished(self) -> bool:
         """Whether all chains have ended."""
-        return all(chain.ended is not None for chain in self.chains)
+        return all(map(self.ended, range(len(self.chains))))
 
     def state_dict(self) -> dict[str, Any]:
         """All of the state as JSON content; nothing in this search is random."""
-        return {
-            "search": self._describe(),
-            "chains": [dict(vars(chain)) for chain in self.chains],
-            "steps": list(self._steps),
-        }
+        chains = [
+            {
+                "dilations": chain.dilations.copy(),
+                "variant": chain.variant,
+                "iteration": chain.iteration,
+                "pending": chain.uid if self._at_work(chain) else None,
+            }
+            for chain in self.chains
+        ]
+        return {"search": self._settings, "chains": chains, "steps": list(self._steps)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state, as if never interrupted.
@@ -187,17 +162,27 @@ class ExpectationSearch:
             BadInput: the state is of a search with other branches or other chains.
             KeyError, TypeError, ValueError, ...: it is damaged.
         """
-        if state["search"] != self._describe():
+        if state["search"] != self._settings:
             raise BadInput("the saved local search has other branches, iterations or chains: start a new experiment")
-        self.chains = [Chain(**chain) for chain in state["chains"]]
+        for chain, saved in zip(self.chains, state["chains"], strict=True):
+            chain.dilations, chain.iteration, chain.uid = saved["dilations"], saved["iteration"], None
+            if not 0 <= chain.iteration <= self.iterations:
+                raise ValueError("an iteration is beyond the last")
+            self.branching.check(Structure(tuple(chain.dilations), self._network))
         self._steps = [_Step(*step) for step in state["steps"]]
-        if len(self.chains) != len(self.starts) or any(chain.iteration < 0 for chain in self.chains):
-            raise ValueError("chains are missing")
-        for structure in [Structure(tuple(chain.dilations), self._network) for chain in self.chains] + [
-            step.structure(self._network) for step in self._steps
-        ]:
-            self.branching.check(structure)
-        for uid in (*range(len(self._steps)), *(chain.pending for chain in self.chains if chain.pending is not None)):
-            self.proposal(uid)
-        # A kill may have come between the end of a chain and its record.
-        self._unreported = {index for index, chain in enumerate(self.chains) if chain.ended is not None}
+        evaluated, failed = [], []
+        for uid, step in enumerate(self._steps):
+            self.branching.check(step.structure(self._network))
+            chain = self.chains[step.chain]
+            chain.uid = uid
+            if step.iteration < chain.iteration:
+                evaluated.append(uid)
+            elif state["chains"][step.chain]["pending"] != uid:
+                failed.append(uid)
+        if any(
+            saved["pending"] not in (None, chain.uid) for chain, saved in zip(self.chains, state["chains"], strict=True)
+        ):
+            raise ValueError("a proposal is missing")
+        self.ledger = Ledger.restore(len(self._steps), evaluated, failed)
+        # A kill may have come between the end of a chain and its record: each end is an event again.
+        self._reported = {}

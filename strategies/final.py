@@ -10,7 +10,7 @@ from typing import Any
 from common.bad_input import BadInput
 from nas_space.structure import Structure
 from nas_space.structure_names import short_name
-from strategies.proposal import Proposal
+from strategies.proposals import Proposal
 from strategies.trainings import Trainings
 
 

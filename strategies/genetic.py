@@ -15,7 +15,7 @@ import numpy as np
 
 from common.bad_input import BadInput
 from nni_api.trial_report import TrialReport
-from strategies.proposal import Proposal
+from strategies.proposals import Ledger, Proposal
 
 POPULATION_SIZE = 50
 """Of the paper (Gao et al., CVPR 2021)."""
@@ -24,7 +24,7 @@ Genes = tuple[int, ...]
 """(layers,): one candidate dilation a layer, in the order of the labels."""
 
 
-def draw(candidates: Sequence[Sequence[int]], random: np.random.Generator) -> Genes:
+def sample_genes(candidates: Sequence[Sequence[int]], random: np.random.Generator) -> Genes:
     """Genes sampled uniformly, each over its own candidates."""
     return tuple(values[int(random.integers(len(values)))] for values in candidates)
 
@@ -46,13 +46,13 @@ def crossover(first: Genes, second: Genes, random: np.random.Generator) -> Genes
 
 def mutate(genes: Genes, candidates: Sequence[Sequence[int]], rate: float, random: np.random.Generator) -> Genes:
     """Resample each gene with probability ``rate``, uniformly over its candidates."""
-    drawn = draw(candidates, random)
+    sampled = sample_genes(candidates, random)
     changed = random.random(len(genes)) < rate
-    return tuple(new if change else old for old, new, change in zip(genes, drawn, changed, strict=True))
+    return tuple(new if change else old for old, new, change in zip(genes, sampled, changed, strict=True))
 
 
 class GeneticSearch:
-    """Genetic search in steady state; see ``strategies.proposal.Search`` for the protocol.
+    """Genetic search in steady state; see ``strategies.search.Search`` for the protocol.
 
     Args:
         candidates: dilations to choose from, by layer label.
@@ -93,13 +93,12 @@ class GeneticSearch:
         self.budget = min(budget, math.prod(len(values) for values in self.candidates))
         self.mutation_rate = mutation_rate
         self._random = np.random.default_rng(seed)
-        # As text: a tuner writes all of the state at every event, and 40 numbers take ten times as long.
+        # As text: a tuner writes all of the state at every event, and 40 numbers take twenty times as long.
         self._genes: list[str] = []
         self._parents: list[tuple[int, ...]] = []
         self._fitness: dict[int, float] = {}
-        self._failed: set[int] = set()
-        self._pending: set[int] = set()
         self._foreign: set[int] = set()
+        self.ledger = Ledger()
         self._seen: set[str] = set()
         self._population: list[tuple[float, int]] = []
 
@@ -113,13 +112,11 @@ class GeneticSearch:
         elif self._proposed < len(self._starts):
             genes = self._starts[self._proposed]
         else:
-            genes = draw(self.candidates, self._random)
+            genes = sample_genes(self.candidates, self._random)
         while _to_text(genes) in self._seen:
             parents = ()
-            genes = draw(self.candidates, self._random)
-        uid = self._add(genes, parents)
-        self._pending.add(uid)
-        return self.proposal(uid)
+            genes = sample_genes(self.candidates, self._random)
+        return self.proposal(self._add(genes, parents))
 
     def _within(self, start: Mapping[str, int]) -> Genes:
         """The genes of a start. Raises BadInput where the space does not hold it."""
@@ -132,8 +129,7 @@ class GeneticSearch:
 
     def proposal(self, uid: int) -> Proposal:
         """A proposal that was handed out before. Raises ValueError where there is none of that number."""
-        if type(uid) is not int or not 0 <= uid < len(self._genes):
-            raise ValueError(f"there is no proposal {uid!r}")
+        self.ledger.check(uid)
         genes = _from_text(self._genes[uid])
         foreign = sum(other < uid for other in self._foreign)
         generation = (uid - foreign) // self.population_size
@@ -152,26 +148,10 @@ class GeneticSearch:
         fitness = report.metrics["default"]
         if not math.isfinite(fitness):
             raise ValueError(f"the fitness of proposal {uid} is {fitness}")
-        self.proposal(uid)
-        if uid in self._fitness:
-            return False
-        self._pending.discard(uid)
-        self._failed.discard(uid)
-        self._fitness[uid] = fitness
-        self._enter(uid)
-        return True
-
-    def fail(self, uid: int) -> None:
-        """A proposal could not be evaluated: it is never a parent, unless a late ``tell`` has its score after all."""
-        if uid in self._pending:
-            self._pending.remove(uid)
-            self._failed.add(uid)
-
-    def reopen(self, uid: int) -> None:
-        """A proposal that failed is to be tried again after all."""
-        if uid in self._failed:
-            self._failed.remove(uid)
-            self._pending.add(uid)
+        new = self.ledger.evaluate(uid)
+        if new:
+            self._enter(uid, fitness)
+        return new
 
     def add_trial(self, report: TrialReport) -> None:
         """Let a structure that somebody else chose and evaluated be a parent, if it lies in the space and is new."""
@@ -186,27 +166,18 @@ class GeneticSearch:
         if _to_text(genes) not in self._seen:
             uid = self._add(genes, ())
             self._foreign.add(uid)
-            self._fitness[uid] = fitness
-            self._enter(uid)
+            self.ledger.evaluate(uid)
+            self._enter(uid, fitness)
 
-    def news(self) -> list[dict[str, Any]]:
+    def pop_events(self) -> list[dict[str, Any]]:
         """Nothing: all there is to record are proposals and results."""
         return []
-
-    def is_open(self, uid: int) -> bool:
-        """Whether a proposal has neither a fitness nor failed."""
-        return uid in self._pending
-
-    @property
-    def pending(self) -> list[int]:
-        """Proposals that have neither a fitness nor failed, in order."""
-        return sorted(self._pending)
 
     @property
     def finished(self) -> bool:
         """Whether the budget is spent and every proposal was evaluated or failed."""
         exhausted = len(self._seen) == math.prod(map(len, self.candidates))
-        return (self._proposed == self.budget or exhausted) and not self._pending
+        return (self._proposed == self.budget or exhausted) and not self.ledger.open
 
     def state_dict(self) -> dict[str, Any]:
         """All of the state, random generator included, as JSON content."""
@@ -217,7 +188,7 @@ class GeneticSearch:
             "genes": list(self._genes),
             "parents": list(self._parents),
             "fitness": list(self._fitness.items()),
-            "failed": sorted(self._failed),
+            "failed": sorted(self.ledger.failed),
             "foreign": sorted(self._foreign),
         }
 
@@ -233,19 +204,18 @@ class GeneticSearch:
         self._random.bit_generator.state = state["random"]
         self._genes = list(state["genes"])
         self._parents = [tuple(parents) for parents in state["parents"]]
-        self._fitness = dict(state["fitness"])
-        self._failed, self._foreign = set(state["failed"]), set(state["foreign"])
-        known = {*self._fitness, *self._failed, *self._foreign} <= set(range(len(self._genes)))
-        if not known or len(self._parents) != len(self._genes) or not all(map(math.isfinite, self._fitness.values())):
+        fitness, self._foreign = dict(state["fitness"]), set(state["foreign"])
+        self.ledger = Ledger.restore(len(self._genes), fitness, state["failed"])
+        complete = self._foreign <= fitness.keys() and len(self._parents) == len(self._genes)
+        if not complete or not all(map(math.isfinite, fitness.values())):
             raise ValueError("proposals are missing")
         genes = list(map(_from_text, self._genes))
         if not all(g in values for each in genes for g, values in zip(each, self.candidates, strict=True)):
             raise ValueError("a dilation is none of the candidates")
-        self._pending = set(range(len(self._genes))) - self._failed - set(self._fitness)
         self._seen = set(self._genes)
-        self._population = []
-        for uid in self._fitness:
-            self._enter(uid)
+        self._fitness, self._population = {}, []
+        for uid, value in fitness.items():
+            self._enter(uid, value)
 
     @property
     def _proposed(self) -> int:
@@ -269,11 +239,12 @@ class GeneticSearch:
         self._genes.append(text)
         self._parents.append(parents)
         self._seen.add(text)
-        return len(self._genes) - 1
+        return self.ledger.add()
 
-    def _enter(self, uid: int) -> None:
+    def _enter(self, uid: int, fitness: float) -> None:
         """Survivor selection: the population is the best evaluated structures; of equals, the elder."""
-        insort(self._population, (-self._fitness[uid], uid))
+        self._fitness[uid] = fitness
+        insort(self._population, (-fitness, uid))
         del self._population[self.population_size :]
 
 

@@ -9,7 +9,7 @@ from nni_api.records import Records
 from nni_api.trial_report import TrialReport
 from strategies.adapter.assignments import Assignments
 from strategies.adapter.failures import FailuresInARow
-from strategies.proposal import Search
+from strategies.search import Search
 
 
 @dataclass
@@ -54,13 +54,13 @@ class Outcomes:
 
     def note_failure(self, uid: int, reason: str, trial: str | None, repeat: bool = True) -> str | None:
         """Try a proposal again, or give it up; returns why the experiment is to end, if so."""
-        if not self.search.is_open(uid) or uid in self.assignments.repeat:
+        if uid not in self.search.ledger.open or uid in self.assignments.repeat:
             return None
         again = self.assignments.try_again(uid, self.retries if repeat else 0)
         self.records.write("failed", uid=uid, trial=trial, reason=reason, again=again)
         if not again:
             self.assignments.judged(uid)
-            self.search.fail(uid)
+            self.search.ledger.fail(uid)
         return self.failures.note(uid, reason, again)
 
     def _note_end(self, uid: int, reason: str, trial: str | None) -> str:
@@ -114,5 +114,5 @@ class Outcomes:
         self.failed_trials = set(state["failed_trials"])
         self.failures = FailuresInARow(state["succeeded"])
         for uid in state.get("reopen", []):
-            self.search.reopen(uid)
-        self.assignments.awaited = set(self.search.pending)
+            self.search.ledger.reopen(uid)
+        self.assignments.awaited = set(self.search.ledger.open)

@@ -40,7 +40,7 @@ from strategies.adapter.data_check import failed_check
 from strategies.adapter.experiment_end import ExperimentEnd, Send
 from strategies.adapter.failures import NO_RESULT, why_failed
 from strategies.adapter.outcomes import Outcomes
-from strategies.proposal import Search
+from strategies.search import Search
 
 log = logging.getLogger(__name__)
 
@@ -236,8 +236,8 @@ class SearchTuner(Tuner):
             proposal = self.search.proposal(uid)
             told = {**proposal.dilations, **proposal.extra, "_uid": uid}
             served.append((parameter_id, told))
-        for news in self.search.news():
-            self._records.write(**news)
+        for event in self.search.pop_events():
+            self._records.write(**event)
         if self.search.finished and not self._end.begun and self._refusal is None:
             self._end.finish(self._send)
         self._save()

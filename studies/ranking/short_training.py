@@ -23,7 +23,7 @@ from common.bad_input import BadInput, run_command
 from nas_space.network import POWERS_OF_TWO, Network
 from nas_space.networks import find_network
 from nas_space.structure import Structure
-from strategies.genetic import draw
+from strategies.genetic import sample_genes
 from studies.worker_pool import run_all
 from trials.data.arguments import (
     SEARCH_FRACTION,
@@ -74,7 +74,7 @@ def spread(scores: Scores) -> tuple[float, float]:
 def random_structures(count: int, network: Network, seed: int) -> list[Structure]:
     """Structures drawn uniformly from the powers of two, as a global search begins."""
     random = np.random.default_rng(seed)
-    return [Structure(draw([POWERS_OF_TWO] * len(network.layers), random), network) for _ in range(count)]
+    return [Structure(sample_genes([POWERS_OF_TWO] * len(network.layers), random), network) for _ in range(count)]
 
 
 @dataclass(frozen=True)

@@ -110,12 +110,12 @@ def test_a_saved_search_goes_on() -> None:
     found = TrialReport(structure={"s1l0": 2})
     assert search.tell(first.uid, found)
     assert not search.tell(first.uid, found)
-    search.fail(second.uid)
+    search.ledger.fail(second.uid)
     again = DifferentiableSearch([3, 5, 8], ["s1l0"])
     again.load_state_dict(search.state_dict())
-    assert (again.pending, again.finished) == ([], False)
-    again.reopen(second.uid)
-    assert again.pending == [second.uid]
+    assert (again.ledger.pending, again.finished) == ([], False)
+    again.ledger.reopen(second.uid)
+    assert again.ledger.pending == [second.uid]
     with pytest.raises(BadInput, match="other seeds"):
         DifferentiableSearch([3, 5], ["s1l0"]).load_state_dict(search.state_dict())
     with pytest.raises(BadInput, match="other candidates"):

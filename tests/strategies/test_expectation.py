@@ -13,7 +13,7 @@ from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 from nni_api.trial_report import TrialReport
 from strategies.expectation import ExpectationSearch
-from strategies.proposal import Proposal
+from strategies.proposals import Proposal
 
 law = settings(deadline=None, max_examples=80)
 
@@ -68,19 +68,19 @@ def test_a_chain_by_hand() -> None:
     # Expand 6 -> 3 6 9 and 4 -> 2 4 6; estimate 0.9 + 1.8 + 3.6 = 6.3; 0.4 + 0.8 + 3.6 = 4.8.
     assert chain.tell(asked(chain).uid, TrialReport(probabilities={"s1l0": [0.3, 0.3, 0.4], "s1l1": [0.2, 0.2, 0.6]}))
     assert chain.chains[0].dilations == [6, 5]
-    assert (chain.chains[0].ended, chain.finished, chain.ask()) == ("done", True, None)
+    assert (chain.ended(0), chain.finished, chain.ask()) == ("done", True, None)
 
 
 def test_iterations_of_a_chain_follow_one_another() -> None:
     chain = search(iterations=3)
     for iteration in range(3):
         proposal = asked(chain)
-        assert (place(proposal), chain.ask(), chain.pending) == ((0, iteration), None, [proposal.uid])
-        assert chain.is_open(proposal.uid)
+        assert (place(proposal), chain.ask(), chain.ledger.pending) == ((0, iteration), None, [proposal.uid])
+        assert proposal.uid in chain.ledger.open
         assert not chain.finished
         chain.tell(proposal.uid, learned(proposal, -1))
-        assert not chain.is_open(proposal.uid)
-    assert (chain.ask(), chain.pending, chain.finished) == (None, [], True)
+        assert proposal.uid not in chain.ledger.open
+    assert (chain.ask(), chain.ledger.pending, chain.finished) == (None, [], True)
 
 
 # Chains side by side
@@ -91,7 +91,7 @@ def test_chains_go_side_by_side() -> None:
     proposals = [asked(chains) for _ in range(3)]
     assert [place(proposal) for proposal in proposals] == [(0, 0), (1, 0), (2, 0)]
     assert [proposal.about["seed"] for proposal in proposals] == [0, 1, 2]
-    assert (chains.ask(), chains.pending) == (None, [0, 1, 2])
+    assert (chains.ask(), chains.ledger.pending) == (None, [0, 1, 2])
 
 
 def test_the_chain_that_has_come_least_far_goes_first() -> None:
@@ -140,28 +140,28 @@ def test_a_failed_chain_ends_with_what_it_has_and_says_so() -> None:
     chains.tell(first.uid, learned(first, -1))
     other, failing = asked(chains), asked(chains)
     assert (place(other), place(failing)) == ((1, 0), (0, 1))
-    chains.fail(failing.uid)
-    assert (chains.chains[0].dilations, chains.chains[0].ended) == ([6, 12], "iteration 1 failed")
-    assert (chains.ask(), chains.pending, chains.finished) == (None, [other.uid], False)
-    chains.fail(other.uid)
-    assert (chains.chains[1].dilations, chains.chains[1].ended, chains.finished) == ([4, 8], "iteration 0 failed", True)
+    chains.ledger.fail(failing.uid)
+    assert (chains.chains[0].dilations, chains.ended(0)) == ([6, 12], "iteration 1 failed")
+    assert (chains.ask(), chains.ledger.pending, chains.finished) == (None, [other.uid], False)
+    chains.ledger.fail(other.uid)
+    assert (chains.chains[1].dilations, chains.ended(1), chains.finished) == ([4, 8], "iteration 0 failed", True)
 
 
 def test_a_late_result_counts_after_a_failure() -> None:
     chain = search()
     proposal = asked(chain)
-    chain.fail(proposal.uid)
+    chain.ledger.fail(proposal.uid)
     assert chain.tell(proposal.uid, learned(proposal, -1))
-    assert (chain.chains[0].dilations, chain.chains[0].ended, chain.finished) == ([6, 12], None, False)
+    assert (chain.chains[0].dilations, chain.ended(0), chain.finished) == ([6, 12], None, False)
     assert place(asked(chain)) == (0, 1)
 
 
 def test_a_reopened_iteration_goes_on_with_its_chain() -> None:
     chain = search()
     proposal = asked(chain)
-    chain.fail(proposal.uid)
-    chain.reopen(proposal.uid)
-    assert (chain.pending, chain.finished, chain.news()) == ([proposal.uid], False, [])
+    chain.ledger.fail(proposal.uid)
+    chain.ledger.reopen(proposal.uid)
+    assert (chain.ledger.pending, chain.finished, chain.pop_events()) == ([proposal.uid], False, [])
     chain.tell(proposal.uid, learned(proposal, -1))
     assert place(asked(chain)) == (0, 1)
 
@@ -170,8 +170,8 @@ def test_an_iteration_that_is_done_cannot_be_reopened() -> None:
     chain = search()
     proposal = asked(chain)
     chain.tell(proposal.uid, learned(proposal, -1))
-    chain.reopen(proposal.uid)
-    assert chain.pending == []
+    chain.ledger.reopen(proposal.uid)
+    assert chain.ledger.pending == []
 
 
 def test_a_second_result_is_ignored() -> None:
@@ -181,9 +181,9 @@ def test_a_second_result_is_ignored() -> None:
     following = asked(chain)
     before = chain.state_dict()
     assert not chain.tell(proposal.uid, learned(proposal, 0))
-    chain.fail(proposal.uid)
+    chain.ledger.fail(proposal.uid)
     assert chain.state_dict() == before
-    assert chain.pending == [following.uid]
+    assert chain.ledger.pending == [following.uid]
 
 
 def test_a_saved_state_stays_as_it_was() -> None:
@@ -207,21 +207,21 @@ def test_no_such_proposal(uid: Any) -> None:
 def test_each_end_is_news_once() -> None:
     chains = search(chains=2, iterations=1)
     done, failing = asked(chains), asked(chains)
-    assert chains.news() == []
+    assert chains.pop_events() == []
     chains.tell(done.uid, learned(done, -1))
     news = {"event": "chain_ended", "chain": 0, "why": "done", "iterations": 1, "structure": {"s1l0": 6, "s1l1": 12}}
-    assert (chains.news(), chains.news()) == ([news], [])
-    chains.fail(failing.uid)
+    assert (chains.pop_events(), chains.pop_events()) == ([news], [])
+    chains.ledger.fail(failing.uid)
     told = {"chain": 1, "why": "iteration 0 failed", "iterations": 0, "structure": {"s1l0": 4, "s1l1": 8}}
-    assert (chains.news(), chains.news()) == ([{"event": "chain_ended", **told}], [])
+    assert (chains.pop_events(), chains.pop_events()) == ([{"event": "chain_ended", **told}], [])
 
 
 def test_an_end_that_was_taken_back_is_no_news() -> None:
     chain = search()
     proposal = asked(chain)
-    chain.fail(proposal.uid)
+    chain.ledger.fail(proposal.uid)
     chain.tell(proposal.uid, learned(proposal, -1))
-    assert chain.news() == []
+    assert chain.pop_events() == []
 
 
 # State
@@ -236,15 +236,15 @@ class Player:
         self.seen: list[Any] = []
 
     def do(self, deed: str, choice: int) -> None:
-        pending = self.search.pending
+        pending = self.search.ledger.pending
         if deed == "ask":
             self.seen.append(self.search.ask())
         elif pending and deed == "tell":
             proposal = self.search.proposal(pending[choice % len(pending)])
             self.seen.append(self.search.tell(proposal.uid, learned(proposal, choice)))
         elif pending and deed == "fail":
-            self.search.fail(pending[choice % len(pending)])
-        self.seen.append((self.search.pending, self.search.finished))
+            self.search.ledger.fail(pending[choice % len(pending)])
+        self.seen.append((self.search.ledger.pending, self.search.finished))
         if self.interrupted:
             state = json.loads(json.dumps(self.search.state_dict()))
             self.search = search(chains=3)
@@ -259,7 +259,7 @@ def test_resumed_at_every_point_equals_uninterrupted(deeds: list[tuple[str, int]
         for deed in deeds:
             player.do(*deed)
     assert players[0].seen == players[1].seen
-    assert players[0].search == players[1].search
+    assert players[0].search.state_dict() == players[1].search.state_dict()
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_a_chain_that_fails_twice_ends_with_what_it_has_and_the_others_go_on(nni
     assert (ended["chain"], ended["why"], ended["iterations"]) == (0, "iteration 1 failed", 1)
     assert ended["structure"] == {"s1l0": 2, "s1l1": 3, "s1l2": 6}
     assert places(nni.running) == [(1, 0)]
-    assert (local_search(nni).chains[0].dilations, local_search(nni).chains[0].ended) == (
+    assert (local_search(nni).chains[0].dilations, local_search(nni).ended(0)) == (
         [2, 3, 6],
         "iteration 1 failed",
     )
@@ -235,7 +235,7 @@ def test_a_stated_failure_counts_once_over_a_resume(nni: FakeNni) -> None:
     fail(nni, nni.trials[0], "stated")
     nni.resume(tuner())
     assert (places(nni.running), nni.endings) == ([(0, 0)], 0)
-    assert local_search(nni).chains[0].ended is None
+    assert local_search(nni).ended(0) is None
     assert len(nni.records("failed")) == 1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nni_api.trial_report import TrialReport
-from strategies.proposal import Proposal
+from strategies.proposals import Proposal
 from strategies.trainings import Trainings
 
 
@@ -26,7 +26,7 @@ def handed_out(of: Trainings) -> list[int]:
 def test_each_is_handed_out_once() -> None:
     phase = trainings()
     assert not phase.finished
-    assert handed_out(phase) == phase.pending == [0, 1, 2]
+    assert handed_out(phase) == phase.ledger.pending == [0, 1, 2]
     assert phase.proposal(1) == Proposal(1, {}, {"seed": 1}, {"seed": 1})
     assert not phase.finished
 
@@ -44,14 +44,14 @@ def test_an_outcome_counts_once_and_a_success_after_a_failure_does() -> None:
     handed_out(phase)
     assert phase.tell(0, TrialReport())
     assert not phase.tell(0, TrialReport())
-    phase.fail(0)
-    phase.fail(1)
-    assert (phase.pending, phase.is_open(0), phase.is_open(1)) == ([2], False, False)
+    phase.ledger.fail(0)
+    phase.ledger.fail(1)
+    assert (phase.ledger.pending, 0 in phase.ledger.open, 1 in phase.ledger.open) == ([2], False, False)
     assert phase.tell(1, TrialReport())
-    phase.fail(2)
+    phase.ledger.fail(2)
     assert phase.finished
-    phase.reopen(2)
-    assert (phase.pending, phase.finished, phase.news()) == ([2], False, [])
+    phase.ledger.reopen(2)
+    assert (phase.ledger.pending, phase.finished, phase.pop_events()) == ([2], False, [])
 
 
 @pytest.mark.parametrize("events", ["", "t0", "t0 f1", "t0 f1 t2"])
@@ -62,10 +62,10 @@ def test_a_saved_list_goes_on(events: str) -> None:
         if event[0] == "t":
             phase.tell(int(event[1:]), TrialReport())
         else:
-            phase.fail(int(event[1:]))
+            phase.ledger.fail(int(event[1:]))
     again = trainings()
     again.load_state_dict(json.loads(json.dumps(phase.state_dict())))
-    assert (again.pending, again.finished) == (phase.pending, phase.finished)
+    assert (again.ledger.pending, again.finished) == (phase.ledger.pending, phase.finished)
     assert again.state_dict() == phase.state_dict()
 
 

@@ -21,7 +21,7 @@ from nas_space.structure import Structure
 from nni_api.records import Records
 from nni_api.trial_report import TrialReport
 from strategies.expectation import ExpectationSearch
-from strategies.proposal import Proposal
+from strategies.proposals import Proposal
 from tests.analysis.plots.texts import assert_legible
 
 Learn = Callable[[Proposal], dict[str, list[float]]]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nni_api.trial_report import TrialReport
 from strategies.genetic import GeneticSearch
-from strategies.proposal import Proposal
+from strategies.proposals import Proposal
 
 law = settings(deadline=None, max_examples=80)
 

@@ -26,7 +26,7 @@ def test_late_fitness_of_a_failed_proposal_counts() -> None:
     search = GeneticSearch(SPACE, 2, 3)
     for uid in (0, 1):
         search.ask()
-        search.fail(uid)
+        search.ledger.fail(uid)
     assert search.tell(0, scored(1.0))
     assert search.tell(1, scored(2.0))
     assert search.state_dict()["failed"] == []
@@ -39,29 +39,29 @@ def test_a_reopened_proposal_can_be_judged_or_fail_again() -> None:
     search = GeneticSearch({"a": (1, 2)}, population_size=2, budget=2)
     for uid in (0, 1):
         assert search.ask() is not None
-        search.fail(uid)
+        search.ledger.fail(uid)
     assert search.finished
-    search.reopen(0)
-    search.reopen(1)
-    assert (search.pending, search.finished) == ([0, 1], False)
+    search.ledger.reopen(0)
+    search.ledger.reopen(1)
+    assert (search.ledger.pending, search.finished) == ([0, 1], False)
     search.tell(0, scored(1.0))
-    search.fail(1)
-    assert (search.pending, search.finished, search.state_dict()["failed"]) == ([], True, [1])
+    search.ledger.fail(1)
+    assert (search.ledger.pending, search.finished, search.state_dict()["failed"]) == ([], True, [1])
 
 
 def test_a_judged_proposal_cannot_be_reopened() -> None:
     search = GeneticSearch({"a": (1, 2)}, population_size=2, budget=2)
     assert search.ask() is not None
     search.tell(0, scored(1.0))
-    search.reopen(0)
-    assert search.pending == []
+    search.ledger.reopen(0)
+    assert search.ledger.pending == []
 
 
 def test_a_judged_proposal_cannot_fail() -> None:
     search = GeneticSearch(SPACE, 2)
     play(search, lambda _: 1.0, 1)
     before = search.state_dict()
-    search.fail(0)
+    search.ledger.fail(0)
     assert search.state_dict() == before
 
 
@@ -71,7 +71,7 @@ def test_fitness_is_finite(fitness: float) -> None:
     search.ask()
     with pytest.raises(ValueError, match=f"the fitness of proposal 0 is {fitness}"):
         search.tell(0, scored(fitness))
-    assert search.pending == [0]
+    assert search.ledger.pending == [0]
 
 
 @pytest.mark.parametrize("uid", [-1, 1])
@@ -87,9 +87,9 @@ def test_pending_is_what_is_neither_judged_nor_failed() -> None:
     for _ in range(4):
         search.ask()
     search.tell(2, scored(1.0))
-    search.fail(0)
-    assert search.pending == [1, 3]
-    assert [search.is_open(uid) for uid in range(5)] == [False, True, False, True, False]
+    search.ledger.fail(0)
+    assert search.ledger.pending == [1, 3]
+    assert [uid in search.ledger.open for uid in range(5)] == [False, True, False, True, False]
 
 
 def test_finished_when_all_is_proposed_and_settled() -> None:
@@ -100,7 +100,7 @@ def test_finished_when_all_is_proposed_and_settled() -> None:
         search.ask,
         lambda: search.tell(0, scored(1.0)),
         search.ask,
-        lambda: search.fail(2),
+        lambda: search.ledger.fail(2),
         lambda: search.tell(1, scored(1.0)),
     ):
         finished.append(search.finished)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.genetic import crossover, draw, mutate, roulette
+from strategies.genetic import crossover, mutate, roulette, sample_genes
 from tests.strategies.genetic.small_spaces import (
     CANDIDATES,
     generator,
@@ -25,12 +25,12 @@ from tests.strategies.genetic.small_spaces import (
 @given(spaces(), seeds)
 def test_draw_takes_each_gene_from_its_own_candidates(space: dict[str, tuple[int, ...]], seed: int) -> None:
     candidates = list(space.values())
-    assert draw(candidates, generator(seed)) in set(product(*candidates))
+    assert sample_genes(candidates, generator(seed)) in set(product(*candidates))
 
 
 def test_draw_is_uniform() -> None:
     random = generator(0)
-    drawn = shares(draw([(1, 2, 4), (8, 16)], random) for _ in range(6000))
+    drawn = shares(sample_genes([(1, 2, 4), (8, 16)], random) for _ in range(6000))
     # One standard deviation of a share is 0.0048.
     assert drawn == {genes: pytest.approx(1 / 6, abs=0.02) for genes in product((1, 2, 4), (8, 16))}
 
@@ -95,7 +95,7 @@ def test_crossover_takes_every_segment_equally_often() -> None:
 @given(spaces(), seeds)
 def test_mutation_at_rate_0_changes_nothing(space: dict[str, tuple[int, ...]], seed: int) -> None:
     candidates = list(space.values())
-    genes = draw(candidates, generator(seed))
+    genes = sample_genes(candidates, generator(seed))
     assert mutate(genes, candidates, 0.0, generator(seed + 1)) == genes
 
 

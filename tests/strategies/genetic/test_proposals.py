@@ -41,7 +41,7 @@ def test_a_space_is_exhausted_without_repeats(
         if outcome == "tell":
             search.tell(proposal.uid, scored(small_fitness(proposal.dilations)))
         elif outcome == "fail":
-            search.fail(proposal.uid)
+            search.ledger.fail(proposal.uid)
     assert sorted(proposed) == sorted(product(*space.values()))
 
 
@@ -88,7 +88,7 @@ def test_children_come_from_two_of_the_best_judged(seed: int, population_size: i
         assert set(parents) <= set(best)
         outcome = outcomes[uid % len(outcomes)]
         if outcome < 0:
-            search.fail(uid)
+            search.ledger.fail(uid)
         else:
             search.tell(uid, scored(float(outcome)))
             judged[uid] = float(outcome)

@@ -32,7 +32,7 @@ def act(search: GeneticSearch, action: tuple[str, int, int]) -> object:
     elif known := len(search.state_dict()["genes"]):
         if kind == "tell":
             return search.tell(which % known, scored(float(fitness)))
-        search.fail(which % known)
+        search.ledger.fail(which % known)
     return None
 
 
@@ -48,7 +48,7 @@ def test_resumed_search_goes_on_as_if_never_interrupted(
             parts = GeneticSearch(space, 3, 20, seed=seed + 1)
             parts.load_state_dict(state)
         assert act(parts, action) == act(whole, action)
-        assert (parts.pending, parts.finished) == (whole.pending, whole.finished)
+        assert (parts.ledger.pending, parts.finished) == (whole.ledger.pending, whole.finished)
     assert parts.state_dict() == whole.state_dict()
 
 

@@ -9,6 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from nni_api.manager import NniManager
+from strategies.adapter.outcomes import Outcomes
 from strategies.genetic import GeneticSearch
 from tests.strategies.adapter.search_tuner.small_search import contents, kinds, tuner
 from tests.strategies.fake_nni import SPACE, FakeNni
@@ -62,7 +63,7 @@ def test_an_exception_in_the_search_ends_the_experiment(nni: FakeNni, monkeypatc
 def test_an_exception_after_the_grace_ends_the_experiment(nni: FakeNni, monkeypatch: pytest.MonkeyPatch) -> None:
     nni.start(tuner())
     nni.end(nni.trials[0], success=False)
-    monkeypatch.setattr(nni.tuner.search, "is_open", Mock(side_effect=ZeroDivisionError("a bug")))
+    monkeypatch.setattr(Outcomes, "note_failure", Mock(side_effect=ZeroDivisionError("a bug")))
     with pytest.raises(ZeroDivisionError):
         nni.wait()
     assert len(nni.errors) == 1

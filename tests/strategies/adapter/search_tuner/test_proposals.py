@@ -6,7 +6,7 @@ import pytest
 
 from strategies.adapter.search_tuner import SearchTuner
 from strategies.genetic import GeneticSearch
-from strategies.proposal import Proposal
+from strategies.proposals import Proposal
 from tests.strategies.adapter.search_tuner.small_search import tuner, uids
 from tests.strategies.fake_nni import CANDIDATES, LABELS, FakeNni
 
@@ -70,7 +70,7 @@ class Pairs(GeneticSearch):
     """A search that has two structures under way at most."""
 
     def ask(self) -> Proposal | None:
-        return None if len(self.pending) == 2 else super().ask()
+        return None if len(self.ledger.open) == 2 else super().ask()
 
 
 class PairTuner(SearchTuner):
