@@ -28,7 +28,7 @@ from experiments.nni_experiment import Experiment
 from nas_space.networks import DEFAULT, find_network
 from nas_space.space import global_space, local_space, to_nni
 from nni_api.records import RECORDS_FILE, read_records
-from strategies.adapter.search_tuner import STATE_FILE
+from strategies.adapter.state_file import STATE_FILE
 
 POLL_SECONDS = 0.5
 ITERATIONS = 10

@@ -31,7 +31,7 @@ class Assignments:
         if uid in self.repeat:
             self.repeat.remove(uid)
 
-    def judged(self, uid: int) -> None:
+    def settle(self, uid: int) -> None:
         """A proposal has its result, or was given up."""
         self.release(uid)
         self.attempts.pop(uid, None)

@@ -25,12 +25,12 @@ class ExperimentEnd:
         self._manager = manager
         self._records = records
         self._reported: str | None = None
-        self.begun = False
+        self.started = False
         """Whether the search is finished, and the end is on its way to NNI."""
 
     def finish(self, send: Send | None) -> None:
         """The search is finished: NNI ends the experiment once its number of trials is reached, so that is set."""
-        self.begun = True
+        self.started = True
         self._records.write("done")
         threading.Thread(target=self._limit_trials, args=[send], daemon=True).start()
 
@@ -57,4 +57,4 @@ class ExperimentEnd:
             except NO_ANSWER as fault:
                 log.warning("NNI's manager does not answer (%s), attempt %d", fault, attempt)
                 time.sleep(1)
-        self.fail("the search is finished, but NNI's manager could not be told so", send)
+        self.fail("the search is finished, but NNI's manager does not answer", send)

@@ -47,7 +47,7 @@ class Outcomes:
                 return self._note_end(report.uid, report.failure, report.trial)
             return self.note_failure(report.uid, report.failure, report.trial, repeat=self.repeats_stated_failures)
         if self.search.tell(report.uid, report):
-            self.assignments.judged(report.uid)
+            self.assignments.settle(report.uid)
             self.failures.end()
             self._record_finished(report, structure or report.structure or {})
         return None
@@ -59,14 +59,14 @@ class Outcomes:
         again = self.assignments.try_again(uid, self.retries if repeat else 0)
         self.records.write("failed", uid=uid, trial=trial, reason=reason, again=again)
         if not again:
-            self.assignments.judged(uid)
+            self.assignments.settle(uid)
             self.search.ledger.fail(uid)
         return self.failures.note(uid, reason, again)
 
     def _note_end(self, uid: int, reason: str, trial: str | None) -> str:
         """Note a failure that would be that of every other trial, too: the proposal stays open for a resume."""
         self.records.write("failed", uid=uid, trial=trial, reason=reason, again=True)
-        self.assignments.judged(uid)
+        self.assignments.settle(uid)
         return reason
 
     def note_foreign(self, report: TrialReport) -> None:

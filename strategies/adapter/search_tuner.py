@@ -7,7 +7,6 @@ with here, so that the algorithms need not know.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import traceback
@@ -24,10 +23,8 @@ from typing import Any, Literal
 
 from nni.tuner import Tuner
 
-from common.atomic_file import write_text
 from common.bad_input import BadInput
 from common.local_http import NO_ANSWER
-from common.read_file import read_json
 from nas_space.network import Network
 from nas_space.networks import tuner_network
 from nas_space.networks.ms_tcn import EARLIER_ARGUMENTS
@@ -40,11 +37,11 @@ from strategies.adapter.data_check import failed_check
 from strategies.adapter.experiment_end import ExperimentEnd, Send
 from strategies.adapter.failures import NO_RESULT, why_failed
 from strategies.adapter.outcomes import Outcomes
+from strategies.adapter.state_file import StateFile
 from strategies.search import Search
 
 log = logging.getLogger(__name__)
 
-STATE_FILE = "state.json"
 GRACE_SECONDS = 3.0
 """How long after the end of a trial its result may still come."""
 LOOK_AGAIN_SECONDS = 5.0
@@ -77,7 +74,7 @@ class SearchTuner(Tuner):
         self._retries = retries
         self._manager = NniManager()
         folder = Path(self.get_checkpoint_path())
-        self._state_file = folder / STATE_FILE
+        self._state_file = StateFile(folder)
         self._trials_folder = folder.parent / TRIALS_FOLDER
         self._records = Records(folder)
         self._lock = threading.RLock()
@@ -113,11 +110,10 @@ class SearchTuner(Tuner):
     def load_checkpoint(self) -> None:
         """NNI resumes the experiment; ``update_search_space`` follows."""
         with self._reporting_errors():
-            if self._state_file.exists():
-                try:
-                    self._saved = read_json(self._state_file)
-                except BadInput as fault:
-                    self._refusal = f"{fault}; start a new experiment"
+            try:
+                self._saved = self._state_file.read()
+            except BadInput as fault:
+                self._refusal = str(fault)
 
     def update_search_space(self, search_space: Any) -> None:
         """NNI hands over the space: first after the start, and again if somebody edits it on the web page."""
@@ -151,7 +147,7 @@ class SearchTuner(Tuner):
                 return []
             self._waiting.extend(parameter_id_list)
             served = self._serve()
-            # NNI pairs the returned list with the ids by position; workers that came before are told one by one.
+            # NNI pairs the returned list with the ids by position; earlier workers get theirs one by one.
             self._tell([pair for pair in served if pair[0] not in parameter_id_list])
             return [parameters for parameter_id, parameters in served if parameter_id in parameter_id_list]
 
@@ -209,38 +205,27 @@ class SearchTuner(Tuner):
     # Proposals
 
     def _start(self, search: Search) -> None:
-        self._outcomes = Outcomes(
-            search,
-            self._assignments,
-            self._records,
-            self._retries,
-            self.repeats_stated_failures,
-        )
+        self._outcomes = Outcomes(search, self._assignments, self._records, self._retries, self.repeats_stated_failures)
         if self._saved is not None:
-            try:
+            with self._state_file.refusing_damage():
                 search.load_state_dict(self._saved["search"])
                 self._outcomes.load_state_dict(self._saved)
-            except BadInput:
-                raise
-            except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as fault:
-                raise BadInput(f"{self._state_file}: damaged ({fault!r}): start a new experiment") from None
         self.search = search
 
     def _serve(self) -> list[tuple[int, dict[str, Any]]]:
         """Proposals for waiting workers, with their parameter ids; on disk before NNI may know of them."""
         assert self.search is not None
         served = []
-        while self._waiting and not self._end.begun and self._refusal is None and (uid := self._next()) is not None:
+        while self._waiting and not self._end.started and self._refusal is None and (uid := self._next()) is not None:
             parameter_id = self._waiting.popleft()
             self._assignments.begin(parameter_id, uid)
             proposal = self.search.proposal(uid)
-            told = {**proposal.dilations, **proposal.extra, "_uid": uid}
-            served.append((parameter_id, told))
+            served.append((parameter_id, {**proposal.dilations, **proposal.extra, "_uid": uid}))
         for event in self.search.pop_events():
             self._records.write(**event)
-        if self.search.finished and not self._end.begun and self._refusal is None:
+        if self.search.finished and not self._end.started and self._refusal is None:
             self._end.finish(self._send)
-        self._save()
+        self._state_file.write({"search": self.search.state_dict(), **self._outcomes.state_dict()})
         return served
 
     def _serve_and_send(self) -> None:
@@ -282,11 +267,6 @@ class SearchTuner(Tuner):
             self._looking_again = True
             self._later(LOOK_AGAIN_SECONDS, look)
 
-    def _save(self) -> None:
-        assert self.search is not None
-        state = {"search": self.search.state_dict(), **self._outcomes.state_dict()}
-        write_text(self._state_file, json.dumps(state))
-
     # Errors and delays
 
     @contextmanager
@@ -302,7 +282,7 @@ class SearchTuner(Tuner):
                 self._refusal = f"the tuner failed: {fault!r}\n{traceback.format_exc()}"
             self.search = None
             if self._send is None:
-                return  # NNI cannot be told before it first asks for parameters
+                return  # before NNI first asks for parameters, there is no way to report an error
             self._end.fail(self._refusal, self._send)
             raise
 

@@ -17,7 +17,8 @@ from nni_api.manager import NniManager
 from nni_api.records import RECORDS_FILE, read_records
 from nni_api.trial_report import TrialReport
 from strategies.adapter import search_tuner
-from strategies.adapter.search_tuner import GRACE_SECONDS, STATE_FILE, SearchTuner
+from strategies.adapter.search_tuner import GRACE_SECONDS, SearchTuner
+from strategies.adapter.state_file import STATE_FILE
 
 CANDIDATES = (1, 2, 4)
 LABELS = ("s1l0", "s1l1", "s1l2")

@@ -18,5 +18,5 @@ def test_a_judged_proposal_is_at_work_nowhere() -> None:
     assignments.begin(0, uid=7)
     assignments.begin(1, uid=8)
     assignments.repeat.append(7)
-    assignments.judged(7)
+    assignments.settle(7)
     assert assignments == Assignments(running={1: 8}, attempts={8: 1})
