@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_space.layers.packed_residual import draw_factors
+from nas_space.layers.packed_residual import sample_dropout_mask
 from nas_space.networks import find_network
 from nas_space.structure import Structure
 from trials.data.feature_files import Features
@@ -46,7 +46,7 @@ class BitDropout(nn.Module):
 
     def forward(self, padded: Tensor) -> Tensor:
         """Any shape -> the same shape."""
-        return padded * draw_factors(padded, 0.5) if self.training else padded
+        return padded * sample_dropout_mask(padded, 0.5) if self.training else padded
 
 
 class ReferenceLayer(nn.Module):

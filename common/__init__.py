@@ -1,1 +1,1 @@
-"""What any program needs, and nothing of this field: files, bad input, command lines, HTTP on this machine."""
+"""General utilities: files, bad input, command lines, HTTP on this machine. Nothing here knows this field."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 HOST = f"{zlib.crc32(platform.node().encode()):08x}"
-"""This machine, in the names of temporary files: on a shared disk, the process ids of another say nothing here."""
+"""Identifies this machine in names of temporary files: on a shared disk, other machines have the same process ids."""
 TEMPORARY = re.compile(rf"\..+\.{HOST}\.(\d{{1,9}})\.tmp")
 """Name of a temporary file of this machine; its group is the process that writes it."""
 
@@ -57,19 +57,19 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what killed writers of ``path`` left. The caller makes sure that nobody is writing it."""
+    """Remove what killed writers of ``path`` left behind. The caller makes sure that nobody is writing it."""
     for temporary in path.parent.glob(f".{glob.escape(_stem(path.name))}.*.tmp"):
         temporary.unlink(missing_ok=True)
 
 
 def _stem(name: str) -> str:
-    """A file's name in that of its temporary file: itself, if both fit into the 255 bytes that a file system takes."""
+    """A file's name within that of its temporary file: in full if both fit into the 255 bytes of a file system."""
     return name if len(name.encode()) <= 220 else f"{zlib.crc32(name.encode()):08x}"
 
 
 @cache  # once a process: a folder may have thousands of files
 def _remove_stale(folder: Path) -> None:
-    """Remove the temporary files of processes of this machine that are no more."""
+    """Remove the temporary files of dead processes of this machine."""
     for path in folder.glob(".*.tmp"):
         match = TEMPORARY.fullmatch(path.name)
         if match is not None and not _is_alive(int(match[1])):
@@ -79,8 +79,6 @@ def _remove_stale(folder: Path) -> None:
 def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
+    except OSError as fault:
+        return not isinstance(fault, ProcessLookupError)  # else it is another user's
     return True

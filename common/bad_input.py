@@ -1,4 +1,4 @@
-"""How every command of this project refuses bad input: one line on standard error, exit code 2, no traceback."""
+"""How every command refuses bad input: one line on standard error, exit code 2, no traceback."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from collections.abc import Callable
 from typing import NoReturn
 
 LONGEST_LINE = 2000
-"""Characters of a message: a damaged file can hold a name of millions."""
+"""Longest message, in characters: a damaged file can contain a name of millions."""
 
 
 class BadInput(ValueError):
-    """What a user gave us cannot be used. The message names the file or option, the fault, and what to do."""
+    """The user's input cannot be used. The message names the file or option, the fault, and what to do."""
 
 
 class KnownFailure(RuntimeError):
-    """Something failed for a reason that the message tells in full: no traceback would help."""
+    """A failure that its message explains in full: a traceback would not help."""
 
 
 def run_command(main: Callable[[], None]) -> NoReturn:
     """Run ``main`` and exit: 0 done, 2 bad input, 130 interrupted; any other failure keeps its traceback.
 
-    A ``KnownFailure`` is told in one line, with code 1. A file or folder that the system refuses (no permission, not a
-    folder, disk full) is told in one line, too: with code 2 if another path would do, else with code 1.
+    A ``KnownFailure`` is reported in one line, with code 1. So is a file or folder that the system refuses (no
+    permission, not a folder, disk full): with code 2 if another path would do, else with code 1.
     """
     warnings.showwarning = _show_warning
     try:
@@ -41,12 +41,12 @@ def run_command(main: Callable[[], None]) -> NoReturn:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
-        # The reader of our output (head, less) has gone: nothing is left to say, and Python must not try to flush.
+        # The reader of our output (head, less) is gone: Python must not try to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as fault:
         if fault.filename is None and fault.errno in _FULL:
-            # All our files are named: what is not is the file that our output was redirected to.
+            # Errors of our own files name them; this one is of the file that our output is redirected to.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             print(f"error: standard output: {fault.strerror}", file=sys.stderr)
             sys.exit(1)
@@ -71,7 +71,7 @@ _WRONG_PATH = (
 
 
 def one_line(text: str) -> str:
-    """A message as one line of some length, whatever the names in it look like."""
+    """A message as one line of bounded length, whatever the names in it contain."""
     line = "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
     return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ..."
 

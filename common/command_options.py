@@ -1,8 +1,8 @@
-"""The options of a command that somebody wrote, read and replaced as argparse reads them.
+"""Options of a given command line, read and replaced as argparse reads them.
 
-Where an option comes several times, the last counts; ``--option value`` and ``--option=value`` are the same; after
-``--`` there are no options. Names must be written in full: what argparse takes an abbreviation for depends on all other
-options of the command, so ``experiments.preflight`` warns of abbreviations.
+If an option is given several times, the last one counts; ``--option value`` and ``--option=value`` are the same; after
+``--`` there are no options. Names must be written in full: what an abbreviation stands for depends on all other options
+of the command, so ``experiments.preflight`` warns of abbreviations.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from itertools import takewhile
 
 
 def option(words: Sequence[str], name: str) -> str | None:
-    """The value of an option among the words of a command: "" where it has none, None where it is not given."""
-    given = _places(words, name)
+    """The value of an option among the words of a command: "" if it has none, None if it is not given."""
+    given = _positions(words, name)
     if not given:
         return None
     _, equals, value = words[given[-1]].partition("=")
@@ -21,8 +21,8 @@ def option(words: Sequence[str], name: str) -> str | None:
 
 
 def option_values(words: Sequence[str], name: str) -> list[str] | None:
-    """The values of an option that takes several, up to the next option; None where it is not given."""
-    given = _places(words, name)
+    """The values of an option that takes several, up to the next option; None if it is not given."""
+    given = _positions(words, name)
     if not given:
         return None
     _, equals, value = words[given[-1]].partition("=")
@@ -30,8 +30,8 @@ def option_values(words: Sequence[str], name: str) -> list[str] | None:
 
 
 def with_option(words: Sequence[str], name: str, value: str) -> list[str] | None:
-    """The words of a command with another value of an option, which then comes once; None where it is not given."""
-    changed, given = list(words), _places(words, name)
+    """The words of a command with another value of an option, given once; None if it is not given at all."""
+    changed, given = list(words), _positions(words, name)
     for index in reversed(given):
         joined = "=" in words[index]
         if not joined and index + 1 == len(words):
@@ -41,7 +41,7 @@ def with_option(words: Sequence[str], name: str, value: str) -> list[str] | None
     return changed if given else None
 
 
-def _places(words: Sequence[str], name: str) -> list[int]:
-    """Where an option is given."""
+def _positions(words: Sequence[str], name: str) -> list[int]:
+    """The indices at which an option is given."""
     options = takewhile(lambda word: word != "--", words)
     return [index for index, word in enumerate(options) if word.partition("=")[0] == name]

@@ -1,4 +1,4 @@
-"""Read a text or JSON file that anybody may have written or damaged: it is read whole, or refused in one line."""
+"""Read a text or JSON file that may be damaged: it is read as a whole, or refused in one line."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 from common.bad_input import BadInput
 
 LARGEST_TEXT = 2**30
-"""Bytes: far beyond any label file; a larger one is a mistake, and would fill the memory."""
+"""In bytes, far beyond any label file; a larger one is a mistake, and would fill the memory."""
 
 
 def require_file(path: Path, kind: str = "file") -> None:
-    """Make sure that opening a file cannot wait for ever, as it does for a pipe.
+    """Make sure that opening a file cannot block, as it would on a pipe.
 
     Raises:
         BadInput: there is no such file, or it is a folder, a pipe or a device.
@@ -33,10 +33,10 @@ def require_file(path: Path, kind: str = "file") -> None:
 
 
 def read_text(path: Path, kind: str = "file") -> str:
-    """The text of a UTF-8 file, without a byte order mark, its line ends as ``\\n``.
+    """The text of a UTF-8 file, without a byte order mark, with line ends ``\\n``.
 
     Raises:
-        BadInput: it cannot be read, is no text, or is larger than ``LARGEST_TEXT``.
+        BadInput: it cannot be read, is not text, or is larger than ``LARGEST_TEXT``.
     """
     require_file(path, kind)
     try:
@@ -56,7 +56,7 @@ def read_json(path: Path, kind: str = "file") -> Any:
     """The content of a JSON file.
 
     Raises:
-        BadInput: it cannot be read, is no JSON, has a name twice in one object, or a number that is not finite.
+        BadInput: it cannot be read, is not JSON, repeats a name within an object, or has a number that is not finite.
     """
     text = read_text(path, kind)
     try:

@@ -1,6 +1,6 @@
-"""Branches around a dilation, and the dilation that follows from what they learnt: the arithmetic of the local search.
+"""Branches around a dilation, and the next dilation from their learned probabilities: the arithmetic of local search.
 
-Pure and without torch, so that the tuner, the trials and the one-process search share it.
+Pure and without torch: shared by the tuner, the trials and the one-process search.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ from nas_space.structure import Structure
 class Branching:
     """How to put branches around a dilation d (Gao et al., CVPR 2021, section 3.3).
 
-    The paper's branches are (1 - rate) d, d, (1 + rate) d, rounded and clipped; around d <= 4 its three are all equal
-    (rate 0.1), so that small dilations can never move. Here they are distinct: with h the larger of rate x d (rounded)
-    and half the number of branches less one (rounded up), the branches are spread evenly over [d - h, d + h]; what lies
-    beyond the bounds is moved to the bound, and what is equal then counts once. At a bound the branches lie on one
-    side, so equal probabilities pull inwards there.
+    The paper's branches are (1 - rate) d, d, (1 + rate) d, rounded and clipped; around d <= 4 all three are equal
+    (rate 0.1), so small dilations can never move. Here they are distinct: with h the larger of rate x d (rounded) and
+    (branches - 1) / 2 (rounded up), they are spread evenly over [d - h, d + h], clipped to the bounds, and duplicates
+    are removed. At a bound they lie on one side, so equal probabilities pull inwards there.
 
     ======  ==================  ==================  =====================
     d       3 branches, 0.1     3 branches, 0.5     5 branches, 0.1
@@ -55,7 +54,7 @@ class Branching:
             raise BadInput(f"dilations of {self.minimum} to {self.maximum} leave no room for two branches")
 
     def expand(self, dilation: int) -> tuple[int, ...]:
-        """The branches around a dilation: at least two distinct ones, in rising order.
+        """The branches around a dilation: at least two distinct ones, in ascending order.
 
         Raises:
             BadInput: the dilation lies beyond the bounds.
@@ -67,7 +66,7 @@ class Branching:
         return tuple(sorted({min(self.maximum, max(self.minimum, _round(branch))) for branch in spread}))
 
     def check(self, structure: Structure) -> None:
-        """Refuse a start structure with a dilation beyond the bounds. Raises BadInput that names the layer."""
+        """Check that all dilations are within the bounds. Raises BadInput, which names the layer."""
         for label, dilation in structure.by_label().items():
             try:
                 self.expand(dilation)
@@ -75,7 +74,7 @@ class Branching:
                 raise BadInput(f"layer {label}: {fault}") from None
 
     def to_text(self) -> str:
-        """The settings as one short text, as a tuner tells them to its trials."""
+        """The settings as one short text, as a tuner passes them to its trials."""
         return f"{self.count},{self.rate},{self.minimum},{self.maximum}"
 
     @classmethod
@@ -89,7 +88,7 @@ class Branching:
 
     @classmethod
     def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
-        """Add the options that say how to put branches around a dilation."""
+        """Add the options of the branches around a dilation."""
         group = parser.add_argument_group("branches")
         group.add_argument("--branches", type=int, default=cls.count, help="of a layer (default: %(default)s)")
         group.add_argument("--expand-rate", type=float, default=cls.rate, help="(default: %(default)s)")
@@ -98,19 +97,19 @@ class Branching:
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Branching:
-        """The settings that those options name."""
+        """The settings from those options."""
         return cls(arguments.branches, arguments.expand_rate, arguments.min_dilation, arguments.max_dilation)
 
     def describe(self) -> dict[str, Any]:
-        """The settings as JSON content; ``Branching(**description)`` makes them again."""
+        """The settings as JSON content, the keyword arguments of this class."""
         return asdict(self)
 
 
 def expectation(branches: Sequence[int], probabilities: Sequence[float], current: int) -> int:
-    """The expected dilation, sum of p_i d_i, rounded; halves towards ``current``, so that no evidence moves nothing.
+    """The expected dilation, sum of p_i d_i, rounded; halves towards ``current``: no evidence, no move.
 
     Raises:
-        ValueError: the probabilities are not those of the branches.
+        ValueError: not one probability per branch, or their sum is not 1.
     """
     if len(branches) != len(probabilities) or not math.isclose(sum(probabilities), 1.0, abs_tol=1e-3):
         raise ValueError(f"the probabilities {list(probabilities)} are not those of the branches {list(branches)}")
@@ -139,5 +138,5 @@ def next_structure(
 
 
 def _round(value: float) -> int:
-    """To the nearest whole number, halves up; Python's own ``round`` takes them to the nearest even number."""
+    """To the nearest integer, halves up; Python's ``round`` takes them to the nearest even number."""
     return math.floor(value + 0.5)

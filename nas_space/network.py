@@ -1,4 +1,4 @@
-"""Network: what everybody but the training needs to know of a network, without building it or importing torch."""
+"""Network: all that is known of a network without building it or importing torch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from common.bad_input import BadInput
 
 LARGEST_SIZE = 1000
-"""Of whatever an option counts: far beyond any network; larger numbers are mistakes, and fill the memory."""
+"""Largest value of an option, far beyond any network; larger numbers are mistakes, and would fill the memory."""
 
 LARGEST_DILATION = 2**20
-"""Far beyond any video; larger numbers are mistakes, and overflow."""
+"""Far beyond any video; larger numbers are mistakes, and would overflow."""
 
 POWERS_OF_TWO = tuple(2**exponent for exponent in range(11))
 """The sparse candidates of the global search: 1, 2, 4, ..., 1024 (Gao et al., CVPR 2021, section 3.2)."""
@@ -25,47 +25,47 @@ class Layer:
     """A searchable convolution."""
 
     label: str
-    """Its short name, of letters and digits, for NNI's parameters and for figures: ``s1l0``."""
+    """Short name, of letters and digits, for NNI's parameters and for figures: ``s1l0``."""
     path: str
-    """Of its module: ``stage1.layers.0.conv_dilated``. The keys of structure files and of weights begin so."""
+    """Path of its module, ``stage1.layers.0.conv_dilated``: the key in structure files, the prefix in state dicts."""
     hand: int
-    """The dilation that the authors of the network gave it."""
+    """The dilation chosen by the authors of the network."""
     kernel_size: int = 3
     partner: str | None = None
-    """Label of the layer that reads the same frames side by side with it (dual dilated layers)."""
+    """Label of the layer in parallel to it, with the same input (dual dilated layers)."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Layers one after another, partners side by side; a stage, for one."""
+    """Layers in sequence, partners in parallel; for example a stage."""
 
     name: str
     layers: tuple[Layer, ...]
     repeats: int = 1
-    """How often the frames pass it: refinement stages can share their weights."""
+    """How often it is applied: refinement stages can share their weights."""
 
 
 class Option(NamedTuple):
-    """A number that a network is built with."""
+    """A numeric option of a network."""
 
     name: str
     value: int
-    """That the network has; where the options of a network are declared, its default."""
+    """Its value in a network; in a declaration, its default."""
     least: int = 1
     default: int | None = None
-    """In the description of a network."""
+    """Set in networks only."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """The searchable convolutions of a network, block by block, and the options that it is built with."""
+    """The searchable convolutions of a network, block by block, and its options."""
 
     name: str
-    """Of its file in nas_space/networks: ``ms-tcn``."""
+    """That of its file in nas_space/networks: ``ms-tcn``."""
     options: tuple[Option, ...]
     blocks: tuple[Block, ...]
     causal: bool = False
-    """Whether an output sees the present and the past only."""
+    """Whether an output depends on the present and the past only."""
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -82,7 +82,7 @@ class Network:
         return next(option.value for option in self.options if option.name == name)
 
     def to_json(self) -> dict[str, Any]:
-        """What ``nas_space.networks.network_from_json`` reads: name and options."""
+        """Name and options, as ``nas_space.networks.network_from_json`` reads them."""
         return {"name": self.name, **{option.name: option.value for option in self.options}}
 
     def __str__(self) -> str:
@@ -92,7 +92,7 @@ class Network:
 
 
 def chosen_options(network: str, known: Sequence[Option], chosen: Mapping[str, Any]) -> tuple[Option, ...]:
-    """The options of a network, with the values that were chosen.
+    """The options of a network with the chosen values.
 
     Raises:
         BadInput: an option is unknown, or its value is no whole number of at least ``least`` and at most

@@ -1,4 +1,4 @@
-"""Receptive field: which frames one output frame of a network can see."""
+"""Receptive field: the input frames that one output frame depends on."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from nas_space.structure import Structure
 
 
 class Extent(NamedTuple):
-    """How many frames before and after its own something can see, at the rate at which the network reads frames."""
+    """Number of frames seen before and after the present one, at the frame rate of the network's input."""
 
     past: int
     future: int
 
     @property
     def frames(self) -> int:
-        """All of them, the own one included."""
+        """All frames seen, the present one included."""
         return self.past + 1 + self.future
 
 
@@ -27,17 +27,17 @@ class ReceptiveField:
     """The receptive field of a structure.
 
     A convolution of kernel size k and dilation d reaches (k - 1) d frames: half of them on each side, or all of them
-    into the past where it is causal. Reaches of layers in a row add up; of partners side by side the longer one counts.
+    into the past if it is causal. Reaches of layers in sequence add up; of parallel partners the longer one counts.
     """
 
     layers: tuple[tuple[Extent, ...], ...]
-    """(blocks, layers): what each convolution sees alone."""
+    """(blocks, layers): of each convolution alone."""
     after: tuple[Extent, ...]
-    """(layers,): what the network sees of its input after each of its layers."""
+    """(layers,): of the network up to and including each layer."""
     blocks: tuple[Extent, ...]
-    """(blocks,): what each block sees alone."""
+    """(blocks,): of each block alone."""
     network: Extent
-    """What the last output sees of the input."""
+    """Of the whole network."""
 
     @classmethod
     def of(cls, structure: Structure) -> ReceptiveField:
@@ -60,7 +60,7 @@ class ReceptiveField:
 
 
 def _sums(block: Block, reaches: list[int]) -> list[int]:
-    """After each layer of a block, how far its output reaches with all before it: ``(layers,)``, times its repeats."""
+    """Cumulative reach after each layer of a block, ``(layers,)``, times the block's repeats."""
     of_label = {layer.label: reach for layer, reach in zip(block.layers, reaches, strict=True)}
     counted, added = set[str](), []
     for layer in block.layers:

@@ -1,53 +1,56 @@
-"""Put branches in place of the searchable convolutions of a network, and take them away again."""
+"""Replace the searchable convolutions of a network by branched ones, and the other way round."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from torch import nn
 
 from nas_space.branching import Branching
 from nas_space.layers.convolutions import BranchedConv, ChoosingConv, DilatedConv
-from nas_space.network import Network
+from nas_space.network import Layer, Network
 from nas_space.structure import Structure
+
+Conv = TypeVar("Conv", bound=DilatedConv)
 
 
 def expand(module: nn.Module, structure: Structure, branching: Branching, inner_activation: bool = False) -> None:
     """Put branches around the dilation of every searchable convolution, in place."""
-    for path, dilation in structure.by_path().items():
-        conv = module.get_submodule(path)
-        assert isinstance(conv, DilatedConv)
-        module.set_submodule(path, BranchedConv.expand(conv, branching.expand(dilation), inner_activation))
+    dilations = structure.by_label()
+    for layer, conv in _searchable(module, structure.network, DilatedConv):
+        branches = branching.expand(dilations[layer.label])
+        module.set_submodule(layer.path, BranchedConv.expand(conv, branches, inner_activation))
 
 
 def choose(module: nn.Module, network: Network, candidates: Mapping[str, Sequence[int]]) -> None:
     """Let every searchable convolution choose among its candidate dilations, given by label, in place."""
-    for label, path in network.paths.items():
-        conv = module.get_submodule(path)
-        assert isinstance(conv, DilatedConv)
-        module.set_submodule(path, ChoosingConv.among(conv, candidates[label]))
+    for layer, conv in _searchable(module, network, DilatedConv):
+        module.set_submodule(layer.path, ChoosingConv.among(conv, candidates[layer.label]))
 
 
 def set_temperature(module: nn.Module, temperature: float) -> None:
-    """Set how decided the choices of a network are."""
+    """Set the temperature of all choices of a network."""
     for each in module.modules():
         if isinstance(each, ChoosingConv):
             each.temperature = temperature
 
 
 def collapse(module: nn.Module, structure: Structure) -> None:
-    """Put plain convolutions with the dilations of a structure in place of branched ones."""
-    for path, dilation in structure.by_path().items():
-        branched = module.get_submodule(path)
-        assert isinstance(branched, BranchedConv)
-        module.set_submodule(path, branched.collapse(dilation))
+    """Replace branched convolutions by plain ones with the dilations of a structure, in place."""
+    dilations = structure.by_label()
+    for layer, branched in _searchable(module, structure.network, BranchedConv):
+        module.set_submodule(layer.path, branched.collapse(dilations[layer.label]))
 
 
 def probabilities(module: nn.Module, network: Network) -> dict[str, list[float]]:
-    """The probabilities of the branches of every searchable convolution, by label."""
-    learned = {}
-    for label, path in network.paths.items():
-        branched = module.get_submodule(path)
-        assert isinstance(branched, BranchedConv)
-        learned[label] = branched.probabilities().tolist()
-    return learned
+    """The branch probabilities of every searchable convolution, by label."""
+    branched = _searchable(module, network, BranchedConv)
+    return {layer.label: conv.probabilities().tolist() for layer, conv in branched}
+
+
+def _searchable(module: nn.Module, network: Network, kind: type[Conv]) -> Iterator[tuple[Layer, Conv]]:
+    for layer in network.layers:
+        conv = module.get_submodule(layer.path)
+        assert isinstance(conv, kind)
+        yield layer, conv

@@ -1,6 +1,6 @@
-"""The search spaces, declared once with NNI mutables: what the tuners sample from and what NNI's web page is told.
+"""The search spaces, declared once with NNI mutables: for the tuners and for NNI's web page.
 
-``python -m nas_space.space`` writes the search-space files that the experiments name (experiments/spaces/*.json).
+``python -m nas_space.space`` writes the search-space files of the experiments (experiments/spaces/*.json).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def global_space(network: Network, candidates: Sequence[int] = POWERS_OF_TWO) ->
     _check_candidates("the candidates", candidates)
     space = MutableDict({label: Categorical(list(candidates), label=label) for label in network.paths})
     choices = space.simplify()
-    # NNI's labels are of a type of its own, which YAML, for one, cannot write.
+    # Our labels as keys: NNI's are of a type of its own, which YAML cannot write.
     return {label: choices[label] for label in network.paths}
 
 
 def local_space(network: Network, minimum: int = 1, maximum: int = 2048) -> dict[str, Numerical]:
-    """The space of the local search: any whole dilation for each layer. NNI's web page draws it; branches search it.
+    """The space of the local search: any integer dilation for each layer. It is for NNI's web page; branches search it.
 
-    It is logarithmic because the page's axes then are: on linear ones, all dilations below 100 would lie at the bottom.
+    It is logarithmic so that the page's axes are: on linear ones, all dilations below 100 would lie at the bottom.
     """
     choices = MutableDict(
         {label: Numerical(minimum, maximum, quantize=1, log_distributed=True, label=label) for label in network.paths}
@@ -46,7 +46,7 @@ def local_space(network: Network, minimum: int = 1, maximum: int = 2048) -> dict
 
 
 def to_nni(space: Mapping[str, Categorical[int] | Numerical]) -> dict[str, dict[str, Any]]:
-    """A space as NNI's search-space JSON: flat, numeric, one short label a layer (what its web page can draw)."""
+    """A space as NNI's search-space JSON: flat, numeric, one short label per layer, as its web page can draw it."""
     return {label: _to_nni(choice) for label, choice in space.items()}
 
 
@@ -57,10 +57,10 @@ def _to_nni(choice: Categorical[int] | Numerical) -> dict[str, Any]:
 
 
 def from_nni(search_space: Any, network: Network) -> dict[str, tuple[int, ...]]:
-    """Candidates by label from the search space that NNI hands to a tuner (the YAML's).
+    """Candidates by label from the search space of the YAML file, as NNI hands it to a tuner.
 
     Raises:
-        BadInput: not a flat space of choices, a label without a layer or a layer without a choice, or bad candidates.
+        BadInput: not a flat space of choices, an unknown label, a layer without a choice, or bad candidates.
     """
     if not isinstance(search_space, dict):
         raise BadInput("the search space must be an object of choices by layer label (see experiments/spaces)")
@@ -96,7 +96,7 @@ def _check_candidates(what: str, candidates: Sequence[Any]) -> None:
 
 
 def space_json(network: Network, candidates: Sequence[int] | None) -> str:
-    """The text of a search-space file, one layer a line: the global space, or the local one without candidates."""
+    """The text of a search-space file, one layer per line: the global space, or without candidates the local one."""
     space = local_space(network) if candidates is None else global_space(network, candidates)
     lines = [f"  {json.dumps(label)}: {json.dumps(choice)}" for label, choice in to_nni(space).items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"
@@ -111,7 +111,7 @@ COMMITTED_SPACES: dict[str, tuple[str, Sequence[int] | None]] = {
     "demo_global.json": (DEMO, tuple(2**exponent for exponent in range(7))),
     "demo_local.json": (DEMO, None),
 }
-"""What this command writes when nothing else is asked for: name -> network and candidates."""
+"""The files that this command writes by default: name -> network and candidates."""
 
 
 def main() -> None:

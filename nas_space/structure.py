@@ -18,7 +18,7 @@ class Structure:
     """One dilation for each searchable convolution, in the order of ``network.layers``. Immutable and hashable.
 
     Raises:
-        BadInput: a dilation is missing, is not a whole number, or is below 1; the message names the layer.
+        BadInput: a dilation is missing, is not an integer, or is out of range; the message names the layer.
     """
 
     dilations: tuple[int, ...]
@@ -32,7 +32,7 @@ class Structure:
 
     @classmethod
     def hand(cls, network: Network) -> Structure:
-        """The dilations that the authors of the network gave it."""
+        """The dilations chosen by the authors of the network."""
         return cls(tuple(layer.hand for layer in network.layers), network)
 
     @classmethod

@@ -1,10 +1,10 @@
-"""Structures as JSON files, in three dialects told apart by their content.
+"""Structures as JSON files, in three dialects, recognised by their content.
 
 * native: ``{"format": "global2local-structure", "network": {...}, "dilations": {path: d}, "about": {...}}``
 * seed:   ``{"global": {...}, "model": {path: d or [d]}}``, of the published Global2Local code (arXiv 2101.00910)
 * mmcv:   ``{"search": {...}, "structure": {"module." + path: [d] or [[d_h, d_w]]}}``, of MMCV's receptive field search
 
-``python -m nas_space.structure_files FILE`` shows a structure; with ``--dialect`` and ``--output`` it translates one.
+``python -m nas_space.structure_files FILE`` shows a structure; with ``--dialect`` and ``--output`` it converts one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FORMAT = "global2local-structure"
 MMCV_PREFIX = "module."
 
 # The seed's reader expects its search settings beside the dilations; these are the paper's (local search: 10
-# estimates, one every 3 epochs, delta = 0.1, dilations of 1..2048), and say that no step of a search is left to do.
+# estimates, one every 3 epochs, delta = 0.1, dilations of 1..2048), with no search step left to do.
 SEED_SETTINGS = {
     "step": 0,
     "max_step": 30,
@@ -63,7 +63,7 @@ def read_structure(source: str | Path, network: Network) -> Structure:
 def write_structure(
     structure: Structure, path: Path, dialect: Dialect = "native", about: Mapping[str, Any] | None = None
 ) -> None:
-    """Write a structure atomically. ``about`` (where it comes from, its metrics) is kept by the native dialect only."""
+    """Write a structure atomically. ``about`` (its origin and metrics) is stored by the native dialect only."""
     write_json(path, structure_to_json(structure, dialect, about))
 
 
@@ -101,7 +101,7 @@ def _from_json(content: Any, network: Network) -> Structure:
 
 
 def _check_network(content: Any, network: Network) -> None:
-    """Refuse a structure of another network; the layers decide, whatever else its options are."""
+    """Refuse a structure of another network: its layers must be the same, its other options need not be."""
     if content is None:
         return
     own = network_from_json(content)
@@ -142,7 +142,7 @@ def _mmcv_dilation(layer: str, rate: Any) -> Any:
 
 
 def main() -> None:
-    """Show a structure and its receptive field, or translate it into another dialect."""
+    """Show a structure and its receptive field, or convert it into another dialect."""
     parser = argparse.ArgumentParser(
         prog="python -m nas_space.structure_files",
         description=main.__doc__,
@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("structure", help="a structure file of any dialect, or 'hand'")
     parser.add_argument("--dialect", choices=DIALECTS, help="what --output writes (default: native)")
     parser.add_argument("--output", type=Path, help="write the structure to this file")
-    parser.add_argument("--fps", type=float, help="frames per second as the network reads them: show seconds, too")
+    parser.add_argument("--fps", type=float, help="frames per second as the network reads them: also show seconds")
     add_network_argument(parser)
     arguments = parser.parse_args()
     if arguments.fps is not None and not arguments.fps > 0:

@@ -1,4 +1,4 @@
-"""Structures by name in the final training: which file a name stands for, and which folder its trainings go to."""
+"""Names of structures in the final training: the file and the output folder that belong to a name."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from pathlib import Path
 
 
 def structure_file(name: str, split: int) -> str:
-    """The structure file of a split, or ``hand``: ``{split}`` in a name stands for the number of the split.
+    """The structure file of a split, or ``hand``; ``{split}`` in the name is replaced by the number of the split.
 
-    A search finds one structure for each split: ``runs/NAME/split{split}/global.json`` names them all.
+    A search finds one structure per split: ``runs/NAME/split{split}/global.json`` names them all.
     """
     return name.replace("{split}", str(split))
 
 
 def training_folder(name: str, split: int, seed: int) -> Path:
-    """Where the training of a structure goes, below the folder of all final trainings: STRUCTURE/splitK/seedS."""
+    """Output folder of a training, relative to that of all final trainings: STRUCTURE/splitK/seedS."""
     return Path(short_name(name)) / f"split{split}" / f"seed{seed}"
 
 
 def short_name(name: str) -> str:
-    """What tables call a structure: the name of its file without ending, ``hand`` as it is."""
+    """The name of a structure in tables: that of its file without suffix, or ``hand``."""
     return Path(name).stem

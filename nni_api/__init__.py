@@ -1,1 +1,1 @@
-"""What both sides know of NNI: its manager, register, folders and logs, and the messages of trials and tuners."""
+"""NNI as seen by tuners, trials and commands: manager, register, folders, logs, and the report of a trial."""

@@ -1,4 +1,4 @@
-"""How far the training of a trial is: a small file in the folder that NNI gives the trial, for those who watch."""
+"""Progress of a trial's training: a small file in the folder that NNI gives the trial, for whoever monitors it."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ EPOCH_FILE = "epoch.json"
 
 
 class Epoch(NamedTuple):
-    """How far a training is."""
+    """Progress of a training."""
 
     done: int
-    """Epochs that are trained."""
+    """Completed epochs."""
     of: int
     """Epochs of the whole training."""
     seconds: float | None
-    """Of an epoch, since the training began or went on; None before one has ended."""
+    """Per epoch, since the training started or resumed; None before one has ended."""
     written: float
-    """When it was noted, in seconds since 1970."""
+    """When it was written, in seconds since 1970."""
 
 
 class EpochNotes:
-    """Notes the epochs of one training in the folder of its trial; where NNI has not started it, nowhere."""
+    """Writes the epochs of one training into the folder of its trial; does nothing outside NNI."""
 
     def __init__(self) -> None:
         folder = os.environ.get("NNI_OUTPUT_DIR")
         self._path = Path(folder) / EPOCH_FILE if folder else None
-        self._begun: tuple[int, float] | None = None
+        self._first: tuple[int, float] | None = None
 
     def begin(self, done: int, of: int) -> None:
-        """An epoch begins: the first one is noted, so that a training is seen before it ends."""
-        if self._begun is None:
-            self._begun = done, time.monotonic()
+        """An epoch begins; only the first one is written, so that a training shows before its first epoch ends."""
+        if self._first is None:
+            self._first = done, time.monotonic()
             self._note(done, of, None)
 
     def end(self, done: int, of: int) -> None:
-        """An epoch has ended that ``begin`` was called for, or one after it."""
-        assert self._begun is not None
-        before, begun = self._begun
-        self._note(done, of, round((time.monotonic() - begun) / (done - before), 3))
+        """An epoch has ended; ``begin`` was called for it or for an earlier one."""
+        assert self._first is not None
+        before, started = self._first
+        self._note(done, of, round((time.monotonic() - started) / (done - before), 3))
 
     def _note(self, done: int, of: int, seconds: float | None) -> None:
         if self._path is not None:
-            with suppress(OSError):  # a full disk does not end a training for this: what must be written will tell
+            with suppress(OSError):  # a full disk does not end a training here, but when it writes its results
                 write_json(self._path, {"epoch": done, "epochs": of, "seconds": seconds})
 
 
 def read_epoch(folder: Path) -> Epoch | None:
-    """How far the trial of a folder is; None before its training begins, and of a trial that does not tell."""
+    """Progress of the trial of a folder; None before its training starts, or if the trial does not write it."""
     path = folder / EPOCH_FILE
     try:
         written = path.stat().st_mtime

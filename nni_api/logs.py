@@ -1,4 +1,4 @@
-"""Why an NNI experiment ended, by NNI's own logs: all that is known where its tuner could not even start."""
+"""Why an NNI experiment ended, from NNI's own logs: the only source if its tuner could not even start."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 RECORD = re.compile(r"^\[([\d :-]+)\] (.*(?:\n(?!\[[\d :-]+\] ).*)*)", re.MULTILINE)
 """Time and text of a record, which can have several lines."""
 DEATH = re.compile(r"ERROR \(nni\.(main|runtime\.msg_dispatcher_base)/.*\n(.*\n)*Traceback")
-"""An exception that ended the tuner's process, or the thread on which NNI asks it, which is as bad."""
+"""An exception that ended the tuner's process, or the thread in which NNI calls it, which is as bad."""
 
 
 def why_ended(experiment: Path) -> str | None:
-    """What has gone wrong in an experiment since its last start; None where its logs do not say.
+    """What has gone wrong in an experiment since its last start; None if its logs do not say.
 
-    The first that there is of: what the tuner told NNI last; the exception that the tuner died of; what made NNI's
+    In order of preference: the tuner's last error message to NNI; the exception that the tuner died of; what made NNI's
     manager end the experiment.
 
     Args:
@@ -41,12 +41,12 @@ def why_ended(experiment: Path) -> str | None:
 
 
 def _has_lost_manager(death: str) -> bool:
-    """Whether the tuner ended because NNI's manager had: that is no reason of its own."""
+    """Whether the tuner ended only because NNI's manager had."""
     return "command_channel" in death
 
 
 def _records(path: Path) -> list[tuple[str, str]]:
-    """The records of a log; none where it cannot be read."""
+    """The records of a log; none if it cannot be read."""
     try:
         return RECORD.findall(path.read_text(encoding="utf-8", errors="replace"))
     except OSError:

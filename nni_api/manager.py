@@ -1,4 +1,4 @@
-"""What a tuner asks of NNI's manager over its REST interface, which tuners are not given otherwise."""
+"""What a tuner asks NNI's manager over its REST interface, because NNI does not pass it to tuners."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from common.local_http import get_json, put_json
 
 REST_PATH = "/api/v1/nni"
-"""Of the REST interface of NNI's manager, after its address."""
+"""Path of the manager's REST interface."""
 
 UNFINISHED = ("WAITING", "RUNNING", "UNKNOWN", "ADD_RESUMED")
-"""States of a trial that has not ended; the last is that of a trial that NNI will run again after a resume."""
+"""States of a trial that has not ended; the last one: NNI will run it again after a resume."""
 
 
 class NniManager:
@@ -27,14 +27,14 @@ class NniManager:
         return self._get("/trial-jobs")
 
     def latest_job(self, parameter_id: int) -> dict[str, Any] | None:
-        """The latest trial of those parameters, whose ids can restart with a resume; None where there is none."""
+        """The latest trial with these parameters, whose ids can restart with a resume; None if there is none."""
         for job in reversed(self.trial_jobs()):
             if job.get("hyperParameters") and json.loads(job["hyperParameters"][0])["parameter_id"] == parameter_id:
                 return job
         return None
 
     def uids_in_progress(self) -> set[int]:
-        """The proposals that NNI has trials of, waiting or running."""
+        """The proposals with a waiting or running trial."""
         uids = set()
         for job in self.trial_jobs():
             if job.get("status") in UNFINISHED and job.get("hyperParameters"):
@@ -42,7 +42,7 @@ class NniManager:
         return uids - {None}
 
     def results_of_added_trials(self) -> list[tuple[str, Any]]:
-        """Trial id and final result of every trial that somebody added on the web page (None: it has none)."""
+        """Trial id and final result (None: it has none) of every trial that was added on the web page."""
         results = []
         for job in self.trial_jobs():
             added = job.get("hyperParameters") and json.loads(job["hyperParameters"][0])["parameter_id"] is None
@@ -52,7 +52,7 @@ class NniManager:
         return results
 
     def finish(self) -> int:
-        """Let the experiment end once the submitted trials have: NNI does so by the number of trials only."""
+        """Let the experiment end with its submitted trials: NNI ends one only by its number of trials."""
         profile = self._get("/experiment")
         submitted = max(1, len(self.trial_jobs()))
         profile["params"]["maxTrialNumber"] = submitted

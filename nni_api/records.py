@@ -1,4 +1,4 @@
-"""A tuner's own records: one JSON line per event, appended and never changed, beside its state.
+"""A tuner's own records: one JSON line per event, append-only, beside its state.
 
 Export and analysis read these, because NNI's database can pair trials and parameters wrongly.
 """
@@ -29,7 +29,7 @@ class Records:
         """Append one event with the time (seconds since 1970).
 
         Raises:
-            OSError: it cannot be written, as on a full disk; the error names the file, which is as it was before.
+            OSError: it cannot be written, as on a full disk; the error names the file, which is unchanged.
         """
         line = json.dumps({"event": event, "time": round(time.time(), 3), **content})
         before = self.path.stat().st_size if self.path.exists() else 0
@@ -44,7 +44,7 @@ class Records:
             raise OSError(fault.errno, fault.strerror, str(self.path)) from fault
 
     def _end_broken_line(self) -> None:
-        """A process that was killed while it wrote leaves half a line: the next event must not continue it."""
+        """A process killed while writing leaves half a line: the next event must not continue it."""
         if self.path.exists() and self.path.stat().st_size:
             with open(self.path, "rb+") as file:
                 file.seek(-1, os.SEEK_END)
@@ -53,9 +53,9 @@ class Records:
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """All events of a records file, in order. Damaged lines are left out, with one warning that counts them.
+    """All events of a records file, in order. Damaged lines are skipped, with one warning that counts them.
 
-    A kill leaves a line that was cut short; the last one may also be one that is just being written.
+    A kill leaves a truncated line; the last line may also be one that is just being written.
 
     Raises:
         BadInput: there is no such file.

@@ -1,7 +1,7 @@
-"""NNI's register of this user's experiments, ``~/nni-experiments/.experiment``: where each lies, and who runs it.
+"""NNI's register of this user's experiments, ``~/nni-experiments/.experiment``: folder, state and manager of each.
 
-It is read without NNI, whose own reader runs code that a register can hold, takes a damaged one for an empty one, and
-waits for ever for its lock where it may not write.
+It is read without NNI, whose own reader can run code that is in the register, takes a damaged register for an empty
+one, and hangs on its lock where it may not write.
 """
 
 from __future__ import annotations
@@ -19,31 +19,31 @@ from common.bad_input import BadInput
 from common.read_file import read_json
 
 TRIALS_FOLDER = Path("environments", "local-env", "trials")
-"""Of the trials on this machine, in the folder of their experiment."""
+"""Folder of the trials of this machine, within that of their experiment."""
 
 ATTEMPTS = 5
-"""NNI writes the register in place, so that one that is read at that moment seems damaged."""
+"""NNI writes the register in place: while it does, the register looks damaged."""
 PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Registered:
-    """What NNI knows of an experiment."""
+    """An entry of the register."""
 
     id: str
     name: str
     folder: Path
-    """Where its records, its log and its database lie."""
+    """With its records, log and database."""
     port: int
-    """Of its web page; 0 once it was stopped."""
+    """Of its web page; 0 after it was stopped."""
     manager: int
-    """Process id of NNI's manager; 0 once it was stopped."""
+    """Process id of NNI's manager; 0 after it was stopped."""
     stopped: bool
-    """Whether it was stopped, by whomever."""
+    """Whether anybody stopped it."""
 
     @classmethod
     def of(cls, id: str, known: Any) -> Registered:
-        """From an entry of the register. Raises ValueError where it is none."""
+        """From the register's JSON content. Raises ValueError if it describes no experiment."""
         name, folder = str(known.get("experimentName") or ""), known["logDir"]
         port, manager = known.get("port") or 0, known.get("pid") or 0
         if not isinstance(folder, str) or not type(port) is type(manager) is int:
@@ -51,20 +51,20 @@ class Registered:
         return cls(id, name, Path(folder) / id, port, manager, known.get("status") == "STOPPED")
 
     def settings(self) -> dict[str, Any]:
-        """What it was told to run, and would be resumed with.
+        """Its configuration, with which it would be resumed.
 
-        NNI's database can pair trials and parameters wrongly, but keeps this as it was given.
+        NNI's database can pair trials with the wrong parameters, but the configuration is reliable.
 
         Raises:
-            BadInput: the database is gone or damaged.
+            BadInput: the database is missing or damaged.
         """
         return self._profile("params", lambda text: dict(json.loads(text)))
 
     def seconds_run(self) -> float:
-        """How long it has run, as NNI counts it: the time in which it was stopped is left out.
+        """How long it has run according to NNI, without the time during which it was stopped.
 
         Raises:
-            BadInput: the database is gone or damaged.
+            BadInput: the database is missing or damaged.
         """
         return self._profile("execDuration", float)
 
@@ -75,7 +75,7 @@ class Registered:
             with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
                 return read(database.execute(query, (self.id,)).fetchone()[0])
         except (sqlite3.Error, TypeError, ValueError):
-            raise BadInput(f"{path}: damaged; experiment {self.id} cannot be resumed, start it anew") from None
+            raise BadInput(f"{path}: damaged; experiment {self.id} cannot be resumed, start a new one") from None
 
 
 def read_register() -> dict[str, Registered]:
@@ -105,7 +105,7 @@ def registered(experiment: str) -> Registered:
     """An experiment of this user, running, stopped or finished.
 
     Raises:
-        BadInput: NNI knows none of that id, or the register is damaged.
+        BadInput: NNI knows no such experiment, or the register is damaged.
     """
     known = read_register()
     if experiment not in known:

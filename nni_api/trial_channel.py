@@ -1,7 +1,7 @@
-"""The line between a trial and NNI's manager: the trial's own parameters, and what it reports.
+"""The channel between a trial and NNI's manager: the trial's parameters, and what it reports.
 
-Speaks NNI's HTTP channel itself (``nni/runtime/trial_command_channel/v3.py``, NNI 3.0). ``import nni`` costs a trial as
-much time as ``import torch``, for SciPy and pandas, which no trial needs.
+Implements NNI's HTTP channel (``nni/runtime/trial_command_channel/v3.py``, NNI 3.0): ``import nni`` would take as long
+as ``import torch``, for SciPy and pandas, which no trial needs.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ TIME_LIMIT = 60.0
 POLL_SECONDS = 0.2
 
 NOTHING_YET, CLOSED = 408, 410
-"""HTTP states with which the channel answers a request for a command; it waits a second before the first."""
+"""HTTP status codes of the channel for a poll without a command; it waits a second before the first."""
 
 
 @dataclass
 class TrialChannel:
-    """The channel of this trial, and the parameters that NNI has for it."""
+    """The channel of this trial, and its parameters."""
 
     url: str
     parameter_id: int | None
-    """NNI's own number of the parameters; None for a trial that somebody added on NNI's web page."""
+    """NNI's own number of the parameters; None for a trial that was added on NNI's web page."""
     parameters: dict[str, Any]
     intermediate_results: int = 0
 
     @classmethod
     def receive(cls) -> TrialChannel:
-        """Receive the parameters of this very trial.
+        """Receive the parameters of this trial.
 
-        NNI hands parameters to whichever trial asks first, so that two trials that start together, or one that died
-        before it asked, mix them up (NNI issues 5689, 5693, 5726). The manager's record of this trial has the right
-        ones, and with its number NNI pairs the results rightly, too. On a remote machine the record cannot be reached:
-        the handed parameters stand, and the tuner believes what the trial reports of them.
+        NNI hands parameters to whichever trial asks first, so two trials that start together, or one that died before
+        it asked, mix them up (NNI issues 5689, 5693, 5726). The manager's record of this trial has the correct ones,
+        and their number, by which NNI pairs the results. On a remote machine the record cannot be reached: the trial
+        takes the parameters that it was handed, and the tuner goes by what the trial reports.
 
         Raises:
             BadInput: NNI did not start this process.
@@ -63,7 +63,7 @@ class TrialChannel:
 
     @property
     def added_by_hand(self) -> bool:
-        """Whether somebody added this trial on NNI's web page."""
+        """Whether this trial was added on NNI's web page."""
         return self.parameter_id is None
 
     def report_intermediate_result(self, metrics: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ class TrialChannel:
         self.intermediate_results += 1
 
     def report_final_result(self, result: dict[str, Any]) -> None:
-        """Give the tuner the result of this trial."""
+        """Send the tuner the result of this trial."""
         self._send_metric("FINAL", 0, result)
 
     def _send_metric(self, kind: Literal["PERIODICAL", "FINAL"], sequence: int, value: dict[str, Any]) -> None:
@@ -87,7 +87,7 @@ class TrialChannel:
 
 
 def manager_url() -> str | None:
-    """Where NNI's manager answers; None where it cannot be reached from here."""
+    """Address of the manager's REST interface; None if it cannot be reached from here."""
     channel = os.environ.get("NNI_TRIAL_COMMAND_CHANNEL", "")
     if not channel.startswith("http") or "/env/" not in channel:
         return None
@@ -95,7 +95,7 @@ def manager_url() -> str | None:
 
 
 def _handed_record(url: str) -> dict[str, Any] | None:
-    """The parameters that NNI hands to this trial, with their number; None where it closes the channel or is silent."""
+    """The parameters that NNI hands this trial, with their number; None if it closes the channel or does not answer."""
     put_json(url, {"type": "request_parameter"}, TIME_LIMIT)
     last_chance = time.monotonic() + TIME_LIMIT
     while True:
@@ -107,7 +107,7 @@ def _handed_record(url: str) -> dict[str, Any] | None:
                 return None
             if fault.code != NOTHING_YET:
                 raise
-        except (*NO_ANSWER, TypeError, LookupError):  # a busy manager; what was lost with its answer is in its record
+        except (*NO_ANSWER, TypeError, LookupError):  # a busy manager; its record has what is lost with its answer
             if time.monotonic() > last_chance:
                 return None
 
@@ -131,12 +131,12 @@ def _own_record() -> dict[str, Any] | None:
         except NO_ANSWER:
             pass
         if time.monotonic() > last_chance:
-            raise TimeoutError(f"NNI's manager does not tell the parameters of this trial: {url}")
+            raise TimeoutError(f"NNI's manager does not have the parameters of this trial: {url}")
         time.sleep(POLL_SECONDS)
 
 
 def _write_log(text: str) -> None:
-    """Fill the first of the three logs that NNI's page shows of a trial."""
+    """Write the first of the three logs that NNI's page shows for a trial."""
     folder = os.environ.get("NNI_OUTPUT_DIR")
     if folder is not None and Path(folder).is_dir():
         (Path(folder) / "trial.log").write_text(f"{text}\n")

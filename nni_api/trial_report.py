@@ -1,6 +1,6 @@
-"""What a trial tells the tuner with its final result: the one message that both sides must agree on.
+"""The final result of a trial, the one message whose format trials and tuners share.
 
-NNI can pair a result with the parameters of another trial, so a trial says itself which proposal it trained.
+NNI can pair a result with the parameters of another trial, so the message itself says which proposal was trained.
 """
 
 from __future__ import annotations
@@ -10,40 +10,40 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CANDIDATES = "_candidates"
-"""The parameter that tells the trials of a differentiable search what each layer chooses among, by short label."""
+"""The parameter with the candidate dilations of each layer, by short label, for trials of a differentiable search."""
 
 
 @dataclass(frozen=True)
 class TrialReport:
-    """The outcome of one trial: metrics, or why there are none."""
+    """The outcome of one trial: metrics, or the reason of its failure."""
 
     uid: int | None = None
     """Number of the proposal, as its parameters carry it in ``_uid``; None for a trial added on NNI's web page."""
     trial: str | None = None
     """NNI's id of the trial."""
     structure: dict[str, int] | None = None
-    """Dilations by short label, as really trained, or found."""
+    """Dilations by short label, as trained or as found by the trial."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """``default`` (what NNI and the tuner go by) and the metrics that it comes from."""
+    """``default`` (the objective of NNI and the tuner) and the metrics that it is computed from."""
     epochs: list[dict[str, float]] = field(default_factory=list)
     """The metrics after each epoch."""
     seconds: float | None = None
     probabilities: dict[str, list[float]] | None = None
-    """Learned probabilities of the branches of each layer, by short label: of trials whose networks have branches."""
+    """Learned branch probabilities of each layer, by short label, if the network has branches."""
     failure: str | None = None
-    """Why there is no result."""
+    """Why there are no metrics."""
     ends_search: bool = False
-    """Whether the failure would be that of every other trial, too."""
+    """Whether every other trial would fail in the same way."""
 
     def to_nni(self, found: bool = False) -> dict[str, Any]:
-        """As a final result for NNI: the numbers, flat, and the rest as one object.
+        """As a final result for NNI: numbers as flat entries, the rest as one object.
 
-        NNI's page draws one axis per entry, and can hide none. A string axis hides the others behind its tick labels,
-        one a trial. An object axis shows one short label, ``[object Object]``, but its lines, and those of the axis
+        NNI's page draws one axis per entry and can hide none. A string axis covers the others with its tick labels, one
+        per trial. An object axis shows one short label, ``[object Object]``, but its lines, and those of the axis
         before it (seconds), are not drawn.
 
         Args:
-            found: the trial found its structure, so that no parameters show the dilations: the result does.
+            found: the trial found its structure itself: its parameters have no dilations, so the result shows them.
         """
         trained = {
             "trial": self.trial,
@@ -58,14 +58,14 @@ class TrialReport:
 
     @classmethod
     def from_nni(cls, value: Any, parameters: Any, trial: str | None) -> TrialReport:
-        """From a final result as NNI hands it to a tuner, with the parameters and the trial that NNI pairs it with.
+        """From a final result as a tuner receives it, with the parameters and the trial that NNI pairs it with.
 
-        A trial command that reports a plain number, or a dict without our fields, is believed to have trained the
-        parameters. A ``default`` that is no finite number is a failure.
+        A trial that reports a plain number, or a dict without our fields, counts as having trained these parameters.
+        A ``default`` that is not a finite number is a failure.
         """
         own = value if isinstance(value, dict) else {"default": value}
         uid = own["_uid"] if "_uid" in own else parameters.get("_uid") if isinstance(parameters, dict) else None
-        # A trial command of the user's own may say anything.
+        # A user's own trial command may report anything.
         trained = own["_trained"] if isinstance(own.get("_trained"), dict) else {}
         fitness, failure = own.get("default"), trained.get("failure")
         structure = trained.get("structure")

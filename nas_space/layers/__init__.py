@@ -1,1 +1,1 @@
-"""Convolutions and residual layers over packed frames, and the fast forms of them."""
+"""Convolutions and residual layers over packed frames, with forms that are fast on a CPU."""

@@ -1,6 +1,6 @@
 """Convolutions over packed frames: the videos of a batch lie one after another, without padding and without a mask.
 
-Plain PyTorch: few operators whatever the batch, for any device and precision, and the reference of the tests.
+Plain PyTorch: a few operators per batch, for any device and precision, and the reference in tests.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 
 class PointwiseConv(nn.Conv1d):
-    """A 1x1 convolution: ``(frames, in_channels)`` -> ``(frames, out_channels)``. Weights as nn.Conv1d keeps them."""
+    """A 1x1 convolution: ``(frames, in_channels)`` -> ``(frames, out_channels)``. Weights as in nn.Conv1d."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size=1)
@@ -27,9 +27,9 @@ class PointwiseConv(nn.Conv1d):
 class DilatedConv(nn.Conv1d):
     """A dilated convolution of odd kernel size k that keeps the number of frames.
 
-    It is padded by d (k - 1) / 2 on both sides, or, where it is causal, by d (k - 1) in front.
-    ``(frames, in_channels)`` -> ``(frames, out_channels)``; each video is convolved on its own, zeros beyond its ends.
-    Weights as nn.Conv1d keeps them: ``(out_channels, in_channels, kernel)``.
+    It is padded with zeros by d (k - 1) / 2 on both sides, or, if causal, by d (k - 1) in front.
+    ``(frames, in_channels)`` -> ``(frames, out_channels)``; each video is convolved on its own.
+    Weights as in nn.Conv1d: ``(out_channels, in_channels, kernel)``.
     """
 
     def __init__(
@@ -38,16 +38,16 @@ class DilatedConv(nn.Conv1d):
         super().__init__(in_channels, out_channels, kernel_size, dilation=dilation)
         self.present = kernel_size - 1 if causal else kernel_size // 2
         """Index of the tap that reads the frame of the output itself."""
-        # In memory tap by tap, so that each tap (and the gradient of each) is a matrix without being copied.
+        # In memory tap by tap, so that each tap and its gradient are matrices that need no copy.
         tap_by_tap = self.weight.detach().permute(2, 0, 1).contiguous()
         self.weight = nn.Parameter(tap_by_tap.permute(1, 2, 0))
 
     def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:  # type: ignore[override]
-        """Convolve packed videos; ``offsets`` (videos + 1) says where each begins, and where the last one ends."""
+        """Convolve packed videos; ``offsets`` (videos + 1,): the start of each, and the end of the last one."""
         return self.convolve(frames, offsets, [self.dilation[0]])[0]
 
     def convolve(self, frames: Tensor, offsets: Sequence[int], dilations: Sequence[int]) -> Tensor:
-        """Convolve with the weights of this layer at each of some dilations: ``(dilations, frames, out_channels)``."""
+        """Convolve at each of these dilations with the same weights: ``(dilations, frames, out_channels)``."""
         videos, longest = len(offsets) - 1, max(end - start for start, end in pairwise(offsets))
         rows = torch.cat([torch.arange(end - start) + n * longest for n, (start, end) in enumerate(pairwise(offsets))])
         rows = rows.to(frames.device)
@@ -62,15 +62,15 @@ class DilatedConv(nn.Conv1d):
 
 INITIAL_BRANCH_WEIGHT = 0.01
 BRANCH_WEIGHTS = "branch_weights"
-"""How the names of their parameters end."""
+"""Suffix of the names of their parameters."""
 
 
 class BranchedConv(DilatedConv):
     """A dilated convolution in branches of different dilation that share its weights (Gao et al., CVPR 2021, eq. 4).
 
     The output is sum_i p_i conv(frames; dilation d_i) with the branch probabilities p_i = |w_i| / sum_j |w_j|; the
-    branch weights w_i are learned, and start equal. ``inner_activation`` puts a ReLU into each branch, as the published
-    Global2Local code does; RF-Next (arXiv 2206.06637) and MMCV have none.
+    branch weights w_i are learned, and start equal. ``inner_activation`` adds a ReLU to each branch, as the published
+    Global2Local code does; RF-Next (arXiv 2206.06637) and MMCV do not.
     """
 
     def __init__(
@@ -88,14 +88,14 @@ class BranchedConv(DilatedConv):
 
     @classmethod
     def expand(cls, conv: DilatedConv, branches: Sequence[int], inner_activation: bool = False) -> Self:
-        """Put branches in place of a convolution's one dilation. Weight and bias are the very same parameters."""
+        """A branched version of a convolution, which shares its weight and bias."""
         branched = cls(conv.in_channels, conv.out_channels, conv.kernel_size[0], branches, inner_activation)
         branched.present = conv.present
         branched.weight, branched.bias = conv.weight, conv.bias
         return branched
 
     def collapse(self, dilation: int) -> DilatedConv:
-        """A plain convolution of one dilation. Weight and bias are the very same parameters."""
+        """A plain convolution of one dilation, which shares weight and bias."""
         conv = DilatedConv(self.in_channels, self.out_channels, self.kernel_size[0], dilation)
         conv.present = self.present
         conv.weight, conv.bias = self.weight, self.bias
@@ -115,7 +115,7 @@ class BranchedConv(DilatedConv):
 
 
 class ChoosingConv(BranchedConv):
-    """A dilated convolution that chooses among branches: their probabilities are softmax(branch weights / temperature).
+    """A dilated convolution that chooses among branches, with probabilities softmax(branch weights / temperature).
 
     The lower the temperature, the closer the output is to the most probable branch alone. Branch weights start at 0.
     """
@@ -124,7 +124,7 @@ class ChoosingConv(BranchedConv):
 
     @classmethod
     def among(cls, conv: DilatedConv, candidates: Sequence[int]) -> ChoosingConv:
-        """Put a choice in place of a convolution's one dilation. Weight and bias are the very same parameters."""
+        """A version of a convolution that chooses among dilations and shares its weight and bias."""
         choosing = cls.expand(conv, candidates)
         nn.init.zeros_(choosing.branch_weights)
         return choosing

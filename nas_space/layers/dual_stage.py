@@ -26,7 +26,7 @@ class DualStage(nn.Module):
     def __init__(
         self, in_channels: int, channels: int, classes: int, first: Sequence[int], second: Sequence[int]
     ) -> None:
-        """``first`` and ``second``: dilations of the two convolutions of each layer."""
+        """``first`` and ``second``: dilations of the first and the second convolution of each layer."""
         super().__init__()
         self.conv_1x1_in = PointwiseConv(in_channels, channels)
         self.conv_dilated_1 = nn.ModuleList(DilatedConv(channels, channels, 3, dilation) for dilation in first)
@@ -42,13 +42,13 @@ class DualStage(nn.Module):
             both = [convolve(each, hidden, videos.offsets) for each in (first, second)]
             change = F.relu(fusion(torch.cat(both, dim=1)))
             # On a CPU, PyTorch's own dropout would take an eighth of a step.
-            factors = dropout_mask(self.dropout, change) if is_packed(hidden) else None
-            hidden = hidden + (self.dropout(change) if factors is None else change * factors)
+            mask = dropout_mask(self.dropout, change) if is_packed(hidden) else None
+            hidden = hidden + (self.dropout(change) if mask is None else change * mask)
         return self.conv_out(hidden)
 
 
 def convolve(conv: nn.Module, frames: Tensor, offsets: Sequence[int]) -> Tensor:
-    """A dilated convolution, with branches or without, in the form that is fast where it runs."""
+    """A dilated convolution, with or without branches, in the form that is fast on the device."""
     conv = cast(DilatedConv, conv)
     activated = isinstance(conv, BranchedConv) and conv.inner_activation
     if not is_packed(frames) or activated:

@@ -1,14 +1,12 @@
 """Dilated residual layers over packed frames, written for a CPU: no padding, no copies, few passes over memory.
 
-x -> x + dropout(W2 relu(conv(x)) + b2) is one step for autograd, with a backward pass written out here. Each tap of
-the convolution is one matrix product between shifted views of the packed frames. Derivatives of derivatives are refused
-by autograd with a message. The same with branches: packed_branches.py.
+x -> x + dropout(W2 relu(conv(x)) + b2) is one step for autograd, with a backward pass written out here; autograd
+refuses second derivatives with a message. The same with branches: packed_branches.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,16 +15,16 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-Offsets = Sequence[int]
+from nas_space.layers.packed_conv import Offsets, convolution_backward, convolve, tap_shifts
 
 ALIGNMENT = 64
-"""Bytes: where PyTorch puts its own tensors."""
+"""Of PyTorch's own tensors, in bytes."""
 LARGE = 1_000_000
-"""Smallest activation, in bytes, that is worth placing by hand."""
+"""Smallest activation, in bytes, that is worth allocating by hand."""
 
 
-def place_for(values: Tensor) -> Tensor | None:
-    """Memory for values of the same shape and type, as ``out`` of an operator; None, where PyTorch may allocate it.
+def allocate_like(values: Tensor) -> Tensor | None:
+    """Memory for values of the same shape and type, as ``out`` of an operator; None if PyTorch may allocate it.
 
     PyTorch asks for aligned blocks. glibc before 2.38 does not reuse freed blocks for aligned allocations of the same
     size, so training memory would grow by half of the activations. Unaligned blocks are reused.
@@ -39,11 +37,11 @@ def place_for(values: Tensor) -> Tensor | None:
     return torch.from_numpy(memory[start : start + size]).view(values.dtype).view(values.shape)
 
 
-def draw_factors(frames: Tensor, dropout: float) -> Tensor:
-    """What dropout multiplies each element of ``frames`` by, 0 or 1 / (1 - dropout); from torch's global generator.
+def sample_dropout_mask(frames: Tensor, dropout: float) -> Tensor:
+    """The factor of dropout, 0 or 1 / (1 - dropout), for each element of ``frames``, by torch's global generator.
 
-    For a probability of 0.5 they are uint8, and each of the generator's words makes 64 of them: ``bernoulli_`` draws a
-    word for each, and would take a fifth of a training step.
+    For a probability of 0.5 it is uint8, and each word of the generator makes 64 elements: ``bernoulli_`` takes a word
+    for each, which would take a fifth of a training step.
     """
     if dropout != 0.5:
         return F.dropout(torch.ones_like(frames), dropout)
@@ -53,28 +51,8 @@ def draw_factors(frames: Tensor, dropout: float) -> Tensor:
     return torch.from_numpy(bits).view(frames.shape)
 
 
-def shifted_rows(offsets: Offsets, shift: int) -> Iterator[tuple[slice, slice]]:
-    """For each video the frames t, and the frames t + shift, as far as both lie within the video."""
-    for start, end in pairwise(offsets):
-        if abs(shift) < end - start:
-            yield (
-                slice(start + max(0, -shift), end - max(0, shift)),
-                slice(start + max(0, shift), end - max(0, -shift)),
-            )
-
-
-def tap_shifts(kernel_size: int, dilation: int, present: int, offsets: Offsets) -> list[tuple[int, slice, slice]]:
-    """For each tap but the present one, the frames of the output and those that the tap reads for them."""
-    return [
-        (tap, rows, sources)
-        for tap in range(kernel_size)
-        if tap != present
-        for rows, sources in shifted_rows(offsets, (tap - present) * dilation)
-    ]
-
-
 class PlainResiduals(torch.autograd.Function):
-    """Layers one after another, each x -> x + factors * (W2 relu(conv(x; dilation)) + b2).
+    """Layers in sequence, each x -> x + mask * (W2 relu(conv(x; dilation)) + b2).
 
     All of them are one step for autograd, because for short videos each step costs as much as its matrix products.
     """
@@ -86,55 +64,45 @@ class PlainResiduals(torch.autograd.Function):
         offsets: Offsets,
         dilations: Sequence[int],
         present: int,
-        factors: Tensor | None,
+        mask: Tensor | None,
         *parameters: Tensor,
     ) -> Tensor:
         """``(frames, channels)`` -> the same shape.
 
         ``present``: index of the tap that reads the frame of the output itself, the middle one unless the layers are
-        causal. ``factors`` (layers, frames, channels): see ``draw_factors``; None: no dropout. ``parameters``: of each
-        layer weight (out, in, kernel), bias, weight_1x1 (out, in, 1) and bias_1x1, as nn.Conv1d keeps them.
+        causal. ``mask`` (layers, frames, channels): see ``sample_dropout_mask``; None: no dropout. ``parameters``: of
+        each layer weight (out, in, kernel), bias, weight_1x1 (out, in, 1) and bias_1x1, as in nn.Conv1d.
         """
         ctx.present, ctx.shifts, activations = present, [], []
         for layer, (dilation, of_layer) in enumerate(zip(dilations, _by_layer(parameters), strict=True)):
             weight, bias, weight_1x1, bias_1x1 = of_layer
             shifts = tap_shifts(weight.shape[2], dilation, present, offsets)
-            taps = weight.unbind(2)
-            hidden = torch.addmm(bias, frames, taps[present].t(), out=place_for(frames))
-            for tap, rows, sources in shifts:
-                hidden[rows].addmm_(frames[sources], taps[tap].t())
-            hidden.relu_()
+            hidden = convolve(frames, weight, bias, present, shifts, allocate_like(frames)).relu_()
             ctx.shifts.append(shifts)
             activations += [frames, hidden]
-            frames = add_residual(frames, hidden, weight_1x1, bias_1x1, None if factors is None else factors[layer])
-        ctx.save_for_backward(factors, *activations, *parameters)
+            frames = add_residual(frames, hidden, weight_1x1, bias_1x1, None if mask is None else mask[layer])
+        ctx.save_for_backward(mask, *activations, *parameters)
         return frames
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of frames and of the parameters."""
-        factors, *saved = ctx.saved_tensors
+        mask, *saved = ctx.saved_tensors
         layers = len(ctx.shifts)
         parameters = list(_by_layer(saved[2 * layers :]))
-        of_parameters: list[Tensor] = []
+        grad_parameters: list[Tensor] = []
         for layer in reversed(range(layers)):
             frames, hidden = saved[2 * layer : 2 * layer + 2]
             weight, _, weight_1x1, _ = parameters[layer]
-            of_hidden, of_weight_1x1, of_bias_1x1 = through_1x1(
-                gradient, hidden, weight_1x1, None if factors is None else factors[layer]
+            grad_hidden, *grad_1x1 = pointwise_backward(
+                grad_output, hidden, weight_1x1, None if mask is None else mask[layer]
             )
-            of_sum = through_relu(of_hidden, hidden)
-            of_weight = torch.zeros_like(weight)
-            taps, of_taps = weight.unbind(2), of_weight.unbind(2)
-            gradient = torch.addmm(gradient, of_sum, taps[ctx.present], out=place_for(gradient))
-            of_taps[ctx.present].addmm_(of_sum.t(), frames)
-            for tap, rows, sources in ctx.shifts[layer]:
-                of_rows = of_sum[rows]
-                gradient[sources].addmm_(of_rows, taps[tap])
-                of_taps[tap].addmm_(of_rows.t(), frames[sources])
-            of_parameters[:0] = [of_weight, of_sum.sum(0), of_weight_1x1, of_bias_1x1]
-        return gradient, None, None, None, None, *of_parameters
+            grad_sum = relu_backward(grad_hidden, hidden)
+            grad_output = torch.addmm(grad_output, grad_sum, weight[:, :, ctx.present], out=allocate_like(grad_output))
+            grad_weight = convolution_backward(grad_sum, frames, weight, ctx.present, ctx.shifts[layer], grad_output)
+            grad_parameters[:0] = [grad_weight, grad_sum.sum(0), *grad_1x1]
+        return grad_output, None, None, None, None, *grad_parameters
 
 
 def _by_layer(parameters: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
@@ -142,25 +110,23 @@ def _by_layer(parameters: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
     return zip(*[iter(parameters)] * 4, strict=True)
 
 
-def add_residual(
-    frames: Tensor, hidden: Tensor, weight_1x1: Tensor, bias_1x1: Tensor, factors: Tensor | None
-) -> Tensor:
-    """The end of a layer: x + factors * (W2 hidden + b2)."""
-    change = torch.addmm(bias_1x1, hidden, weight_1x1.squeeze(2).t(), out=place_for(frames))
-    if factors is not None:
-        change.mul_(factors)
+def add_residual(frames: Tensor, hidden: Tensor, weight_1x1: Tensor, bias_1x1: Tensor, mask: Tensor | None) -> Tensor:
+    """The end of a layer: x + mask * (W2 hidden + b2)."""
+    change = torch.addmm(bias_1x1, hidden, weight_1x1.squeeze(2).t(), out=allocate_like(frames))
+    if mask is not None:
+        change.mul_(mask)
     return change.add_(frames)
 
 
-def through_1x1(
-    gradient: Tensor, hidden: Tensor, weight_1x1: Tensor, factors: Tensor | None
+def pointwise_backward(
+    grad_output: Tensor, hidden: Tensor, weight_1x1: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of the input, the weight and the bias of the 1x1 convolution."""
-    of_change = gradient if factors is None else torch.mul(gradient, factors, out=place_for(gradient))
-    of_hidden = torch.mm(of_change, weight_1x1.squeeze(2), out=place_for(gradient))
-    return of_hidden, of_change.t().mm(hidden).unsqueeze(2), of_change.sum(0)
+    """Gradients of the input, the weight and the bias of the 1x1 convolution, through dropout."""
+    grad_change = grad_output if mask is None else torch.mul(grad_output, mask, out=allocate_like(grad_output))
+    grad_hidden = torch.mm(grad_change, weight_1x1.squeeze(2), out=allocate_like(grad_output))
+    return grad_hidden, grad_change.t().mm(hidden).unsqueeze(2), grad_change.sum(0)
 
 
-def through_relu(of_result: Tensor, result: Tensor) -> Tensor:
-    """Backward of a ReLU with output ``result``; overwrites ``of_result`` with the gradient of its input."""
-    return torch.ops.aten.threshold_backward.grad_input(of_result, result, 0, grad_input=of_result)
+def relu_backward(grad_output: Tensor, output: Tensor) -> Tensor:
+    """Backward of ReLU; overwrites ``grad_output`` with the gradient of the input."""
+    return torch.ops.aten.threshold_backward.grad_input(grad_output, output, 0, grad_input=grad_output)

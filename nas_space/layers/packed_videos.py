@@ -1,4 +1,4 @@
-"""Packed videos: one after another, without padding. What a network is called with."""
+"""Packed videos, the input of a network: one after another, without padding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class PackedVideos:
     features: Tensor
     """(frames, channels)"""
     offsets: tuple[int, ...]
-    """(videos + 1,): where each video begins, and where the last one ends. No video sees another one."""
+    """(videos + 1,): the start of each video, and the end of the last one. No video sees another one."""
     release: Callable[[], object] | None = None
-    """Takes the features out of this process's memory until they are read again, as far as they are mapped from a file;
-    None where they need not be: on a GPU, in predictions, between stages."""
+    """Drops features that are mapped from a file from this process's memory until they are read again; None if that is
+    not needed: on a GPU, in predictions, between stages."""

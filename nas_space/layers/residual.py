@@ -1,4 +1,4 @@
-"""Dilated residual layers over packed frames, in the form that is fast where they run."""
+"""Dilated residual layers over packed frames, in the form that is fast on the device."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from torch import Tensor, nn
 
 from nas_space.layers.convolutions import BranchedConv, DilatedConv, PointwiseConv
 from nas_space.layers.packed_branches import BranchedResidual
-from nas_space.layers.packed_residual import PlainResiduals, draw_factors
+from nas_space.layers.packed_residual import PlainResiduals, sample_dropout_mask
 
 
 class DilatedResidualLayer(nn.Module):
     """Dilated convolution -> ReLU -> 1x1 convolution -> dropout -> add the input (Abu Farha and Gall, CVPR 2019, 3.1).
 
     Two forms compute the same: the packed one does many small operations on views, which is fast on a CPU; the padded
-    one does few large ones on the batch padded to its longest video, as suits a GPU, and is the one for autocast, for
-    second derivatives and for a ReLU within each branch. Dropout samples other elements in each.
+    one does a few large operations on the batch padded to its longest video, which is fast on a GPU, and also supports
+    autocast, second derivatives and a ReLU within each branch. Their dropout masks differ.
     """
 
     def __init__(self, channels: int, kernel_size: int, dilation: int, dropout: float, causal: bool = False) -> None:
@@ -28,15 +28,15 @@ class DilatedResidualLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
-        """``(frames, channels)`` -> ``(frames, channels)``, in the form that is fast where it runs."""
+        """``(frames, channels)`` -> ``(frames, channels)``, in the form that is fast on the device."""
         conv, pointwise = self.conv_dilated, self.conv_1x1
         if not is_packed(frames) or (isinstance(conv, BranchedConv) and conv.inner_activation):
             return self.padded(frames, offsets)
         if not isinstance(conv, BranchedConv):
             return plain_packed_layers([self], frames, offsets)
-        factors = dropout_mask(self.dropout, frames)
+        mask = dropout_mask(self.dropout, frames)
         parameters = (conv.weight, conv.bias, conv.probabilities(), pointwise.weight, pointwise.bias)
-        return BranchedResidual.apply(frames, *parameters, conv.branches, conv.present, offsets, factors)
+        return BranchedResidual.apply(frames, *parameters, conv.branches, conv.present, offsets, mask)
 
     def padded(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
         """As ``forward``, in the padded form."""
@@ -45,12 +45,12 @@ class DilatedResidualLayer(nn.Module):
 
 
 def is_packed(frames: Tensor) -> bool:
-    """Whether layers take their packed form for these frames: on a CPU, in its own precision."""
+    """Whether layers take their packed form for these frames: on a CPU, without autocast."""
     return frames.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
 
 
 def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
-    """Layers of one kernel and dropout, one after another: ``(frames, channels)`` -> ``(frames, channels)``."""
+    """Layers of equal kernel size and dropout in sequence: ``(frames, channels)`` -> ``(frames, channels)``."""
     if is_packed(frames) and not any(isinstance(layer.conv_dilated, BranchedConv) for layer in layers):
         return plain_packed_layers(layers, frames, offsets)
     for layer in layers:
@@ -59,8 +59,8 @@ def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offs
 
 
 def plain_packed_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
-    """``residual_layers`` in one step, in the packed form, where none has branches."""
-    factors = dropout_mask(layers[0].dropout, frames.expand(len(layers), *frames.shape))
+    """``residual_layers`` in one step, in the packed form; no layer may have branches."""
+    mask = dropout_mask(layers[0].dropout, frames.expand(len(layers), *frames.shape))
     dilations = [layer.conv_dilated.dilation[0] for layer in layers]
     parameters = [
         parameter
@@ -68,9 +68,9 @@ def plain_packed_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, 
         for conv in (layer.conv_dilated, layer.conv_1x1)
         for parameter in (conv.weight, conv.bias)
     ]
-    return PlainResiduals.apply(frames, offsets, dilations, layers[0].conv_dilated.present, factors, *parameters)
+    return PlainResiduals.apply(frames, offsets, dilations, layers[0].conv_dilated.present, mask, *parameters)
 
 
 def dropout_mask(dropout: nn.Dropout, frames: Tensor) -> Tensor | None:
-    """What dropout multiplies frames by; None where it leaves them as they are."""
-    return draw_factors(frames, dropout.p) if dropout.training and dropout.p > 0 else None
+    """The factor of dropout for each element of the frames; None if dropout is inactive."""
+    return sample_dropout_mask(frames, dropout.p) if dropout.training and dropout.p > 0 else None

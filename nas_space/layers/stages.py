@@ -1,4 +1,4 @@
-"""Stages of dilated layers over packed frames, and the networks that are made of them."""
+"""Stages of dilated layers over packed frames, and networks of stages."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def read_features(conv: PointwiseConv, videos: PackedVideos) -> Tensor:
 
 
 class StagedNetwork(nn.Module):
-    """Stages one after another: the first reads features, each later one the softmax of the one before."""
+    """Stages in sequence: the first reads features, each later one the softmax of the previous one's logits."""
 
     def __init__(self, repeats: int = 1, **stages: nn.Module) -> None:
-        """``stages``: a stage, then a list of the later ones, by the names that their weights are kept under.
+        """``stages``: a stage, then a list of the later ones, by their names in the state dict.
 
-        ``repeats``: how often the frames pass all of the later ones.
+        ``repeats``: how often all later stages are applied.
         """
         super().__init__()
         self.repeats = repeats

@@ -3,8 +3,8 @@
 Each has
 
 * ``describe(**options) -> Network``: its searchable convolutions, without torch;
-* ``build(structure, feature_dim, classes) -> nn.Module``: the module, which imports torch only then;
-* ``parameters(network, feature_dim, classes) -> int``: how many numbers a plain network learns.
+* ``build(structure, feature_dim, classes) -> nn.Module``: the module; torch is imported only here;
+* ``parameters(network, feature_dim, classes) -> int``: the number of parameters of a network without branches.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ DEFAULT = "ms-tcn"
 
 
 def names() -> list[str]:
-    """The networks that there are."""
+    """The names of all networks."""
     return [module.name.replace("_pp", "++").replace("_", "-") for module in pkgutil.iter_modules(__path__)]
 
 
 def find_network(text: str) -> Network:
-    """The network of a text, as ``--network`` takes it: ``ms-tcn``, or ``ms-tcn:stages=2,layers=5``.
+    """The network of a text as given to ``--network``: ``ms-tcn``, or ``ms-tcn:stages=2,layers=5``.
 
     Raises:
         BadInput: there is no such network, or it cannot have these options.
@@ -46,10 +46,10 @@ def find_network(text: str) -> Network:
 
 
 def network_from_json(content: Any) -> Network:
-    """The network that ``Network.to_json`` described, in this version or an earlier one.
+    """The network of a description by ``Network.to_json``, of this version or an earlier one.
 
     Raises:
-        BadInput: it is no description of a network.
+        BadInput: the content does not describe a network.
     """
     if not isinstance(content, Mapping):
         raise BadInput(f"not the description of a network: {shortened(content)}")
@@ -66,8 +66,8 @@ def tuner_network(text: Any, earlier: Mapping[str, Any]) -> Network:
     """The network of a tuner's arguments.
 
     Args:
-        text: of the argument ``network``.
-        earlier: arguments that name a network as earlier versions did.
+        text: the argument ``network``.
+        earlier: arguments with which earlier versions described the network.
 
     Raises:
         BadInput: there is no such network.
@@ -84,17 +84,17 @@ def tuner_network(text: Any, earlier: Mapping[str, Any]) -> Network:
 
 
 def build(structure: Structure, feature_dim: int, classes: int) -> nn.Module:
-    """The network of a structure, its weights drawn from torch's global generator.
+    """The network of a structure, with weights initialised from torch's global generator.
 
-    It takes ``PackedVideos`` of ``feature_dim`` channels and returns logits ``(outputs, frames, classes)``, the last
-    output being the prediction.
+    It takes ``PackedVideos`` of ``feature_dim`` channels and returns logits ``(outputs, frames, classes)``; the last
+    output is the prediction.
     """
     module: nn.Module = _module(structure.network.name).build(structure, feature_dim, classes)
     return module
 
 
 def parameters(network: Network, feature_dim: int, classes: int) -> int:
-    """How many numbers a plain network learns; branches share all but a few of theirs."""
+    """Number of parameters of a network without branches, which would add only a few."""
     return int(_module(network.name).parameters(network, feature_dim, classes))
 
 
@@ -118,7 +118,7 @@ def _network_option(text: str) -> Network:
 
 
 class _NetworkAction(argparse.Action):
-    """``--network TEXT``, which does not overwrite the size that options of earlier versions gave."""
+    """``--network TEXT``; refused after options of earlier versions that give the size of the network."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None

@@ -1,7 +1,4 @@
-"""A causal MS-TCN: that of ms_tcn.py, whose layers look at the present and the past only.
-
-Every dilated convolution reads the frames t, t - d, t - 2d, ... in place of t - d, t, t + d.
-"""
+"""Causal MS-TCN: its dilated convolutions read the frames t, t - d, t - 2d, ... instead of t - d, t, t + d."""
 
 from __future__ import annotations
 

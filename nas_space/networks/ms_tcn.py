@@ -1,6 +1,6 @@
-"""MS-TCN (Abu Farha and Gall, CVPR 2019): stages of dilated residual layers, of which each refines the one before.
+"""MS-TCN (Abu Farha and Gall, CVPR 2019): stages of dilated residual layers, each refining the output of the previous.
 
-The state dict has the keys and shapes of the usual nn.Conv1d implementation, so that weights move both ways.
+The state dict has the keys and shapes of the usual nn.Conv1d implementation: weights are interchangeable.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def describe(**options: Any) -> Network:
 
 
 def layout(name: str, chosen: Mapping[str, Any]) -> tuple[tuple[Option, ...], tuple[Block, ...]]:
-    """The options, with their defaults, and the blocks of a network of stages as MS-TCN has them."""
+    """Options and blocks of a network of MS-TCN's stages."""
     options = chosen_options(name, OPTIONS, chosen)
     stages, layers, kernel, _ = (option.value for option in options)
     if kernel % 2 == 0:
@@ -43,7 +43,7 @@ def layout(name: str, chosen: Mapping[str, Any]) -> tuple[tuple[Option, ...], tu
 
 
 def stage_block(stage: int, path: str, layers: int, kernel: int = 3, repeats: int = 1) -> Block:
-    """A stage of dilated residual layers, whose dilations double; its layers are labelled ``s1l0``, ``s1l1``, ..."""
+    """A stage of dilated residual layers with doubling dilations, labelled ``s1l0``, ``s1l1``, ..."""
     return Block(
         f"stage {stage}",
         tuple(
@@ -79,19 +79,19 @@ def parameters(network: Network, feature_dim: int, classes: int) -> int:
 
 
 def stage_parameters(layers: int, kernel: int, channels: int, classes: int) -> int:
-    """How many numbers a stage learns, but for what reads its input."""
+    """Number of parameters of a stage, without the weights of its input convolution."""
     return layers * (channels * channels * (kernel + 1) + 2 * channels) + (channels + 1) * classes + channels
 
 
-# What earlier versions said of the network, which was always this one.
+# Descriptions by earlier versions, which knew no other network than this one.
 
 EARLIER = {"num_stages": "stages", "num_layers": "layers", "kernel_size": "kernel"}
 EARLIER_ARGUMENTS = frozenset({"num_stages", "num_layers"})
-"""Of tuners."""
+"""Arguments of the tuners of earlier versions."""
 
 
 def earlier_options(content: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The options that a structure file or a checkpoint of an earlier version describes; None: of this version."""
+    """The options in a structure file or checkpoint of an earlier version; None if it is of this version."""
     if content.get("name") == "ms_tcn":
         return {name: content[name] for name in ("stages", "layers", "kernel") if name in content}
     if "num_stages" in content:
@@ -100,33 +100,33 @@ def earlier_options(content: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def translated(earlier: Mapping[str, Any]) -> dict[str, Any]:
-    """Options under the names that they have now. Raises BadInput for what no earlier version knew."""
+    """Options under their present names. Raises BadInput for names that no earlier version had."""
     unknown = [name for name in earlier if name not in {*EARLIER, "channels"}]
     if unknown:
         raise BadInput(f"there is no argument {unknown[0]!r}")
     return {EARLIER.get(name, name): value for name, value in earlier.items()}
 
 
-def same_settings(kept: Any, now: Mapping[str, Any]) -> bool:
-    """Whether the settings that a file keeps are those of now; earlier versions did not say the network.
+def same_settings(saved: Any, now: Mapping[str, Any]) -> bool:
+    """Whether saved settings are equal to the present ones; earlier versions did not name the network.
 
     Args:
-        now: with the network, as ``Network.to_json`` describes it, under ``network``.
+        now: with the description of the network (``Network.to_json``) under ``network``.
     """
-    if kept == now or not isinstance(kept, Mapping) or "network" in kept or "network" not in now:
-        return kept == now
-    shape = kept.get("shape", {})
+    if saved == now or not isinstance(saved, Mapping) or "network" in saved or "network" not in now:
+        return saved == now
+    shape = saved.get("shape", {})
     if not isinstance(shape, Mapping):
         return False
-    size = {**shape, "channels": kept.get("channels", 64)}
-    rest = {name: value for name, value in kept.items() if name not in ("shape", "channels")}
+    size = {**shape, "channels": saved.get("channels", 64)}
+    rest = {name: value for name, value in saved.items() if name not in ("shape", "channels")}
     network = now["network"]
     same_network = all(network.get(EARLIER.get(name, name)) == value for name, value in size.items())
     return network["name"] == NAME and same_network and {**rest, "network": network} == now
 
 
 def of_labels(labels: Iterable[str]) -> Network:
-    """The network of records that name no network, by its labels. Raises BadInput where they are not those of any."""
+    """The network of records that do not name it, from its labels. Raises BadInput if they are not labels of MS-TCN."""
     found = [re.fullmatch(r"s(\d{1,4})l(\d{1,4})", label, re.ASCII) for label in labels]
     sizes = [(int(match[1]), int(match[2]) + 1) for match in found if match]
     if not sizes or len(sizes) != len(found):
@@ -135,7 +135,7 @@ def of_labels(labels: Iterable[str]) -> Network:
 
 
 class _EarlierOption(argparse.Action):
-    """``--num-stages 2``, in place of ``--network ms-tcn:stages=2``."""
+    """``--num-stages 2``, now ``--network ms-tcn:stages=2``."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
@@ -150,6 +150,6 @@ class _EarlierOption(argparse.Action):
 
 
 def add_earlier_arguments(parser: argparse.ArgumentParser) -> None:
-    """Accept the options that named the size of the network in earlier versions, without showing them."""
+    """Add the options of earlier versions for the size of the network, hidden from the help."""
     for option in ("--num-stages", "--num-layers"):
         parser.add_argument(option, type=int, action=_EarlierOption, default=argparse.SUPPRESS, help=argparse.SUPPRESS)

@@ -1,8 +1,8 @@
-"""MS-TCN++ (Li et al., TPAMI 2020): a stage of dual dilated layers predicts, stages as those of MS-TCN refine.
+"""MS-TCN++ (Li et al., TPAMI 2020): a prediction stage of dual dilated layers, then refinement stages as in MS-TCN.
 
-A dual dilated layer (section 4.1) has two dilated convolutions side by side, one whose dilation grows with the layer
-and one whose dilation shrinks; their outputs are concatenated and mixed by a 1x1 convolution. The keys of the state
-dict are those of the authors' code.
+A dual dilated layer (section 4.1) has two parallel dilated convolutions; the dilation of one grows with the layer, that
+of the other shrinks. Their outputs are concatenated and fused by a 1x1 convolution. State dicts have the keys of the
+authors' code.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OPTIONS = (
 
 
 def describe(**options: Any) -> Network:
-    """11 dual layers that predict, and 3 refinement stages of 10 layers (section 5.1); ``shared=1``: of one weight.
+    """11 dual layers, then 3 refinement stages of 10 layers (section 5.1); ``shared=1``: these share their weights.
 
     Raises:
         BadInput: an option is unknown or out of range.
@@ -44,7 +44,7 @@ def describe(**options: Any) -> Network:
 
 
 def _pair(layer: int, opposite: int) -> tuple[Layer, Layer]:
-    """The two convolutions of a dual layer: the first dilated by 2^opposite, the second by 2^layer (equation 4)."""
+    """The two convolutions of a dual layer, with dilations 2^opposite and 2^layer (equation 4)."""
     first, second = f"s1l{layer}a", f"s1l{layer}b"
     return (
         Layer(first, f"PG.conv_dilated_1.{layer}", min(2**opposite, LARGEST_DILATION), partner=second),
@@ -64,7 +64,7 @@ def build(structure: Structure, feature_dim: int, classes: int) -> nn.Module:
     first, *later = structure.by_block()
     prediction = DualStage(feature_dim, channels, classes, first[::2], first[1::2])
     stages = [Stage(classes, channels, classes, 3, dilations) for dilations in later]
-    repeats = network.blocks[-1].repeats  # of one shared stage, or 1
+    repeats = network.blocks[-1].repeats  # more than 1 for shared weights
     return StagedNetwork(repeats, PG=prediction, Rs=ModuleList(stages))
 
 

@@ -130,7 +130,7 @@ def test_proxies_do_not_come_between(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_manager_that_does_not_tell(manager: Manager, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial_channel, "TIME_LIMIT", 0.1)
     manager.answers = [(200, "{}")]
-    with pytest.raises(TimeoutError, match=f"does not tell the parameters of this trial: {manager.url}/api"):
+    with pytest.raises(TimeoutError, match=f"does not have the parameters of this trial: {manager.url}/api"):
         TrialChannel.receive()
 
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from nas_space.layers import packed_residual
 from nas_space.layers.convolutions import BranchedConv
-from nas_space.layers.packed_residual import draw_factors, place_for, shifted_rows
+from nas_space.layers.packed_conv import shifted_rows
+from nas_space.layers.packed_residual import allocate_like, sample_dropout_mask
 from nas_space.layers.residual import DilatedResidualLayer, plain_packed_layers, residual_layers
 
 CHANNELS = 4
@@ -109,7 +110,7 @@ def test_layers_in_one_step_drop_elements_of_their_own(dropout: float) -> None:
     torch.manual_seed(1)
     expected = frames
     for layer, dilation, factors in zip(
-        layers, dilations, draw_factors(frames.expand(3, 20, -1), dropout), strict=True
+        layers, dilations, sample_dropout_mask(frames.expand(3, 20, -1), dropout), strict=True
     ):
         change = by_definition(layer, expected, (dilation,), activate=False) - expected
         expected = expected + factors * change
@@ -128,7 +129,7 @@ def test_dropout_of_everything_leaves_the_input(form: Form) -> None:
 
 def test_dropped_bits_are_fair_and_independent_of_their_place() -> None:
     torch.manual_seed(0)
-    factors = draw_factors(torch.empty(100_000, 64), 0.5).double()
+    factors = sample_dropout_mask(torch.empty(100_000, 64), 0.5).double()
     assert set(factors.unique().tolist()) == {0.0, 2.0}
     keep = factors / 2
     # Of 6.4 million bits in all 0.5 +- 0.0008, of 100,000 of each channel 0.5 +- 0.0064 (four standard deviations).
@@ -143,7 +144,7 @@ def test_the_dropped_bits_are_those_of_the_generators_words() -> None:
     (word,) = torch.empty(1, dtype=torch.int64).random_(-(2**63), None).tolist()
     factors = [2 * int(bit) for octet in word.to_bytes(8, "little", signed=True) for bit in f"{octet:08b}"]
     torch.manual_seed(0)
-    assert draw_factors(torch.empty(3, 5), 0.5).flatten().tolist() == factors[:15]
+    assert sample_dropout_mask(torch.empty(3, 5), 0.5).flatten().tolist() == factors[:15]
 
 
 @pytest.mark.parametrize(
@@ -201,10 +202,10 @@ def test_the_packed_form_is_chosen_on_a_cpu() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_place_is_aligned_and_of_the_same_kind(dtype: torch.dtype) -> None:
     values = torch.empty(5000, 64, dtype=dtype)
-    place = place_for(values)
+    place = allocate_like(values)
     assert place is not None
     assert (place.shape, place.dtype, place.data_ptr() % 64) == (values.shape, dtype, 0)
-    assert place_for(values[:10]) is None
+    assert allocate_like(values[:10]) is None
 
 
 @pytest.mark.parametrize("dilations", [(2,), (1, 2, 3)])
