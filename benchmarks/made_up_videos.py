@@ -23,7 +23,7 @@ def made_up_videos(lengths: Sequence[int], feature_dim: int = FEATURE_DIM, class
         features = torch.empty(frames, feature_dim).numpy()  # lies where the features of the cache do
         random.standard_normal(out=features, dtype=np.float32)
         labels = np.repeat(random.integers(classes, size=frames // 100 + 1), 100)[:frames]
-        videos.append(Video(f"{frames} frames", features, labels, labels))
+        videos.append(Video(features, labels))
     return videos
 
 

@@ -17,7 +17,7 @@ from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from nas_space.structure_names import structure_file
 from strategies.differentiable import seeds_of
-from trials.differentiable_arguments import CANDIDATES_TWICE
+from trials.trial_arguments import CANDIDATES_TWICE
 
 MODULE = "strategies.tuners"
 TRIAL_OF = {

@@ -26,10 +26,9 @@ from nas_space.searchable import choose, expand
 from nas_space.structure import Structure
 from trials.data.arguments import SEARCH_FRACTION
 from trials.data.batches import Batch
-from trials.differentiable_arguments import EPOCHS as DIFFERENTIABLE_EPOCHS
-from trials.local_arguments import EPOCHS_PER_ITERATION
 from trials.local_search import ITERATIONS
-from trials.training.training import Training, TrainingSettings, find_device, predict, telling_full_memory
+from trials.training.training import Training, TrainingSettings, find_device, handle_out_of_memory, predict
+from trials.trial_arguments import DIFFERENTIABLE_EPOCHS, EPOCHS_PER_ITERATION
 
 FRAMES = 2070
 CLASSES = 48
@@ -111,7 +110,7 @@ def measure(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[
     return {name: median(values[WARM_UP_ROUNDS:]) for name, values in seconds.items()}
 
 
-@telling_full_memory()
+@handle_out_of_memory()
 def main() -> None:
     """Time training steps of a batch of Breakfast's size, and say how long each search would take on one split."""
     parser = benchmark_parser("search_cost", main.__doc__, rounds=10)

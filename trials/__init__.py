@@ -1,3 +1,3 @@
-"""Train one structure and score it: data, loss, metrics, training, and the commands around them."""
+"""Train one structure and score it: data, training, and the commands around them."""
 
-import nas_space  # noqa: F401  says how threads wait, before PyTorch is loaded
+import nas_space  # noqa: F401  sets how threads wait before PyTorch is loaded

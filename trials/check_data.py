@@ -1,4 +1,4 @@
-"""Check a data set without training: every fault with its file, and a table of what is there."""
+"""Check a data set without training: report every fault with its file, and statistics of the rest."""
 
 from __future__ import annotations
 
@@ -20,59 +20,48 @@ from tqdm import tqdm
 from common.bad_input import BadInput, one_line, run_command
 from trials.data.arguments import SEARCH_FRACTION, add_holdout_arguments, held_out, split_number
 from trials.data.cache_check import check_caches
-from trials.data.dataset import (
-    Dataset,
-    background_classes,
-    check_sample_rate,
-    common_frames,
-    cut_warning,
-    find_dataset,
-    length_tolerance,
-)
+from trials.data.dataset import Dataset, background_classes, check_sample_rate, find_dataset
 from trials.data.feature_cache import default_cache_folder
 from trials.data.feature_files import open_features, sample
 from trials.data.feature_spread import FeatureSpread
 from trials.data.holdout import check_holdout
 from trials.data.label_files import Labels, read_labels, read_lines
 from trials.data.learnable import Part, doubts_of_parts
-from trials.data.transposed import transposed_message, transposed_videos
+from trials.data.lengths import common_frames, cut_warning, transposed_message, transposed_videos
 from trials.training.metrics import Segments
 
 Result = TypeVar("Result")
 
 
-Splits = dict[int, tuple[tuple[str, ...], tuple[str, ...]]]
-"""Training and test videos by number of the split."""
-
-
 @dataclass
 class DataCheck:
-    """The check of one data set: faults, and statistics of what is in order."""
+    """The check of a data set: its faults, and statistics of its valid videos."""
 
     dataset: Dataset
     background: Sequence[str] = ()
     faults: list[str] = field(default_factory=list)
     mapping_is_faulty: bool = False
     doubts: list[str] = field(default_factory=list)
-    """What is allowed, but leaves little to learn or to compare."""
-    splits: Splits = field(default_factory=dict)
+    """Reasons why there may be little to learn or to compare."""
+    splits: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    """Training and test videos by number of the split."""
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """(channels, frames) of each feature file, as it says."""
+    """(channels, frames) of each feature file, from its header."""
     feature_dims: dict[str, int] = field(default_factory=dict)
     """Feature dimension of each video."""
     spreads: dict[int, FeatureSpread] = field(default_factory=dict)
-    """Of the features of the videos in order, by their dimension."""
+    """Of the features of all valid videos, by their dimension."""
     frames: dict[str, int] = field(default_factory=dict)
-    """Frames of each video in order, as the network reads them."""
+    """Frames of each valid video, at the sample rate."""
     segments: dict[str, int] = field(default_factory=dict)
-    """Segments of each video in order, background left out."""
+    """Segments of each valid video, without background."""
     class_frames: Counter[str] = field(default_factory=Counter)
     cuts: list[int] = field(default_factory=list)
-    """By how many frames features and labels differ, where they do."""
+    """By how many frames features and labels differ, for each video in which they do."""
     _labels: dict[str, Any] = field(default_factory=dict)
 
     def attempt(self, check: Callable[[], Result]) -> Result | None:
-        """The result of a check; None if it fails, and the fault is noted."""
+        """The result of a check; None if it fails, which adds its fault."""
         try:
             return check()
         except BadInput as fault:
@@ -101,16 +90,16 @@ class DataCheck:
                     self.faults.append(f"{path}: no such {what} file")
 
     def check_learnable(self, arguments: argparse.Namespace) -> None:
-        """Check that the training videos have something to learn, those of a final training and those of a search.
+        """Check that there is something to learn, in a final training and in a search.
 
         Args:
-            arguments: how a search divides them, and the name of the data set.
+            arguments: how a search holds out videos, and the name of the data set.
         """
         parts: list[Part] = []
         for number, (train, test) in self.splits.items():
             divided = self.attempt(partial(held_out, arguments, train))
             if self.mapping_is_faulty or any(self.labels(video) is None for video in train):
-                continue  # which is noted
+                continue  # which is a fault
             parts.append(Part("split", number, train, test))
             if divided is not None and divided[1]:
                 parts.append(Part("a search on split", number, *divided))
@@ -119,7 +108,7 @@ class DataCheck:
         self.doubts += doubts
 
     def check_videos(self) -> None:
-        """Read every video that has its files."""
+        """Read every video whose files exist."""
         differ: dict[str, str] = {}
         for video in tqdm(self.videos(), unit="video", disable=None, leave=False):
             fault = self._check_video(video)
@@ -127,7 +116,7 @@ class DataCheck:
                 differ[video] = fault
         frames = {video: len(labels) for video in self.shapes if (labels := self.labels(video)) is not None}
         shapes = {video: self.shapes[video] for video in frames}
-        transposed = transposed_videos(shapes, frames, length_tolerance)
+        transposed = transposed_videos(shapes, frames)
         if transposed:
             self.faults.append(transposed_message(self.dataset.files.folder, transposed, shapes, frames))
         self.faults += [fault for video, fault in differ.items() if video not in transposed]
@@ -141,7 +130,7 @@ class DataCheck:
             self.doubts += self.attempt(next(iter(self.spreads.values())).doubts) or []
 
     def labels(self, video: str) -> Labels | None:
-        """(frames,): the labels of a video at the rate of the files; None if they are faulty, which is noted."""
+        """(frames,): the labels of a video at the rate of the files; None if they are faulty."""
         if video not in self._labels:
             path, ids = self.dataset.label_path(video), self.class_ids
             labels = self.attempt(lambda: read_labels(path, ids)) if path.is_file() and ids else None
@@ -150,7 +139,7 @@ class DataCheck:
 
     @cached_property
     def class_ids(self) -> dict[str, int]:
-        """Class ids by name; of a faulty mapping by the names that it does have, enough to check the label files."""
+        """Class ids by name; of a faulty mapping those that can be read, to check the label files."""
         with suppress(BadInput):
             return self.dataset.class_ids
         with suppress(BadInput):
@@ -160,7 +149,7 @@ class DataCheck:
         return {}
 
     def _check_video(self, video: str) -> str | None:
-        """Check one video; returns its fault where features and labels differ in length: files may be transposed."""
+        """Check one video; returns its fault if features and labels differ in length: the file may be transposed."""
         dataset, path, labels = self.dataset, self.dataset.feature_path(video), self.labels(video)
         features = self.attempt(lambda: open_features(path)) if path.is_file() else None
         if features is None:
@@ -171,7 +160,7 @@ class DataCheck:
             try:
                 frames = common_frames(path, features.shape[1], len(labels))
             except BadInput as fault:
-                # A file that claims more frames than its video has may claim more than the memory holds.
+                # Such a file is not read: it may claim more frames than fit into memory.
                 return str(fault)
         sampled = self.attempt(lambda: sample(features, dataset.sample_rate, path))
         if sampled is None or labels is None:
@@ -215,7 +204,7 @@ def _lengths(frames: list[int]) -> dict[str, Any]:
 
 
 def print_summary(content: dict[str, Any]) -> None:
-    """The statistics as a table."""
+    """Print the statistics as a table."""
     dims = "/".join(map(str, content["feature_dimensions"]))
     print(
         f"{content['videos']} videos, {content['frames']} frames (one of {content['sample_rate']} is read), "
@@ -233,7 +222,7 @@ def print_summary(content: dict[str, Any]) -> None:
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options; None: those of this process. Raises BadInput for values that no check can have."""
+    """The options; None: those of this process. Raises BadInput for invalid values."""
     parser = argparse.ArgumentParser(
         prog="python -m trials.check_data",
         description=main.__doc__,
@@ -264,7 +253,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         split_number(arguments.split)
     if arguments.sample_rate is not None:
         check_sample_rate(arguments.sample_rate)
-    if arguments.validation_fraction != 0:  # else there is to be no search
+    if arguments.validation_fraction != 0:  # else there will be no search
         check_holdout(arguments.validation_fraction, arguments.validation_seed, arguments.group)
     return arguments
 
@@ -297,7 +286,7 @@ def main() -> None:
     for doubt in check.doubts:
         warnings.warn(doubt, stacklevel=1)
     if check.cuts:
-        warnings.warn(cut_warning(len(check.cuts), len(check.videos()), max(check.cuts)), stacklevel=1)
+        warnings.warn(cut_warning(check.cuts, len(check.videos())), stacklevel=1)
     for fault in check.faults:
         print(f"fault: {one_line(fault)}", file=sys.stderr)
     if check.faults:

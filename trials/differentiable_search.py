@@ -1,9 +1,8 @@
 """The differentiable global search: one training of a network whose layers choose among all candidates at once.
 
 Every layer has a branch for each candidate dilation; the branches share its weights, and their probabilities are
-learned with them. A falling temperature makes each layer decide, so that the network at the end is nearly the one that
-its most probable dilations make. This is how DARTS searches (Liu et al., ICLR 2019), here over the global space of
-Global2Local.
+learned with them. A falling temperature makes each layer decide, so the final network is nearly that of the most
+probable dilations. This is how DARTS searches (Liu et al., ICLR 2019), here over the global space of Global2Local.
 
 In the first epochs all candidates stay equally probable: short-range patterns are learned first; without the warm-up,
 layers would commit to small dilations before long-range ones are useful.
@@ -27,43 +26,40 @@ from nas_space.network import Network
 from nas_space.searchable import choose, collapse, probabilities, set_temperature
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
-from trials.data.arguments import Task, parse_with_dataset, search_videos, split_number
-from trials.data.fingerprint import DataRecord
-from trials.differentiable_arguments import (
+from trials.data.arguments import parse_with_dataset, split_number
+from trials.training.checkpoint import DAMAGE, load_torch, save_torch, versions
+from trials.training.epochs import SearchTraining
+from trials.training.metrics import METRICS, objective_value
+from trials.training.training import find_device, handle_out_of_memory, score_network
+from trials.trial_arguments import (
     BRANCH_LEARNING_RATE,
     WARM_UP,
-    add_search_arguments,
+    add_differentiable_arguments,
     candidates_of_layers,
+    check_differentiable_arguments,
     check_schedule,
-    check_search_arguments,
 )
-from trials.training.arguments import training_settings
-from trials.training.checkpoint import DAMAGE, load_torch, save_torch, versions
-from trials.training.epochs import new_training, train_epochs
-from trials.training.metrics import METRICS, objective_value
-from trials.training.threads import choose_threads
-from trials.training.training import TrainingSettings, find_device, score_network, telling_full_memory
 
-COOLED = 0.8
-"""Share of the rest after which it stays as cold as it gets."""
-COLDEST = 0.02
+ANNEALING = 0.8
+"""Share of the epochs after the warm-up in which the temperature falls."""
+LOWEST_TEMPERATURE = 0.02
 
 
-def temperature(epoch: int, epochs: int, held: int) -> float:
-    """The temperature in an epoch, counted from 0: after ``held`` epochs it falls evenly from 1."""
-    return max(COLDEST, 1 - max(epoch - held, 0) / (COOLED * (epochs - held)))
+def temperature(epoch: int, epochs: int, warm_up: int) -> float:
+    """The temperature in an epoch, counted from 0: after ``warm_up`` epochs it falls linearly from 1."""
+    return max(LOWEST_TEMPERATURE, 1 - max(epoch - warm_up, 0) / (ANNEALING * (epochs - warm_up)))
 
 
 def most_probable(
     probabilities: Mapping[str, Sequence[float]], candidates: Mapping[str, Sequence[int]]
 ) -> dict[str, int]:
-    """The most probable candidate of each layer, by short label; of equals, the first."""
-    return {label: candidates[label][learnt.index(max(learnt))] for label, learnt in probabilities.items()}
+    """The most probable candidate of each layer, by short label; of several, the first."""
+    return {label: candidates[label][learned.index(max(learned))] for label, learned in probabilities.items()}
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a search has found."""
+class SupernetResult:
+    """The result of a search."""
 
     structure: Structure
     """The most probable dilation of each layer."""
@@ -78,14 +74,9 @@ class Found:
 
 
 @dataclass(frozen=True)
-class DifferentiableSearch:
-    """What a search needs: data, network, candidates, schedule."""
+class SupernetTraining(SearchTraining):
+    """The training of a network with a branch for each candidate, which finds a structure."""
 
-    task: Task
-    split: int
-    train_videos: tuple[str, ...]
-    validation_videos: tuple[str, ...]
-    settings: TrainingSettings
     candidates: Mapping[str, tuple[int, ...]]
     """Of each layer, by short label."""
     network: Network
@@ -98,82 +89,65 @@ class DifferentiableSearch:
     @classmethod
     def from_arguments(
         cls, arguments: argparse.Namespace, candidates: Mapping[str, Sequence[int]] | None = None
-    ) -> DifferentiableSearch:
-        """The search that the options name, over the candidates of the options or of an experiment's search space.
+    ) -> SupernetTraining:
+        """The search that the options name.
+
+        Args:
+            candidates: those of an experiment's search space; None: those of the options.
 
         Raises:
-            BadInput: there is no such search.
+            BadInput: the options are invalid, or the candidates are of other layers.
         """
-        check_search_arguments(arguments)
-        settings = training_settings(arguments)
-        task, split = Task.from_arguments(arguments), split_number(arguments.split)
-        kept, held = search_videos(arguments, task.dataset.split(split)[0])
-        choose_threads(arguments, task.dataset, kept)
+        check_differentiable_arguments(arguments)
+        fields = cls.fields_from(arguments, split_number(arguments.split))
         network = arguments.network
         of_layers = candidates_of_layers(arguments)
         if candidates is not None:
             if candidates.keys() != network.paths.keys():
                 raise BadInput(f"the search space names other layers than --network {network}")
             of_layers = {label: tuple(candidates[label]) for label in network.paths}
-        rate, warm_up = arguments.branch_learning_rate, arguments.warm_up
-        return cls(task, split, kept, held, settings, of_layers, network, rate, warm_up)
+        return cls(*fields, of_layers, network, arguments.branch_learning_rate, arguments.warm_up)
 
     @property
-    def held_epochs(self) -> int:
-        """The first epochs, in which the probabilities are held still."""
+    def warm_up_epochs(self) -> int:
+        """The number of first epochs in which the probabilities are constant."""
         return int(self.warm_up * self.settings.epochs)
 
     def temperature(self, epoch: int) -> float:
-        """Of an epoch, counted from 0."""
-        return temperature(epoch, self.settings.epochs, self.held_epochs)
+        """The temperature in an epoch, counted from 0."""
+        return temperature(epoch, self.settings.epochs, self.warm_up_epochs)
 
     def describe(self) -> dict[str, Any]:
         """What makes two searches the same, as JSON content."""
+        first, *others = self.candidates.values()
+        candidates: Any = {label: list(of_layer) for label, of_layer in self.candidates.items()}
+        if all(other == first for other in others):  # as searches of earlier versions always did
+            candidates = list(first)
         return {
-            **self.task.describe(),
-            "split": self.split,
-            "settings": self.settings.describe(),
+            **super().describe(),
             "branch_learning_rate": self.branch_learning_rate,
             "warm_up": self.warm_up,
-            "candidates": self._described_candidates(),
+            "candidates": candidates,
             "network": self.network.to_json(),
-            "train_videos": list(self.train_videos),
-            "validation_videos": list(self.validation_videos),
         }
-
-    def _described_candidates(self) -> list[int] | dict[str, list[int]]:
-        """One list where all layers choose among the same: so they are described in searches of earlier versions."""
-        first, *others = self.candidates.values()
-        if all(other == first for other in others):
-            return list(first)
-        return {label: list(of_layer) for label, of_layer in self.candidates.items()}
 
     def run(
         self, folder: Path, device: torch.device, after_epoch: Callable[[dict[str, float]], object] = lambda _: None
-    ) -> Found:
-        """Search, or go on with the search that ``folder`` holds; with the same numbers on a CPU.
+    ) -> SupernetResult:
+        """Search, or resume the search in ``folder``, with the same numbers on a CPU.
 
         Args:
-            after_epoch: is given each row of ``Found.epochs``, those of before an interruption first.
+            after_epoch: called with each row of ``SupernetResult.epochs``, also with those before an interruption.
 
         Raises:
             BadInput: the data is faulty, or ``folder`` holds a search with another description.
             NonFiniteLoss: the training failed.
         """
-        dataset = self.task.dataset
-        training = new_training(
-            self.task,
-            Structure.hand(self.network),
-            self.settings,
-            self.train_videos,
-            self.validation_videos,
-            device,
-            lambda module: choose(module, self.network, self.candidates),
+        training = self.start(
+            Structure.hand(self.network), device, lambda module: choose(module, self.network, self.candidates)
         )
         module = training.network
-        videos = self.train_videos + self.validation_videos
-        advice = "restore it, or choose another folder"
-        record = DataRecord(dataset, self.split, videos, f"{folder} was started", advice)
+        record = self.data_record(folder)
         path, epochs, seconds = folder / "search.pt", [], 0.0
         if path.exists():
             state = load_torch(path)
@@ -188,7 +162,7 @@ class DifferentiableSearch:
                     raise ValueError("metrics are missing")
             except DAMAGE as fault:
                 raise BadInput(f"{path}: damaged ({fault!r}); choose another folder, or remove it") from None
-            if training.epoch == self.settings.epochs:  # else what is not known yet is read in the next epoch
+            if training.epoch == self.settings.epochs:  # else the next epoch reads what is not known yet
                 record.note(unread=True)
             print(f"{folder}: resumed after epoch {training.epoch}", file=sys.stderr)
         for row in epochs:
@@ -196,13 +170,12 @@ class DifferentiableSearch:
 
         def set_schedule() -> None:
             set_temperature(module, self.temperature(training.epoch))
-            holds = training.epoch < self.held_epochs
-            training.branch_learning_rate = 0.0 if holds else self.branch_learning_rate
+            training.branch_learning_rate = 0.0 if training.epoch < self.warm_up_epochs else self.branch_learning_rate
 
-        for row in train_epochs(training, self.task, self.train_videos, self.validation_videos, set_schedule):
+        for row in self.epochs(training, set_schedule):
             metrics = {name: row[name] for name in METRICS}
-            heat = self.temperature(training.epoch - 1)
-            epochs.append({"epoch": training.epoch, "loss": row["loss"], "temperature": heat, **metrics})
+            schedule = {"temperature": self.temperature(training.epoch - 1)}
+            epochs.append({"epoch": training.epoch, "loss": row["loss"], **schedule, **metrics})
             seconds += row["seconds"]
             record.note()
             progress = {"training": training.state_dict(), "epochs": epochs, "seconds": seconds}
@@ -212,8 +185,8 @@ class DifferentiableSearch:
         learned = probabilities(module, self.network)
         structure = Structure.from_labels(most_probable(learned, self.candidates), self.network)
         collapse(module, structure)
-        metrics = score_network(module, dataset, self.validation_videos, self.task.background, device)
-        return Found(structure, learned, metrics, epochs, seconds)
+        metrics = score_network(module, self.task.dataset, self.validation_videos, self.task.background, device)
+        return SupernetResult(structure, learned, metrics, epochs, seconds)
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -224,15 +197,15 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         epilog="example: python -m trials.differentiable_search --dataset gtea --split 1 --output runs/found",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for best.json, search.json and search.pt")
-    add_search_arguments(parser)
+    add_differentiable_arguments(parser)
     return parse_with_dataset(parser, "differentiable_search", words)
 
 
-@telling_full_memory()
+@handle_out_of_memory()
 def main() -> None:
-    """Search the global space in one training; killed and started again with the same --output, it goes on."""
+    """Search the global space in one training; started again with the same --output, it resumes."""
     arguments = parse_arguments()
-    search, device = DifferentiableSearch.from_arguments(arguments), find_device(arguments.device)
+    search, device = SupernetTraining.from_arguments(arguments), find_device(arguments.device)
     with tqdm(total=search.settings.epochs, unit="epoch", disable=None) as progress:
 
         def show(row: dict[str, float]) -> None:
@@ -241,13 +214,13 @@ def main() -> None:
                 value = objective_value(row, arguments.objective)
                 print(f"epoch {row['epoch']}: loss {row['loss']:.3f}, {value:.2f}", file=sys.stderr, flush=True)
 
-        found = search.run(arguments.output, device, show)
-    value = objective_value(found.metrics, arguments.objective)
-    print(f"{arguments.objective} {value:.2f} on validation videos: {found.structure}", file=sys.stderr)
-    content = {"search": search.describe(), "versions": versions(), "epochs": found.epochs}
-    write_json(arguments.output / "search.json", {**content, "probabilities": found.probabilities})
-    cost = {"epochs": len(found.epochs), "seconds": round(found.seconds, 3)}
-    write_structure(found.structure, arguments.output / "best.json", about={**cost, "metrics": found.metrics})
+        result = search.run(arguments.output, device, show)
+    value = objective_value(result.metrics, arguments.objective)
+    print(f"{arguments.objective} {value:.2f} on validation videos: {result.structure}", file=sys.stderr)
+    content = {"search": search.describe(), "versions": versions(), "epochs": result.epochs}
+    write_json(arguments.output / "search.json", {**content, "probabilities": result.probabilities})
+    cost = {"epochs": len(result.epochs), "seconds": round(result.seconds, 3)}
+    write_structure(result.structure, arguments.output / "best.json", about={**cost, "metrics": result.metrics})
     print(arguments.output / "best.json")
 
 

@@ -6,48 +6,44 @@ import sys
 
 from common.bad_input import BadInput, run_command
 from nni_api.trial_report import CANDIDATES
-from trials.differentiable_arguments import CANDIDATES_TWICE
-from trials.differentiable_search import DifferentiableSearch
+from trials.differentiable_search import SupernetTraining
 from trials.nni_trial import NniTrial, experiment_folder
 from trials.training.event_files import event_folder, scalar_writer, scalars_of
-from trials.training.metrics import objective_value
+from trials.training.metrics import with_objective
 from trials.training.training import find_device
-from trials.trial_arguments import DIFFERENTIABLE_TRIAL
+from trials.trial_arguments import CANDIDATES_TWICE, DIFFERENTIABLE_TRIAL
 
 
 def main() -> None:
-    """Run one search. Whatever goes wrong is reported to the tuner with its reason before the process fails."""
-    arguments = DIFFERENTIABLE_TRIAL.parser().parse_args()
-    trial = NniTrial.receive(arguments)
-    with trial.reporting_failures():
+    """Run one search; every failure is reported to the tuner before the process fails."""
+    with NniTrial.run(DIFFERENTIABLE_TRIAL) as (arguments, trial):
         if trial.channel.added_by_hand:
             raise BadInput("a search cannot be added by hand: start an experiment with its seed in classArgs")
         arguments.seed = trial.parameters["seed"]
         candidates = trial.parameters.get(CANDIDATES)
         if candidates is not None and arguments.candidates is not None:
             raise BadInput(CANDIDATES_TWICE)
-        search = DifferentiableSearch.from_arguments(arguments, candidates)
+        search = SupernetTraining.from_arguments(arguments, candidates)
         add_scalars = scalar_writer(event_folder(arguments, trial.tensorboard_folder))
-        epochs: list[dict[str, float]] = []
 
-        def note(row: dict[str, float]) -> None:
-            epochs.append({"default": objective_value(row, arguments.objective), **row})
-            trial.report_epoch(epochs[-1])
+        def report(row: dict[str, float]) -> None:
+            epoch = with_objective(row, arguments.objective)
+            trial.report_epoch(epoch)
             add_scalars(int(row["epoch"]), scalars_of(row))
-            print(f"epoch {row['epoch']}: {epochs[-1]}", file=sys.stderr, flush=True)
+            print(f"epoch {row['epoch']}: {epoch}", file=sys.stderr, flush=True)
 
-        # Of the experiment, not of the trial: one that is repeated finds what it had begun.
+        # In the folder of the experiment, not of the trial: a repeated trial resumes.
         folder = experiment_folder() / "searches" / f"seed_{arguments.seed}"
         videos = search.train_videos + search.validation_videos
         record = trial.data_record(search.task.dataset, search.split, videos)
         record.note()
-        found = search.run(folder, find_device(arguments.device), note)
+        result = search.run(folder, find_device(arguments.device), report)
         record.note()
         trial.report(
-            structure=found.structure.by_label(),
-            metrics={"default": objective_value(found.metrics, arguments.objective), **found.metrics},
-            epochs=[{"default": objective_value(row, arguments.objective), **row} for row in found.epochs],
-            probabilities=found.probabilities,
+            structure=result.structure.by_label(),
+            metrics=with_objective(result.metrics, arguments.objective),
+            epochs=[with_objective(row, arguments.objective) for row in result.epochs],
+            probabilities=result.probabilities,
         )
 
 

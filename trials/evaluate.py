@@ -1,4 +1,4 @@
-"""Score any folder of predicted label files against the true ones."""
+"""Score a folder of predicted label files against the true ones."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from common.bad_input import BadInput, run_command
-from trials.data.dataset import length_tolerance
 from trials.data.label_files import Labels, read_bundle, read_lines
+from trials.data.lengths import length_tolerance
+from trials.data.seen_videos import overlap_message
 from trials.table import metrics_table
 from trials.training.metrics import METRICS, Scores
 
 
 def read_predicted_lines(folder: Path, video: str) -> list[str]:
-    """The predicted class names of a video: ``VIDEO.txt``, or ``VIDEO`` as MS-TCN's code writes it.
+    """The predicted class names of a video, from ``VIDEO.txt``, or from ``VIDEO`` as MS-TCN's code writes it.
 
     MS-TCN's files hold a heading (``### Frame level recognition: ###``), then all class names in one line.
     """
@@ -33,7 +34,7 @@ def read_predicted_lines(folder: Path, video: str) -> list[str]:
 
 
 def checked(lines: list[str], path: Path) -> list[str]:
-    """The lines of a label file. Raises BadInput where there are none, or one is blank."""
+    """The lines of a label file. Raises BadInput if there are none, or one is blank."""
     if not lines:
         raise BadInput(f"{path}: empty label file")
     if "" in lines:
@@ -42,7 +43,7 @@ def checked(lines: list[str], path: Path) -> list[str]:
 
 
 def predicted_videos(folder: Path) -> tuple[str, ...]:
-    """The videos that a folder has predictions of."""
+    """The videos with predictions in a folder."""
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder")
     videos = {path.stem for path in folder.glob("*.txt")}
@@ -70,21 +71,13 @@ class LabelledVideos:
         return scores
 
 
-def score_folders(
-    ground_truth: Path, predictions: Path, videos: tuple[str, ...], background: list[str] | None
-) -> tuple[Scores, list[str]]:
-    """Scores of label files, and the class names by id; see ``read_folders``."""
-    labelled = read_folders(ground_truth, predictions, videos, background)
-    return labelled.scores(videos), labelled.classes
-
-
 def read_folders(
     ground_truth: Path, predictions: Path, videos: tuple[str, ...], background: list[str] | None
 ) -> LabelledVideos:
     """The label files of videos.
 
     Args:
-        background: class names to leave out of edit and F1; None: ``background``, if a label file names it.
+        background: class names excluded from edit and F1; None: ``background``, if it is in a label file.
 
     Raises:
         BadInput: a file is missing or empty, or the lengths of two files differ by more than ``length_tolerance``.
@@ -109,7 +102,7 @@ def read_folders(
         frames = min(len(true), len(predicted))
         labels[video] = (_ids(predicted[:frames], ids), _ids(true[:frames], ids))
     if cut:
-        warnings.warn(f"{cut} of {len(videos)} predictions differ in length: cut to the shorter", stacklevel=3)
+        warnings.warn(f"{cut} of {len(videos)} predictions differ in length: cut to the shorter", stacklevel=2)
     return LabelledVideos(labels, classes, frozenset(ids[name] for name in names))
 
 
@@ -118,15 +111,15 @@ def _ids(lines: list[str], ids: dict[str, int]) -> Labels:
 
 
 PARTS = {"seen": "of the training", "unseen": "not of the training"}
-"""What the table calls the videos that a network was trained on, and the others."""
+"""Names in the table for the videos that a network was trained on, and the others."""
 
 
 def _parts(checkpoint: Path, videos: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """The videos that the network was trained on and the others, as PARTS; nothing where that is not known."""
+    """The videos that the network was trained on and the others, as PARTS; empty if that is not known."""
     # Imported here: scores without a checkpoint need no PyTorch.
-    from trials.data.seen_videos import overlap_message, training_videos
+    from trials.training.checkpoint import load_checkpoint
 
-    trained_on = training_videos(checkpoint)
+    trained_on = load_checkpoint(checkpoint).train_videos
     message = overlap_message(checkpoint, trained_on, videos)
     if message is not None:
         warnings.warn(message, stacklevel=1)

@@ -13,18 +13,15 @@ from trials.nni_trial import NniTrial
 from trials.training.arguments import training_settings
 from trials.training.event_files import event_folder
 from trials.training.final_training import FinalTraining
-from trials.training.metrics import objective_value
+from trials.training.metrics import with_objective
 from trials.training.threads import choose_threads
 from trials.training.training import find_device
 from trials.trial_arguments import FINAL_TRIAL
 
 
 def main() -> None:
-    """Train what the parameters ``structure``, ``split`` and ``seed`` name; report the test metrics at the end only."""
-    arguments = FINAL_TRIAL.parser().parse_args()
-    trial = NniTrial.receive(arguments)
-    with trial.reporting_failures():
-        FINAL_TRIAL.check(arguments)
+    """Train what the parameters ``structure``, ``split`` and ``seed`` name; report only the test metrics at the end."""
+    with NniTrial.run(FINAL_TRIAL) as (arguments, trial):
         name, split, seed = _parameters(trial.parameters)
         tensorboard = event_folder(arguments, trial.tensorboard_folder)
         structure = read_structure(structure_file(name, split), arguments.network)
@@ -38,7 +35,7 @@ def main() -> None:
         record.note()
         test = training.run(output, find_device(arguments.device), tensorboard)["test"]
         record.note()
-        trial.report(metrics={"default": objective_value(test, arguments.objective), **test})
+        trial.report(metrics=with_objective(test, arguments.objective))
 
 
 def _parameters(parameters: dict[str, Any]) -> tuple[str, int, int]:

@@ -1,4 +1,4 @@
-"""A trial as NNI and the tuner know it: its parameters, its folders, and the report of how it ended."""
+"""A trial as seen by NNI and the tuner: its parameters, its folders, and its report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from nni_api.trial_report import TrialReport
 from trials.data.dataset import Dataset
 from trials.data.fingerprint import ChangedData, DataRecord, experiment_file
 from trials.training.threads import are_threads_given
-from trials.training.training import telling_full_memory
+from trials.training.training import handle_out_of_memory
+from trials.trial_arguments import TrialOptions
 
 
 def experiment_folder() -> Path:
@@ -29,7 +30,7 @@ def experiment_folder() -> Path:
 
 
 def share_of_cores() -> int | None:
-    """How many cores there are for each of the trials side by side, at least 1; None where NNI does not say.
+    """The number of cores for each concurrent trial, at least 1; None if NNI does not say.
 
     Two one-thread trials are at least a third faster than one two-thread trial; oversubscribed cores are much slower.
     """
@@ -42,7 +43,7 @@ def share_of_cores() -> int | None:
 
 @dataclass
 class NniTrial:
-    """This trial, as NNI and the tuner know it."""
+    """This trial, as seen by NNI and the tuner."""
 
     channel: TrialChannel
     network: Network
@@ -56,13 +57,23 @@ class NniTrial:
             arguments.cores = share_of_cores()
         return cls(TrialChannel.receive(), arguments.network, started)
 
+    @classmethod
+    @contextmanager
+    def run(cls, options: TrialOptions) -> Iterator[tuple[argparse.Namespace, NniTrial]]:
+        """Receive this trial and check its options; see also ``reporting_failures``."""
+        arguments = options.parser().parse_args()
+        trial = cls.receive(arguments)
+        with trial.reporting_failures():
+            options.check(arguments)
+            yield arguments, trial
+
     @property
     def parameters(self) -> dict[str, Any]:
-        """What NNI gave it: dilations by label, and what else the tuner tells it."""
+        """Dilations by label, and further values from the tuner."""
         return self.channel.parameters
 
     def tensorboard_folder(self) -> Path:
-        """Where the TensorBoard button of NNI's page looks for the event files of this trial.
+        """The folder in which the TensorBoard button of NNI's page looks for the event files of this trial.
 
         In NNI 3.0 this is not a folder of NNI_OUTPUT_DIR.
         """
@@ -70,7 +81,7 @@ class NniTrial:
         return experiment_folder() / "trials" / trial / "output" / "tensorboard"
 
     def data_record(self, dataset: Dataset, split: int, videos: Sequence[str]) -> DataRecord:
-        """A record of the data that this trial reads, compared with what the other trials of its experiment read."""
+        """A record of the data that this trial reads, compared with that of the other trials of its experiment."""
         folder = experiment_folder()
         since, advice = f"experiment {folder.name} started", "restore it, then resume, or start a new experiment"
         return DataRecord(dataset, split, videos, since, advice, experiment_file(folder, dataset, split))
@@ -80,9 +91,9 @@ class NniTrial:
         return {label: self.parameters[label] for label in self.network.paths if label in self.parameters}
 
     def structure(self) -> Structure:
-        """The structure that the parameters name. Raises BadInput where a layer is missing.
+        """The structure in the parameters. Raises BadInput if a layer is missing.
 
-        A search space of the user's own may have other parameters, too.
+        A user's own search space may also have other parameters.
         """
         return Structure.from_labels(self.dilations(), self.network)
 
@@ -91,9 +102,9 @@ class NniTrial:
         self.channel.report_intermediate_result(metrics)
 
     def report(self, **outcome: Any) -> None:
-        """Tell the tuner the outcome: see ``TrialReport`` for the fields.
+        """Report the outcome to the tuner, as fields of ``TrialReport``.
 
-        The structure is that of the parameters, unless the trial found it itself.
+        The structure is that of the parameters, unless the outcome has one that the trial found itself.
         """
         seconds = round(time.monotonic() - self.started, 3)
         uid = None if self.channel.added_by_hand else self.parameters.get("_uid")
@@ -104,9 +115,9 @@ class NniTrial:
 
     @contextmanager
     def reporting_failures(self) -> Iterator[None]:
-        """Whatever goes wrong inside is reported to the tuner before it is raised."""
+        """Report every failure inside to the tuner before it is raised."""
         try:
-            with telling_full_memory():
+            with handle_out_of_memory():
                 yield
         except Exception as fault:
             if isinstance(fault, OSError) and fault.filename is not None:

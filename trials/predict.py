@@ -19,12 +19,12 @@ from trials.data.feature_files import open_features, sample
 from trials.data.label_files import write_labels
 from trials.data.seen_videos import overlap_message
 from trials.training.checkpoint import Checkpoint, load_checkpoint
-from trials.training.training import find_device, predict, repeat_frames, telling_full_memory
+from trials.training.training import find_device, handle_out_of_memory, predict, repeat_frames
 
 
-@telling_full_memory()
+@handle_out_of_memory()
 def main() -> None:
-    """Write the predicted class of every frame, one VIDEO.txt a video, of a split's test videos or a folder."""
+    """Write the predicted class of every frame, one VIDEO.txt per video, for a split's test videos or a folder."""
     parser = argparse.ArgumentParser(
         prog="python -m trials.predict",
         description=main.__doc__,
@@ -61,7 +61,7 @@ def main() -> None:
     if output == data or (arguments.features is None and output.is_relative_to(data)):
         raise BadInput(f"{arguments.output}: lies in the data, which is only read; choose another --output")
 
-    for path in paths:
+    for path in paths:  # all are checked before the first one is predicted
         open_features(path, checkpoint.feature_dim)
     network = checkpoint.module().to(device)
     for path in tqdm(paths, unit="video", disable=None):
@@ -73,7 +73,7 @@ def main() -> None:
         if arguments.scores:
             scores = probabilities.repeat(checkpoint.sample_rate, axis=0)[:full].T
             write_atomically(arguments.output / f"{path.stem}.npy", partial(np.save, arr=scores))
-    trained_on = None if checkpoint.train_videos is None else frozenset(checkpoint.train_videos)
+    trained_on = checkpoint.train_videos
     overlap = overlap_message(arguments.checkpoint, trained_on, [path.stem for path in paths])
     if overlap is not None:
         advice = "; python -m trials.evaluate --checkpoint scores both parts apart" if trained_on else ""

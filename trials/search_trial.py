@@ -1,4 +1,4 @@
-"""What NNI starts for every structure of a search: train it briefly, judge it on validation videos, report."""
+"""What NNI starts for every structure of a search: train it briefly, evaluate it on validation videos, report."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from trials.nni_trial import NniTrial
 from trials.training.arguments import training_settings
 from trials.training.epochs import short_training
 from trials.training.event_files import event_folder, scalar_writer, scalars_of
-from trials.training.metrics import METRICS, objective_value
+from trials.training.metrics import METRICS, with_objective
 from trials.training.threads import choose_threads
 from trials.training.training import find_device
 from trials.trial_arguments import SEARCH_TRIAL
 
 
 def train_and_report(arguments: argparse.Namespace, structure: Structure, trial: NniTrial) -> list[dict[str, float]]:
-    """Train one structure and report to NNI after each epoch; returns what was reported, epoch by epoch."""
+    """Train one structure and report to NNI after each epoch; returns the reports."""
     settings = training_settings(arguments)
     add_scalars = scalar_writer(event_folder(arguments, trial.tensorboard_folder))
     device = find_device(arguments.device)
@@ -33,17 +33,16 @@ def train_and_report(arguments: argparse.Namespace, structure: Structure, trial:
             "their test scores are no estimate of how good they are on new videos",
             stacklevel=1,
         )
-        judged = test_videos
+        scored_videos = test_videos
     else:
-        train_videos, judged = held_out(arguments, train_videos)
+        train_videos, scored_videos = held_out(arguments, train_videos)
     choose_threads(arguments, task.dataset, train_videos)
-    record = trial.data_record(task.dataset, split, (*train_videos, *judged))
+    record = trial.data_record(task.dataset, split, (*train_videos, *scored_videos))
     record.note()
     print(f"seed {settings.seed}", file=sys.stderr)
     epochs: list[dict[str, float]] = []
-    for row in short_training(task, structure, settings, train_videos, judged, device):
-        metrics = {name: row[name] for name in METRICS}
-        epochs.append({"default": objective_value(metrics, arguments.objective), **metrics})
+    for row in short_training(task, structure, settings, train_videos, scored_videos, device):
+        epochs.append(with_objective({name: row[name] for name in METRICS}, arguments.objective))
         trial.report_epoch(epochs[-1])
         epoch = len(epochs)
         add_scalars(epoch, scalars_of(row, arguments.select_on))
@@ -53,13 +52,9 @@ def train_and_report(arguments: argparse.Namespace, structure: Structure, trial:
 
 
 def main() -> None:
-    """Run one trial. Whatever goes wrong is reported to the tuner with its reason before the process fails."""
-    arguments = SEARCH_TRIAL.parser().parse_args()
-    trial = NniTrial.receive(arguments)
-    with trial.reporting_failures():
-        SEARCH_TRIAL.check(arguments)
-        structure = trial.structure()
-        epochs = train_and_report(arguments, structure, trial)
+    """Run one trial; every failure is reported to the tuner before the process fails."""
+    with NniTrial.run(SEARCH_TRIAL) as (arguments, trial):
+        epochs = train_and_report(arguments, trial.structure(), trial)
         trial.report(metrics=epochs[-1], epochs=epochs)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def metrics_table(rows: Mapping[str, Mapping[str, float | None]], columns: Sequence[str]) -> str:
-    """One named row a line, one aligned column a metric; a value that is missing or None shows as a dash."""
+    """One named row per line, one aligned column per metric; missing values and None are shown as a dash."""
     width = max(len(name) for name in rows)
     lines = [" " * width + "".join(f"{name:>8}" for name in columns)]
     for name, row in rows.items():

@@ -10,19 +10,19 @@ from typing import Any
 
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
-from nas_space.networks import add_network_argument
 from nas_space.structure_files import read_structure
-from trials.data.arguments import Task, add_dataset_arguments, add_holdout_arguments, held_out, split_number
+from trials.data.arguments import Task, held_out, split_number
 from trials.table import metrics_table
-from trials.training.arguments import add_training_arguments, training_settings
+from trials.training.arguments import training_settings
 from trials.training.event_files import add_tensorboard_argument, event_folder
 from trials.training.final_training import FinalTraining
 from trials.training.metrics import METRICS
 from trials.training.threads import choose_threads
-from trials.training.training import find_device, telling_full_memory
+from trials.training.training import find_device, handle_out_of_memory
+from trials.trial_arguments import add_run_arguments
 
 
-@telling_full_memory()
+@handle_out_of_memory()
 def main() -> None:
     """Train one structure from scratch on a split (or on all), and score it once on the test videos."""
     parser = argparse.ArgumentParser(
@@ -35,11 +35,8 @@ def main() -> None:
     parser.add_argument(
         "--output", type=Path, required=True, help="folder for model.pt, metrics.json, log.csv and predictions"
     )
-    parser.add_argument("--keep", choices=("last", "best"), default="last", help="whose epoch's weights to keep")
-    add_network_argument(parser)
-    add_dataset_arguments(parser)
-    add_holdout_arguments(parser, fraction=0.0)
-    add_training_arguments(parser)
+    parser.add_argument("--keep", choices=("last", "best"), default="last", help="the epoch whose weights to keep")
+    add_run_arguments(parser, validation_fraction=0.0)
     add_tensorboard_argument(parser, "OUTPUT/tensorboard")
     arguments = parser.parse_args()
     settings = training_settings(arguments)
@@ -51,9 +48,10 @@ def main() -> None:
 
     def train(split: int, output: Path) -> dict[str, Any]:
         train_videos, test_videos = task.dataset.split(split)
-        kept, held = held_out(arguments, train_videos)
-        choose_threads(arguments, task.dataset, kept)
-        training = FinalTraining(task, split, structure, settings, kept, held, test_videos, arguments.keep)
+        train_videos, validation_videos = held_out(arguments, train_videos)
+        choose_threads(arguments, task.dataset, train_videos)
+        videos = train_videos, validation_videos, test_videos
+        training = FinalTraining(task, split, structure, settings, *videos, arguments.keep)
         return training.run(output, device, event_folder(arguments, lambda: output / "tensorboard"))
 
     if arguments.split != "all":

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from common.bad_input import BadInput
-from trials.data.dataset import length_tolerance
 from trials.data.label_files import Labels, read_lines, read_mapping
+from trials.data.lengths import length_tolerance
 from trials.evaluate import checked, predicted_videos, read_predicted_lines
 
 

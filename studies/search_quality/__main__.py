@@ -26,7 +26,7 @@ from trials.data.arguments import Task
 from trials.data.dataset import background_classes, find_dataset, is_plain_name
 from trials.data.feature_cache import default_cache_folder
 from trials.table import csv_text
-from trials.training.training import find_device, telling_full_memory
+from trials.training.training import find_device, handle_out_of_memory
 
 
 def find_task(name: str, data_root: Path | None) -> Task:
@@ -90,7 +90,7 @@ def report(output: Path, against: Sequence[str]) -> None:
     print(f"{text_table(rows, against or BASELINES)}\n\n{fields}")
 
 
-@telling_full_memory()
+@handle_out_of_memory()
 def main() -> None:
     """Search, train what is found in full, score it once on the test videos, and print the table of all strategies."""
     parser = argparse.ArgumentParser(

@@ -53,7 +53,7 @@ def test_faulty_options_are_refused(options: str) -> None:
 
 @pytest.mark.parametrize("options", ["--no-cache", "--sample-rate 2"])
 @pytest.mark.parametrize("name", CHANGES)
-@pytest.mark.filterwarnings("ignore:.*packed anew")
+@pytest.mark.filterwarnings("ignore:.*packed again")
 def test_a_run_does_not_go_on_with_other_data(name: str, options: str, folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "mine"
     for _ in range(2):
@@ -151,7 +151,7 @@ def test_the_pipeline_looks_before_each_step_and_when_all_are_done(
     words = ["--dataset", "small", "--template", "demo", "--phases", "global,local"]
     monkeypatch.setattr(sys, "argv", ["pipeline", *words])
     message = f"features/p00-2.npy: has changed since {tmp_path / 'runs' / 'small'} was started; restore it"
-    with pytest.warns(UserWarning, match="packed anew"), pytest.raises(BadInput, match=message):
+    with pytest.warns(UserWarning, match="packed again"), pytest.raises(BadInput, match=message):
         pipeline.main()
     assert done == ["global_split1"]
     changes_after = ""

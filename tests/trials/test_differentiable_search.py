@@ -19,7 +19,7 @@ from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, equal_weights
 from tests.trials.test_planted_dilation import LAG, VIDEOS, write_planted
 from trials.data.arguments import Task
 from trials.data.dataset import Dataset
-from trials.differentiable_search import DifferentiableSearch, main, most_probable, temperature
+from trials.differentiable_search import SupernetTraining, main, most_probable, temperature
 from trials.training.checkpoint import load_torch
 from trials.training.training import Training, TrainingSettings
 
@@ -28,13 +28,13 @@ CANDIDATES = (1, 3, LAG, 48)
 
 
 @pytest.fixture
-def search(tmp_path: Path) -> DifferentiableSearch:
+def search(tmp_path: Path) -> SupernetTraining:
     """For the dilation of one layer that sees what labels depend on."""
     task = Task("planted", Dataset(write_planted(tmp_path / "data", seed=0)), background=())
     settings = TrainingSettings(epochs=10, batch_size=2, learning_rate=0.01, smoothing_weight=0, decay_epochs=())
     network = ms_tcn.describe(stages=1, layers=1, channels=16)
     candidates = {"s1l0": CANDIDATES}
-    return DifferentiableSearch(task, 1, VIDEOS[:-1], VIDEOS[-1:], settings, candidates, network)
+    return SupernetTraining(task, 1, VIDEOS[:-1], VIDEOS[-1:], settings, candidates, network)
 
 
 def test_the_temperature_falls_to_its_end() -> None:
@@ -45,7 +45,7 @@ def test_the_temperature_falls_only_after_the_warm_up() -> None:
     assert [temperature(epoch, 15, 5) for epoch in (0, 5, 7, 9, 13, 14)] == pytest.approx([1, 1, 0.75, 0.5, 0.02, 0.02])
 
 
-def test_the_probabilities_are_held_still_in_the_warm_up(search: DifferentiableSearch, tmp_path: Path) -> None:
+def test_the_probabilities_are_held_still_in_the_warm_up(search: SupernetTraining, tmp_path: Path) -> None:
     seen: list[list[float]] = []
 
     def look(_: dict[str, float]) -> None:
@@ -54,17 +54,15 @@ def test_the_probabilities_are_held_still_in_the_warm_up(search: DifferentiableS
         seen.append(branches.tolist())
 
     found = search.run(tmp_path, CPU, look)
-    assert search.held_epochs == 3
+    assert search.warm_up_epochs == 3
     assert seen[:3] == [[0.0] * len(CANDIDATES)] * 3
     assert 0.0 not in seen[3]
     assert [row["temperature"] for row in found.epochs[:4]] == [1.0] * 4
 
 
-def test_a_search_without_a_warm_up_decides_from_the_first_epoch_on(
-    search: DifferentiableSearch, tmp_path: Path
-) -> None:
+def test_a_search_without_a_warm_up_decides_from_the_first_epoch_on(search: SupernetTraining, tmp_path: Path) -> None:
     short = replace(search, settings=replace(search.settings, epochs=2))
-    assert short.held_epochs == 0
+    assert short.warm_up_epochs == 0
     assert short.run(tmp_path, CPU).probabilities["s1l0"] != [0.25] * 4
 
 
@@ -73,7 +71,7 @@ def test_the_first_of_equals_is_the_most_probable() -> None:
     assert most_probable({"s1l0": [0.2, 0.4, 0.4], "s1l1": [0.5, 0.3, 0.2]}, candidates) == {"s1l0": 2, "s1l1": 3}
 
 
-def test_equal_candidates_are_described_once(search: DifferentiableSearch) -> None:
+def test_equal_candidates_are_described_once(search: SupernetTraining) -> None:
     """As in the files of earlier versions, whose searches go on."""
     network = ms_tcn.describe(stages=1, layers=2)
     equal = replace(search, network=network, candidates=dict.fromkeys(network.paths, (1, 4)))
@@ -82,7 +80,7 @@ def test_equal_candidates_are_described_once(search: DifferentiableSearch) -> No
     assert other.describe()["candidates"] == {"s1l0": [1, 4], "s1l1": [1, 2]}
 
 
-def test_a_planted_dilation_is_found(search: DifferentiableSearch, tmp_path: Path) -> None:
+def test_a_planted_dilation_is_found(search: SupernetTraining, tmp_path: Path) -> None:
     for seed in range(4):
         found = replace(search, settings=replace(search.settings, seed=seed)).run(tmp_path / str(seed), CPU)
         assert found.structure.dilations == (LAG,)
@@ -91,7 +89,7 @@ def test_a_planted_dilation_is_found(search: DifferentiableSearch, tmp_path: Pat
 
 
 def test_a_search_goes_on_where_it_was_stopped(
-    search: DifferentiableSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    search: SupernetTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole: list[dict[str, float]] = []
     expected = search.run(tmp_path / "whole", CPU, whole.append)
@@ -116,7 +114,7 @@ def test_a_search_goes_on_where_it_was_stopped(
     assert equal_weights(*weights)
 
 
-def test_a_damaged_search_is_refused(search: DifferentiableSearch, tmp_path: Path) -> None:
+def test_a_damaged_search_is_refused(search: SupernetTraining, tmp_path: Path) -> None:
     torch.save({"search": search.describe(), "training": {"epoch": 1}, "data": {}}, tmp_path / "search.pt")
     with pytest.raises(BadInput, match=r"search\.pt: damaged"):
         search.run(tmp_path, CPU)
@@ -124,7 +122,7 @@ def test_a_damaged_search_is_refused(search: DifferentiableSearch, tmp_path: Pat
 
 @pytest.mark.parametrize("epochs", [[], [{"epoch": 1}]])
 def test_a_search_without_its_epochs_is_refused(
-    search: DifferentiableSearch, tmp_path: Path, epochs: list[dict[str, int]]
+    search: SupernetTraining, tmp_path: Path, epochs: list[dict[str, int]]
 ) -> None:
     short = replace(search, settings=replace(search.settings, epochs=1))
     short.run(tmp_path, CPU)
@@ -133,7 +131,7 @@ def test_a_search_without_its_epochs_is_refused(
         short.run(tmp_path, CPU)
 
 
-def test_a_search_with_other_settings_is_refused(search: DifferentiableSearch, tmp_path: Path) -> None:
+def test_a_search_with_other_settings_is_refused(search: SupernetTraining, tmp_path: Path) -> None:
     short = replace(search, settings=replace(search.settings, epochs=1))
     short.run(tmp_path / "found", CPU)
     with pytest.raises(BadInput, match="holds a search with other settings"):
@@ -199,7 +197,7 @@ def test_a_search_does_not_go_on_with_other_data(
         command(main, *words)
 
 
-def test_a_search_of_an_earlier_version_goes_on_with_a_warning(search: DifferentiableSearch, tmp_path: Path) -> None:
+def test_a_search_of_an_earlier_version_goes_on_with_a_warning(search: SupernetTraining, tmp_path: Path) -> None:
     short = replace(search, settings=replace(search.settings, epochs=1))
     found = short.run(tmp_path, CPU)
     state = load_torch(tmp_path / "search.pt")

@@ -285,7 +285,7 @@ def test_a_search_does_not_go_on_with_other_data(
     outcome = exit_of(main, *words, "--iterations", iterations)
     assert outcome.code == 2
     *_, last = outcome.err.splitlines()
-    message = f"has changed since {output} was started; restore it, or begin again in another folder"
+    message = f"has changed since {output} was started; restore it, or choose another folder"
     assert last == f"error: {folder / name}: {message}"
     assert len(local(output)["iterations"]) == 1
 

@@ -135,7 +135,7 @@ def test_bad_parameters_are_reported(
 
 def test_a_trial_added_by_hand_is_refused(trial: Trial, words: list[object], command: Command) -> None:
     trial.parameter_id = None
-    with pytest.raises(BadInput, match="cannot be added by hand: it goes on from the one before"):
+    with pytest.raises(BadInput, match="cannot be added by hand: it continues the previous one"):
         command(main, *words)
     assert trial.report.uid is None
     assert "cannot be added by hand" in str(trial.report.failure)

@@ -13,7 +13,7 @@ from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 from trials.data.arguments import Task
 from trials.data.dataset import Dataset
-from trials.training.local_iteration import LocalSearch
+from trials.training.local_iteration import BranchedTraining
 from trials.training.training import TrainingSettings
 
 LAG = 12
@@ -52,7 +52,7 @@ def search(start: int, seed: int, folder: Path) -> list[int]:
     task = Task("planted", Dataset(write_planted(folder / "data", seed)), background=())
     settings = TrainingSettings(epochs=5, batch_size=2, learning_rate=0.01, smoothing_weight=0, seed=seed)
     branching = Branching(rate=0.5, maximum=64)
-    local = LocalSearch(task, 1, VIDEOS[:-1], VIDEOS[-1:], settings, branching)
+    local = BranchedTraining(task, 1, VIDEOS[:-1], VIDEOS[-1:], settings, branching)
     structure = Structure((start,), ms_tcn.describe(stages=1, layers=1, channels=16))
     path = [start]
     for iteration in range(ITERATIONS):

@@ -134,11 +134,11 @@ def test_event_files_change_no_number(trial: Trial, words: list[object], command
 def test_a_trial_that_is_started_again_shows_each_epoch_once(
     trial: Trial, words: list[object], command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def kill(*_: object) -> None:
+    def kill(*_: object) -> dict[str, float]:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(search_trial, "objective_value", lambda *_: 0.0 if len(trial.intermediate) < 2 else kill())
+        patch.setattr(search_trial, "with_objective", lambda *_: {} if len(trial.intermediate) < 2 else kill())
         with pytest.raises(KeyboardInterrupt):
             command(main, *words, "--tensorboard")
     assert [step for step, _ in trial.scalars["loss"]] == [1, 2]
@@ -350,7 +350,7 @@ def test_without_nni_a_shell_sees_one_line(words: list[object]) -> None:
     assert outcome.err.count("\n") == 1
 
 
-@pytest.mark.filterwarnings("ignore:.*packed anew")
+@pytest.mark.filterwarnings("ignore:.*packed again")
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_trial_that_reads_other_data_ends_the_search(
     name: str, trial: Trial, folder: Path, words: list[object], exit_of: Exit

@@ -1,4 +1,4 @@
-"""Command-line options that say which data to read; several commands share them."""
+"""Command-line options of the data, shared by several commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trials.data.label_files import DIGITS
 
 
 def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which data set, and how to read it."""
+    """Add the options of the data set and of how to read it."""
     group = parser.add_argument_group("data")
     group.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
     group.add_argument("--dataset", required=True, metavar="NAME", help="folder of the data set in the data root")
@@ -43,7 +43,7 @@ def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_holdout_arguments(parser: argparse.ArgumentParser, fraction: float) -> None:
-    """Which training videos are held out for validation."""
+    """Add the options of the validation videos."""
     group = parser.add_argument_group("validation")
     group.add_argument(
         "--validation-fraction",
@@ -61,12 +61,12 @@ def add_holdout_arguments(parser: argparse.ArgumentParser, fraction: float) -> N
 
 
 SEARCH_FRACTION = 0.25
-"""Of the training videos that a search holds out, unless told otherwise."""
+"""Default share of the training videos that a search holds out."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A data set as the options name it: what to read, and which classes are background."""
+    """A data set, and its background classes."""
 
     name: str
     dataset: Dataset
@@ -84,7 +84,7 @@ class Task:
         return cls(arguments.dataset, dataset, background)
 
     def describe(self) -> dict[str, Any]:
-        """What was read, and how, as JSON content."""
+        """The data set and how it is read, as JSON content."""
         return {
             "dataset": self.name,
             "sample_rate": self.dataset.sample_rate,
@@ -98,13 +98,13 @@ def parse_with_dataset(
     search: Literal["local_search", "differentiable_search"],
     words: Sequence[str] | None = None,
 ) -> argparse.Namespace:
-    """The options, where those that are not given have the defaults of the data set that ``--dataset`` names.
+    """The options, with the defaults of the data set that ``--dataset`` names.
 
-    What differs from the general defaults is printed, in one line.
+    Those that differ from the general defaults are printed in one line.
 
     Args:
         parser: has the options of ``add_dataset_arguments``.
-        search: whose defaults, as a field of ``DatasetDefaults``.
+        search: the field of ``DatasetDefaults``.
         words: the command line; None: that of this process.
     """
     name = parser.parse_args(words).dataset
@@ -127,27 +127,21 @@ def _text(value: Any) -> str:
 
 
 def check_dataset_arguments(arguments: argparse.Namespace) -> None:
-    """Raise BadInput for options of ``add_dataset_arguments`` that no data set can be read with."""
+    """Raise BadInput for invalid options of ``add_dataset_arguments``."""
     check_name(arguments.dataset)
     if arguments.sample_rate is not None:
         check_sample_rate(arguments.sample_rate)
 
 
 def check_search_holdout(arguments: argparse.Namespace) -> None:
-    """Raise BadInput for options of ``add_holdout_arguments`` that no search can hold videos out with."""
+    """Raise BadInput for options of ``add_holdout_arguments`` that are invalid for a search."""
     if arguments.validation_fraction == 0:
         raise BadInput("a search needs validation videos: --validation-fraction must be above 0")
     check_holdout(arguments.validation_fraction, arguments.validation_seed, arguments.group)
 
 
-def search_videos(arguments: argparse.Namespace, videos: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """As ``held_out``, for a search. Raises BadInput where the options hold out none."""
-    check_search_holdout(arguments)
-    return held_out(arguments, videos)
-
-
 def held_out(arguments: argparse.Namespace, videos: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Training and validation videos as the options divide them; no validation videos where the fraction is 0."""
+    """Training and validation videos from the options; no validation videos if the fraction is 0."""
     if arguments.validation_fraction == 0:
         return tuple(videos), ()
     group = arguments.group if arguments.group is not None else defaults_of(arguments.dataset).group
@@ -155,7 +149,7 @@ def held_out(arguments: argparse.Namespace, videos: Sequence[str]) -> tuple[tupl
 
 
 def split_number(text: str) -> int:
-    """The number of a split as given on the command line. Raises BadInput for anything else."""
+    """The number of a split from the command line. Raises BadInput for anything else."""
     if not DIGITS.fullmatch(text):
         raise BadInput(f"--split must be the number of a split, not {text!r}")
     return int(text)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import mmap
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
@@ -14,7 +16,7 @@ from torch import Tensor
 
 from nas_space.layers.packed_videos import PackedVideos
 from trials.data.dataset import Video
-from trials.data.feature_cache import ALIGNMENT, letting_go
+from trials.data.feature_cache import ALIGNMENT
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,13 @@ class Batch:
         release = None
         if device.type == "cpu":
             is_copy = features.data_ptr() != videos[0].features.ctypes.data
-            release = (lambda: None) if is_copy else letting_go(videos[0].features)
+            release = (lambda: None) if is_copy else releaser(videos[0].features)
         offsets = tuple(accumulate((len(video.labels) for video in videos), initial=0))
         return cls(PackedVideos(features, offsets, release), pack([video.labels for video in videos]).to(device))
 
 
 def pack(arrays: Sequence[npt.NDArray[Any]]) -> Tensor:
-    """One array after another. A single one that lies where PyTorch would put it is not copied."""
+    """One array after another. A single array is not copied if it is aligned as PyTorch's own are."""
     first = arrays[0]
     if len(arrays) == 1 and first.flags.c_contiguous and first.flags.writeable and first.ctypes.data % ALIGNMENT == 0:
         return torch.from_numpy(first)
@@ -46,3 +48,14 @@ def pack(arrays: Sequence[npt.NDArray[Any]]) -> Tensor:
     packed = of_same_type.new_empty(sum(map(len, arrays)), *first.shape[1:])
     np.concatenate(arrays, out=packed.numpy())
     return packed
+
+
+def releaser(features: npt.NDArray[Any]) -> Callable[[], object]:
+    """A function that drops mapped features from this process's memory until they are read again."""
+    base: object = features
+    while isinstance(base, np.ndarray):
+        base = base.base
+    owner = base.obj if isinstance(base, memoryview) else base
+    if not isinstance(owner, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
+        return lambda: None
+    return partial(owner.madvise, mmap.MADV_DONTNEED)

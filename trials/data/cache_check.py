@@ -1,4 +1,4 @@
-"""Compare the whole content of packed features with the feature files that they were packed from."""
+"""Compare the content of packed features with the feature files."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from trials.data.feature_cache import FeatureCache, PackedFeatures, Unusable
 from trials.data.feature_files import FeatureFiles, FeatureType
 
 READING = re.compile(r"-every([1-9][0-9]{0,8})-(float32|float16)-[0-9a-f]{12}\.features")
-REMEDY = "remove it: it is packed anew"
+REMEDY = "remove it: it is packed again"
 
 
 def caches_of(data: Path, folder: Path) -> Iterator[FeatureCache]:
-    """The packed files of a data set in a cache folder, however the features are read."""
+    """The packed files of a data set in a cache folder, for all sample rates and types."""
     for path in sorted(folder.glob(f"{glob.escape(data.resolve().name)}-every*.features")):
         match = READING.search(path.name)
         if match is not None:
             dtype: FeatureType = "float16" if match[2] == "float16" else "float32"
             cache = FeatureCache(FeatureFiles(data / "features", int(match[1]), dtype), folder, list)
-            if cache.path == path:  # else of another folder of that name
+            if cache.path == path:  # else of another folder of the same name
                 yield cache
 
 
 def compare_cache(cache: FeatureCache) -> tuple[int, list[str]]:
-    """The number of videos that a packed file holds, and how it differs from the feature files, a line a video."""
+    """The number of videos in a packed file, and its differences from the feature files, one line per video."""
     try:
         packed = PackedFeatures(cache.path, cache.files.dtype)
     except Unusable as fault:
@@ -53,7 +53,7 @@ def compare_cache(cache: FeatureCache) -> tuple[int, list[str]]:
 
 
 def check_caches(data: Path, folder: Path, faults: list[str]) -> Iterator[str]:
-    """Compare all packed files of a data set; yields a line for each that is in order, and adds to the faults."""
+    """Compare all packed files of a data set; yields a line for each valid one, and adds to the faults."""
     found = False
     for cache in caches_of(data, folder):
         found = True

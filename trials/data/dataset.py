@@ -1,9 +1,9 @@
-"""A data set in the standard layout of temporal action segmentation, read one video at a time.
+"""A data set in the standard layout of temporal action segmentation, read video by video.
 
     DIR/features/VIDEO.npy              (channels, frames)
-    DIR/groundTruth/VIDEO.txt           one class name a frame
-    DIR/mapping.txt                     one "id name" a class
-    DIR/splits/{train,test}.splitK.bundle   the videos of split K, one a line
+    DIR/groundTruth/VIDEO.txt           one class name per frame
+    DIR/mapping.txt                     one "id name" per class
+    DIR/splits/{train,test}.splitK.bundle   the videos of split K, one per line
 
 Nothing is ever written into it.
 """
@@ -37,25 +37,17 @@ from trials.data.feature_files import (
 from trials.data.known_datasets import defaults_of
 from trials.data.label_files import Labels, read_bundle, read_labels, read_mapping
 from trials.data.learnable import doubts
-from trials.data.transposed import transposed_message, transposed_videos
-
-
-def length_tolerance(frames: int) -> int:
-    """By how many frames two files of one video of that many frames may differ: 16, or 2 % of a long video."""
-    return max(16, frames // 50)
+from trials.data.lengths import common_frames, cut_warning, transposed_message, transposed_videos
 
 
 @dataclass(frozen=True)
 class Video:
     """One labelled video as the network reads it."""
 
-    name: str
     features: Features
     """(frames, channels), every sample_rate-th frame."""
     labels: Labels
     """(frames,), every sample_rate-th frame."""
-    full_labels: Labels
-    """(full_frames,), at the rate of the files."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +57,9 @@ class Dataset:
     folder: Path
     sample_rate: int = 1
     feature_dtype: FeatureType = "float32"
-    """What the features are rounded to."""
+    """Type that the features are rounded to."""
     cache_folder: Path | None = None
-    """Where the features are packed, to be read faster; None: their files are read. The numbers are the same."""
+    """Folder of the packed features, which are faster to read; None: read the files. The numbers are the same."""
 
     def __post_init__(self) -> None:
         if not self.folder.is_dir():
@@ -91,21 +83,21 @@ class Dataset:
 
     @cached_property
     def cache(self) -> FeatureCache | None:
-        """The packed features, where they are wanted."""
+        """The packed features; None without ``cache_folder``."""
         return FeatureCache(self.files, self.cache_folder, self.videos) if self.cache_folder is not None else None
 
     @cached_property
     def _labels(self) -> dict[str, npt.NDArray[np.unsignedinteger]]:
-        """(full_frames,) of each video whose labels were read, in as few bytes as the number of classes allows."""
+        """(full_frames,) of each video whose labels were read, in the smallest type for the number of classes."""
         return {}
 
     @cached_property
     def _read_from_files(self) -> dict[str, tuple[FileStatus, str]]:
-        """Of each video whose feature file was read: its status then, and the checksum of what was read."""
+        """For each video whose feature file was read, its status then and the checksum of what was read."""
         return {}
 
     def splits(self) -> list[int]:
-        """The numbers of the splits that the data set has, in order."""
+        """The numbers of the splits, in order."""
         found = re.compile(r"train\.split(0|[1-9][0-9]{0,8})\.bundle")
         folder = self.folder / "splits"
         files = folder.iterdir() if folder.is_dir() else ()
@@ -115,7 +107,7 @@ class Dataset:
         return numbers
 
     def bundles(self, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What the two lists of one split name, as they are.
+        """The training and the test list of a split, unchecked.
 
         Raises:
             BadInput: a bundle is missing or damaged.
@@ -126,7 +118,7 @@ class Dataset:
         return read_bundle(train), read_bundle(test)
 
     def split(self, number: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Names of the training and of the test videos of one split.
+        """Names of the training and the test videos of a split.
 
         Raises:
             BadInput: a bundle is missing or damaged, or a video is in both.
@@ -139,7 +131,7 @@ class Dataset:
         return train_videos, test_videos
 
     def videos(self) -> list[str]:
-        """Every video that the lists of any split name; lists that cannot be read name none."""
+        """All videos in the lists of all splits, as far as these can be read."""
         names: dict[str, None] = {}
         with suppress(BadInput):
             for number in self.splits():
@@ -149,19 +141,19 @@ class Dataset:
         return list(names)
 
     def feature_path(self, video: str) -> Path:
-        """Where the features of a video lie."""
+        """The feature file of a video."""
         return self.files.path(video)
 
     def label_path(self, video: str) -> Path:
-        """Where the labels of a video lie."""
+        """The label file of a video."""
         return self.folder / "groundTruth" / f"{video}.txt"
 
     def feature_dim(self, video: str) -> int:
-        """Channels of the features, as the header of one video's file says."""
+        """Number of channels, from the header of one video's feature file."""
         return int(open_features(self.feature_path(video)).shape[0])
 
     def features(self, video: str) -> tuple[Features, int]:
-        """(frames, channels): every ``sample_rate``-th frame of a video; and the number of frames of its file.
+        """Every ``sample_rate``-th frame of a video, (frames, channels), and the number of frames of its file.
 
         Raises:
             BadInput: the file is missing or damaged.
@@ -169,7 +161,7 @@ class Dataset:
         if self.cache is not None:
             packed, full_frames = self.cache.read(video)
         else:
-            status = self.files.status(video)  # before it is read: a change from here on is noticed
+            status = self.files.status(video)  # before reading: a change from here on is noticed
             packed, full_frames = self.files.read(video)
             if self._read_from_files.get(video, (None,))[0] != status:
                 checksum = checksum_of(zlib.crc32(packed.data), packed.shape, full_frames)
@@ -177,7 +169,7 @@ class Dataset:
         return np.asarray(packed, dtype=np.float32), full_frames
 
     def feature_checksums(self, videos: Sequence[str]) -> dict[str, str]:
-        """``checksum_of`` the features of each video, as far as they are known: those that were read, or packed.
+        """``checksum_of`` the features of each video that was read, or of all with a cache.
 
         Raises:
             BadInput: a feature file is faulty, or the packed file cannot be written.
@@ -187,7 +179,7 @@ class Dataset:
         return {video: self._read_from_files[video][1] for video in videos if video in self._read_from_files}
 
     def labels(self, video: str) -> Labels:
-        """(full_frames,): the labels of a video at the rate of the files, which are read once."""
+        """(full_frames,): the labels of a video at the rate of the files; each file is read once."""
         if video not in self._labels:
             labels = read_labels(self.label_path(video), self.class_ids)
             self._labels[video] = labels.astype(np.min_scalar_type(len(self.classes)))
@@ -203,19 +195,19 @@ class Dataset:
         labels = self.labels(video)
         frames = common_frames(self.feature_path(video), full_frames, len(labels))
         sampled = labels[: frames : self.sample_rate]
-        return Video(video, features[: len(sampled)], sampled, labels[:frames])
+        return Video(features[: len(sampled)], sampled)
 
     def check(self, videos: Sequence[str], feature_dim: int | None = None) -> None:
-        """Check videos before they are loaded, and warn once where features and labels differ in length.
+        """Check videos before they are loaded, and warn once if features and labels differ in length.
 
-        The values of the features are checked when they are packed, or else when they are loaded.
+        The feature values are checked when they are packed or loaded.
 
         Raises:
-            BadInput: as ``load``, or a feature file has other channels than ``feature_dim``.
+            BadInput: as ``load``, or a feature file does not have ``feature_dim`` channels.
         """
         shapes = {video: open_features(self.feature_path(video)).shape for video in videos}
         frames = {video: len(self.labels(video)) for video in videos}
-        transposed = transposed_videos(shapes, frames, length_tolerance)
+        transposed = transposed_videos(shapes, frames)
         if transposed:
             raise BadInput(transposed_message(self.files.folder, transposed, shapes, frames))
         cuts = []
@@ -227,14 +219,14 @@ class Dataset:
             if shape[1] != frames[video]:
                 cuts.append(abs(shape[1] - frames[video]))
         if cuts:
-            warnings.warn(cut_warning(len(cuts), len(videos), max(cuts)), stacklevel=2)
+            warnings.warn(cut_warning(cuts, len(videos)), stacklevel=2)
         if self.cache is not None:
             self.cache.open(videos)
 
     def check_training(self, train: Sequence[str], others: Sequence[str], feature_dim: int) -> None:
-        """Check all that a training is about to read, and that something can be learned from it.
+        """Check all data of a training, and that something can be learned from it.
 
-        Every training goes through here before its first step.
+        Every training calls this before its first step.
 
         Args:
             train: the videos to train on.
@@ -252,40 +244,19 @@ class Dataset:
             warnings.warn(f"{self.folder}: {line}", stacklevel=2)
 
 
-def common_frames(path: Path, frames: int, labels: int) -> int:
-    """How many frames to keep of a video whose features and labels may differ in length.
-
-    Raises:
-        BadInput: they differ by more than ``length_tolerance``.
-    """
-    if abs(frames - labels) > length_tolerance(labels):
-        raise BadInput(
-            f"{path}: {frames} frames, but its video has {labels} labels; "
-            f"a difference of up to {length_tolerance(labels)} is cut"
-        )
-    return min(frames, labels)
-
-
-def cut_warning(cut: int, videos: int, most: int) -> str:
-    """The warning that some videos are cut."""
-    return (
-        f"{cut} of {videos} videos have features and labels of different length (by up to {most}): cut to the shorter"
-    )
-
-
 def is_plain_name(name: str) -> bool:
-    """Whether a name is that of a folder in the data root: neither a path, nor what would be read as an option."""
+    """Whether a name can be that of a folder in the data root: not a path, and not read as an option."""
     return name != ".." and Path(name).name == name and not name.startswith("-")
 
 
 def check_name(name: str) -> None:
-    """Raise BadInput for what is no plain name of a data set."""
+    """Raise BadInput if a name is not a plain one."""
     if not is_plain_name(name):
         raise BadInput(f"{name!r} is not the plain name of a data set: give its folder's parent as --data-root")
 
 
 def check_sample_rate(rate: int) -> None:
-    """Raise BadInput for a rate that no data set can be read at."""
+    """Raise BadInput for an invalid sample rate."""
     if rate < 1:
         raise BadInput(f"the sample rate must be at least 1, not {rate}")
 
@@ -294,8 +265,8 @@ def find_dataset(name: str, data_root: Path | None = None, sample_rate: int | No
     """The data set of that name under the data root: ``data_root``, else $G2L_DATA_ROOT, else ./data.
 
     Raises:
-        BadInput: there is none, or the name is a path (results keep the name, and must not tell where the data lies) or
-            would be read as an option.
+        BadInput: there is none, or the name is a path (results contain the name, and must not reveal where the data
+            lies) or would be read as an option.
     """
     check_name(name)
     root = data_root or Path(os.environ.get("G2L_DATA_ROOT") or "data")
@@ -305,7 +276,7 @@ def find_dataset(name: str, data_root: Path | None = None, sample_rate: int | No
 
 
 def background_classes(name: str, classes: Iterable[str], chosen: Iterable[str] | None = None) -> tuple[str, ...]:
-    """The background classes of a data set: those chosen, else its known ones, else ``background`` if it has one.
+    """The background classes of a data set: the chosen ones, else its known ones, else ``background`` if it exists.
 
     Raises:
         BadInput: a chosen class is not in the mapping.

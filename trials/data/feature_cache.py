@@ -1,21 +1,21 @@
-"""The features of a data set in one packed file, which all trials of a machine share.
+"""The features of a data set in one packed file, shared by all trials of a machine.
 
     NAME-everyN-DTYPE-KEY.features      (frames, channels) of one video after another, then the index of the videos
 
-Each video begins at a multiple of 64 bytes, so that what is mapped can be used without being copied.
+Each video starts at a multiple of 64 bytes, so that mapped features need no copy.
 
-KEY is of the folder of the feature files and of how they are read, so other settings never share a file. The file holds
-every video that any split names and that can be read, so that the splits of a data set share one; a data set with the
-files of one split only works, too.
+KEY depends on the folder of the feature files and on how they are read, so different settings never share a file. The
+file has every readable video of all splits, so that the splits of a data set share it; files of some videos may be
+missing.
 
-A file beside it (``seen_files``) has the size and times of each feature file when its content was last compared. One
-whose size or times differ is read again: if its content is that of the packed file, only the new times are noted (a
-copy, a link or another owner changes them, too), else all is packed anew.
+A file beside it (``seen_files``) has size and times of each feature file when its content was last compared. If they
+differ, the file is read again: if its content is that of the packed file, only the new times are noted (copies, links
+and changes of owner have new times, too), else all is packed again.
 
-Reading maps one video at a time. The pages are the kernel's page cache, which all processes share, and they are
-unmapped with the array; so the memory of a trial is that of its batch. (In a map of the whole file every page ever
-touched counts as the trial's.) The index has a checksum, checked when it is read, and so has each video, checked when
-a process reads it for the first time, at 2.5 GB/s; what is damaged is packed anew.
+Reading maps one video at a time. The pages belong to the kernel's page cache, shared by all processes, and are unmapped
+with the array, so the memory of a trial is that of its batch. (In a map of the whole file every page ever touched would
+count as the trial's.) The index has a checksum, checked when it is read, and so has each video, checked when a process
+first reads it, at 2.5 GB/s; a damaged file is packed again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,11 +48,11 @@ from trials.data.feature_files import FeatureFiles, FeatureType, FileStatus, che
 from trials.data.seen_files import read_seen, write_seen
 
 FORMAT = 2
-"""To be raised with every change of the packed file."""
+"""Version of the file format: increase it with every change."""
 ALIGNMENT = 64
-"""Bytes: PyTorch's tensors begin at a multiple of it. Products of matrices elsewhere may differ in the last bit."""
+"""Of PyTorch's tensors, in bytes. With another alignment, matrix products may differ in the last bit."""
 END = struct.Struct("<QI")
-"""The last bytes: length and checksum of the index before them."""
+"""The last bytes of the file: length and checksum of the index before them."""
 ANOTHER_WAY = "name another folder with --cache DIR or $G2L_CACHE, or read the files directly with --no-cache"
 
 
@@ -67,10 +67,10 @@ class Unusable(Exception):
 
 
 class FeatureCache:
-    """The packed features of one data set: found, or else built, by ``open``."""
+    """The packed features of one data set, which ``open`` finds or builds."""
 
     def __init__(self, files: FeatureFiles, folder: Path, all_videos: Callable[[], Sequence[str]]) -> None:
-        features = Path(os.path.realpath(files.folder))  # Path.resolve fails for links in a circle
+        features = Path(os.path.realpath(files.folder))  # Path.resolve fails for circular links
         data = features.parent
         if Path(os.path.realpath(folder)).is_relative_to(data):
             raise BadInput(f"--cache {folder}: lies in the data, which is only read; {ANOTHER_WAY}")
@@ -83,14 +83,14 @@ class FeatureCache:
         self._packed: PackedFeatures | None = None
 
     def read(self, video: str) -> tuple[npt.NDArray[np.floating], int]:
-        """(frames, channels), read-only, and the number of frames of the file: as ``FeatureFiles.read``."""
+        """As ``FeatureFiles.read``: (frames, channels), and the number of frames of the file."""
         packed = self._packed
         if packed is None or not packed.is_intact(video):
             packed = self.open([video], check_content=True)
         return packed.rows(video), packed.videos[video].full_frames
 
     def checksums(self, videos: Sequence[str]) -> dict[str, str]:
-        """``checksum_of`` the features of each video as ``read`` returns them, without reading them.
+        """``checksum_of`` what ``read`` returns for each video, without reading it.
 
         Raises:
             BadInput: as ``open``.
@@ -105,7 +105,7 @@ class FeatureCache:
         }
 
     def open(self, videos: Sequence[str], check_content: bool = False) -> PackedFeatures:
-        """Open the packed file. If it is missing, damaged, or of other feature files, one process builds it.
+        """Open the packed file. If it is missing, damaged or outdated, one process builds it.
 
         Raises:
             BadInput: the feature file of one of the videos is faulty; or the packed file cannot be written.
@@ -121,11 +121,11 @@ class FeatureCache:
         return self._packed
 
     def room_to_pack(self) -> int:
-        """Bytes that the packed file will take; 0 where there is one."""
+        """The size in bytes of the packed file that will be built; 0 if there is one."""
         return 0 if self.path.exists() else sum(self._sizes([]).values())
 
     def _sizes(self, required: Sequence[str]) -> dict[str, int]:
-        """Bytes of each video that can be read. Raises BadInput where a required one cannot."""
+        """The size in bytes of each readable video. Raises BadInput if a required one cannot be read."""
         sizes: dict[str, int] = {}
         for video in dict.fromkeys([*required, *self._all_videos()]):
             try:
@@ -143,7 +143,7 @@ class FeatureCache:
             return self._usable(videos, check_content, compare=True)
         except Unusable as fault:
             if self.path.exists():
-                warnings.warn(f"{self.path}: {fault}; it is packed anew", stacklevel=2)
+                warnings.warn(f"{self.path}: {fault}; it is packed again", stacklevel=2)
         self._build(videos)
         try:
             return self._usable(videos, check_content)
@@ -151,10 +151,10 @@ class FeatureCache:
             raise BadInput(f"{self.path}: just packed, but {fault}; {ANOTHER_WAY}") from None
 
     def _usable(self, videos: Sequence[str], check_content: bool, compare: bool = False) -> PackedFeatures:
-        """The packed file, if it has all of these videos as their files are now.
+        """The packed file, if it has all of these videos, unchanged; else raises Unusable.
 
         Args:
-            compare: read files whose size or times differ; else they pass for changed.
+            compare: read files whose size or times differ; otherwise they count as changed.
         """
         try:
             packed = PackedFeatures(self.path, self.files.dtype)
@@ -176,7 +176,7 @@ class FeatureCache:
         return packed
 
     def _compare(self, packed: PackedFeatures, touched: dict[str, FileStatus]) -> None:
-        """Raise Unusable if the content of a feature file is not that of the packed file."""
+        """Raise Unusable if the content of a feature file differs from the packed file."""
         print(f"feature cache: comparing {len(touched)} feature files with {self.path}", file=sys.stderr, flush=True)
         for video, status in tqdm(touched.items(), unit="video", desc="comparing", disable=None, leave=False):
             entry = packed.videos[video]
@@ -189,7 +189,7 @@ class FeatureCache:
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
-        """Keep all others from building; the kernel takes the lock from a process that dies."""
+        """Keep other processes from building; the kernel releases the lock of a process that dies."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path.with_suffix(".lock"), "w") as file:
             try:
@@ -200,7 +200,7 @@ class FeatureCache:
             yield
 
     def _build(self, videos: Sequence[str]) -> None:
-        """Pack these videos, and all others that can be read; a fault of another is told when it is asked for."""
+        """Pack these videos and all others that can be read; the faults of those show when they are needed."""
         sizes = self._sizes(videos)
         needed = sum(sizes.values())
         folder = self.path.parent
@@ -218,12 +218,11 @@ class FeatureCache:
     def _write(
         self, videos: Iterable[str], required: frozenset[str], statuses: dict[str, FileStatus], file: IO[bytes]
     ) -> None:
-        """Write the packed file; ``statuses`` receives those of the feature files."""
+        """Write the packed file; adds those of the feature files to ``statuses``."""
         entries: dict[str, Entry] = {}
         for video in tqdm(videos, unit="video", desc="packing", disable=None, leave=False):
             try:
-                # Before it is read: a change from here on is noticed.
-                status = self.files.status(video)
+                status = self.files.status(video)  # before reading: a change from here on is noticed
                 features, full_frames = self.files.read(video)
             except BadInput:
                 if video in required:
@@ -240,14 +239,14 @@ class FeatureCache:
 
 
 class Entry(NamedTuple):
-    """What the index says about one video."""
+    """The entry of a video in the index."""
 
     file_size: int
     file_changed: int
-    """When the content changed, which can be set to any value: not relied on any more."""
+    """Time of the last change of content, which can be set to any value: no longer used."""
     full_frames: int
     start: int
-    """Where its first byte is."""
+    """Offset of its first byte."""
     frames: int
     channels: int
     checksum: int
@@ -255,12 +254,12 @@ class Entry(NamedTuple):
 
 
 class PackedFeatures:
-    """One packed file, which stays readable when another is put in its place."""
+    """A packed file, which stays readable after it was replaced."""
 
     def __init__(self, path: Path, dtype: FeatureType) -> None:
         """Raises FileNotFoundError, or Unusable: it is damaged."""
         self.dtype = np.dtype(dtype)
-        self.file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe is not waited for
+        self.file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # does not block on a pipe
         weakref.finalize(self, os.close, self.file)
         end = max(0, os.fstat(self.file).st_size - END.size)
         length, checksum = END.unpack(os.pread(self.file, END.size, end).ljust(END.size))
@@ -275,7 +274,7 @@ class PackedFeatures:
         self._intact: set[str] = set()
 
     def rows(self, video: str) -> npt.NDArray[np.floating]:
-        """(frames, channels): the features of a video, mapped; what is written to them does not reach the file."""
+        """(frames, channels): the features of a video, mapped copy-on-write."""
         entry = self.videos[video]
         values = entry.frames * entry.channels
         before = entry.start % mmap.ALLOCATIONGRANULARITY
@@ -284,25 +283,14 @@ class PackedFeatures:
         return np.frombuffer(pages, self.dtype, values, before).reshape(entry.frames, entry.channels)
 
     def is_intact(self, video: str) -> bool:
-        """Whether the features of a video are there, as they were written; checked once."""
+        """Whether the features of a video are undamaged; checked once."""
         if video not in self._intact:
             try:
                 if zlib.crc32(self.rows(video).data) == self.videos[video].checksum:
                     self._intact.add(video)
-            except (KeyError, ValueError, OverflowError):  # not in it, or the file has become shorter
+            except (KeyError, ValueError, OverflowError):  # missing, or the file is truncated
                 return False
         return video in self._intact
-
-
-def letting_go(features: npt.NDArray[Any]) -> Callable[[], object]:
-    """What takes mapped features out of this process's memory until they are read again; nothing for another array."""
-    base: object = features
-    while isinstance(base, np.ndarray):
-        base = base.base
-    owner = base.obj if isinstance(base, memoryview) else base
-    if not isinstance(owner, mmap.mmap) or not hasattr(mmap, "MADV_DONTNEED"):
-        return lambda: None
-    return partial(owner.madvise, mmap.MADV_DONTNEED)
 
 
 def _size(number: int) -> str:

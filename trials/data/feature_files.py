@@ -1,4 +1,4 @@
-"""Read the feature files of a data set: one numpy array (channels, frames) a video."""
+"""Read the feature files of a data set: one numpy array (channels, frames) per video."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ FeatureType = Literal["float32", "float16"]
 
 FileStatus = tuple[int, int, int]
 """Size in bytes, and the times of the last change of content and of status, in nanoseconds. The first time can be set
-to any value, the second is the system's own."""
+to any value, the second only by the system."""
 
 LARGEST_VALUE = 1e18
-"""Of a feature. Gradients grow with the features, and Adam squares them: from about 1e19 on the squares overflow
-float32 (3.4e38), and the first layer never changes. From about 1e38 on the loss itself is infinite."""
+"""Largest absolute value of a feature. Gradients grow with the features, and Adam squares them: from about 1e19 on the
+squares overflow float32 (3.4e38), and the first layer never changes. From about 1e38 on the loss is infinite."""
 
 CHANNELS_AT_ONCE = 256
-"""To transpose block by block takes about half the time of all channels at once, and the numbers are the same."""
+"""Transposing block by block takes about half the time of all channels at once."""
 
 
 @dataclass(frozen=True)
 class FeatureFiles:
-    """A folder of VIDEO.npy, and how to read them."""
+    """A folder of VIDEO.npy files, and how to read them."""
 
     folder: Path
     sample_rate: int = 1
     dtype: FeatureType = "float32"
-    """What the features are rounded to."""
+    """Type that the features are rounded to."""
 
     def path(self, video: str) -> Path:
-        """Where the features of a video lie."""
+        """The feature file of a video."""
         return self.folder / f"{video}.npy"
 
     def status(self, video: str) -> FileStatus:
-        """By which a file that has changed is known without reading it; one that differs may still be as it was."""
+        """Size and times, which reveal a change without reading the file; they may change without its content."""
         try:
             status = self.path(video).stat()
         except FileNotFoundError:
@@ -67,21 +67,21 @@ class FeatureFiles:
 
 
 def checksum_of(data_checksum: int, shape: tuple[int, ...], full_frames: int) -> str:
-    """Eight hexadecimal digits for features as they are read: equal on every machine, whatever the file is like.
+    """Eight hexadecimal digits for features as they are read, the same on every machine and for every file type.
 
     Args:
         data_checksum: CRC-32 of the values.
-        shape: (frames, channels) of what is read.
+        shape: (frames, channels) of the features that are read.
         full_frames: of the file.
     """
     return f"{zlib.crc32(repr((*shape, full_frames)).encode(), data_checksum):08x}"
 
 
 def open_features(path: Path, feature_dim: int | None = None) -> npt.NDArray[np.number]:
-    """(channels, frames): a feature file as numpy maps it, its header checked and its content not read yet."""
+    """(channels, frames): a feature file, mapped by numpy; its header is checked, its content is not read yet."""
     require_file(path, "feature file")
     try:
-        with warnings.catch_warnings(action="ignore"):  # of sizes that overflow, and of headers that Python 2 wrote
+        with warnings.catch_warnings(action="ignore"):  # of sizes that overflow, and of headers by Python 2
             features = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as fault:
         raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
@@ -104,7 +104,7 @@ def open_features(path: Path, feature_dim: int | None = None) -> npt.NDArray[np.
 
 
 def check_channels(path: Path, shape: tuple[int, ...], feature_dim: int) -> None:
-    """Raise BadInput where the features of a file, of shape ``(channels, frames)``, have other channels."""
+    """Raise BadInput if the shape ``(channels, frames)`` of a feature file has other channels."""
     if shape[0] != feature_dim:
         hint = "; it looks transposed, (frames, channels)" if shape[1] == feature_dim else ""
         raise BadInput(f"{path}: {shape[0]} channels, but {feature_dim} are expected{hint}")
@@ -114,7 +114,7 @@ def sample(features: npt.NDArray[np.number], sample_rate: int, path: Path) -> Fe
     """(channels, frames) -> (frames, channels): every ``sample_rate``-th frame, as float32.
 
     Raises:
-        BadInput: a value is not finite, or larger than ``LARGEST_VALUE``; or they do not fit into memory.
+        BadInput: a value is not finite, or larger than ``LARGEST_VALUE``; or the features do not fit into memory.
     """
     with np.errstate(over="ignore"):  # values beyond float32 become infinities: see below
         every = features[:, ::sample_rate]
@@ -125,7 +125,7 @@ def sample(features: npt.NDArray[np.number], sample_rate: int, path: Path) -> Fe
         for start in range(0, len(every), CHANNELS_AT_ONCE):
             block = slice(start, start + CHANNELS_AT_ONCE)
             sampled[:, block] = every[block].T
-    # NaN, if there is any, is the largest and the smallest.
+    # If there are NaNs, the largest value is NaN.
     largest = max(float(sampled.max()), -float(sampled.min()))
     if not largest <= LARGEST_VALUE:
         finite = np.isfinite(largest)

@@ -1,4 +1,4 @@
-"""Features that say nothing: of videos that are all zero or never change, and channels that are constant everywhere."""
+"""Uninformative features: videos that are all zero or never change, and channels that are constant everywhere."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from common.bad_input import BadInput
 from trials.data.feature_files import Features
 
 SHOWN = 5
-"""Names in one line."""
+"""Number of names in a message."""
 
 
 class FeatureSpread:
-    """Between which values the features of a data set lie, channel by channel; ``add`` takes one video at a time."""
+    """The range of the features of a data set, channel by channel, collected video by video with ``add``."""
 
     def __init__(self) -> None:
         self._lowest: Features | None = None
@@ -25,7 +25,7 @@ class FeatureSpread:
         self._still: list[str] = []
 
     def add(self, video: str, features: Features) -> None:
-        """Take in the features ``(frames, channels)`` of a video; all videos need the same channels."""
+        """Add the features ``(frames, channels)`` of a video; all videos need the same channels."""
         lowest, highest = features.min(axis=0), features.max(axis=0)
         self._videos += 1
         if not lowest.any() and not highest.any():
@@ -36,7 +36,7 @@ class FeatureSpread:
         self._highest = highest if self._highest is None else np.maximum(highest, self._highest)
 
     def doubts(self) -> list[str]:
-        """What leaves little to learn; a line each.
+        """Reasons why there may be little to learn, one line each.
 
         Raises:
             BadInput: nothing can be learned: all channels are constant.

@@ -1,8 +1,8 @@
-"""What a training or a search has read of its data, by content, so that a change of the data is noticed.
+"""Fingerprints of the data that a training or search has read, by content, so that changes are noticed.
 
 A fingerprint has a checksum for each file: of the classes of the mapping, of the names in the two lists of the split,
-of the labels of a video, and of its features as they are read (which the feature cache knows without reading them). No
-path outside the data set and no time is in it, so that all machines agree.
+of the labels of a video, and of its features as they are read (which the feature cache knows without reading them). It
+contains no time and no path outside the data set, so it is the same on all machines.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ Fingerprint = dict[str, str]
 
 CHECKSUM = re.compile(r"[0-9a-f]{8}")
 VIDEO_LISTS = ("train_videos", "validation_videos", "test_videos")
-"""What a description has of the lists of a split."""
+"""Entries of a description that come from the lists of a split."""
 
 
 class ChangedData(BadInput):
-    """The data is not what it was when a training or search started."""
+    """The data has changed since a training or search started."""
 
 
 def is_fingerprint(content: Any) -> bool:
-    """Whether content, as of a file, is a fingerprint."""
+    """Whether the content of a file is a fingerprint."""
     return isinstance(content, dict) and all(
         isinstance(name, str) and isinstance(checksum, str) and CHECKSUM.fullmatch(checksum)
         for name, checksum in content.items()
@@ -48,7 +48,7 @@ def is_fingerprint(content: Any) -> bool:
 
 
 def changed_files(before: Fingerprint, now: Fingerprint) -> list[str]:
-    """The files of both fingerprints whose content differs, in the order of the second."""
+    """The files in both fingerprints whose checksums differ, in the order of the second."""
     return [name for name, checksum in now.items() if before.get(name, checksum) != checksum]
 
 
@@ -59,12 +59,12 @@ def labelled_videos(fingerprint: Fingerprint) -> tuple[str, ...]:
 
 
 def experiment_file(folder: Path, dataset: Dataset, split: int) -> Path:
-    """Where the trials of an experiment, or the steps of a run, keep the fingerprint of a split, as they read it."""
+    """The file in which the trials of an experiment, or the steps of a run, keep the fingerprint of a split."""
     return folder / f"data-split{split}-every{dataset.sample_rate}-{dataset.feature_dtype}.json"
 
 
 def read_fingerprint(path: Path) -> Fingerprint:
-    """The fingerprint that a file of ``experiment_file`` holds. Raises BadInput where it is damaged."""
+    """The fingerprint in a file of ``experiment_file``. Raises BadInput if it is damaged."""
     content = read_json(path)
     if not is_fingerprint(content):
         raise BadInput(f"{path}: damaged (no checksums of data); remove it if you know that the data has not changed")
@@ -74,25 +74,30 @@ def read_fingerprint(path: Path) -> Fingerprint:
 
 @dataclass
 class DataRecord:
-    """What has been read so far of the videos of a split, compared with what was read of them before."""
+    """The data read so far of the videos of a split, compared with what was read before."""
 
     dataset: Dataset
     split: int
     videos: Sequence[str]
     since: str
-    """Since when it must not change: ``runs/x was started``."""
+    """The event since when it must not change: ``runs/x was started``."""
     advice: str
-    """What to do where it has."""
+    """What to do if it has."""
     shared: Path | None = None
-    """A file that all trials of an experiment keep together."""
+    """A file shared by all trials of an experiment."""
     files: Fingerprint = field(default_factory=dict)
-    """What has been read, also before an interruption."""
+    """Of all that has been read, also before an interruption."""
     _noted: Fingerprint = field(default_factory=dict)
-    """What this process has read."""
+    """Of what this process has read."""
+
+    @classmethod
+    def of_folder(cls, folder: Path, dataset: Dataset, split: int, videos: Sequence[str]) -> DataRecord:
+        """A record of what the training or search in ``folder`` reads."""
+        return cls(dataset, split, videos, f"{folder} was started", "restore it, or choose another folder")
 
     @cached_property
     def _lists(self) -> Fingerprint:
-        """Mapping and lists: they are read once, at the start."""
+        """Mapping and lists, which are read once, at the start."""
         train, test = self.dataset.bundles(self.split)
         return {
             "mapping.txt": _checksum_of_lines(self.dataset.classes),
@@ -106,20 +111,20 @@ class DataRecord:
         return self._lists | labels | {f"features/{video}.npy": checksum for video, checksum in features.items()}
 
     def _label_checksum(self, video: str) -> str:
-        """Of the class names run by run, so that another mapping does not change it."""
+        """Of the runs of class names, so that it does not depend on the mapping."""
         labels = self.dataset.labels(video)
         starts = np.flatnonzero(np.diff(labels, prepend=-1)).tolist()
         runs = [f"{start} {self.dataset.classes[labels[start]]}" for start in starts]
         return _checksum_of_lines([*runs, str(len(labels))])
 
     def note(self, unread: bool = False) -> None:
-        """Note what has been read since.
+        """Note what has been read since the last call.
 
         Args:
-            unread: read the feature files that have not been read, too; with a cache, all are known without.
+            unread: also read the feature files that have not been read; with a cache, all are known without that.
 
         Raises:
-            ChangedData: a file is not as it was.
+            ChangedData: a file has changed.
             BadInput: a file is faulty, or ``shared`` is damaged.
         """
         if unread:
@@ -131,43 +136,43 @@ class DataRecord:
         self._noted = now
         self.files = {**self.files, **now}
 
-    def compare(self, kept: Any, where: Path, unread: bool = False) -> None:
-        """Compare what has been read with the fingerprint that a file keeps; warn where it keeps none (None).
+    def compare(self, saved: Any, path: Path, unread: bool = False) -> None:
+        """Compare what has been read with the fingerprint that a file saves; warn if it has none (None).
 
         Raises:
-            ChangedData: a file is not as it was.
-            BadInput: what the file keeps is damaged.
+            ChangedData: a file has changed.
+            BadInput: the saved fingerprint is damaged.
         """
-        if kept is None:
+        if saved is None:
             warnings.warn(
-                f"{where}: made by an earlier version, without a fingerprint of the data: "
+                f"{path}: made by an earlier version, without a fingerprint of the data: "
                 "whether the data has changed since is not known",
                 stacklevel=2,
             )
             return
-        if not is_fingerprint(kept):
-            raise BadInput(f"{where}: damaged (no checksums of data); {self.advice}")
+        if not is_fingerprint(saved):
+            raise BadInput(f"{path}: damaged (no checksums of data); {self.advice}")
         self.note(unread)
-        self._compare(kept, self.files)
-        self.files = {**kept, **self.files}
+        self._compare(saved, self.files)
+        self.files = {**saved, **self.files}
 
     def go_on(
-        self, content: Mapping[str, Any], name: str, description: Any, where: Path, refusal: str, unread: bool = False
+        self, content: Mapping[str, Any], name: str, description: Any, path: Path, refusal: str, unread: bool = False
     ) -> None:
-        """Make sure that what a file keeps is of these settings and of this data.
+        """Check that a saved training or search has these settings and this data.
 
         Args:
-            content: of the file ``where``: its settings under ``name``, and its fingerprint under ``data``.
-            refusal: the message where the settings are not ``description``.
+            content: of the file ``path``: settings under ``name``, and a fingerprint under ``data``.
+            refusal: the message if the settings are not ``description``.
 
         Raises:
-            ChangedData: as ``compare``; also where only the lists of the split have changed.
+            ChangedData: as ``compare``; also if only the lists of the split have changed.
             BadInput: other settings, or damage.
         """
-        kept, data = content.get(name), content.get("data")
-        same = same_settings(kept, description)
-        if same or (data is not None and same_settings(_without_videos(kept), _without_videos(description))):
-            self.compare(data, where, unread)
+        saved, data = content.get(name), content.get("data")
+        same = same_settings(saved, description)
+        if same or (data is not None and same_settings(_without_videos(saved), _without_videos(description))):
+            self.compare(data, path, unread)
         if not same:
             raise BadInput(refusal)
 
@@ -180,7 +185,7 @@ class DataRecord:
             self.dataset.features(video)
 
     def _note_for_all(self, shared: Path, now: Fingerprint) -> None:
-        """Compare with what other trials have read, and note what none of them has."""
+        """Compare with what other trials have read, and add what none of them has."""
         shared.parent.mkdir(parents=True, exist_ok=True)
         with open(shared.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Hold validation videos out of the training split, so that a search never looks at the test split."""
+"""Hold validation videos out of the training split, so that a search never uses the test split."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from common.bad_input import BadInput
 def hold_out(
     videos: Sequence[str], fraction: float, seed: int, group: str | None = None
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Divide training videos into those to train on and those to validate on, both in their given order.
+    """Divide training videos into training and validation videos, both in their given order.
 
     Args:
         videos: names of the training videos.
@@ -36,18 +36,19 @@ def hold_out(
             f"all {len(videos)} training videos are of one group, {next(iter(groups))!r} by --group '{group}', and "
             "groups stay together: nothing can be held out for validation; --group '.*' holds out single videos"
         )
-    held: set[str] = set()
+    validation: set[str] = set()
     names = list(groups)
     # The last group in the random order always stays with training.
     for index in np.random.default_rng(seed).permutation(len(names))[:-1]:
-        if len(held) >= fraction * len(videos):
+        if len(validation) >= fraction * len(videos):
             break
-        held.update(groups[names[index]])
-    return tuple(video for video in videos if video not in held), tuple(video for video in videos if video in held)
+        validation.update(groups[names[index]])
+    train = tuple(video for video in videos if video not in validation)
+    return train, tuple(video for video in videos if video in validation)
 
 
 def check_holdout(fraction: float, seed: int, group: str | None = None) -> None:
-    """Check how to hold videos out, whatever the videos.
+    """Check the settings, whatever the videos.
 
     Raises:
         BadInput: the fraction is not within (0, 1), the seed is negative, or the group is no regular expression.

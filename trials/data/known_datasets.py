@@ -1,4 +1,4 @@
-"""What is known about the data sets of the field, so that a user need not say it; any other data set works, too."""
+"""Defaults for the data sets of the field; any other data set works, too."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ class DatasetDefaults:
     sample_rate: int = 1
     """Read every n-th frame; predictions are repeated n times, back to full length."""
     frames_per_second: float | None = None
-    """Rate of the feature and label files, where it is known."""
+    """Rate of the feature and label files, if known."""
     group: str | None = None
-    """Regular expression whose first group tells whose video it is: held-out videos never share it with training."""
+    """Regular expression whose first group identifies the person: training and validation videos never share one."""
     background: tuple[str, ...] | None = None
     """Classes whose segments edit and F1 leave out; None: ``background``, if the mapping has it."""
     local_search: Mapping[str, Any] = field(default_factory=dict)
-    """Defaults of ``trials.local_search`` that differ from the general ones: those of ``NAME_local.yml``."""
+    """Defaults of ``trials.local_search`` that differ from the general ones, as in ``NAME_local.yml``."""
     differentiable_search: Mapping[str, Any] = field(default_factory=dict)
-    """The same of ``trials.differentiable_search`` and ``NAME_differentiable.yml``."""
+    """The same for ``trials.differentiable_search`` and ``NAME_differentiable.yml``."""
 
 
 FEW_VIDEOS = {"batch_size": 1, "learning_rate": 1e-3}
-"""Of a differentiable search: with larger batches it would have too few steps to decide in."""
+"""Of a differentiable search: with larger batches it would have too few steps."""
 DEMO = {"network": "ms-tcn:stages=2,layers=2", "batch_size": 1, "learning_rate": 3e-3}
 
 KNOWN_DATASETS: dict[str, DatasetDefaults] = {
@@ -58,7 +58,7 @@ KNOWN_DATASETS: dict[str, DatasetDefaults] = {
             differentiable_search=FEW_VIDEOS,
         ),
     ),
-    # The made-up data of experiments/demo_data.py.
+    # The synthetic data of experiments/demo_data.py.
     "demo": DatasetDefaults(
         local_search={**DEMO, "objective": "mean", "expand_rate": 0.25, "iterations": 5},
         differentiable_search={**DEMO, "epochs": 60, "warm_up": 0.5, "candidates": [1, 2, 4, 8, 16, 32, 64]},
@@ -67,5 +67,5 @@ KNOWN_DATASETS: dict[str, DatasetDefaults] = {
 
 
 def defaults_of(dataset: str) -> DatasetDefaults:
-    """The defaults of a data set by its name; those of an unknown one: every frame, no groups."""
+    """The defaults of a data set by its name; for an unknown one: every frame, no groups."""
     return KNOWN_DATASETS.get(dataset, DatasetDefaults())

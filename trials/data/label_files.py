@@ -1,4 +1,4 @@
-"""Readers of the small text files of a data set: mapping, labels of a video, lists of videos."""
+"""Read the text files of a data set: mapping, labels of a video, lists of videos."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Labels = npt.NDArray[np.int64]
 RUN = re.compile(r"(.*\n)\1*+")
 """A line and its repetitions."""
 DIGITS = re.compile(r"[0-9]{1,9}")
-"""A whole number that is no mistake."""
+"""A whole number of plausible size."""
 LONGEST_NAME = 240
-"""Bytes of a video's name: a file system takes 255 with the ending."""
+"""Of a video, in bytes: a file system takes 255 with the suffix."""
 
 
 def read_lines(path: Path) -> list[str]:
@@ -31,10 +31,10 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_mapping(path: Path) -> tuple[str, ...]:
-    """Class names by id from ``mapping.txt``: one ``id name`` a line, the ids 0, 1, 2, ... in any order.
+    """Class names by id from ``mapping.txt``: one ``id name`` per line, the ids 0, 1, 2, ... in any order.
 
     Raises:
-        BadInput: a line is no ``id name``, an id or a name comes twice, or ids are left out.
+        BadInput: a line is not ``id name``, an id or a name is repeated, or ids are missing.
     """
     names: dict[int, str] = {}
     ids: dict[str, int] = {}
@@ -56,12 +56,12 @@ def read_mapping(path: Path) -> tuple[str, ...]:
 
 
 def read_labels(path: Path, ids: Mapping[str, int]) -> Labels:
-    """Class ids ``(frames,)`` of a label file, one class name a line.
+    """Class ids ``(frames,)`` of a label file, one class name per line.
 
-    It is read run by run of equal lines, not frame by frame.
+    It is read by runs of equal lines, not frame by frame.
 
     Raises:
-        BadInput: the file is missing or empty, or names a class that ``ids`` does not have.
+        BadInput: the file is missing or empty, or has a class that is not in ``ids``.
     """
     text = read_text(path).rstrip()
     if not text:
@@ -84,10 +84,10 @@ def write_labels(labels: Labels, classes: Sequence[str]) -> str:
 
 
 def read_bundle(path: Path) -> tuple[str, ...]:
-    """Video names of a ``.bundle`` file, one a line, with or without ``.txt``; a ``#bundle`` first line is skipped.
+    """Video names of a ``.bundle`` file, one per line, with or without ``.txt``; a ``#bundle`` line is skipped.
 
     Raises:
-        BadInput: no videos, a video twice, or a name that is no plain file name.
+        BadInput: no videos, a repeated video, or a name that is not a plain file name.
     """
     names = [line.removesuffix(".txt") for line in read_lines(path) if line and not line.startswith("#")]
     for name in names:

@@ -1,4 +1,4 @@
-"""Whether anything can be learned from the training videos of a data set, and what makes it doubtful."""
+"""Whether anything can be learned from the training videos of a data set, and reasons for doubt."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from trials.data.label_files import Labels
 def doubts(
     train: Sequence[str], others: Sequence[str], labels: Callable[[str], Labels], classes: Sequence[str]
 ) -> list[str]:
-    """What is allowed, but leaves little to learn or to compare; a line each.
+    """Reasons why there may be little to learn or to compare, one line each.
 
     Args:
         train: the videos to train on.
-        others: the videos to score: held out for validation, or of the test list.
+        others: the validation or test videos.
         labels: gives the class ids ``(frames,)`` of a training video.
         classes: class names by id.
 
     Raises:
-        BadInput: nothing can be learned: the training videos have one class only.
+        BadInput: nothing can be learned: the training videos have only one class.
     """
     found = sorted({int(label) for video in train for label in np.unique(labels(video))})
     if len(found) == 1:
@@ -52,10 +52,10 @@ def doubts(
 
 
 class Part(NamedTuple):
-    """What one training reads of a data set."""
+    """The videos of one training."""
 
     kind: str
-    """Whose: ``split``, or ``a search on split``."""
+    """``split``, or ``a search on split``."""
     number: int
     """Of the split."""
     train: Sequence[str]
@@ -66,9 +66,9 @@ class Part(NamedTuple):
 def doubts_of_parts(
     parts: Iterable[Part], labels: Callable[[str], Labels], classes: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """Faults and doubts of many trainings, each a line that says of which splits; as ``doubts`` has them.
+    """Faults and doubts of several trainings, as of ``doubts``, each a line that names the splits.
 
-    What holds for a split holds for a search on it, if that comes after, and is not repeated there.
+    Those of a split are not repeated for a search on it, which comes later.
     """
     found: dict[tuple[str, str], list[int]] = {}
     seen: set[tuple[int, str]] = set()

@@ -12,9 +12,9 @@ from trials.data.feature_files import FileStatus
 
 
 def read_seen(path: Path, packed: int) -> dict[str, FileStatus]:
-    """The statuses by video; none where the file is missing, damaged, or of another packed file than that checksum's.
+    """The statuses by video; none if the file is missing, damaged, or not of the packed file with that checksum.
 
-    Files of which nothing is known are compared again: nothing depends on what is missing here.
+    Unknown files are just compared again.
     """
     try:
         content = read_json(path)
@@ -30,5 +30,5 @@ def _status(size: int, changed: int, status_changed: int) -> FileStatus:
 
 
 def write_seen(path: Path, packed: int, seen: dict[str, FileStatus]) -> None:
-    """Note the statuses for the packed file whose index has that checksum."""
+    """Write the statuses for the packed file whose index has that checksum."""
     write_json(path, {"packed": packed, "files": seen})

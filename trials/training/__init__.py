@@ -1,1 +1,1 @@
-"""Train a network, score it, keep it."""
+"""Train, score and save networks."""

@@ -1,7 +1,7 @@
 """Adam (Kingma and Ba, ICLR 2015, algorithm 1), in one operator for all parameters.
 
-It is ``torch.optim.Adam(fused=True)``, number for number. That class imports PyTorch's compiler when it is first used,
-which would cost every trial a second and 70 MB.
+It gives the same numbers as ``torch.optim.Adam(fused=True)``, which imports PyTorch's compiler when it is first used:
+that would cost every trial a second and 70 MB.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ KINDS = ("first", "second", "steps")
 
 
 class Adam:
-    """Steps along the gradients. ``moments`` has, by name of a parameter, what it has seen of its gradients so far:
-    the first and the second moment, in memory as the parameter is, and the number of steps.
+    """The optimizer. ``moments`` has, by name of a parameter, the first and the second moment of its gradients, with
+    the memory layout of the parameter, and the number of steps.
     """
 
     def __init__(self, parameters: Iterable[tuple[str, nn.Parameter]]) -> None:
@@ -33,13 +33,13 @@ class Adam:
         }
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Release all gradients."""
         for parameter in self.parameters.values():
             parameter.grad = None
 
     @torch.no_grad()
     def step(self, learning_rate: float, others: Mapping[str, float] | None = None) -> None:
-        """One step of all parameters that have a gradient; ``others``: learning rates of some of them, by name."""
+        """Update all parameters that have a gradient; ``others``: different learning rates of some, by name."""
         gradients = {name: value.grad for name, value in self.parameters.items() if value.grad is not None}
         rates = {name: (others or {}).get(name, learning_rate) for name in gradients}
         for rate in dict.fromkeys(rates.values()):
@@ -63,7 +63,7 @@ class Adam:
             )
 
     def load(self, moments: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Go on from the moments of another training. Raises ValueError where they are of other parameters."""
+        """Load saved moments. Raises ValueError if they are of other parameters."""
         if moments.keys() != self.moments.keys():
             raise ValueError("moments of other parameters")
         for name, saved in moments.items():

@@ -1,4 +1,4 @@
-"""Command-line options that say how to train; several commands share them."""
+"""Command-line options of the training, shared by several commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def add_schedule_arguments(
     epochs: int = TrainingSettings.epochs,
     decay_epochs: Sequence[int] = TrainingSettings.decay_epochs,
 ) -> argparse._ArgumentGroup:
-    """How to train, whatever the seed and the machine; the group is returned for more options."""
+    """Add the options that do not depend on seed and machine; returns their group."""
     group = parser.add_argument_group("training")
     defaults = TrainingSettings(epochs=epochs)
     decays = " ".join(map(str, decay_epochs)) or "none"
@@ -37,7 +37,7 @@ def add_schedule_arguments(
         "--smoothing-average",
         choices=("valid", "padded"),
         default=defaults.smoothing_average,
-        help="mean over existing frame pairs, or over padded ones as the first code did (default: %(default)s)",
+        help="mean over existing frame pairs, or over padded ones as in the first code (default: %(default)s)",
     )
     return group
 
@@ -47,7 +47,7 @@ def add_training_arguments(
     epochs: int = TrainingSettings.epochs,
     decay_epochs: Sequence[int] = TrainingSettings.decay_epochs,
 ) -> None:
-    """How to train once, and on what."""
+    """Add all options of a training."""
     group = add_schedule_arguments(parser, epochs, decay_epochs)
     group.add_argument("--seed", type=int, default=TrainingSettings.seed, help="(default: %(default)s)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
@@ -56,13 +56,13 @@ def add_training_arguments(
         "--threads",
         type=int,
         metavar="N",
-        help="threads of PyTorch (default: $OMP_NUM_THREADS, else as many as pay on the cores that there are)",
+        help="threads of PyTorch (default: $OMP_NUM_THREADS, else as many as pay off)",
     )
-    parser.set_defaults(cores=None)  # how many of them this process may use; NNI's trials share them
+    parser.set_defaults(cores=None)  # available to this process: NNI's trials share them
 
 
 def schedule_settings(arguments: argparse.Namespace) -> TrainingSettings:
-    """The settings that the options of ``add_schedule_arguments`` name; the others are the defaults."""
+    """The settings from the options of ``add_schedule_arguments``, with defaults for the others."""
     return TrainingSettings(
         epochs=arguments.epochs,
         batch_size=arguments.batch_size,
@@ -74,10 +74,10 @@ def schedule_settings(arguments: argparse.Namespace) -> TrainingSettings:
 
 
 def training_settings(arguments: argparse.Namespace) -> TrainingSettings:
-    """The settings that the options name; also sets the number of threads."""
+    """The settings from the options; also sets the number of threads."""
     settings = check_training_arguments(arguments)
     if arguments.threads is not None:
-        # Here, so that options can be checked without PyTorch, which takes seconds and 200 MB.
+        # Imported here, so that options can be checked without PyTorch, which takes seconds and 200 MB.
         import torch
 
         torch.set_num_threads(arguments.threads)
@@ -85,7 +85,7 @@ def training_settings(arguments: argparse.Namespace) -> TrainingSettings:
 
 
 def check_training_arguments(arguments: argparse.Namespace) -> TrainingSettings:
-    """The settings that the options of ``add_training_arguments`` name. Raises BadInput for what none can be."""
+    """The settings from the options of ``add_training_arguments``. Raises BadInput for invalid values."""
     if arguments.threads is not None and arguments.threads < 1:
         raise BadInput(f"--threads must be at least 1, not {arguments.threads}")
     device_index(arguments.device)

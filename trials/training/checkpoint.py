@@ -1,4 +1,4 @@
-"""Trained networks as files: weights, and all that is needed to use them again. Loading never runs code from a file."""
+"""Trained networks as files: weights, and all that is needed to use them. Loading never runs code from a file."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeEr
 
 
 def versions() -> dict[str, str]:
-    """The versions that a result may depend on."""
+    """The versions of software that results may depend on."""
     return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
 
 
 @dataclass
 class Checkpoint:
-    """One trained network."""
+    """A trained network."""
 
     weights: dict[str, torch.Tensor]
-    """The state dict of a plain network."""
+    """The state dict of the network, without branches."""
     dilations: dict[str, int]
     """The structure, by module path."""
     network: dict[str, Any]
@@ -53,9 +53,9 @@ class Checkpoint:
     """All settings of the training, its seed included."""
     versions: dict[str, str]
     train_videos: list[str] | None = None
-    """What it was trained on; None: of an earlier version, which did not say."""
+    """None in checkpoints of earlier versions."""
     data: Fingerprint | None = None
-    """Of what was read for the training; None: of an earlier version."""
+    """Of the data read for the training; None in checkpoints of earlier versions."""
 
     def structure(self) -> Structure:
         """The structure of the network."""
@@ -68,10 +68,10 @@ class Checkpoint:
         return module
 
     def check(self) -> None:
-        """Make sure that the network can be built and used.
+        """Check that the network can be built and used.
 
         Raises:
-            BadInput: a value is not what a training writes, or the weights do not fit.
+            BadInput: a value is invalid, or the weights do not fit.
         """
         names = (self.classes, self.background)
         if not all(isinstance(each, list) and all(map(_is_class_name, each)) for each in names) or not self.classes:
@@ -81,11 +81,8 @@ class Checkpoint:
         for name in ("feature_dim", "sample_rate"):
             if type(getattr(self, name)) is not int or not 0 < getattr(self, name) < 2**31:
                 raise BadInput(f"{name} must be a whole number of at least 1, not {shortened(getattr(self, name))}")
-        if (
-            not isinstance(self.dataset, str)
-            or not isinstance(self.network, dict)
-            or not isinstance(self.weights, dict)
-        ):
+        kinds = ((self.dataset, str), (self.network, dict), (self.weights, dict))
+        if not all(isinstance(value, kind) for value, kind in kinds):
             raise BadInput("the name of the data set, the network or the weights are missing")
         if self.train_videos is not None and not (
             isinstance(self.train_videos, list) and all(isinstance(video, str) for video in self.train_videos)
@@ -114,7 +111,7 @@ def _is_class_name(name: Any) -> bool:
 
 
 def _is_finite(value: torch.Tensor) -> bool:
-    """Whether a tensor is of real, finite numbers that are all stored: a view can claim any size."""
+    """Whether a tensor has only finite numbers, all of them stored: a view can claim any size."""
     stored = value.nbytes <= value.untyped_storage().nbytes()
     return stored and value.is_floating_point() and bool(value.isfinite().all())
 
@@ -122,7 +119,7 @@ def _is_finite(value: torch.Tensor) -> bool:
 def save_torch(path: Path, content: dict[str, Any]) -> None:
     """Write tensors and plain values atomically, as ``torch.load(weights_only=True)`` reads them."""
     serialised = io.BytesIO()
-    # Not into the file: on a full disk, PyTorch hides the system's error behind one of its own.
+    # Not into the file: on a full disk, PyTorch replaces the system's error by one of its own.
     torch.save(content, serialised)
     write_atomically(path, lambda file: file.write(serialised.getbuffer()))
 
@@ -131,7 +128,7 @@ def load_torch(path: Path) -> dict[str, Any]:
     """Read what ``save_torch`` wrote.
 
     Raises:
-        BadInput: the file is missing or damaged, or holds anything but tensors and plain values.
+        BadInput: the file is missing or damaged, or contains anything but tensors and plain values.
     """
     require_file(path, "checkpoint")
     try:
@@ -156,7 +153,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
-        BadInput: the file is missing, damaged, or no checkpoint of this project; or its weights do not fit.
+        BadInput: the file is missing, damaged, or not a checkpoint of this project.
     """
     content = load_torch(path)
     if {"shape", "channels"} <= content.keys() and isinstance(content["shape"], dict):  # of an earlier version

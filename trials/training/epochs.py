@@ -1,16 +1,23 @@
-"""How every training begins, and its epochs: the short one of a search, an iteration of a chain, the final one."""
+"""What all trainings share: their start and their epochs."""
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from nas_space.networks import build
 from nas_space.structure import Structure
-from trials.data.arguments import Task
+from trials.data.arguments import Task, check_search_holdout, held_out
+from trials.data.fingerprint import DataRecord
+from trials.training.arguments import training_settings
+from trials.training.threads import choose_threads
 from trials.training.training import Training, TrainingSettings, score_network
 
 
@@ -23,11 +30,11 @@ def new_training(
     device: torch.device,
     change: Callable[[nn.Module], object] = lambda _: None,
 ) -> Training:
-    """A training of a structure before its first epoch, whose weights the seed of the settings decides.
+    """A training of a structure before its first epoch, with weights by the seed of the settings.
 
     Args:
         scored_videos: all that will be scored; like the training videos, they are checked first.
-        change: is given the network, such as to put branches into it.
+        change: called with the network, for example to add branches.
 
     Raises:
         BadInput: the data is faulty.
@@ -50,10 +57,10 @@ def train_epochs(
     before_epoch: Callable[[], object] = lambda: None,
     after_step: Callable[[], object] = lambda: None,
 ) -> Iterator[dict[str, float]]:
-    """Train from where a training is to the end of its settings.
+    """Train from the present epoch to the last one.
 
-    Yields, as each epoch ends: ``epoch`` (from 1), ``loss``, ``learning_rate``, the metrics on ``scored_videos`` if
-    there are any, and ``seconds``.
+    Yields after each epoch: ``epoch`` (from 1), ``loss``, ``learning_rate``, the metrics on ``scored_videos`` if there
+    are any, and ``seconds``.
 
     Raises:
         NonFiniteLoss: the training failed.
@@ -77,6 +84,58 @@ def short_training(
     scored_videos: Sequence[str],
     device: torch.device,
 ) -> Iterator[dict[str, float]]:
-    """What a search evaluates a structure by: train it from scratch; yields as ``train_epochs``."""
+    """Train a structure from scratch, to evaluate it in a search; yields as ``train_epochs``."""
     training = new_training(task, structure, settings, train_videos, scored_videos, device)
     yield from train_epochs(training, task, train_videos, scored_videos)
+
+
+@dataclass(frozen=True)
+class SearchTraining:
+    """Data and settings of a training that is itself a search, or an iteration of one."""
+
+    task: Task
+    split: int
+    train_videos: tuple[str, ...]
+    validation_videos: tuple[str, ...]
+    settings: TrainingSettings
+
+    @staticmethod
+    def fields_from(
+        arguments: argparse.Namespace, split: int
+    ) -> tuple[Task, int, tuple[str, ...], tuple[str, ...], TrainingSettings]:
+        """The fields of this class from the options; also sets the number of threads."""
+        check_search_holdout(arguments)
+        task = Task.from_arguments(arguments)
+        train_videos, validation_videos = held_out(arguments, task.dataset.split(split)[0])
+        choose_threads(arguments, task.dataset, train_videos)
+        return task, split, train_videos, validation_videos, training_settings(arguments)
+
+    @property
+    def videos(self) -> tuple[str, ...]:
+        """All videos that are read."""
+        return self.train_videos + self.validation_videos
+
+    def describe(self) -> dict[str, Any]:
+        """The fields as JSON content."""
+        return {
+            **self.task.describe(),
+            "split": self.split,
+            "settings": self.settings.describe(),
+            "train_videos": list(self.train_videos),
+            "validation_videos": list(self.validation_videos),
+        }
+
+    def data_record(self, folder: Path) -> DataRecord:
+        """A record of the data that is read by the search in ``folder``."""
+        return DataRecord.of_folder(folder, self.task.dataset, self.split, self.videos)
+
+    def start(self, structure: Structure, device: torch.device, change: Callable[[nn.Module], object]) -> Training:
+        """See ``new_training``."""
+        videos = self.train_videos, self.validation_videos
+        return new_training(self.task, structure, self.settings, *videos, device, change)
+
+    def epochs(
+        self, training: Training, before_epoch: Callable[[], object] = lambda: None
+    ) -> Iterator[dict[str, float]]:
+        """See ``train_epochs``."""
+        return train_epochs(training, self.task, self.train_videos, self.validation_videos, before_epoch)

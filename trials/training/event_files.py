@@ -1,4 +1,4 @@
-"""TensorBoard event files: what a training has reached, epoch by epoch, where ``--tensorboard`` asks for them."""
+"""TensorBoard event files: the scalars of a training, epoch by epoch, with ``--tensorboard``."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ AddScalars = Callable[[int, Mapping[str, float]], None]
 
 
 def add_tensorboard_argument(parser: argparse.ArgumentParser, place: str) -> None:
-    """The option that asks for event files; ``place`` says where they go."""
+    """Add the option ``--tensorboard``; ``place``: where the files go, for its help."""
     parser.add_argument("--tensorboard", action="store_true", help=f"write TensorBoard event files to {place}")
 
 
 def event_folder(arguments: argparse.Namespace, folder: Callable[[], Path]) -> Path | None:
-    """``folder()`` if the options ask for event files, else None. Raises BadInput if TensorBoard is not installed."""
+    """``folder()`` with ``--tensorboard``, else None. Raises BadInput if TensorBoard is not installed."""
     if not arguments.tensorboard:
         return None
     if find_spec("tensorboard") is None:
@@ -31,24 +31,24 @@ def event_folder(arguments: argparse.Namespace, folder: Callable[[], Path]) -> P
 
 
 def scalar_writer(folder: Path | None) -> AddScalars:
-    """Begin an event file in ``folder``, and return what adds an epoch to it; without a folder, that does nothing.
+    """Start an event file in ``folder``, and return the function that adds an epoch to it; it does nothing if None.
 
-    A file begins by declaring void all that stands in the earlier files of its folder: a training that is begun again,
-    or goes on, writes every epoch anew, so that no epoch is shown twice. What has been added is in the file.
+    The file begins by invalidating the content of earlier files in its folder: a training that restarts or resumes
+    writes all epochs again, so that none is shown twice. Each epoch is on disk when the function returns.
 
     Raises:
-        OSError: the folder or the file cannot be written; the error names it. So does what this returns.
+        OSError: the folder or the file cannot be written; the error names it. The returned function raises it, too.
     """
     if folder is None:
         return lambda *_: None
-    # Here, so that a trial that is not asked for event files does not import tensorboard. PyTorch's SummaryWriter would
-    # write in a thread, which prints a traceback where the disk is full, and its error does not name the file.
+    # Imported here, so that a trial without event files does not import tensorboard. PyTorch's SummaryWriter would
+    # write in a thread, which prints a traceback if the disk is full, and its error does not name the file.
     from tensorboard.compat.proto.event_pb2 import Event, SessionLog
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.record_writer import RecordWriter
 
     folder.mkdir(parents=True, exist_ok=True)
-    # TensorBoard reads the files of a folder in the order of their names: a number, because clocks are set back.
+    # TensorBoard reads the files of a folder in order of their names: numbers, because clocks can be set back.
     path = folder / f"events.out.tfevents.{len(list(folder.glob('events.out.tfevents.*'))):06}"
 
     def append(mode: Literal["xb", "ab"] = "ab", **content: Any) -> None:
@@ -67,13 +67,13 @@ def scalar_writer(folder: Path | None) -> AddScalars:
     return add_scalars
 
 
-def scalars_of(row: dict[str, float], judged: str = "validation") -> dict[str, float]:
-    """The loss, the learning rate and the metrics of ``row``, as far as it has them, by tag.
+def scalars_of(row: dict[str, float], videos: str = "validation") -> dict[str, float]:
+    """The loss, the learning rate and the metrics in ``row``, if present, by tag.
 
     Args:
-        judged: the videos that the metrics are of, ``validation`` or ``test``.
+        videos: those of the metrics, ``validation`` or ``test``.
     """
     scalars: dict[str, float] = {name: row[name] for name in ("loss", "learning_rate") if name in row}
     if all(name in row for name in METRICS):
-        scalars |= {f"{judged}/{name}": objective_value(row, name) for name in (*METRICS, "mean")}
+        scalars |= {f"{videos}/{name}": objective_value(row, name) for name in (*METRICS, "mean")}
     return scalars

@@ -1,4 +1,4 @@
-"""One final training: train a structure from scratch, score it once on the test videos, keep all in a folder."""
+"""One final training: train a structure from scratch, score it once on the test videos, save all in a folder."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from trials.training.training import Training, TrainingSettings, score_network
 
 Keep = Literal["last", "best"]
 PREDICTIONS = "predictions"
-"""Folder of the predicted label files of the test videos, as ``trials.predict`` writes them."""
+"""Folder of the predicted label files of the test videos, in the format of ``trials.predict``."""
 
 
 @dataclass(frozen=True)
 class FinalTraining:
-    """What to train, on what, and how; equal descriptions give equal numbers on a CPU, with as many threads."""
+    """Structure, data and settings; equal descriptions give equal numbers on a CPU with the same number of threads."""
 
     task: Task
     split: int
@@ -46,7 +46,7 @@ class FinalTraining:
     keep: Keep
 
     def describe(self) -> dict[str, Any]:
-        """The description as JSON, as the output folder keeps it."""
+        """The description as JSON content, for the output folder."""
         return {
             **self.task.describe(),
             "split": self.split,
@@ -60,10 +60,10 @@ class FinalTraining:
         }
 
     def run(self, output: Path, device: torch.device, tensorboard: Path | None = None) -> dict[str, Any]:
-        """Train, or go on with the training that ``output`` holds, and write its results; returns metrics.json.
+        """Train, or resume the training in ``output``, and write its results; returns metrics.json.
 
         Args:
-            tensorboard: where event files go, if any are to be written.
+            tensorboard: folder of the event files; None: write none.
 
         Raises:
             BadInput: the data is faulty, or ``output`` holds a training with another description.
@@ -71,8 +71,7 @@ class FinalTraining:
         description = self.describe()
         dataset = self.task.dataset
         videos = self.train_videos + self.validation_videos + self.test_videos
-        advice = "restore it, or choose another --output"
-        record = DataRecord(dataset, self.split, videos, f"{output} was started", advice)
+        record = DataRecord.of_folder(output, dataset, self.split, videos)
         finished = _finished(output, description, record)
         if finished is not None:
             print(f"{output}: already trained", file=sys.stderr)
@@ -96,24 +95,17 @@ class FinalTraining:
         for epoch in history:
             add_scalars(epoch["epoch"], scalars_of(epoch))
 
-        steps = -(-len(self.train_videos) // self.settings.batch_size)
-        with tqdm(
-            total=self.settings.epochs * steps,
-            initial=training.epoch * steps,
-            unit="step",
-            desc=f"seed {self.settings.seed}",
-            disable=None,
-        ) as progress:
+        steps, seed = -(-len(self.train_videos) // self.settings.batch_size), f"seed {self.settings.seed}"
+        done, total = training.epoch * steps, self.settings.epochs * steps
+        with tqdm(total=total, initial=done, unit="step", desc=seed, disable=None) as progress:
             for row in train_epochs(
                 training, self.task, self.train_videos, self.validation_videos, after_step=progress.update
             ):
                 history.append(row)
                 add_scalars(training.epoch, scalars_of(row))
                 if self.keep == "best" and (best is None or _mean(row) > _mean(best)):
-                    best = {
-                        **row,
-                        "weights": {name: value.cpu().clone() for name, value in training.network.state_dict().items()},
-                    }
+                    weights = training.network.state_dict()
+                    best = {**row, "weights": {name: value.cpu().clone() for name, value in weights.items()}}
                 progress.set_postfix_str(f"epoch {training.epoch}, loss {row['loss']:.3f}")
                 if progress.disable:
                     print(_line(row, self.settings.epochs), file=sys.stderr, flush=True)
@@ -124,10 +116,10 @@ class FinalTraining:
         if best is not None:
             training.network.load_state_dict(best["weights"])
 
-        def keep(video: str, predicted: Labels) -> None:
+        def save(video: str, predicted: Labels) -> None:
             write_text(output / PREDICTIONS / f"{video}.txt", write_labels(predicted, dataset.classes))
 
-        test = score_network(training.network, dataset, self.test_videos, self.task.background, device, keep)
+        test = score_network(training.network, dataset, self.test_videos, self.task.background, device, save)
         record.note()
         result = {
             "test": test,
@@ -149,20 +141,17 @@ class FinalTraining:
         return result
 
     def _receptive_field(self) -> dict[str, Any]:
-        """In frames as the network reads them; in seconds, too, where the data set's frame rate is known."""
+        """In frames as the network reads them; also in seconds if the frame rate of the data set is known."""
         field = ReceptiveField.of(self.structure)
         rate = defaults_of(self.task.name).frames_per_second
-        seen = field.network.frames
-        seconds = None if rate is None else round(seen * self.task.dataset.sample_rate / rate, 2)
-        layers = [[extent.frames for extent in block] for block in field.layers]
-        stages = [extent.frames for extent in field.blocks]
+        frames = field.network.frames
         return {
-            "layers": layers,
-            "stages": stages,
-            "network": seen,
+            "layers": [[extent.frames for extent in block] for block in field.layers],
+            "stages": [extent.frames for extent in field.blocks],
+            "network": frames,
             "past": field.network.past,
             "future": field.network.future,
-            "network_seconds": seconds,
+            "network_seconds": None if rate is None else round(frames * self.task.dataset.sample_rate / rate, 2),
         }
 
     def _checkpoint(self, network: nn.Module, data: Fingerprint) -> Checkpoint:
@@ -183,10 +172,10 @@ class FinalTraining:
 
 
 def _resume(training: Training, state: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Go on with an unfinished training; returns its history and its best epoch. Raises one of ``DAMAGE``."""
+    """Resume an unfinished training; returns its history and its best epoch. Raises one of ``DAMAGE``."""
     history, best = state["history"], state["best"]
     if best is not None:
-        training.network.load_state_dict(best["weights"])  # to see that they fit
+        training.network.load_state_dict(best["weights"])  # to check that they fit
         _mean(best)
     training.load_state_dict(state["training"])
     if [row["epoch"] for row in history] != list(range(1, training.epoch + 1)):
@@ -205,7 +194,7 @@ def _line(row: dict[str, Any], epochs: int) -> str:
 
 
 def _finished(output: Path, description: dict[str, Any], record: DataRecord) -> dict[str, Any] | None:
-    """The metrics.json of a finished training in ``output``, None where there is none.
+    """The metrics.json of a finished training in ``output``; None if there is none.
 
     Raises:
         BadInput: it is damaged, or of a training with another description or on other data.

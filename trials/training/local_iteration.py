@@ -1,4 +1,4 @@
-"""One iteration of the local search: train a network with branches around its dilations, on from the one before."""
+"""One iteration of the local search: train a network with branches around its dilations, resuming the previous one."""
 
 from __future__ import annotations
 
@@ -16,44 +16,24 @@ from nas_space.branching import Branching
 from nas_space.layers.convolutions import BRANCH_WEIGHTS
 from nas_space.searchable import expand, probabilities
 from nas_space.structure import Structure
-from trials.data.arguments import Task, search_videos
-from trials.data.fingerprint import DataRecord
-from trials.training.arguments import training_settings
 from trials.training.checkpoint import DAMAGE, load_torch, save_torch
-from trials.training.epochs import new_training, train_epochs
+from trials.training.epochs import SearchTraining
 from trials.training.event_files import AddScalars, scalars_of
 from trials.training.metrics import METRICS
-from trials.training.threads import choose_threads
-from trials.training.training import NonFiniteLoss, Training, TrainingSettings
+from trials.training.training import NonFiniteLoss, Training
 
 
 @dataclass(frozen=True)
-class LocalSearch:
-    """What an iteration needs besides its structure: data, network, schedule."""
+class BranchedTraining(SearchTraining):
+    """Trains branched networks, one iteration at a time; ``settings.epochs`` are those of one iteration."""
 
-    task: Task
-    split: int
-    train_videos: tuple[str, ...]
-    validation_videos: tuple[str, ...]
-    settings: TrainingSettings
-    """``epochs`` is the number of epochs of one iteration."""
     branching: Branching
     inner_activation: bool = False
 
     @classmethod
-    def from_arguments(cls, arguments: argparse.Namespace, split: int, branching: Branching) -> LocalSearch:
-        """The local search that the options name."""
-        task = Task.from_arguments(arguments)
-        train_videos, _ = task.dataset.split(split)
-        kept, held = search_videos(arguments, train_videos)
-        choose_threads(arguments, task.dataset, kept)
-        return cls(task, split, kept, held, training_settings(arguments), branching, arguments.inner_activation)
-
-    def data_record(self, folder: Path) -> DataRecord:
-        """A record of the data that a chain in ``folder`` reads."""
-        videos = self.train_videos + self.validation_videos
-        advice = "restore it, or begin again in another folder"
-        return DataRecord(self.task.dataset, self.split, videos, f"{folder} was started", advice)
+    def from_arguments(cls, arguments: argparse.Namespace, split: int, branching: Branching) -> BranchedTraining:
+        """The training that the options name."""
+        return cls(*cls.fields_from(arguments, split), branching, arguments.inner_activation)
 
     def train(
         self,
@@ -66,27 +46,21 @@ class LocalSearch:
     ) -> dict[str, list[float]]:
         """Train one iteration (counted from 0) of the chain whose checkpoints are in ``folder``.
 
-        It begins with the weights, optimiser state and random state that the iteration before left, and leaves its own;
-        only the branch weights begin anew, with their optimiser state. Run again, it gives the same numbers on a CPU.
+        It starts from the weights, optimizer state and random state saved by the previous iteration, and saves its own;
+        only the branch weights and their optimizer state are reset. Repeated, it gives the same numbers on a CPU.
 
-        ``after_epoch`` is given the validation metrics, ``add_scalars`` also the dilation that each layer expects, with
-        the epochs of the whole chain. Returns the branch probabilities by short label.
+        ``after_epoch`` is called with the validation metrics, ``add_scalars`` also with the expected dilation of each
+        layer, with epochs counted over the whole chain. Returns the branch probabilities by short label.
 
         Raises:
-            BadInput: the checkpoint of the iteration before is missing, or of another network or data set, or the data
-                has changed since.
+            BadInput: the checkpoint of the previous iteration is missing, or of another network or data set, or the
+                data has changed since.
         """
         self.branching.check(structure)
         dataset = self.task.dataset
         feature_dim = dataset.feature_dim(self.train_videos[0])
-        training = new_training(
-            self.task,
-            structure,
-            self.settings,
-            self.train_videos,
-            self.validation_videos,
-            device,
-            lambda network: expand(network, structure, self.branching, self.inner_activation),
+        training = self.start(
+            structure, device, lambda network: expand(network, structure, self.branching, self.inner_activation)
         )
         network = training.network
         record = self.data_record(folder)
@@ -99,12 +73,12 @@ class LocalSearch:
             try:
                 same = _weight_shapes(before["training"]["network"]) == _weight_shapes(network.state_dict())
                 if same:
-                    carry_over(before["training"], training)
+                    _carry_over(before["training"], training)
             except DAMAGE as fault:
-                raise BadInput(f"{path}: damaged ({fault!r}); begin anew with another folder") from None
+                raise BadInput(f"{path}: damaged ({fault!r}); start again in another folder") from None
             if not same:
                 raise BadInput(f"{path}: of another network (its layers differ)")
-        for row in train_epochs(training, self.task, self.train_videos, self.validation_videos):
+        for row in self.epochs(training):
             record.note()
             after_epoch({name: row[name] for name in METRICS})
             expected = self._expected_dilations(structure, probabilities(network, structure.network))
@@ -135,31 +109,30 @@ class LocalSearch:
 
 
 def iteration_path(folder: Path, iteration: int) -> Path:
-    """Where an iteration leaves its checkpoint."""
+    """The checkpoint of an iteration."""
     return folder / f"iteration_{iteration}.pt"
 
 
+def _without_branches(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if not name.endswith(BRANCH_WEIGHTS)}
+
+
 def _weight_shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in weights.items() if not name.endswith(BRANCH_WEIGHTS)}
+    return {name: value.shape for name, value in _without_branches(weights).items()}
 
 
-def carry_over(state: dict[str, Any], training: Training) -> None:
-    """Go on from a saved training in a network with other branches.
+def _carry_over(state: dict[str, Any], training: Training) -> None:
+    """Resume a saved training in a network with other branches.
 
-    The branch weights and their optimiser state begin anew, and so does the schedule of the learning rate.
+    The branch weights, their optimizer state and the schedule of the learning rate are reset.
 
     Raises:
         KeyError, TypeError, ValueError, RuntimeError: the saved content is damaged (``DAMAGE``).
     """
-    fresh = training.state_dict()
-
-    def kept(part: str) -> dict[str, Any]:
-        values, own = (
-            {name: value for name, value in content[part].items() if not name.endswith(BRANCH_WEIGHTS)}
-            for content in (state, fresh)
-        )
-        if values.keys() != own.keys():
+    initial, merged = training.state_dict(), {}
+    for part in ("network", "optimiser"):
+        saved = _without_branches(state[part])
+        if saved.keys() != _without_branches(initial[part]).keys():
             raise ValueError(f"{part} of another network")
-        return {**fresh[part], **values}
-
-    training.load_state_dict({**state, "epoch": 0, "network": kept("network"), "optimiser": kept("optimiser")})
+        merged[part] = {**initial[part], **saved}
+    training.load_state_dict({**state, "epoch": 0, **merged})

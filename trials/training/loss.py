@@ -12,7 +12,7 @@ from torch import Tensor
 from trials.training.settings import SMOOTHING_WEIGHT, SmoothingAverage
 
 TRUNCATION = 4.0
-"""Differences of log-probabilities are truncated here (tau in the paper)."""
+"""Absolute differences of log-probabilities are truncated to this (tau in the paper)."""
 
 
 def segmentation_loss(
@@ -31,8 +31,8 @@ def segmentation_loss(
         logits: ``(stages, frames, classes)``.
         labels: ``(frames,)``.
         offsets: ``(videos + 1,)``.
-        smoothing_average: ``valid`` is the mean over the pairs that exist; ``padded`` divides by the pairs that the
-            batch would have if every video were padded to the longest, as the first implementation did.
+        smoothing_average: ``valid`` is the mean over the existing pairs; ``padded`` divides by the number of pairs
+            with every video padded to the longest, as in the first implementation.
     """
     stages, frames, classes = logits.shape
     log_probabilities = F.log_softmax(logits.float() if logits.dtype == torch.bfloat16 else logits, dim=-1)

@@ -1,9 +1,9 @@
 """Metrics of temporal action segmentation, in percent, as MS-TCN's evaluation defines them.
 
-* ``acc``: frames with the right class, of all frames of all videos; background frames count.
+* ``acc``: share of correctly classified frames among all frames of all videos, background included.
 * ``edit``: 100 x (1 - Levenshtein distance of the two segment sequences / length of the longer), mean over the videos.
-* ``f1@k``: a predicted segment is right if its intersection over union with a true segment of its class reaches k %;
-  of several that match one true segment, the first is right. Counts are pooled over the videos.
+* ``f1@k``: a predicted segment is a true positive if its intersection over union with a true segment of its class
+  reaches k %; of several that match one true segment, only the first is. Counts are pooled over the videos.
 
 Segments are half-open, [start, end). Segments of background classes are left out of edit and F1.
 """
@@ -25,11 +25,11 @@ METRICS = ("acc", "edit", "f1@10", "f1@25", "f1@50")
 
 
 def read_metrics(content: Any) -> dict[str, float]:
-    """The metrics in JSON content, without what stands beside them.
+    """The metrics in JSON content, without its other entries.
 
     Raises:
-        KeyError, TypeError: there are none.
-        ValueError: one is no percentage.
+        KeyError, TypeError: they are missing.
+        ValueError: one is not a percentage.
     """
     metrics = {name: content[name] for name in METRICS}
     if not all(type(value) in (int, float) and 0 <= value <= 100 for value in metrics.values()):
@@ -51,8 +51,8 @@ class Segments:
         starts = np.concatenate([[0], np.flatnonzero(np.diff(labels)) + 1]).astype(np.int64)[: len(labels)]
         ends = np.append(starts[1:], len(labels))[: len(starts)]
         classes = labels[starts]
-        kept = ~np.isin(classes, list(background))
-        return cls(classes[kept], starts[kept], ends[kept])
+        foreground = ~np.isin(classes, list(background))
+        return cls(classes[foreground], starts[foreground], ends[foreground])
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -74,9 +74,9 @@ def edit_score(predicted: Labels, true: Labels) -> float:
 
 
 def hits(predicted: Segments, true: Segments, overlap: float) -> npt.NDArray[np.bool_]:
-    """(true segments,): which of the true segments some predicted segment of its class overlaps enough.
+    """(true segments,): whether a predicted segment of the same class overlaps each true segment enough.
 
-    Each predicted segment stands for the true segment of its class with which its intersection over union is largest.
+    Each predicted segment is matched to the true segment of its class with the largest intersection over union.
     """
     found = np.zeros(len(true), dtype=bool)
     if not len(predicted) or not len(true):
@@ -91,16 +91,16 @@ def hits(predicted: Segments, true: Segments, overlap: float) -> npt.NDArray[np.
 
 @dataclass
 class Scores:
-    """Counts collected video by video, and the metrics that follow from them."""
+    """Counts accumulated video by video, and the metrics computed from them."""
 
     classes: int
     background: frozenset[int] = frozenset()
     frames: Labels = field(init=False)
     """(classes,): true frames."""
     correct_frames: Labels = field(init=False)
-    """(classes,): true frames predicted as such."""
+    """(classes,): correctly classified frames."""
     counts: Labels = field(init=False)
-    """(overlaps, classes, 3): right predicted segments, wrong ones, missed true ones."""
+    """(overlaps, classes, 3): true positives, false positives and false negatives among segments."""
     edits: list[float] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -125,8 +125,8 @@ class Scores:
         true_count = np.bincount(true_segments.classes, minlength=self.classes)
         for index, overlap in enumerate(OVERLAPS):
             found = true_segments.classes[hits(predicted_segments, true_segments, overlap)]
-            right = np.bincount(found, minlength=self.classes)
-            self.counts[index] += np.stack([right, predicted_count - right, true_count - right], axis=1)
+            tp = np.bincount(found, minlength=self.classes)
+            self.counts[index] += np.stack([tp, predicted_count - tp, true_count - tp], axis=1)
 
     def metrics(self) -> dict[str, float]:
         """All of ``METRICS``, in percent."""
@@ -139,7 +139,7 @@ class Scores:
         }
 
     def class_metrics(self, index: int) -> dict[str, float | None]:
-        """Accuracy (share of its true frames that were found) and F1 of one class; None where nothing is defined."""
+        """Accuracy (recall of its frames) and F1 of one class; None where undefined."""
         scored = index not in self.background and self.counts[0, index].any()
         return {
             "acc": float(100 * self.correct_frames[index] / self.frames[index]) if self.frames[index] else None,
@@ -148,15 +148,18 @@ class Scores:
 
 
 def _f1(counts: Labels) -> float:
-    """F1 from right, wrong and missed segments; 100 where there was nothing to find and nothing was predicted."""
-    right, wrong, missed = (int(count) for count in counts)
-    if right + wrong + missed == 0:
-        return 100.0
-    return 100 * 2 * right / (2 * right + wrong + missed)
+    """F1 from (tp, fp, fn); 100 if there are neither true nor predicted segments."""
+    tp, fp, fn = counts.tolist()
+    return 100 * 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 100.0
 
 
 def objective_value(metrics: dict[str, float], objective: str) -> float:
-    """The number that a search maximises: one of ``METRICS``, or ``mean``, the mean of all five."""
+    """The value of an objective: one of ``METRICS``, or ``mean``, the mean of all five."""
     if objective == "mean":
         return float(np.mean([metrics[name] for name in METRICS]))
     return metrics[objective]
+
+
+def with_objective(metrics: dict[str, float], objective: str) -> dict[str, float]:
+    """Metrics as NNI takes them, with the objective as ``default``."""
+    return {"default": objective_value(metrics, objective), **metrics}

@@ -1,4 +1,4 @@
-"""How to train, as settings with ranges: without PyTorch, so that a command can be checked before it is started."""
+"""Settings of a training and their ranges, without PyTorch, so that a command can be checked before it is started."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SMOOTHING_WEIGHT = 0.15
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How to train. The defaults are the paper's final training (Gao et al., CVPR 2021, section 4)."""
+    """The defaults are those of the paper's final training (Gao et al., CVPR 2021, section 4)."""
 
     epochs: int = 65
     batch_size: int = 8
@@ -48,10 +48,10 @@ class TrainingSettings:
 
 
 def device_index(name: str) -> int | None:
-    """The number of the GPU that the name of a device asks for; None of ``auto`` and ``cpu``.
+    """The number of the GPU in the name of a device; None for ``auto`` and ``cpu``.
 
     Raises:
-        BadInput: it is none of ``auto``, ``cpu``, ``cuda`` and ``cuda:N``.
+        BadInput: it is not ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     """
     match = re.fullmatch(r"auto|cpu|cuda(?::(\d+))?", name, re.ASCII)
     if match is None:

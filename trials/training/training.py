@@ -15,9 +15,10 @@ from nas_space.layers.convolutions import BRANCH_WEIGHTS
 from nas_space.layers.packed_videos import PackedVideos
 from nni_api.epoch_file import EpochNotes
 from trials.data.batches import Batch, pack
-from trials.data.dataset import Dataset, common_frames
+from trials.data.dataset import Dataset
 from trials.data.feature_files import Features
 from trials.data.label_files import Labels
+from trials.data.lengths import common_frames
 from trials.training.adam import Adam
 from trials.training.loss import segmentation_loss
 from trials.training.metrics import Scores
@@ -26,26 +27,26 @@ from trials.training.settings import device_index
 
 
 class NonFiniteLoss(KnownFailure):
-    """The loss became NaN or infinite: the training is worthless from here on."""
+    """The loss became NaN or infinite."""
 
 
-class FullMemory(KnownFailure):
-    """The memory of a GPU is full."""
+class OutOfMemory(KnownFailure):
+    """The memory of the GPU is full."""
 
 
 @contextmanager
-def telling_full_memory() -> Iterator[None]:
-    """Say in one line what to do where the memory of a GPU is full.
+def handle_out_of_memory() -> Iterator[None]:
+    """Replace PyTorch's exception when the memory of a GPU is full by one line that says what to do.
 
     Raises:
-        FullMemory: in the place of PyTorch's own exception.
+        OutOfMemory: instead of ``torch.OutOfMemoryError``.
     """
     try:
         yield
     except torch.OutOfMemoryError as fault:
-        # What follows is about PyTorch's own book-keeping, and over several lines.
+        # The rest are several lines about PyTorch's own bookkeeping.
         what = " ".join(str(fault).split(" Of the allocated memory")[0].split())
-        raise FullMemory(
+        raise OutOfMemory(
             "the GPU's memory is full; lower --batch-size, let fewer trials share a GPU (trialConcurrency), "
             f"or use --device cpu: {what}"
         ) from fault
@@ -66,10 +67,10 @@ def find_device(name: str) -> torch.device:
 
 
 class Training:
-    """One training in progress: network, optimiser, schedule and random generators, always at the end of an epoch.
+    """A training in progress: network, optimizer, schedule and random generators, between two epochs.
 
-    The weights should be drawn after ``torch.manual_seed``; dropout draws from torch's global generator, which this
-    class seeds, saves and restores, because torch.nn.Dropout takes no other.
+    The weights should be initialised after ``torch.manual_seed``; dropout samples from torch's global generator, which
+    this class seeds, saves and restores, because torch.nn.Dropout takes no other.
     """
 
     def __init__(
@@ -79,16 +80,16 @@ class Training:
         device: torch.device,
         branch_learning_rate: float | None = None,
     ) -> None:
-        """``branch_learning_rate`` is that of branch weights; None: as of all others."""
+        """``branch_learning_rate``: that of branch weights; None: as for all others."""
         if settings.precision == "bf16" and device.type != "cuda":
             raise BadInput("--precision bf16 needs a CUDA device")
         self.network = network.to(device)
         self.settings = settings
         self.device = device
         self.epoch = 0
-        self.optimiser = Adam(self.network.named_parameters())
+        self.optimizer = Adam(self.network.named_parameters())
         self.branch_learning_rate = branch_learning_rate
-        self._branches = [name for name in self.optimiser.parameters if name.endswith(BRANCH_WEIGHTS)]
+        self._branches = [name for name in self.optimizer.parameters if name.endswith(BRANCH_WEIGHTS)]
         self.shuffling = torch.Generator().manual_seed(settings.seed)
         self._notes = EpochNotes()
         torch.manual_seed(settings.seed)
@@ -102,7 +103,7 @@ class Training:
     def run_epoch(
         self, dataset: Dataset, videos: Sequence[str], after_step: Callable[[], object] = lambda: None
     ) -> float:
-        """Train on every video once, in a random order; returns the mean loss of the steps.
+        """Train on every video once, in random order; returns the mean loss of the steps.
 
         Raises:
             NonFiniteLoss: the loss of a step is NaN or infinite; the message names the epoch and the videos.
@@ -127,8 +128,8 @@ class Training:
         return float(np.mean(losses))
 
     def step(self, batch: Batch) -> float:
-        """One optimiser step; returns the loss."""
-        self.optimiser.zero_grad()  # first: the gradients of the step before would lie between the activations
+        """One optimizer step; returns the loss."""
+        self.optimizer.zero_grad()  # first, so that old gradients do not take memory beside the activations
         settings = self.settings
         with torch.autocast("cuda", torch.bfloat16, enabled=settings.precision == "bf16"):
             logits = self.network(batch.videos)
@@ -137,25 +138,25 @@ class Training:
         )
         loss.backward()
         rate = self.branch_learning_rate
-        self.optimiser.step(self.learning_rate, {} if rate is None else dict.fromkeys(self._branches, rate))
+        self.optimizer.step(self.learning_rate, {} if rate is None else dict.fromkeys(self._branches, rate))
         return float(loss.detach())
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a killed training needs to go on and end with the same numbers."""
+        """All that a killed training needs to resume and end with the same numbers."""
         return {
             "epoch": self.epoch,
             "network": self.network.state_dict(),
-            "optimiser": self.optimiser.moments,
+            "optimiser": self.optimizer.moments,
             "shuffling": self.shuffling.get_state(),
             "dropout": torch.get_rng_state(),
             "cuda_dropout": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state."""
+        """Resume from a saved state."""
         self.epoch = state["epoch"]
         self.network.load_state_dict(state["network"])
-        self.optimiser.load(state["optimiser"])
+        self.optimizer.load(state["optimiser"])
         self.shuffling.set_state(state["shuffling"])
         torch.set_rng_state(state["dropout"])
         if state["cuda_dropout"] is not None and self.device.type == "cuda":
@@ -164,7 +165,7 @@ class Training:
 
 @torch.no_grad()
 def predict(network: nn.Module, features: Features, device: torch.device) -> Tensor:
-    """Class probabilities ``(frames, classes)`` of the last stage for one video's features ``(frames, channels)``."""
+    """Class probabilities ``(frames, classes)`` of the last output for a video's features ``(frames, channels)``."""
     network.eval()
     logits = network(PackedVideos(pack([features]).to(device), (0, len(features))))
     return logits[-1].softmax(dim=-1).cpu()
@@ -181,12 +182,12 @@ def score_network(
     videos: Iterable[str],
     background: Iterable[str],
     device: torch.device,
-    keep: Callable[[str, Labels], object] = lambda _, __: None,
+    save: Callable[[str, Labels], object] = lambda _, __: None,
 ) -> dict[str, float]:
     """Metrics of a network on labelled videos, at the full frame rate.
 
     Args:
-        keep: is given each video and its predicted class ids ``(frames,)``, of every frame that has features.
+        save: called with each video and its predicted class ids ``(frames,)``, of every frame that has features.
     """
     scores = Scores(len(dataset.classes), frozenset(dataset.class_ids[name] for name in background))
     for name in videos:
@@ -194,8 +195,8 @@ def score_network(
         features, full_frames = dataset.features(name)
         probabilities = predict(network, features, device)
         predicted = repeat_frames(probabilities.argmax(dim=-1).numpy(), dataset.sample_rate, full_frames)
-        keep(name, predicted)
-        # As many frames as there are features for are predicted, and only then cut, as predict and evaluate do.
+        save(name, predicted)
+        # Every frame that has features is predicted, and only then cut, as in trials.predict and trials.evaluate.
         frames = common_frames(dataset.feature_path(name), full_frames, len(true))
         scores.add(predicted[:frames], true[:frames])
     return scores.metrics()

@@ -148,7 +148,7 @@ def test_searches_that_are_trainings(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They cost what they took; rules and CSV file alone are enough to go on elsewhere, where nothing is done again."""
-    monkeypatch.setattr(trained, "EPOCHS", 2)
+    monkeypatch.setattr(trained, "DIFFERENTIABLE_EPOCHS", 2)
     monkeypatch.setattr(trained, "ITERATIONS", 2)
     monkeypatch.setattr(trained, "EPOCHS_PER_ITERATION", 1)
     monkeypatch.setattr(working, "new_pool", PlayedPool)

@@ -18,7 +18,7 @@ def test_videos_come_back_out(lengths: list[int]) -> None:
     videos = []
     for length in lengths:
         labels = random.integers(3, size=length)
-        videos.append(Video("", random.normal(size=(length, 4)).astype(np.float32), labels, labels))
+        videos.append(Video(random.normal(size=(length, 4)).astype(np.float32), labels))
     batch = Batch.of(videos, torch.device("cpu"))
     packed = batch.videos
     assert (packed.features.dtype, batch.labels.dtype) == (torch.float32, torch.int64)

@@ -60,7 +60,7 @@ def test_features_that_changed_behind_the_back_of_the_cache_are_found(
     write_seen(pack.with_suffix(".seen"), checksum, {**seen, "p00-2": now})
     outcome = exit_of(check_data.main, small_dataset, "--cache", cache, "--json")
     faults = [
-        f"{packed(cache, part)}: video 'p00-2' is not as in {path}; remove it: it is packed anew"
+        f"{packed(cache, part)}: video 'p00-2' is not as in {path}; remove it: it is packed again"
         for part in ("every1", "every2")
     ]
     assert outcome.code == 2
@@ -79,8 +79,8 @@ def test_damage_is_found(small_dataset: Path, cache: Path, exit_of: Exit) -> Non
     outcome = exit_of(check_data.main, small_dataset, "--cache", cache)
     assert outcome.code == 2
     assert outcome.err.splitlines()[:2] == [
-        f"fault: {one}: video 'p00-1' is damaged; remove it: it is packed anew",
-        f"fault: {other}: damaged; remove it: it is packed anew",
+        f"fault: {one}: video 'p00-1' is damaged; remove it: it is packed again",
+        f"fault: {other}: damaged; remove it: it is packed again",
     ]
     assert zlib.crc32(content) != zlib.crc32(other.read_bytes())
 

@@ -12,8 +12,9 @@ import pytest
 
 from common.bad_input import BadInput
 from tests.conftest import write_dataset
-from trials.data.dataset import Dataset, background_classes, find_dataset, length_tolerance
+from trials.data.dataset import Dataset, background_classes, find_dataset
 from trials.data.known_datasets import KNOWN_DATASETS, defaults_of
+from trials.data.lengths import length_tolerance
 
 DIM = 3
 
@@ -39,10 +40,9 @@ def folder(tmp_path: Path) -> Path:
 def test_video_is_frames_by_channels(folder: Path) -> None:
     write_video(folder, "x", 4, 4)
     video = Dataset(folder).load("x")
-    assert video.name == "x"
     assert video.features.dtype == np.float32
     assert video.features.tolist() == [[t, t + 0.25, t + 0.5] for t in range(4)]
-    assert video.labels.tolist() == video.full_labels.tolist() == [0, 1, 2, 0]
+    assert video.labels.tolist() == [0, 1, 2, 0]
 
 
 @pytest.mark.parametrize(("frames", "kept"), [(6, [0, 2, 4]), (7, [0, 2, 4, 6])])
@@ -51,14 +51,13 @@ def test_every_second_frame(folder: Path, frames: int, kept: list[int]) -> None:
     video = Dataset(folder, sample_rate=2).load("x")
     assert video.features[:, 0].tolist() == kept
     assert video.labels.tolist() == [frame % 3 for frame in kept]
-    assert video.full_labels.tolist() == [frame % 3 for frame in range(frames)]
 
 
 @pytest.mark.parametrize(("frames", "labels"), [(20, 24), (24, 20)])
 def test_cut_to_the_shorter(folder: Path, frames: int, labels: int) -> None:
     write_video(folder, "x", frames, labels)
     video = Dataset(folder).load("x")
-    assert len(video.features) == len(video.labels) == len(video.full_labels) == 20
+    assert len(video.features) == len(video.labels) == 20
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_neither_place_nor_times_nor_formats_are_in_it(folder: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("name", CHANGES)
-@pytest.mark.filterwarnings("ignore:.*packed anew")
+@pytest.mark.filterwarnings("ignore:.*packed again")
 def test_a_change_is_noticed_and_named(name: str, folder: Path, cache: Path | None) -> None:
     before = fingerprint(folder, cache)
     CHANGES[name](folder)
@@ -137,7 +137,7 @@ def test_damage_is_refused(folder: Path, damaged: Any) -> None:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-@pytest.mark.filterwarnings("ignore:.*packed anew")
+@pytest.mark.filterwarnings("ignore:.*packed again")
 def test_trials_that_read_other_data_are_refused(name: str, folder: Path, cache: Path | None, tmp_path: Path) -> None:
     shared = tmp_path / "new" / "data.json"
     record(folder, cache, shared).note(unread=True)

@@ -16,8 +16,7 @@ from nas_space.space import from_nni
 from tests.conftest import REPOSITORY
 from trials import differentiable_search, local_search
 from trials.data.known_datasets import KNOWN_DATASETS
-from trials.differentiable_arguments import candidates_of_layers
-from trials.trial_arguments import DIFFERENTIABLE_TRIAL, LOCAL_TRIAL, TrialOptions
+from trials.trial_arguments import DIFFERENTIABLE_TRIAL, LOCAL_TRIAL, TrialOptions, candidates_of_layers
 
 EXPERIMENTS = REPOSITORY / "experiments"
 FILES = sorted(path.name for path in EXPERIMENTS.glob("*.yml"))

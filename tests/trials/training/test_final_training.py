@@ -23,7 +23,7 @@ from tests.trials.conftest import TINY_STRUCTURE, equal_weights, read_scalars
 from trials.data.arguments import Task
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
-from trials.evaluate import score_folders
+from trials.evaluate import read_folders
 from trials.training import epochs, final_training
 from trials.training.checkpoint import load_checkpoint, versions
 from trials.training.final_training import FinalTraining
@@ -32,7 +32,7 @@ from trials.training.training import Training, TrainingSettings
 
 CPU = torch.device("cpu")
 EPOCHS = 4
-RESTORE = "restore it, or choose another --output"
+RESTORE = "restore it, or choose another folder"
 
 
 @pytest.fixture
@@ -110,10 +110,9 @@ def test_files_say_what_was_done(final: FinalTraining, output: Path) -> None:
 def test_predictions_are_those_that_were_scored(final: FinalTraining, output: Path) -> None:
     result = final.run(output, CPU)
     assert {path.stem for path in (output / "predictions").iterdir()} == set(final.test_videos)
-    scores, _ = score_folders(
-        final.task.dataset.folder / "groundTruth", output / "predictions", final.test_videos, ["class_0"]
-    )
-    assert scores.metrics() == pytest.approx(result["test"])
+    ground_truth = final.task.dataset.folder / "groundTruth"
+    labelled = read_folders(ground_truth, output / "predictions", final.test_videos, ["class_0"])
+    assert labelled.scores(final.test_videos).metrics() == pytest.approx(result["test"])
 
 
 def test_log_is_the_history_as_a_table(final: FinalTraining, output: Path) -> None:
@@ -369,7 +368,7 @@ def test_with_a_cache_other_features_are_refused_before_an_epoch(
     CHANGED_FILES["features/p00-2.npy"](cached.task.dataset.folder)
     no_training(monkeypatch)
     with (
-        pytest.warns(UserWarning, match="packed anew"),
+        pytest.warns(UserWarning, match="packed again"),
         pytest.raises(BadInput, match=r"features/p00-2\.npy: has changed since"),
     ):
         read_again(cached).run(output, CPU)

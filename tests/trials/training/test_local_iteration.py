@@ -26,7 +26,7 @@ from tests.trials.conftest import tree
 from trials.data.arguments import Task
 from trials.data.dataset import Dataset
 from trials.training.checkpoint import load_torch, save_torch
-from trials.training.local_iteration import LocalSearch, iteration_path
+from trials.training.local_iteration import BranchedTraining, iteration_path
 from trials.training.metrics import METRICS
 from trials.training.training import Training, TrainingSettings
 
@@ -40,10 +40,10 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def search(tmp_path: Path) -> LocalSearch:
+def search(tmp_path: Path) -> BranchedTraining:
     dataset = Dataset(write_dataset(tmp_path / "data" / "small", train=6, test=2))
     train, _ = dataset.split(1)
-    return LocalSearch(Task("small", dataset, ()), 1, train[:4], train[4:], SETTINGS, BRANCHING)
+    return BranchedTraining(Task("small", dataset, ()), 1, train[:4], train[4:], SETTINGS, BRANCHING)
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -87,7 +87,7 @@ def steps_of(content: dict[str, Any]) -> set[int]:
 # What an iteration gives
 
 
-def test_validation_metrics_after_each_epoch_and_probabilities_by_label(search: LocalSearch, tmp_path: Path) -> None:
+def test_validation_metrics_of_each_epoch_and_probabilities_by_label(search: BranchedTraining, tmp_path: Path) -> None:
     epochs: list[dict[str, float]] = []
     learnt = search.train(STRUCTURE, 0, tmp_path / "chain", CPU, epochs.append)
     assert [tuple(row) for row in epochs] == [METRICS] * 2
@@ -97,7 +97,7 @@ def test_validation_metrics_after_each_epoch_and_probabilities_by_label(search: 
     assert (content["structure"], content["probabilities"]) == (STRUCTURE.by_path(), learnt)
 
 
-def test_scalars_of_each_epoch_of_the_chain(search: LocalSearch, tmp_path: Path) -> None:
+def test_scalars_of_each_epoch_of_the_chain(search: BranchedTraining, tmp_path: Path) -> None:
     added: list[tuple[int, Mapping[str, float]]] = []
     metrics: list[dict[str, float]] = []
     for iteration in range(2):
@@ -111,7 +111,7 @@ def test_scalars_of_each_epoch_of_the_chain(search: LocalSearch, tmp_path: Path)
     assert [scalars["learning_rate"] for _, scalars in added] == [0.01] * 4
 
 
-def test_run_twice_an_iteration_gives_the_same_numbers(search: LocalSearch, tmp_path: Path) -> None:
+def test_run_twice_an_iteration_gives_the_same_numbers(search: BranchedTraining, tmp_path: Path) -> None:
     folder = tmp_path / "chain"
     first = search.train(STRUCTURE, 0, folder, CPU)
     again = search.train(STRUCTURE, 0, folder, CPU)
@@ -124,12 +124,12 @@ def test_run_twice_an_iteration_gives_the_same_numbers(search: LocalSearch, tmp_
     assert equal(*contents)
 
 
-def test_the_seed_decides_the_numbers(search: LocalSearch, tmp_path: Path) -> None:
+def test_the_seed_decides_the_numbers(search: BranchedTraining, tmp_path: Path) -> None:
     other = replace(search, settings=replace(SETTINGS, seed=4))
     assert search.train(STRUCTURE, 0, tmp_path / "a", CPU) != other.train(STRUCTURE, 0, tmp_path / "b", CPU)
 
 
-def test_the_data_are_only_read(search: LocalSearch, tmp_path: Path) -> None:
+def test_the_data_are_only_read(search: BranchedTraining, tmp_path: Path) -> None:
     before = tree(tmp_path / "data")
     search.train(STRUCTURE, 0, tmp_path / "chain", CPU)
     assert tree(tmp_path / "data") == before
@@ -139,7 +139,7 @@ def test_the_data_are_only_read(search: LocalSearch, tmp_path: Path) -> None:
 
 
 def test_all_but_the_branch_weights_carries_over(
-    search: LocalSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    search: BranchedTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "chain"
     search.train(STRUCTURE, 0, folder, CPU)
@@ -155,7 +155,7 @@ def test_all_but_the_branch_weights_carries_over(
 
 
 def test_branch_weights_and_their_moments_begin_anew(
-    search: LocalSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    search: BranchedTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "chain"
     search.train(STRUCTURE, 0, folder, CPU)
@@ -172,7 +172,7 @@ def test_branch_weights_and_their_moments_begin_anew(
 
 
 def test_learning_rate_decays_within_an_iteration_and_begins_anew(
-    search: LocalSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    search: BranchedTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decaying = replace(search, settings=replace(SETTINGS, decay_epochs=(1,)))
     watch = Watch(monkeypatch)
@@ -181,8 +181,8 @@ def test_learning_rate_decays_within_an_iteration_and_begins_anew(
     assert watch.rates == pytest.approx([0.01, 0.001] * 2)
 
 
-def test_two_iterations_equal_one_training_whose_branch_weights_are_reset(search: LocalSearch, tmp_path: Path) -> None:
-    """The same without checkpoints: one network and one optimiser, whose branch weights begin anew half-way."""
+def test_two_iterations_equal_one_training_with_reset_branch_weights(search: BranchedTraining, tmp_path: Path) -> None:
+    """The same without checkpoints: one network and one optimizer, whose branch weights are reset half-way."""
     learnt = [search.train(STRUCTURE, iteration, tmp_path / "chain", CPU) for iteration in range(2)]
     torch.manual_seed(SETTINGS.seed)
     network = build(STRUCTURE, feature_dim=6, classes=3)
@@ -192,7 +192,7 @@ def test_two_iterations_equal_one_training_whose_branch_weights_are_reset(search
     for _ in range(2):
         for conv in (module for module in network.modules() if isinstance(module, BranchedConv)):
             conv.branch_weights.data.fill_(0.01)
-        for name, moments in training.optimiser.moments.items():
+        for name, moments in training.optimizer.moments.items():
             if name.endswith(".branch_weights"):
                 for value in moments.values():
                     value.zero_()
@@ -205,14 +205,14 @@ def test_two_iterations_equal_one_training_whose_branch_weights_are_reset(search
 # Refusals
 
 
-def test_the_iteration_before_must_have_left_its_checkpoint(search: LocalSearch, tmp_path: Path) -> None:
+def test_the_iteration_before_must_have_left_its_checkpoint(search: BranchedTraining, tmp_path: Path) -> None:
     search.train(STRUCTURE, 0, tmp_path, CPU)
     with pytest.raises(BadInput) as refusal:
         search.train(STRUCTURE, 2, tmp_path, CPU)
     assert str(refusal.value) == f"{tmp_path}/iteration_1.pt: no such checkpoint"
 
 
-def test_a_damaged_checkpoint_is_refused(search: LocalSearch, tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_refused(search: BranchedTraining, tmp_path: Path) -> None:
     search.train(STRUCTURE, 0, tmp_path, CPU)
     path = iteration_path(tmp_path, 0)
     path.write_bytes(path.read_bytes()[:500])
@@ -222,7 +222,7 @@ def test_a_damaged_checkpoint_is_refused(search: LocalSearch, tmp_path: Path) ->
 
 @pytest.mark.parametrize(("classes", "dim"), [(4, 6), (3, 7)], ids=["classes", "feature dimension"])
 def test_a_checkpoint_of_another_data_set_is_refused(
-    search: LocalSearch, classes: int, dim: int, tmp_path: Path
+    search: BranchedTraining, classes: int, dim: int, tmp_path: Path
 ) -> None:
     search.train(STRUCTURE, 0, tmp_path / "chain", CPU)
     dataset = Dataset(write_dataset(tmp_path / "other", train=6, test=2, classes=classes, dim=dim))
@@ -248,29 +248,29 @@ def test_a_checkpoint_of_another_data_set_is_refused(
     ],
     ids=str,
 )
-def test_a_checkpoint_of_another_network_is_refused(search: LocalSearch, other: Network, tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_network_is_refused(search: BranchedTraining, other: Network, tmp_path: Path) -> None:
     search.train(STRUCTURE, 0, tmp_path, CPU)
     with pytest.raises(BadInput, match=r"iteration_0\.pt: "):
         search.train(Structure.hand(other), 1, tmp_path, CPU)
 
 
-def test_a_dilation_beyond_the_bounds_is_refused_before_the_data_are_read(search: LocalSearch, tmp_path: Path) -> None:
+def test_a_dilation_beyond_the_bounds_is_refused_before_data_are_read(search: BranchedTraining, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="layer s2l1: dilation 33 lies outside the bounds 1 to 32"):
         search.train(Structure((1, 2, 4, 33), NETWORK), 0, tmp_path / "chain", CPU)
     assert not (tmp_path / "chain").exists()
 
 
-def test_a_search_needs_validation_videos(search: LocalSearch) -> None:
+def test_a_search_needs_validation_videos(search: BranchedTraining) -> None:
     folder = search.task.dataset.folder
     options = {"dataset": "small", "data_root": folder.parent, "sample_rate": None, "background": None}
     reading = {"feature_dtype": "float32", "cache": None, "no_cache": True}
     arguments = argparse.Namespace(**options, **reading, validation_fraction=0)
     with pytest.raises(BadInput, match="--validation-fraction must be above 0"):
-        LocalSearch.from_arguments(arguments, 1, BRANCHING)
+        BranchedTraining.from_arguments(arguments, 1, BRANCHING)
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_a_chain_does_not_go_on_with_other_data(name: str, search: LocalSearch, tmp_path: Path) -> None:
+def test_a_chain_does_not_go_on_with_other_data(name: str, search: BranchedTraining, tmp_path: Path) -> None:
     search.train(STRUCTURE, 0, tmp_path / "chain", CPU)
     folder = search.task.dataset.folder
     CHANGES[name](folder)

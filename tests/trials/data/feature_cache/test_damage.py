@@ -25,7 +25,7 @@ from trials.data.feature_files import FeatureFiles
 def test_a_changed_file_is_noticed(dataset: Dataset, folder: Path, cache: Path) -> None:
     before = read_all(dataset)
     change(folder / "features" / "p01-1.npy")
-    with pytest.warns(UserWarning, match=r"\.features: .*p01-1\.npy has changed; it is packed anew$") as warned:
+    with pytest.warns(UserWarning, match=r"\.features: .*p01-1\.npy has changed; it is packed again$") as warned:
         after = read_all(replace(dataset))
     assert len(warned) == 1
     assert after == from_files(folder) != before
@@ -119,7 +119,7 @@ def test_damage_is_noticed_and_repaired(
     whole = packed_file(cache).read_bytes()
     damage(packed_file(cache))
     assert packed_file(cache).read_bytes() != whole
-    with pytest.warns(UserWarning, match=r"\.features: damaged; it is packed anew$") as warned:
+    with pytest.warns(UserWarning, match=r"\.features: damaged; it is packed again$") as warned:
         assert read_all(Dataset(folder, cache_folder=cache)) == expected
     assert len(warned) == 1
     assert not (cache / "made").exists()
@@ -147,7 +147,7 @@ def test_links_in_a_circle_are_refused(dataset: Dataset, folder: Path) -> None:
 def test_damage_after_the_check_is_noticed(dataset: Dataset, folder: Path, cache: Path, name: str) -> None:
     dataset.check(VIDEOS)
     DAMAGES[name](packed_file(cache))
-    with pytest.warns(UserWarning, match="damaged; it is packed anew"):
+    with pytest.warns(UserWarning, match="damaged; it is packed again"):
         assert [dataset.features(video)[0].ravel().tolist() for video in VIDEOS] == from_files(folder)
 
 

@@ -10,8 +10,9 @@ from tests.conftest import write_dataset
 from tests.trials.conftest import Command, Exit, tree
 from tests.trials.data.feature_cache.conftest import packed_file
 from trials import train
+from trials.data.batches import releaser
 from trials.data.dataset import Dataset
-from trials.data.feature_cache import default_cache_folder, letting_go
+from trials.data.feature_cache import default_cache_folder
 
 
 def test_default_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,12 +69,12 @@ def test_features_that_are_let_go_take_no_memory_and_come_back(tmp_path: Path) -
 
     np.testing.assert_array_equal(mapped, features.T)
     assert resident() > 4000
-    letting_go(mapped)()
+    releaser(mapped)()
     assert resident() == 0
     np.testing.assert_array_equal(mapped, features.T)
 
 
 def test_an_array_of_its_own_is_kept() -> None:
     features = np.ones((3, 4), np.float32)
-    letting_go(features[1:])()
+    releaser(features[1:])()
     assert features.sum() == 12

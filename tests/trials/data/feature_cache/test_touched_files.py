@@ -1,4 +1,4 @@
-"""Feature files whose size or times differ: their content decides whether all is packed anew."""
+"""Feature files whose size or times differ: their content decides whether all is packed again."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def overwrite_in_place(path: Path) -> None:
 def test_other_values_of_the_same_size_and_time_are_noticed(dataset: Dataset, folder: Path) -> None:
     before = read_all(dataset)
     overwrite_in_place(folder / "features" / "p01-1.npy")
-    with pytest.warns(UserWarning, match=r"p01-1\.npy has changed; it is packed anew$"):
+    with pytest.warns(UserWarning, match=r"p01-1\.npy has changed; it is packed again$"):
         after = read_all(replace(dataset))
     assert after == from_files(folder) != before
 

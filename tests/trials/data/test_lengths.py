@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trials.data.dataset import length_tolerance
-from trials.data.transposed import transposed_videos
+from trials.data.lengths import transposed_videos
 
 LABELS = {"a": 300, "b": 410, "c": 300}
 
@@ -27,4 +26,4 @@ LABELS = {"a": 300, "b": 410, "c": 300}
     ],
 )
 def test_files_that_look_transposed(shapes: dict[str, tuple[int, int]], found: list[str]) -> None:
-    assert transposed_videos(shapes, LABELS, length_tolerance) == found
+    assert transposed_videos(shapes, LABELS) == found
