@@ -28,24 +28,19 @@ class NniManager:
 
     def latest_job(self, parameter_id: int) -> dict[str, Any] | None:
         """The latest trial with these parameters, whose ids can restart with a resume; None if there is none."""
-        for job in reversed(self.trial_jobs()):
-            if job.get("hyperParameters") and json.loads(job["hyperParameters"][0])["parameter_id"] == parameter_id:
-                return job
-        return None
+        jobs = reversed(self.trial_jobs())
+        return next((job for job in jobs if _record(job).get("parameter_id") == parameter_id), None)
 
     def uids_in_progress(self) -> set[int]:
         """The proposals with a waiting or running trial."""
-        uids = set()
-        for job in self.trial_jobs():
-            if job.get("status") in UNFINISHED and job.get("hyperParameters"):
-                uids.add(json.loads(job["hyperParameters"][0])["parameters"].get("_uid"))
-        return uids - {None}
+        records = [_record(job) for job in self.trial_jobs() if job.get("status") in UNFINISHED]
+        return {record["parameters"]["_uid"] for record in records if "_uid" in record.get("parameters", {})}
 
     def results_of_added_trials(self) -> list[tuple[str, Any]]:
         """Trial id and final result (None: it has none) of every trial that was added on the web page."""
         results = []
         for job in self.trial_jobs():
-            added = job.get("hyperParameters") and json.loads(job["hyperParameters"][0])["parameter_id"] is None
+            added = _record(job).get("parameter_id", 0) is None
             if added and job.get("status") not in UNFINISHED:
                 data = job.get("finalMetricData")
                 results.append((job["trialJobId"], json.loads(json.loads(data[0]["data"])) if data else None))
@@ -61,3 +56,9 @@ class NniManager:
 
     def _get(self, path: str) -> Any:
         return get_json(self._url + path)
+
+
+def _record(job: dict[str, Any]) -> dict[str, Any]:
+    """The parameters of a trial with their number; empty before the manager has written them."""
+    texts = job.get("hyperParameters")
+    return dict(json.loads(texts[0])) if texts else {}

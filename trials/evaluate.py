@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,6 @@ import numpy as np
 from common.bad_input import BadInput, run_command
 from trials.data.label_files import Labels, read_bundle, read_lines
 from trials.data.lengths import length_tolerance
-from trials.data.seen_videos import overlap_message
 from trials.table import metrics_table
 from trials.training.metrics import METRICS, Scores
 
@@ -85,8 +84,7 @@ def read_folders(
     true_paths = [ground_truth / f"{video}.txt" for video in videos]
     true_lines = [checked(read_lines(path), path) for path in true_paths]
     predicted_lines = [read_predicted_lines(predictions, video) for video in videos]
-    true_names = {name for lines in true_lines for name in lines}
-    classes = sorted(true_names | {name for lines in predicted_lines for name in lines})
+    classes = sorted({name for lines in true_lines + predicted_lines for name in lines})
     ids = {name: identifier for identifier, name in enumerate(classes)}
     names = ["background"] if background is None and "background" in classes else background or []
     for name in names:
@@ -110,6 +108,22 @@ def _ids(lines: list[str], ids: dict[str, int]) -> Labels:
     return np.fromiter(map(ids.__getitem__, lines), dtype=np.int64, count=len(lines))
 
 
+def overlap_message(checkpoint: Path, trained_on: Collection[str] | None, videos: Sequence[str]) -> str | None:
+    """The warning that some videos are training videos, or may be (if None is given for these); None if none is."""
+    if trained_on is None:
+        return (
+            f"{checkpoint}: made by an earlier version, which did not note the training videos: "
+            "whether these are among them is not known"
+        )
+    seen = [video for video in videos if video in trained_on]
+    if not seen:
+        return None
+    names = ", ".join(seen[:NAMED]) + (", ..." if len(seen) > NAMED else "")
+    return f"{checkpoint} was trained on {len(seen)} of these {len(videos)} videos ({names})"
+
+
+NAMED = 3
+"""Number of videos named in a message."""
 PARTS = {"seen": "of the training", "unseen": "not of the training"}
 """Names in the table for the videos that a network was trained on, and the others."""
 

@@ -17,7 +17,7 @@ from trials.data.arguments import split_number
 from trials.data.dataset import Dataset, find_dataset, is_plain_name
 from trials.data.feature_files import open_features, sample
 from trials.data.label_files import write_labels
-from trials.data.seen_videos import overlap_message
+from trials.evaluate import overlap_message
 from trials.training.checkpoint import Checkpoint, load_checkpoint
 from trials.training.training import find_device, handle_out_of_memory, predict, repeat_frames
 

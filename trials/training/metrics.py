@@ -11,7 +11,7 @@ Segments are half-open, [start, end). Segments of background classes are left ou
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -89,24 +89,19 @@ def hits(predicted: Segments, true: Segments, overlap: float) -> npt.NDArray[np.
     return found
 
 
-@dataclass
 class Scores:
     """Counts accumulated video by video, and the metrics computed from them."""
 
-    classes: int
-    background: frozenset[int] = frozenset()
-    frames: Labels = field(init=False)
-    """(classes,): true frames."""
-    correct_frames: Labels = field(init=False)
-    """(classes,): correctly classified frames."""
-    counts: Labels = field(init=False)
-    """(overlaps, classes, 3): true positives, false positives and false negatives among segments."""
-    edits: list[float] = field(init=False, default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.frames = np.zeros(self.classes, dtype=np.int64)
-        self.correct_frames = np.zeros(self.classes, dtype=np.int64)
-        self.counts = np.zeros((len(OVERLAPS), self.classes, 3), dtype=np.int64)
+    def __init__(self, classes: int, background: frozenset[int] = frozenset()) -> None:
+        self.classes = classes
+        self.background = background
+        self.frames = np.zeros(classes, dtype=np.int64)
+        """(classes,): true frames."""
+        self.correct_frames = np.zeros(classes, dtype=np.int64)
+        """(classes,): correctly classified frames."""
+        self.counts = np.zeros((len(OVERLAPS), classes, 3), dtype=np.int64)
+        """(overlaps, classes, 3): true positives, false positives and false negatives among segments."""
+        self.edits: list[float] = []
 
     def add(self, predicted: Labels, true: Labels) -> None:
         """Add one video: predicted and true classes, ``(frames,)`` each.
