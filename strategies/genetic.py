@@ -8,47 +8,43 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from common.bad_input import BadInput
+from nas_space.budget import Budget
+from nas_space.network import Network
+from nas_space.structure import Structure
 from nni_api.trial_report import TrialReport
+from strategies.genes import Genes, crossover, mutate, roulette, sample_genes
 from strategies.proposals import Ledger, Proposal
 
 POPULATION_SIZE = 50
 """Of the paper (Gao et al., CVPR 2021)."""
 
-Genes = tuple[int, ...]
-"""(layers,): one candidate dilation a layer, in the order of the labels."""
+ATTEMPTS = 1000
+"""After so many repeated structures in a row, a search within a limit takes its space for exhausted."""
+
+Repair = Callable[[dict[str, int], np.random.Generator], Mapping[str, int]]
 
 
-def sample_genes(candidates: Sequence[Sequence[int]], random: np.random.Generator) -> Genes:
-    """Genes sampled uniformly, each over its own candidates."""
-    return tuple(values[int(random.integers(len(values)))] for values in candidates)
+def repair_within(budget: Budget, candidates: Mapping[str, Sequence[int]], network: Network) -> Repair | None:
+    """Shorten layers at random, each to its next smaller candidate, until a structure keeps the budget.
 
+    None where the budget has no limit.
+    """
+    if budget == Budget():
+        return None
 
-def roulette(fitness: Sequence[float], random: np.random.Generator) -> int:
-    """An index, sampled with probability proportional to its fitness; uniformly where no fitness is above zero."""
-    wheel = np.cumsum(np.maximum(fitness, 0.0))
-    if wheel[-1] == 0:
-        return int(random.integers(len(fitness)))
-    # Rounding may carry the largest numbers just beyond the wheel.
-    return min(int(np.searchsorted(wheel, random.random() * wheel[-1], side="right")), len(fitness) - 1)
+    def repair(dilations: dict[str, int], random: np.random.Generator) -> dict[str, int]:
+        def choose(labels: Sequence[str], _: Mapping[str, int]) -> str:
+            return labels[int(random.integers(len(labels)))]
 
+        return budget.shorten(Structure.from_labels(dilations, network), candidates, choose).by_label()
 
-def crossover(first: Genes, second: Genes, random: np.random.Generator) -> Genes:
-    """Two-point crossover: the first parent's genes, with one random segment taken from the second."""
-    start, end = sorted(random.choice(len(first) + 1, size=2, replace=False))
-    return first[:start] + second[start:end] + first[end:]
-
-
-def mutate(genes: Genes, candidates: Sequence[Sequence[int]], rate: float, random: np.random.Generator) -> Genes:
-    """Resample each gene with probability ``rate``, uniformly over its candidates."""
-    sampled = sample_genes(candidates, random)
-    changed = random.random(len(genes)) < rate
-    return tuple(new if change else old for old, new, change in zip(genes, sampled, changed, strict=True))
+    return repair
 
 
 class GeneticSearch:
@@ -61,6 +57,8 @@ class GeneticSearch:
         mutation_rate: probability with which each gene of a child is resampled.
         seed: the same seed and the same answers give the same proposals.
         starts: dilations by layer label that are proposed before any random ones; no more than ``population_size``.
+        repair: makes dilations by layer label keep a limit, with random numbers of the generator that it is given;
+            what keeps the limit stays as it is. By default there is no limit.
 
     Raises:
         BadInput: an argument is out of its range.
@@ -74,6 +72,7 @@ class GeneticSearch:
         mutation_rate: float = 0.2,
         seed: int = 0,
         starts: Sequence[Mapping[str, int]] = (),
+        repair: Repair | None = None,
     ) -> None:
         for name, value in (("population_size", population_size), ("budget", budget)):
             if type(value) is not int or value < 1:
@@ -88,11 +87,13 @@ class GeneticSearch:
         self.candidates = [tuple(candidates[label]) for label in self.labels]
         if len(starts) > min(population_size, budget):
             raise BadInput(f"{len(starts)} starts are more than the first population holds: raise population_size")
+        self._repair = repair
         self._starts = [self._within(start) for start in starts]
         self.population_size = population_size
         self.budget = min(budget, math.prod(len(values) for values in self.candidates))
         self.mutation_rate = mutation_rate
         self._random = np.random.default_rng(seed)
+        self._exhausted = False
         # As text: a tuner writes all of the state at every event, and 40 numbers take twenty times as long.
         self._genes: list[str] = []
         self._parents: list[tuple[int, ...]] = []
@@ -104,7 +105,7 @@ class GeneticSearch:
 
     def ask(self) -> Proposal | None:
         """The next structure: random ones until a population has been proposed, children of the best from then on."""
-        if self._proposed == self.budget or len(self._seen) == math.prod(map(len, self.candidates)):
+        if self._proposed == self.budget or self._all_proposed:
             return None
         parents: tuple[int, ...] = ()
         if self._proposed >= self.population_size and len(self._population) >= 2:
@@ -112,11 +113,30 @@ class GeneticSearch:
         elif self._proposed < len(self._starts):
             genes = self._starts[self._proposed]
         else:
-            genes = sample_genes(self.candidates, self._random)
+            genes = self._sample()
+        attempts = 0
         while _to_text(genes) in self._seen:
+            attempts += 1
+            if self._repair is not None and attempts == ATTEMPTS:
+                self._exhausted = True
+                return None
             parents = ()
-            genes = sample_genes(self.candidates, self._random)
+            genes = self._sample()
         return self.proposal(self._add(genes, parents))
+
+    def _sample(self) -> Genes:
+        return self._repaired(sample_genes(self.candidates, self._random))
+
+    def _repaired(self, genes: Genes) -> Genes:
+        if self._repair is None:
+            return genes
+        repaired = self._repair(dict(zip(self.labels, genes, strict=True)), self._random)
+        return tuple(repaired[label] for label in self.labels)
+
+    @property
+    def _all_proposed(self) -> bool:
+        """Whether there is no other structure; where a limit leaves few of them, that shows in vain attempts."""
+        return self._exhausted or len(self._seen) == math.prod(map(len, self.candidates))
 
     def _within(self, start: Mapping[str, int]) -> Genes:
         """The genes of a start. Raises BadInput where the space does not hold it."""
@@ -163,7 +183,7 @@ class GeneticSearch:
         if not within:
             return
         genes = tuple(map(int, genes))  # a trial command of the user's own may say 4.0
-        if _to_text(genes) not in self._seen:
+        if _to_text(genes) not in self._seen and self._repaired(genes) == genes:
             uid = self._add(genes, ())
             self._foreign.add(uid)
             self.ledger.evaluate(uid)
@@ -176,8 +196,7 @@ class GeneticSearch:
     @property
     def finished(self) -> bool:
         """Whether the budget is spent and every proposal was evaluated or failed."""
-        exhausted = len(self._seen) == math.prod(map(len, self.candidates))
-        return (self._proposed == self.budget or exhausted) and not self.ledger.open
+        return (self._proposed == self.budget or self._all_proposed) and not self.ledger.open
 
     def state_dict(self) -> dict[str, Any]:
         """All of the state, random generator included, as JSON content."""
@@ -229,7 +248,7 @@ class GeneticSearch:
         mother, father = uids.pop(first), uids[roulette(fitness[:first] + fitness[first + 1 :], self._random)]
         child = genes = crossover(_from_text(self._genes[mother]), _from_text(self._genes[father]), self._random)
         for _ in range(100):
-            child = mutate(genes, self.candidates, self.mutation_rate, self._random)
+            child = self._repaired(mutate(genes, self.candidates, self.mutation_rate, self._random))
             if _to_text(child) not in self._seen:
                 break
         return child, (mother, father)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.bad_input import BadInput
+from nas_space.budget import Budget
 from nas_space.network import Network
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
@@ -29,10 +30,13 @@ def read_start(name: str, network: Network) -> Structure:
     return read_structure(name if name == HAND else ROOT / name, network)
 
 
-def starts_within(names: Any, space: Mapping[str, Sequence[int]], network: Network) -> list[dict[str, int]]:
+def starts_within(
+    names: Any, space: Mapping[str, Sequence[int]], network: Network, budget: Budget
+) -> list[dict[str, int]]:
     """The start structures of a search that knows candidates only, by short label.
 
-    Where the space ends earlier than the hand-designed structure, that one takes the largest candidates.
+    Where the space ends earlier than the hand-designed structure, that one takes the largest candidates. What sees
+    more than the budget allows is cut off.
 
     Raises:
         BadInput: as ``read_starts``; or the space has larger candidates than a dilation of ``hand``, but not that one.
@@ -57,7 +61,10 @@ def starts_within(names: Any, space: Mapping[str, Sequence[int]], network: Netwo
                     len(dilations),
                     ", ".join(f"{label}: {dilations[label]}" for label in shortened),
                 )
-        starts.append(dilations)
+        within = budget.shorten(Structure.from_labels(dilations, network), space)
+        if within.by_label() != dilations:
+            log.warning("%s sees more than max_context %s allows: it is cut off to %s", name, budget, within)
+        starts.append(within.by_label())
     return starts
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from common.bad_input import BadInput
 from nas_space.branching import Branching
+from nas_space.budget import Budget
 from nas_space.networks import DEFAULT
 from nas_space.space import from_nni
 from nas_space.structure_names import structure_file
@@ -14,7 +15,7 @@ from strategies.adapter.search_tuner import SearchTuner
 from strategies.differentiable import DifferentiableSearch, seeds_of
 from strategies.expectation import ExpectationSearch
 from strategies.final import FinalPhase
-from strategies.genetic import POPULATION_SIZE, GeneticSearch
+from strategies.genetic import POPULATION_SIZE, GeneticSearch, repair_within
 from strategies.starts import check_list, read_start, read_starts, starts_within
 
 
@@ -25,6 +26,7 @@ class GlobalTuner(SearchTuner):
         population_size, budget, mutation_rate, seed: of the search, see ``GeneticSearch``.
         starts: structure files, from the repository root, or ``hand``: the population begins with them. Where the
             search space ends earlier than ``hand``, that one takes the largest candidates.
+        max_context: how far structures may see, see ``Budget.parse``: starts are cut off, children are shortened.
         network: whose layers the search space names, as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries, earlier: see ``SearchTuner``.
     """
@@ -39,6 +41,7 @@ class GlobalTuner(SearchTuner):
         mutation_rate: float = 0.2,
         seed: int = 0,
         starts: list[str] | None = None,
+        max_context: int | str | None = None,
         network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
@@ -47,13 +50,15 @@ class GlobalTuner(SearchTuner):
         super().__init__(network, earlier, check_command, retries)
         self._arguments = (population_size, budget, mutation_rate, seed)
         self._starts = starts
+        self._max_context = max_context
 
     def create_search(self, search_space: Any) -> GeneticSearch:
         """The genetic search over the candidates that the search space names."""
-        network = self.network
+        network, budget = self.network, Budget.parse(self._max_context)
         space = from_nni(search_space, network)
-        starts = [] if self._starts is None else starts_within(self._starts, space, network)
-        return GeneticSearch(space, *self._arguments, starts)
+        budget.check(space, network)
+        starts = [] if self._starts is None else starts_within(self._starts, space, network, budget)
+        return GeneticSearch(space, *self._arguments, starts, repair_within(budget, space, network))
 
 
 class LocalTuner(SearchTuner):

@@ -25,7 +25,7 @@ from nas_space.layers.convolutions import DilatedConv
 from nas_space.network import POWERS_OF_TWO
 from nas_space.networks import build
 from nas_space.structure import Structure
-from strategies.genetic import sample_genes
+from strategies.genes import sample_genes
 from studies.ranking.short_training import CPU, Scores, Study, agreement
 from studies.worker_pool import run_all
 from trials.training.checkpoint import load_checkpoint

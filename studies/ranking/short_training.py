@@ -23,7 +23,7 @@ from common.bad_input import BadInput, run_command
 from nas_space.network import POWERS_OF_TWO, Network
 from nas_space.networks import find_network
 from nas_space.structure import Structure
-from strategies.genetic import sample_genes
+from strategies.genes import sample_genes
 from studies.worker_pool import run_all
 from trials.data.arguments import (
     SEARCH_FRACTION,

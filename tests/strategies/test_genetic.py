@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.genetic import GeneticSearch, crossover, mutate, roulette, sample_genes
+from strategies.genes import crossover, mutate, roulette, sample_genes
+from strategies.genetic import GeneticSearch
 from tests.strategies.small_spaces import (
     CANDIDATES,
     SPACE,

@@ -97,6 +97,22 @@ def test_a_structure_of_a_file_is_not_cut_to_the_space(tmp_path: Path) -> None:
         )
 
 
+@pytest.mark.usefixtures("nni")
+def test_a_search_within_a_budget_cuts_hand_off(caplog: pytest.LogCaptureFixture) -> None:
+    network = find_network("ms-tcn:stages=1,layers=3")
+    space = to_nni(global_space(network, (1, 2, 4)))
+    tuner = GlobalTuner(network=str(network), starts=["hand"], max_context="stage=11", population_size=4, budget=8)
+    search = tuner.create_search(space)
+    proposals = [search.ask() for _ in range(8)]
+    assert proposals[0] is not None
+    assert proposals[0].dilations == {"s1l0": 1, "s1l1": 2, "s1l2": 2}
+    assert "hand sees more than max_context stage=11 allows: it is cut off to 1 2 2" in caplog.text
+    assert all(sum(proposal.dilations.values()) <= 5 for proposal in proposals if proposal is not None)
+    for limit, message in ((6, "with the smallest candidates the network sees 7"), ("3s", "frames per second are not")):
+        with pytest.raises(BadInput, match=message):
+            GlobalTuner(network=str(network), max_context=limit).create_search(space)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
