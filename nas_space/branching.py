@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from common.bad_input import BadInput
+from nas_space.budget import NO_LIMITS, Budget
 from nas_space.structure import Structure
 
 
@@ -41,6 +42,8 @@ class Branching:
     rate: float = 0.1
     minimum: int = 1
     maximum: int = 2048
+    budget: Budget = NO_LIMITS
+    """A branch beyond it is left out: one with which the network would see too far, the other layers as they are."""
 
     def __post_init__(self) -> None:
         if type(self.count) is not int or self.count < 2:
@@ -65,24 +68,57 @@ class Branching:
         spread = (dilation - half + 2 * half * index / (self.count - 1) for index in range(self.count))
         return tuple(sorted({min(self.maximum, max(self.minimum, _round(branch))) for branch in spread}))
 
+    def branches(self, structure: Structure) -> dict[str, tuple[int, ...]]:
+        """The branches of every layer, by short label; only its own dilation where the budget leaves no others.
+
+        Raises:
+            BadInput: as ``check``.
+        """
+        self.check(structure)
+        dilations = structure.by_label()
+
+        def keeps(label: str, branch: int) -> bool:
+            wider = Structure.from_labels({**dilations, label: branch}, structure.network)
+            return branch <= dilations[label] or not self.budget.exceeded(wider)
+
+        of_layers = {}
+        for label, dilation in dilations.items():
+            kept = [branch for branch in self.expand(dilation) if keeps(label, branch)]
+            of_layers[label] = tuple(kept if len(kept) > 1 else sorted({*kept, dilation}))
+        return of_layers
+
+    def cut_off(self, structure: Structure) -> Structure:
+        """The structure with its longest dilations shortened until it keeps the budget.
+
+        Raises:
+            BadInput: no structure of the network keeps it.
+        """
+        dilations = structure.by_label()
+        smaller = {label: range(min(self.minimum, each), each + 1) for label, each in dilations.items()}
+        return self.budget.shorten(structure, smaller)
+
     def check(self, structure: Structure) -> None:
-        """Check that all dilations are within the bounds. Raises BadInput, which names the layer."""
+        """Check that all dilations are within the bounds and the budget. Raises BadInput, which names the layer."""
         for label, dilation in structure.by_label().items():
             try:
                 self.expand(dilation)
             except BadInput as fault:
                 raise BadInput(f"layer {label}: {fault}") from None
+        if self.budget.exceeded(structure):
+            raise BadInput(f"the structure {structure} sees more than max_context {self.budget} allows")
 
     def to_text(self) -> str:
         """The settings as one short text, as a tuner passes them to its trials."""
-        return f"{self.count},{self.rate},{self.minimum},{self.maximum}"
+        budget = str(self.budget)
+        return f"{self.count},{self.rate},{self.minimum},{self.maximum}" + (f";{budget}" if budget else "")
 
     @classmethod
     def from_text(cls, text: str) -> Branching:
         """The settings that ``to_text`` wrote. Raises BadInput for anything else."""
         try:
-            count, rate, minimum, maximum = text.split(",")
-            return cls(int(count), float(rate), int(minimum), int(maximum))
+            bounds, _, budget = text.partition(";")
+            count, rate, minimum, maximum = bounds.split(",")
+            return cls(int(count), float(rate), int(minimum), int(maximum), Budget.parse(budget or None))
         except (ValueError, AttributeError) as fault:
             raise BadInput(f"not the settings of branches: {text!r} ({fault})") from None
 
@@ -96,13 +132,16 @@ class Branching:
         group.add_argument("--max-dilation", type=int, default=cls.maximum, help="(default: %(default)s)")
 
     @classmethod
-    def from_arguments(cls, arguments: argparse.Namespace) -> Branching:
+    def from_arguments(cls, arguments: argparse.Namespace, budget: Budget = NO_LIMITS) -> Branching:
         """The settings from those options."""
-        return cls(arguments.branches, arguments.expand_rate, arguments.min_dilation, arguments.max_dilation)
+        bounds = arguments.min_dilation, arguments.max_dilation
+        return cls(arguments.branches, arguments.expand_rate, *bounds, budget)
 
     def describe(self) -> dict[str, Any]:
-        """The settings as JSON content, the keyword arguments of this class."""
-        return asdict(self)
+        """The settings as JSON content; without a budget as in earlier versions."""
+        names = ("count", "rate", "minimum", "maximum")
+        budget = str(self.budget)
+        return {name: getattr(self, name) for name in names} | ({"max_context": budget} if budget else {})
 
 
 def expectation(branches: Sequence[int], probabilities: Sequence[float], current: int) -> int:
@@ -125,16 +164,17 @@ def next_structure(
 ) -> Structure:
     """The structure after one iteration: every dilation becomes the expectation over its branches.
 
+    Where layers together have grown beyond the budget, the longest are shortened.
+
     Args:
         probabilities: of the branches of each layer, by short label.
     """
-    return Structure.from_labels(
-        {
-            label: expectation(branching.expand(dilation), probabilities[label], dilation)
-            for label, dilation in structure.by_label().items()
-        },
-        structure.network,
-    )
+    dilations = structure.by_label()
+    expected = {
+        label: expectation(branches, probabilities[label], dilations[label])
+        for label, branches in branching.branches(structure).items()
+    }
+    return branching.cut_off(Structure.from_labels(expected, structure.network))
 
 
 def _round(value: float) -> int:

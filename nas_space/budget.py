@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -35,6 +36,11 @@ class Budget:
     """Frames after its own that the last output sees."""
 
     @classmethod
+    def add_argument(cls, parser: argparse.ArgumentParser) -> None:
+        """Add ``--max-context``, a text for ``parse``."""
+        parser.add_argument("--max-context", metavar="FRAMES", help=f"how far a structure may see: {EXAMPLES}")
+
+    @classmethod
     def parse(cls, value: Any, fps: float | None = None) -> Budget:
         """The budget that ``max_context`` or ``--max-context`` says; None is no limit.
 
@@ -59,7 +65,7 @@ class Budget:
 
     def exceeded(self, structure: Structure) -> set[str]:
         """Labels of the layers that together see too far: none where the structure keeps the budget."""
-        if self == Budget():
+        if self == NO_LIMITS:
             return set()
         field = ReceptiveField.of(structure)
         if not self._network_keeps(field.network):
@@ -120,6 +126,9 @@ class Budget:
         return ",".join(
             f"{each.name}={value}" for each in fields(self) if (value := getattr(self, each.name)) is not None
         )
+
+
+NO_LIMITS = Budget()
 
 
 def _longest(labels: Sequence[str], dilations: Mapping[str, int]) -> str:

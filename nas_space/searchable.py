@@ -17,10 +17,9 @@ Conv = TypeVar("Conv", bound=DilatedConv)
 
 def expand(module: nn.Module, structure: Structure, branching: Branching, inner_activation: bool = False) -> None:
     """Put branches around the dilation of every searchable convolution, in place."""
-    dilations = structure.by_label()
+    branches = branching.branches(structure)
     for layer, conv in _searchable(module, structure.network, DilatedConv):
-        branches = branching.expand(dilations[layer.label])
-        module.set_submodule(layer.path, BranchedConv.expand(conv, branches, inner_activation))
+        module.set_submodule(layer.path, BranchedConv.expand(conv, branches[layer.label], inner_activation))
 
 
 def choose(module: nn.Module, network: Network, candidates: Mapping[str, Sequence[int]]) -> None:

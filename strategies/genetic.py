@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from common.bad_input import BadInput
-from nas_space.budget import Budget
+from nas_space.budget import NO_LIMITS, Budget
 from nas_space.network import Network
 from nas_space.structure import Structure
 from nni_api.trial_report import TrialReport
@@ -35,7 +35,7 @@ def repair_within(budget: Budget, candidates: Mapping[str, Sequence[int]], netwo
 
     None where the budget has no limit.
     """
-    if budget == Budget():
+    if budget == NO_LIMITS:
         return None
 
     def repair(dilations: dict[str, int], random: np.random.Generator) -> dict[str, int]:

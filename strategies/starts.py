@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.bad_input import BadInput
+from nas_space.branching import Branching
 from nas_space.budget import Budget
 from nas_space.network import Network
 from nas_space.structure import Structure
@@ -19,10 +20,14 @@ ROOT = Path(__file__).parent.parent
 HAND = "hand"
 
 
-def read_starts(names: Any, network: Network) -> list[Structure]:
-    """The start structures of a search. Raises BadInput for what is no list of structure files of that network."""
+def read_starts(names: Any, network: Network) -> list[tuple[str, Structure]]:
+    """The start structures of a search, each with its name.
+
+    Raises:
+        BadInput: no list of structure files of that network.
+    """
     check_list("starts", names, "file names", lambda value: isinstance(value, str))
-    return [read_start(name, network) for name in names]
+    return [(name, read_start(name, network)) for name in names]
 
 
 def read_start(name: str, network: Network) -> Structure:
@@ -42,7 +47,7 @@ def starts_within(
         BadInput: as ``read_starts``; or the space has larger candidates than a dilation of ``hand``, but not that one.
     """
     starts = []
-    for name, start in zip(names, read_starts(names, network), strict=True):
+    for name, start in read_starts(names, network):
         dilations = start.by_label()
         if name == HAND:
             dilations = {label: min(dilation, max(space[label])) for label, dilation in dilations.items()}
@@ -61,11 +66,20 @@ def starts_within(
                     len(dilations),
                     ", ".join(f"{label}: {dilations[label]}" for label in shortened),
                 )
-        within = budget.shorten(Structure.from_labels(dilations, network), space)
-        if within.by_label() != dilations:
-            log.warning("%s sees more than max_context %s allows: it is cut off to %s", name, budget, within)
-        starts.append(within.by_label())
+        whole = Structure.from_labels(dilations, network)
+        starts.append(_noted(name, whole, budget.shorten(whole, space), budget).by_label())
     return starts
+
+
+def cut_off(name: str, start: Structure, branching: Branching) -> Structure:
+    """A start structure within the budget of a local search. Raises BadInput for a dilation beyond the bounds."""
+    return _noted(name, start, branching.cut_off(start), branching.budget)
+
+
+def _noted(name: str, whole: Structure, within: Structure, budget: Budget) -> Structure:
+    if within != whole:
+        log.warning("%s sees more than max_context %s allows: it is cut off to %s", name, budget, within)
+    return within
 
 
 def check_list(name: str, values: Any, what: str, fits: Callable[[Any], bool]) -> None:

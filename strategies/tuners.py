@@ -16,7 +16,7 @@ from strategies.differentiable import DifferentiableSearch, seeds_of
 from strategies.expectation import ExpectationSearch
 from strategies.final import FinalPhase
 from strategies.genetic import POPULATION_SIZE, GeneticSearch, repair_within
-from strategies.starts import check_list, read_start, read_starts, starts_within
+from strategies.starts import check_list, cut_off, read_start, read_starts, starts_within
 
 
 class GlobalTuner(SearchTuner):
@@ -69,6 +69,7 @@ class LocalTuner(SearchTuner):
         splits, seeds: of the chains.
         iterations: of a chain, see ``ExpectationSearch``.
         branches, expand_rate, min_dilation, max_dilation: see ``Branching``.
+        max_context: how far structures may see, see ``Budget.parse``: starts are cut off, branches stay within.
         network: as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries, earlier: see ``SearchTuner``.
     """
@@ -87,6 +88,7 @@ class LocalTuner(SearchTuner):
         expand_rate: float = Branching.rate,
         min_dilation: int = Branching.minimum,
         max_dilation: int = Branching.maximum,
+        max_context: int | str | None = None,
         network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
@@ -96,6 +98,7 @@ class LocalTuner(SearchTuner):
         self._chains = (starts, splits, seeds)
         self._iterations = iterations
         self._branching = (branches, expand_rate, min_dilation, max_dilation)
+        self._max_context = max_context
 
     def create_search(self, search_space: Any) -> ExpectationSearch:
         """The chains. The search space is only for NNI's web page: it must name the layers of the network."""
@@ -103,10 +106,11 @@ class LocalTuner(SearchTuner):
         if not isinstance(search_space, dict) or set(search_space) != set(network.paths):
             raise BadInput("the search space must name the layers of the network (experiments/spaces/*_local.json)")
         names, splits, seeds = self._chains
-        structures = read_starts(names, network)
+        branching = Branching(*self._branching, Budget.parse(self._max_context))
+        structures = [cut_off(name, start, branching) for name, start in read_starts(names, network)]
         _check_splits_and_seeds(splits, seeds)
         starts = [(start, {"split": split, "seed": seed}) for start, split, seed in product(structures, splits, seeds)]
-        return ExpectationSearch(starts, Branching(*self._branching), self._iterations)
+        return ExpectationSearch(starts, branching, self._iterations)
 
 
 class DifferentiableTuner(SearchTuner):

@@ -18,10 +18,11 @@ from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
 from common.read_file import read_json
 from nas_space.branching import Branching, next_structure
+from nas_space.budget import Budget
 from nas_space.networks.ms_tcn import same_settings
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
-from trials.data.arguments import parse_with_dataset, split_number
+from trials.data.arguments import Task, parse_with_dataset, split_number
 from trials.data.fingerprint import DataRecord
 from trials.training.checkpoint import versions
 from trials.training.local_iteration import BranchedTraining
@@ -141,6 +142,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--iterations", type=int, default=ITERATIONS, help="of --epochs each (default: %(default)s)")
     parser.add_argument("--output", type=Path, required=True, help="folder for best.json, local.json and checkpoints")
     Branching.add_arguments(parser)
+    Budget.add_argument(parser)
     add_local_arguments(parser)
     add_run_arguments(parser, EPOCHS_PER_ITERATION, decay_epochs=())
     return parse_with_dataset(parser, "local_search", words)
@@ -152,9 +154,13 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.iterations < 1:
         raise BadInput(f"--iterations must be at least 1, not {arguments.iterations}")
-    branching = Branching.from_arguments(arguments)
-    start = read_structure(arguments.structure, arguments.network)
+    budget = Budget.parse(arguments.max_context, Task.from_arguments(arguments).frames_per_second)
+    branching = Branching.from_arguments(arguments, budget)
+    whole = read_structure(arguments.structure, arguments.network)
+    start = branching.cut_off(whole)
     branching.check(start)
+    if start != whole:
+        print(f"{arguments.structure} sees more than {budget}: it is cut off to {start}", file=sys.stderr)
     training = BranchedTraining.from_arguments(arguments, split_number(arguments.split), branching)
     device = find_device(arguments.device)
     with tqdm(total=arguments.iterations, unit="iteration", disable=None) as progress:

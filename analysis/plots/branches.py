@@ -17,6 +17,7 @@ from analysis.plots.figure_file import legend_below, new_figure, short
 from analysis.plots.layer_rows import label_rows, rows_height
 from common.bad_input import BadInput
 from nas_space.branching import Branching, next_structure
+from nas_space.network import Network
 from nas_space.structure import Structure
 
 ROOM, DIGIT, GAP, SHORTEST_BAR = 13.6, 0.09, 0.07, 0.7
@@ -50,7 +51,7 @@ def draw_branches(name: str, history: History, chain: int) -> Figure:
 
     figure = new_figure(rows_height(network) + 1.2)
     axes = figure.add_subplot()
-    ranks = _draw_cells(axes, steps, list(network.paths), branching)
+    ranks = _draw_cells(axes, steps, network, branching)
     moves = zip(end.dilations, structures[0].dilations, strict=True)
     label_rows(axes, network, [f"{to} ({to - start:+d})" for to, start in moves], "result (how far from the start)")
     axes.set_title(f"{short(name)}, chain {chain}: what the branches around each dilation have learnt")
@@ -70,18 +71,19 @@ def ranks_of(branches: Sequence[int], dilation: int) -> list[int]:
     return [index - below + (missing and branch > dilation) for index, branch in enumerate(branches)]
 
 
-def _draw_cells(axes: Axes, steps: list[Evaluation], labels: list[str], branching: Branching) -> list[int]:
+def _draw_cells(axes: Axes, steps: list[Evaluation], network: Network, branching: Branching) -> list[int]:
     """In each cell a dilation and the bar of its branches. Returns the ranks of all branches, in rising order."""
-    digits = max(len(str(step.structure[label])) for step in steps for label in labels)
+    digits = max(len(str(dilation)) for step in steps for dilation in step.structure.values())
     text = DIGIT * digits + GAP
     shown = steps[:: -(-len(steps) // int(ROOM / (text + 2 * GAP + SHORTEST_BAR)))]
     inch = len(shown) / ROOM
     length = 1 - (text + 2 * GAP) * inch
     bars: dict[int, list[Path]] = defaultdict(list)
     for column, step in enumerate(shown):
-        for row, label in enumerate(labels):
+        branches = branching.branches(Structure.from_labels(step.structure, network))
+        for row, label in enumerate(network.paths):
             dilation = step.structure[label]
-            ranks = ranks_of(branching.expand(dilation), dilation)
+            ranks = ranks_of(branches[label], dilation)
             left = column + (text + GAP) * inch
             axes.text(left - GAP * inch, row, str(dilation), ha="right", va="center", fontsize=10)
             for rank, probability in zip(ranks, (step.probabilities or {})[label], strict=True):

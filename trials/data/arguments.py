@@ -83,6 +83,12 @@ class Task:
         background = background_classes(arguments.dataset, dataset.classes, arguments.background)
         return cls(arguments.dataset, dataset, background)
 
+    @property
+    def frames_per_second(self) -> float | None:
+        """The rate at which a network reads frames; None if that of the data set is not known."""
+        rate = defaults_of(self.name).frames_per_second
+        return None if rate is None else rate / self.dataset.sample_rate
+
     def describe(self) -> dict[str, Any]:
         """The data set and how it is read, as JSON content."""
         return {

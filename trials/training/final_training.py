@@ -18,7 +18,6 @@ from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
 from trials.data.arguments import Task
 from trials.data.fingerprint import DataRecord, Fingerprint
-from trials.data.known_datasets import defaults_of
 from trials.data.label_files import Labels, write_labels
 from trials.table import csv_text
 from trials.training.checkpoint import DAMAGE, Checkpoint, load_torch, save_checkpoint, save_torch, versions
@@ -143,7 +142,7 @@ class FinalTraining:
     def _receptive_field(self) -> dict[str, Any]:
         """In frames as the network reads them; also in seconds if the frame rate of the data set is known."""
         field = ReceptiveField.of(self.structure)
-        rate = defaults_of(self.task.name).frames_per_second
+        rate = self.task.frames_per_second
         frames = field.network.frames
         return {
             "layers": [[extent.frames for extent in block] for block in field.layers],
@@ -151,7 +150,7 @@ class FinalTraining:
             "network": frames,
             "past": field.network.past,
             "future": field.network.future,
-            "network_seconds": None if rate is None else round(frames * self.task.dataset.sample_rate / rate, 2),
+            "network_seconds": None if rate is None else round(frames / rate, 2),
         }
 
     def _checkpoint(self, network: nn.Module, data: Fingerprint) -> Checkpoint:

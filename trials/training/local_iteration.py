@@ -101,7 +101,7 @@ class BranchedTraining(SearchTraining):
 
     def _expected_dilations(self, structure: Structure, learned: dict[str, list[float]]) -> dict[str, float]:
         """The expectation over the branches of each layer, not rounded, by tag."""
-        branches = {label: self.branching.expand(dilation) for label, dilation in structure.by_label().items()}
+        branches = self.branching.branches(structure)
         return {
             f"dilation/{label}": sum(p * d for p, d in zip(learned[label], branches[label], strict=True))
             for label in branches
