@@ -10,13 +10,16 @@ from typing import Any
 
 from common.bad_input import BadInput
 from nas_space.network import Network
-from nas_space.receptive_field import Extent, ReceptiveField
+from nas_space.receptive_field import Extent, ReceptiveField, block_reaches
 from nas_space.structure import Structure
 
 EXAMPLES = "500, 33s, or network=500,stage=120,past=20s,future=2s; where the rate is not known, 33s@15"
 
-Choose = Callable[[Sequence[str], Mapping[str, int]], str]
-"""Which layer is shortened next: is given the labels of those that can be, and the dilations of all by label."""
+Choose = Callable[[Mapping[str, Sequence[int]], Mapping[str, int]], tuple[str, int]]
+"""Which layer is shortened next, and to which dilation: chosen from smaller candidates (rising), by label.
+
+Is also given the dilations of all layers, by label.
+"""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,19 @@ class Budget:
         limits = ((self.network, seen.frames), (self.past, seen.past), (self.future, seen.future))
         return all(limit is None or value <= limit for limit, value in limits)
 
+    def excess(self, network: Network, dilations: Sequence[Any]) -> list[Any]:
+        """By which share each limit is exceeded: 0.5 for 150 frames of 100; below 0 where it is kept.
+
+        Args:
+            dilations: (layers,): numbers, or tensors of one number each.
+        """
+        blocks = block_reaches(network, dilations)
+        reach = sum(blocks[1:], blocks[0])
+        past, future = (reach, 0 * reach) if network.causal else (reach / 2, reach / 2)
+        seen = [(self.network, reach + 1), (self.past, past), (self.future, future)]
+        seen += [(self.stage, of_block + 1) for of_block in blocks]
+        return [(frames - limit) / max(limit, 1) for limit, frames in seen if limit is not None]
+
     def check(self, candidates: Mapping[str, Sequence[int]], network: Network) -> None:
         """Raise BadInput where no structure over these candidates, by label, keeps the budget."""
         least = Structure.from_labels({label: min(of_layer) for label, of_layer in candidates.items()}, network)
@@ -94,15 +110,25 @@ class Budget:
                 f"and a stage up to {widest}: allow more, or take a network with fewer layers"
             )
 
+    def possible(self, candidates: Mapping[str, Sequence[int]], network: Network) -> dict[str, tuple[int, ...]]:
+        """The candidates of each layer with which the budget can be kept: if all other layers take their smallest."""
+        least = {label: min(of_layer) for label, of_layer in candidates.items()}
+        return {
+            label: tuple(
+                each for each in of_layer if not self.exceeded(Structure.from_labels({**least, label: each}, network))
+            )
+            for label, of_layer in candidates.items()
+        }
+
     def shorten(
         self, structure: Structure, candidates: Mapping[str, Sequence[int]], choose: Choose | None = None
     ) -> Structure:
-        """The structure with the next smaller candidate in one layer after another, until it keeps the budget.
+        """The structure with a smaller candidate in one layer after another, until it keeps the budget.
 
         Args:
             candidates: of each layer, by label.
-            choose: which layer is next; by default the one with the longest dilation, of equals the last: so a
-                pattern such as 1, 2, 4, ... is cut off.
+            choose: which layer is next; by default the one with the longest dilation, of equals the last, takes its
+                next smaller candidate: so a pattern such as 1, 2, 4, ... is cut off.
 
         Raises:
             BadInput: no structure over these candidates keeps it.
@@ -110,14 +136,14 @@ class Budget:
         dilations = structure.by_label()
         while exceeded := self.exceeded(structure):
             smaller = {
-                label: max(lower)
+                label: sorted(lower)
                 for label in dilations
                 if label in exceeded and (lower := [each for each in candidates[label] if each < dilations[label]])
             }
             if not smaller:
                 self.check(candidates, structure.network)
-            label = (choose or _longest)(list(smaller), dilations)
-            dilations[label] = smaller[label]
+            label, dilation = (choose or _longest)(smaller, dilations)
+            dilations[label] = dilation
             structure = Structure.from_labels(dilations, structure.network)
         return structure
 
@@ -131,8 +157,9 @@ class Budget:
 NO_LIMITS = Budget()
 
 
-def _longest(labels: Sequence[str], dilations: Mapping[str, int]) -> str:
-    return max(reversed(labels), key=lambda label: dilations[label])
+def _longest(smaller: Mapping[str, Sequence[int]], dilations: Mapping[str, int]) -> tuple[str, int]:
+    label = max(reversed(list(smaller)), key=lambda label: dilations[label])
+    return label, smaller[label][-1]
 
 
 def _frames(number: str, fps: float | None, least: int, value: Any) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from nas_space.network import Block
+from nas_space.network import Block, Network
 from nas_space.structure import Structure
 
 
@@ -42,12 +43,7 @@ class ReceptiveField:
     @classmethod
     def of(cls, structure: Structure) -> ReceptiveField:
         """The receptive field of a network with this structure."""
-        blocks = structure.network.blocks
-        reaches = [
-            [(layer.kernel_size - 1) * dilation for layer, dilation in zip(block.layers, dilations, strict=True)]
-            for block, dilations in zip(blocks, structure.by_block(), strict=True)
-        ]
-        sums = [_sums(block, of_block) for block, of_block in zip(blocks, reaches, strict=True)]
+        reaches, sums = _reaches(structure.network, structure.dilations)
         before = accumulate((of_block[-1] for of_block in sums), initial=0)
         after = [seen + reach for seen, of_block in zip(before, sums, strict=False) for reach in of_block]
         causal = structure.network.causal
@@ -59,7 +55,23 @@ class ReceptiveField:
         )
 
 
-def _sums(block: Block, reaches: list[int]) -> list[int]:
+def block_reaches(network: Network, dilations: Sequence[Any]) -> list[Any]:
+    """The reach of each block, past and future together: ``(blocks,)``.
+
+    Args:
+        dilations: (layers,): numbers, or tensors of one number each (expected dilations), through which gradients flow.
+    """
+    return [of_block[-1] for of_block in _reaches(network, dilations)[1]]
+
+
+def _reaches(network: Network, dilations: Sequence[Any]) -> tuple[list[list[Any]], list[list[Any]]]:
+    """The reach of each layer alone, and that of each with all before it in its block: ``(blocks, layers)`` each."""
+    rest = iter(dilations)
+    reaches = [[(layer.kernel_size - 1) * next(rest) for layer in block.layers] for block in network.blocks]
+    return reaches, [_sums(block, of_block) for block, of_block in zip(network.blocks, reaches, strict=True)]
+
+
+def _sums(block: Block, reaches: list[Any]) -> list[Any]:
     """Cumulative reach after each layer of a block, ``(layers,)``, times the block's repeats."""
     of_label = {layer.label: reach for layer, reach in zip(block.layers, reaches, strict=True)}
     counted, added = set[str](), []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from torch import nn
+from torch import Tensor, nn
 
 from nas_space.branching import Branching
 from nas_space.layers.convolutions import BranchedConv, ChoosingConv, DilatedConv
@@ -46,6 +46,14 @@ def probabilities(module: nn.Module, network: Network) -> dict[str, list[float]]
     """The branch probabilities of every searchable convolution, by label."""
     branched = _searchable(module, network, BranchedConv)
     return {layer.label: conv.probabilities().tolist() for layer, conv in branched}
+
+
+def expected_dilations(module: nn.Module, network: Network) -> list[Tensor]:
+    """The expectation of the dilation of every searchable convolution over its branches: one number each."""
+    return [
+        conv.probabilities() @ conv.branch_weights.new_tensor(conv.branches)
+        for _, conv in _searchable(module, network, BranchedConv)
+    ]
 
 
 def _searchable(module: nn.Module, network: Network, kind: type[Conv]) -> Iterator[tuple[Layer, Conv]]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from common.bad_input import BadInput
-from nni_api.trial_report import CANDIDATES, TrialReport
+from nas_space.budget import NO_LIMITS, Budget
+from nni_api.trial_report import CANDIDATES, MAX_CONTEXT, TrialReport
 from strategies.proposals import Proposal
 from strategies.trainings import Trainings
 
@@ -18,21 +19,28 @@ class DifferentiableSearch(Trainings):
         seeds: of the trainings.
         layers: short labels of the layers that each is to find dilations of.
         candidates: what each layer chooses among, by short label; None: the command of the trials says it.
+        budget: how far the structures may see.
 
     Raises:
         BadInput: no seeds, one that is no whole number of at least 0, or one that comes twice.
     """
 
     def __init__(
-        self, seeds: Sequence[int], layers: Iterable[str], candidates: Mapping[str, Sequence[int]] | None = None
+        self,
+        seeds: Sequence[int],
+        layers: Iterable[str],
+        candidates: Mapping[str, Sequence[int]] | None = None,
+        budget: Budget = NO_LIMITS,
     ) -> None:
         fits = isinstance(seeds, list) and all(type(seed) is int and seed >= 0 for seed in seeds)
         if not fits or not seeds or len(set(seeds)) != len(seeds):
             raise BadInput(f"seeds must be a list of different whole numbers of at least 0, not {seeds!r}")
         self._layers = set(layers)
         space = None if candidates is None else {label: list(of_layer) for label, of_layer in candidates.items()}
-        self._what: dict[str, Any] = {"seeds": seeds, **({} if space is None else {"candidates": space})}
-        to_trials = {} if space is None else {CANDIDATES: space}
+        known = {"candidates": space, "max_context": str(budget) or None}
+        self._settings = {"seeds": seeds, **{name: value for name, value in known.items() if value is not None}}
+        parameters = {CANDIDATES: space, MAX_CONTEXT: str(budget) or None}
+        to_trials = {name: value for name, value in parameters.items() if value is not None}
         super().__init__(
             [Proposal(uid, {}, {"seed": seed}, {"seed": seed, **to_trials}) for uid, seed in enumerate(seeds)]
         )
@@ -49,7 +57,7 @@ class DifferentiableSearch(Trainings):
 
     def state_dict(self) -> dict[str, Any]:
         """All of the state as JSON content."""
-        return {**self._what, **super().state_dict()}
+        return {**self._settings, **super().state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state.
@@ -58,8 +66,8 @@ class DifferentiableSearch(Trainings):
             BadInput: it is of a search with other seeds or candidates.
             KeyError, TypeError, ValueError: it is damaged.
         """
-        for name in ("seeds", "candidates"):
-            if state.get(name) != self._what.get(name):
+        for name in ("seeds", "candidates", "max_context"):
+            if state.get(name) != self._settings.get(name):
                 raise BadInput(f"the saved search has other {name}: start a new experiment")
         super().load_state_dict(state)
 

@@ -39,8 +39,9 @@ def repair_within(budget: Budget, candidates: Mapping[str, Sequence[int]], netwo
         return None
 
     def repair(dilations: dict[str, int], random: np.random.Generator) -> dict[str, int]:
-        def choose(labels: Sequence[str], _: Mapping[str, int]) -> str:
-            return labels[int(random.integers(len(labels)))]
+        def choose(smaller: Mapping[str, Sequence[int]], _: Mapping[str, int]) -> tuple[str, int]:
+            label = list(smaller)[int(random.integers(len(smaller)))]
+            return label, smaller[label][-1]
 
         return budget.shorten(Structure.from_labels(dilations, network), candidates, choose).by_label()
 

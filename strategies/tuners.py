@@ -118,6 +118,7 @@ class DifferentiableTuner(SearchTuner):
 
     Args:
         seeds: of the trainings; None where the search space names them and nothing else, as in earlier versions.
+        max_context: how far structures may see, see ``Budget.parse``.
         network: as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries, earlier: see ``SearchTuner``.
     """
@@ -127,6 +128,7 @@ class DifferentiableTuner(SearchTuner):
     def __init__(
         self,
         seeds: list[int] | None = None,
+        max_context: int | str | None = None,
         network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
@@ -134,16 +136,19 @@ class DifferentiableTuner(SearchTuner):
     ) -> None:
         super().__init__(network, earlier, check_command, retries)
         self._seeds = seeds
+        self._max_context = max_context
 
     def create_search(self, search_space: Any) -> DifferentiableSearch:
         """A training for each seed, in which every layer chooses among the candidates that the search space names."""
-        network = self.network
+        network, budget = self.network, Budget.parse(self._max_context)
         if self._seeds is not None:
-            return DifferentiableSearch(self._seeds, network.paths, from_nni(search_space, network))
+            space = from_nni(search_space, network)
+            budget.check(space, network)
+            return DifferentiableSearch(self._seeds, network.paths, space, budget)
         seeds = seeds_of(search_space)
         if seeds is None:
             raise BadInput("DifferentiableTuner needs the argument seeds, as in seeds: [0, 1, 2]")
-        return DifferentiableSearch(seeds, network.paths)
+        return DifferentiableSearch(seeds, network.paths, budget=budget)
 
 
 class FinalTuner(SearchTuner):

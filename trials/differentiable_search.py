@@ -18,15 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
+from nas_space.budget import NO_LIMITS, Budget
 from nas_space.network import Network
-from nas_space.searchable import choose, collapse, probabilities, set_temperature
+from nas_space.searchable import choose, collapse, expected_dilations, probabilities, set_temperature
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from trials.data.arguments import parse_with_dataset, split_number
+from trials.read_out import read_out
 from trials.training.checkpoint import DAMAGE, load_torch, save_torch, versions
 from trials.training.epochs import SearchTraining
 from trials.training.metrics import METRICS, objective_value
@@ -43,6 +46,8 @@ from trials.trial_arguments import (
 ANNEALING = 0.8
 """Share of the epochs after the warm-up in which the temperature falls."""
 LOWEST_TEMPERATURE = 0.02
+FIRST_BUDGET_WEIGHT = 1.0
+"""Weight of the excess over the budget in the loss; doubled by each epoch after which the structure exceeds it."""
 
 
 def temperature(epoch: int, epochs: int, warm_up: int) -> float:
@@ -50,19 +55,12 @@ def temperature(epoch: int, epochs: int, warm_up: int) -> float:
     return max(LOWEST_TEMPERATURE, 1 - max(epoch - warm_up, 0) / (ANNEALING * (epochs - warm_up)))
 
 
-def most_probable(
-    probabilities: Mapping[str, Sequence[float]], candidates: Mapping[str, Sequence[int]]
-) -> dict[str, int]:
-    """The most probable candidate of each layer, by short label; of several, the first."""
-    return {label: candidates[label][learned.index(max(learned))] for label, learned in probabilities.items()}
-
-
 @dataclass(frozen=True)
 class SupernetResult:
     """The result of a search."""
 
     structure: Structure
-    """The most probable dilation of each layer."""
+    """The most probable dilation of each layer, within the budget."""
     probabilities: dict[str, list[float]]
     """Of the candidates, by short label."""
     metrics: dict[str, float]
@@ -82,18 +80,24 @@ class SupernetTraining(SearchTraining):
     network: Network
     branch_learning_rate: float = BRANCH_LEARNING_RATE
     warm_up: float = WARM_UP
+    budget: Budget = NO_LIMITS
 
     def __post_init__(self) -> None:
         check_schedule(self.warm_up, self.branch_learning_rate)
+        self.budget.check(self.candidates, self.network)
 
     @classmethod
     def from_arguments(
-        cls, arguments: argparse.Namespace, candidates: Mapping[str, Sequence[int]] | None = None
+        cls,
+        arguments: argparse.Namespace,
+        candidates: Mapping[str, Sequence[int]] | None = None,
+        max_context: str | None = None,
     ) -> SupernetTraining:
         """The search that the options name.
 
         Args:
             candidates: those of an experiment's search space; None: those of the options.
+            max_context: see ``Budget.parse``.
 
         Raises:
             BadInput: the options are invalid, or the candidates are of other layers.
@@ -106,7 +110,8 @@ class SupernetTraining(SearchTraining):
             if candidates.keys() != network.paths.keys():
                 raise BadInput(f"the search space names other layers than --network {network}")
             of_layers = {label: tuple(candidates[label]) for label in network.paths}
-        return cls(*fields, of_layers, network, arguments.branch_learning_rate, arguments.warm_up)
+        budget = Budget.parse(max_context, fields[0].frames_per_second)
+        return cls(*fields, of_layers, network, arguments.branch_learning_rate, arguments.warm_up, budget)
 
     @property
     def warm_up_epochs(self) -> int:
@@ -129,6 +134,7 @@ class SupernetTraining(SearchTraining):
             "warm_up": self.warm_up,
             "candidates": candidates,
             "network": self.network.to_json(),
+            **({"max_context": str(self.budget)} if self.budget != NO_LIMITS else {}),
         }
 
     def run(
@@ -143,8 +149,9 @@ class SupernetTraining(SearchTraining):
             BadInput: the data is faulty, or ``folder`` holds a search with another description.
             NonFiniteLoss: the training failed.
         """
+        possible = self.budget.possible(self.candidates, self.network)
         training = self.start(
-            Structure.hand(self.network), device, lambda module: choose(module, self.network, self.candidates)
+            Structure.hand(self.network), device, lambda module: choose(module, self.network, possible)
         )
         module = training.network
         record = self.data_record(folder)
@@ -168,13 +175,23 @@ class SupernetTraining(SearchTraining):
         for row in epochs:
             after_epoch(row)
 
+        weight = epochs[-1].get("budget_weight", 0.0) if epochs else FIRST_BUDGET_WEIGHT
+
         def set_schedule() -> None:
+            nonlocal weight
             set_temperature(module, self.temperature(training.epoch))
-            training.branch_learning_rate = 0.0 if training.epoch < self.warm_up_epochs else self.branch_learning_rate
+            warming_up = training.epoch < self.warm_up_epochs
+            training.branch_learning_rate = 0.0 if warming_up else self.branch_learning_rate
+            if self.budget != NO_LIMITS:
+                if not warming_up and self.budget.exceeded(self._read_out(module, NO_LIMITS)):
+                    weight *= 2
+                training.penalty = lambda: weight * self._excess(module)
 
         for row in self.epochs(training, set_schedule):
             metrics = {name: row[name] for name in METRICS}
             schedule = {"temperature": self.temperature(training.epoch - 1)}
+            if self.budget != NO_LIMITS:
+                schedule["budget_weight"] = weight
             epochs.append({"epoch": training.epoch, "loss": row["loss"], **schedule, **metrics})
             seconds += row["seconds"]
             record.note()
@@ -182,11 +199,30 @@ class SupernetTraining(SearchTraining):
             save_torch(path, {"search": self.describe(), **progress, "data": record.files})
             after_epoch(epochs[-1])
         set_temperature(module, self.temperature(self.settings.epochs - 1))
-        learned = probabilities(module, self.network)
-        structure = Structure.from_labels(most_probable(learned, self.candidates), self.network)
+        learned = self._probabilities(module)
+        structure = self._read_out(module, self.budget)
         collapse(module, structure)
         metrics = score_network(module, self.task.dataset, self.validation_videos, self.task.background, device)
         return SupernetResult(structure, learned, metrics, epochs, seconds)
+
+    def _read_out(self, module: nn.Module, budget: Budget) -> Structure:
+        return read_out(self._probabilities(module), self.candidates, self.network, budget)
+
+    def _probabilities(self, module: nn.Module) -> dict[str, list[float]]:
+        """Of all candidates, by short label: 0 of those with which the budget cannot be kept."""
+        possible = self.budget.possible(self.candidates, self.network)
+        learned = {
+            label: dict(zip(possible[label], of_layer, strict=True))
+            for label, of_layer in probabilities(module, self.network).items()
+        }
+        return {
+            label: [of_layer.get(each, 0.0) for each in self.candidates[label]] for label, of_layer in learned.items()
+        }
+
+    def _excess(self, module: nn.Module) -> Tensor:
+        """By which share the expected dilations exceed each limit, all limits together."""
+        shares = self.budget.excess(self.network, expected_dilations(module, self.network))
+        return torch.stack(shares).relu().sum()
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -197,6 +233,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         epilog="example: python -m trials.differentiable_search --dataset gtea --split 1 --output runs/found",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for best.json, search.json and search.pt")
+    Budget.add_argument(parser)
     add_differentiable_arguments(parser)
     return parse_with_dataset(parser, "differentiable_search", words)
 
@@ -205,7 +242,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Search the global space in one training; started again with the same --output, it resumes."""
     arguments = parse_arguments()
-    search, device = SupernetTraining.from_arguments(arguments), find_device(arguments.device)
+    search = SupernetTraining.from_arguments(arguments, max_context=arguments.max_context)
+    device = find_device(arguments.device)
     with tqdm(total=search.settings.epochs, unit="epoch", disable=None) as progress:
 
         def show(row: dict[str, float]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from common.bad_input import BadInput, run_command
-from nni_api.trial_report import CANDIDATES
+from nni_api.trial_report import CANDIDATES, MAX_CONTEXT
 from trials.differentiable_search import SupernetTraining
 from trials.nni_trial import NniTrial, experiment_folder
 from trials.training.event_files import event_folder, scalar_writer, scalars_of
@@ -23,7 +23,7 @@ def main() -> None:
         candidates = trial.parameters.get(CANDIDATES)
         if candidates is not None and arguments.candidates is not None:
             raise BadInput(CANDIDATES_TWICE)
-        search = SupernetTraining.from_arguments(arguments, candidates)
+        search = SupernetTraining.from_arguments(arguments, candidates, trial.parameters.get(MAX_CONTEXT))
         add_scalars = scalar_writer(event_folder(arguments, trial.tensorboard_folder))
 
         def report(row: dict[str, float]) -> None:

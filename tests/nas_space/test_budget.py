@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -78,6 +79,21 @@ def test_a_causal_network_sees_the_past_only() -> None:
     assert Budget(past=29).exceeded(structure)
 
 
+@given(st.sampled_from([TINY, CAUSAL, DUAL]), st.randoms(use_true_random=False), st.integers(5, 60), st.integers(0, 60))
+def test_the_excess_is_above_zero_where_the_budget_is_exceeded(
+    network: Network, random: Any, frames: int, side: int
+) -> None:
+    structure = Structure(tuple(random.choice((1, 2, 4)) for _ in network.layers), network)
+    for budget in (Budget(network=frames), Budget(stage=frames), Budget(past=side), Budget(future=side)):
+        exceeds = any(share > 0 for share in budget.excess(network, structure.dilations))
+        assert exceeds == bool(budget.exceeded(structure))
+
+
+def test_the_excess_by_hand() -> None:
+    assert Budget(20, 25, 30).excess(TINY, (1, 2, 4, 8)) == [11 / 20, -15 / 30, -18 / 25, 0]
+    assert Budget(future=0).excess(CAUSAL, (1, 2, 4, 8)) == [0]
+
+
 def test_cut_off() -> None:
     # 1 + 2 (1 + 8 + 2 + 8) = 39; the later 8 is shortened first, then the other one, then the 4 that it left.
     structure = Structure((1, 8, 2, 8), TINY)
@@ -95,7 +111,12 @@ def test_a_shortened_structure_keeps_the_budget(network: Network, limit: int, st
     structure = Structure(tuple(random.choice(POWERS_OF_TWO) for _ in network.layers), network)
     budget = Budget(limit if network.name != "ms-tcn" else limit + 40, stage)
     candidates = dict.fromkeys(network.paths, POWERS_OF_TWO)
-    within = budget.shorten(structure, candidates, lambda labels, _: random.choice(labels))
+
+    def choose(smaller: Mapping[str, Sequence[int]], _: Mapping[str, int]) -> tuple[str, int]:
+        label = random.choice(list(smaller))
+        return label, random.choice(smaller[label])
+
+    within = budget.shorten(structure, candidates, choose)
     field = ReceptiveField.of(within)
     assert field.network.frames <= limit + 40 * (network.name == "ms-tcn")
     assert stage is None or all(block.frames <= stage for block in field.blocks)

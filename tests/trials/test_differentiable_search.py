@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from common.bad_input import BadInput
+from nas_space.budget import NO_LIMITS, Budget
 from nas_space.layers.convolutions import BRANCH_WEIGHTS
 from nas_space.networks import ms_tcn
 from nas_space.structure_files import read_structure
@@ -19,7 +20,8 @@ from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, equal_weights
 from tests.trials.test_planted_dilation import LAG, VIDEOS, write_planted
 from trials.data.arguments import Task
 from trials.data.dataset import Dataset
-from trials.differentiable_search import SupernetTraining, main, most_probable, temperature
+from trials.differentiable_search import SupernetTraining, main, temperature
+from trials.read_out import read_out
 from trials.training.checkpoint import load_torch
 from trials.training.training import Training, TrainingSettings
 
@@ -66,9 +68,39 @@ def test_a_search_without_a_warm_up_decides_from_the_first_epoch_on(search: Supe
     assert short.run(tmp_path, CPU).probabilities["s1l0"] != [0.25] * 4
 
 
-def test_the_first_of_equals_is_the_most_probable() -> None:
-    candidates = {"s1l0": (1, 2, 4), "s1l1": (3, 5, 7)}
-    assert most_probable({"s1l0": [0.2, 0.4, 0.4], "s1l1": [0.5, 0.3, 0.2]}, candidates) == {"s1l0": 2, "s1l1": 3}
+def test_a_search_within_a_budget_learns_to_keep_it(search: SupernetTraining, tmp_path: Path) -> None:
+    # One layer alone may have LAG; both together may not, and neither may have 48.
+    network = ms_tcn.describe(stages=1, layers=2, channels=16)
+    candidates, budget = {"s1l0": (3, LAG, 48), "s1l1": (3, LAG, 48)}, Budget(network=1 + 2 * (LAG + 3))
+    settings = replace(search.settings, epochs=14)
+    limited = replace(search, settings=settings, network=network, candidates=candidates, budget=budget)
+    found = limited.run(tmp_path / "limited", CPU)
+    assert found.structure == read_out(found.probabilities, candidates, network, NO_LIMITS)
+    assert sorted(found.structure.dilations) == [3, LAG]
+    assert [of_layer[2] for of_layer in found.probabilities.values()] == [0.0, 0.0]
+    weights = [row["budget_weight"] for row in found.epochs]
+    assert weights[: limited.warm_up_epochs] == [1.0] * limited.warm_up_epochs
+    assert weights == sorted(weights)
+    assert limited.describe()["max_context"] == f"network={1 + 2 * (LAG + 3)}"
+    assert "budget_weight" not in search.run(tmp_path / "free", CPU).epochs[0]
+
+
+def test_a_search_within_a_budget_resumes(search: SupernetTraining, tmp_path: Path) -> None:
+    limited = replace(search, settings=replace(search.settings, epochs=8), budget=Budget(network=2 * LAG))
+    whole = limited.run(tmp_path / "whole", CPU)
+
+    def stop(row: dict[str, float]) -> None:
+        if row["epoch"] == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        limited.run(tmp_path / "part", CPU, stop)
+    assert limited.run(tmp_path / "part", CPU) == whole
+
+
+def test_a_budget_that_no_candidate_keeps_is_refused(search: SupernetTraining) -> None:
+    with pytest.raises(BadInput, match="with the smallest candidates the network sees 3 frames"):
+        replace(search, budget=Budget(network=2))
 
 
 def test_equal_candidates_are_described_once(search: SupernetTraining) -> None:
@@ -144,9 +176,8 @@ def test_the_command_leaves_what_it_found(command: Command, small_dataset: Path,
     command(main, *words, "--candidates", 1, 4, "--output", output)
     structure = read_structure(output / "best.json", TINY_STRUCTURE.network)
     content = json.loads((output / "search.json").read_text())
-    assert structure.by_label() == most_probable(
-        content["probabilities"], dict.fromkeys(TINY_STRUCTURE.network.paths, (1, 4))
-    )
+    network = TINY_STRUCTURE.network
+    assert structure == read_out(content["probabilities"], dict.fromkeys(network.paths, (1, 4)), network, NO_LIMITS)
     assert [row["epoch"] for row in content["epochs"]] == [1, 2]
     assert content["search"]["candidates"] == [1, 4]
     # As a comparison of searches reads it.

@@ -1,0 +1,48 @@
+"""The structure that a differentiable search has found, from the probabilities of the candidates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from nas_space.budget import Budget
+from nas_space.network import Network
+from nas_space.structure import Structure
+
+LEAST = 1e-30
+"""Stands for a probability of 0, which has no logarithm."""
+
+
+def read_out(
+    probabilities: Mapping[str, Sequence[float]],
+    candidates: Mapping[str, Sequence[int]],
+    network: Network,
+    budget: Budget,
+) -> Structure:
+    """The most probable candidate of each layer, of several the first; shortened until the budget is kept.
+
+    Next is always the layer and the smaller candidate that lose least of the probability's logarithm a frame.
+
+    Args:
+        probabilities, candidates: of each layer, by short label.
+
+    Raises:
+        BadInput: no structure over these candidates keeps the budget.
+    """
+    logarithms = {
+        label: {
+            dilation: math.log(max(probability, LEAST))
+            for dilation, probability in zip(candidates[label], learned, strict=True)
+        }
+        for label, learned in probabilities.items()
+    }
+
+    def cheapest(smaller: Mapping[str, Sequence[int]], dilations: Mapping[str, int]) -> tuple[str, int]:
+        def loss(move: tuple[str, int]) -> float:
+            (label, to), now = move, dilations[move[0]]
+            return (logarithms[label][now] - logarithms[label][to]) / (now - to)
+
+        return min(((label, to) for label, lower in smaller.items() for to in lower), key=loss)
+
+    likeliest = {label: max(of_layer, key=of_layer.__getitem__) for label, of_layer in logarithms.items()}
+    return budget.shorten(Structure.from_labels(likeliest, network), candidates, cheapest)
