@@ -1,3 +1,3 @@
-"""What searches find, studied on data that anybody can get."""
+"""Studies of what searches find, on public data."""
 
 import nas_space  # noqa: F401  says how threads wait, before PyTorch is loaded

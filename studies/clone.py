@@ -12,7 +12,7 @@ from experiments.demo_data import Features, Labels
 
 @dataclass(frozen=True)
 class Repository:
-    """A public repository, at the commit whose files the readers of this folder were written for."""
+    """A public repository, at the commit that the readers in this folder were written for."""
 
     address: str
     commit: str
@@ -21,7 +21,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class MadeDataset:
-    """All that the standard layout says of a data set."""
+    """A data set, as the standard layout has it."""
 
     videos: Mapping[str, tuple[Features, Labels]]
     """Features ``(channels, frames)`` and labels ``(frames,)`` by name."""
@@ -34,7 +34,7 @@ def find_files(clone: Path, names: Sequence[str], repository: Repository) -> lis
     """The files of a clone.
 
     Raises:
-        BadInput: some are not there. The message names the commit that has them.
+        BadInput: some are missing. The message names the commit that has them.
     """
     paths = [clone / name for name in names]
     missing = [name for name, path in zip(names, paths, strict=True) if not path.is_file()]

@@ -1,4 +1,4 @@
-"""What the searches of ``make demo`` find on its made-up data, for several seeds of the data."""
+"""The searches of ``make demo`` on its synthetic data, for several seeds of the data."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from nas_space.structure_files import read_structure
 
 ROOT = Path(__file__).parent.parent
 PHASES = {"genetic": ("global", "local", "final"), "differentiable": ("global", "final")}
-"""Of the pipeline, by global search."""
+"""Phases of the pipeline, by global search."""
 FINAL_SEEDS = ("0", "1", "2", "3")
 
 
 def run_demo(output: Path, data_seed: int, search: str) -> Path:
-    """Make the data, and run the pipeline on them as ``make demo`` does; killed, it goes on. Returns the run's folder.
+    """Make the data, and run or resume the pipeline on it as ``make demo`` does; returns the run's folder.
 
     Raises:
-        KnownFailure: a command failed; it has said why.
+        KnownFailure: a command failed and has printed why.
     """
-    # Whatever is below it, the pipeline writes to ./runs.
+    # The pipeline writes to ./runs.
     output.mkdir(parents=True, exist_ok=True)
     root, name = output / f"data{data_seed}", f"data{data_seed}_{search}"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -51,7 +51,7 @@ def run_demo(output: Path, data_seed: int, search: str) -> Path:
 
 
 def rows_of(run: Path, data_seed: int, search: str) -> Iterator[dict[str, Any]]:
-    """A line for each structure: its final trainings on the test videos, in the mean of the five metrics."""
+    """One row per structure: its final trainings on the test videos, in the mean of the five metrics."""
     for structure, row in aggregate(read_runs(run / "final")).items():
         better = row.get("better_than_hand", {})
         found = "hand" if structure == "hand" else run / "split1" / f"{structure}.json"
@@ -69,7 +69,7 @@ def rows_of(run: Path, data_seed: int, search: str) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
-    """Run the demo with several seeds of its data, and write a line for each structure to OUTPUT/demo_seeds.csv."""
+    """Run the demo with several seeds of its data, and write one row per structure to OUTPUT/demo_seeds.csv."""
     parser = argparse.ArgumentParser(
         prog="python -m studies.demo_seeds",
         description=main.__doc__,

@@ -1,12 +1,12 @@
 """HMR, the eye movements of 13 persons, from a clone of OEMC (Elmadjian et al.): eye 0 at 50 Hz in clips of 30 s.
 
-A recording is a table of tab-separated columns, 200 rows a second: the pupil's place in the picture of the eye camera
-(0 to 1), the tracker's confidence, and a letter for the movement. Where the tracker lost the pupil, its place is
-``0.5 0.5``; an empty place is read as the same.
+A recording is a table of tab-separated columns, 200 rows per second: the pupil's position in the eye camera's image (0
+to 1), the tracker's confidence, and a letter for the movement. Where the tracker lost the pupil, the position is
+``0.5 0.5``; an empty position is read as the same.
 
-What is certain: the form of the files, seen in several stretches of four recordings at the commit below, and the
-features, computed from such stretches and compared with a copy of this data set bit by bit. What is not: whether any
-file has empty places. That copy breaks ties of the majority label without a rule; here the class of the lower id wins.
+Verified: the format of the files, on several excerpts of four recordings at the commit below, and the features, which
+agree bit by bit with a copy of this data set on such excerpts. Not verified: whether any file has empty positions. That
+copy breaks ties of the majority label arbitrarily; here the class of the lower id wins.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ COLUMNS = ("X_coord", "Y_coord", "Confidence", "Pattern")
 PATTERNS = {"F": "fixation", "S": "saccade", "P": "pursuit", "B": "blink"}
 """The classes by their letters, in the order of their ids."""
 LOST = 0.5
-"""Where the pupil is said to be while the tracker has lost it: the middle of the picture."""
+"""The recorded position while the tracker has lost the pupil: the center of the image."""
 
 TOGETHER = 4
-"""Samples of a frame: 200 Hz become 50 Hz."""
+"""Samples per frame: 200 Hz become 50 Hz."""
 CLIP = 1500
-"""Frames of a clip, at most."""
+"""Most frames of a clip."""
 SHORTEST_CLIP = 400
 SPLITS = 5
 
@@ -71,21 +71,21 @@ def read_recording(path: Path) -> tuple[Samples, Labels]:
     """The samples of a recording and the class ids ``(samples,)`` of their patterns.
 
     Raises:
-        BadInput: a column is missing, or a line is no sample.
+        BadInput: a column is missing, or a line is not a sample.
     """
     header, *lines = read_text(path).rstrip("\n").split("\n")
     titles = header.split("\t")
     missing = [column for column in COLUMNS if column not in titles]
     if missing:
         raise BadInput(f"{path}: no column {missing[0]} in its first line, but tab-separated {', '.join(COLUMNS)}")
-    places = [titles.index(column) for column in COLUMNS]
+    columns = [titles.index(column) for column in COLUMNS]
     ids = {letter: identifier for identifier, letter in enumerate(PATTERNS)}
     samples: list[tuple[float, float, float]] = []
     labels: list[int] = []
     for number, line in enumerate(lines, start=2):
         cells = line.split("\t")
         try:
-            x, y, confidence, letter = (cells[place] for place in places)
+            x, y, confidence, letter = (cells[column] for column in columns)
             samples.append((float(x or LOST), float(y or LOST), float(confidence)))
             labels.append(ids[letter])
         except (IndexError, KeyError, ValueError):
@@ -100,20 +100,20 @@ def read_recording(path: Path) -> tuple[Samples, Labels]:
 
 
 def to_features(samples: Samples) -> Features:
-    """From samples to ``(7, frames)``: mean x, y and confidence; x and y less the frame before; speed; fastest step.
+    """``(7, frames)`` from samples: mean x, y, confidence; differences of x and y between frames; speed; fastest step.
 
-    x and y count from the middle of the picture, and a surplus at the end of less than a frame is left out. The
-    differences are multiplied by 20. Speed is the length of the difference, and the fastest step is the longest of the
-    three between the samples of a frame, both as log(1 + 100 v). Nothing precedes the first frame: 0.
+    x and y are relative to the center of the image; samples after the last whole frame are dropped. The differences are
+    multiplied by 20. Speed is the length of the difference, and the fastest step is the longest of the three between
+    the samples of a frame, both as log(1 + 100 v). The differences of the first frame are 0.
     """
     frames = len(samples) // TOGETHER
     together = samples[: frames * TOGETHER].reshape(frames, TOGETHER, 3)
-    places = together[..., :2] - LOST
-    centres = places.mean(axis=1)
-    moves = np.diff(centres, axis=0, prepend=centres[:1])
-    fastest = np.linalg.norm(np.diff(places, axis=1), axis=2).max(axis=1)
+    positions = together[..., :2] - LOST
+    means = positions.mean(axis=1)
+    moves = np.diff(means, axis=0, prepend=means[:1])
+    fastest = np.linalg.norm(np.diff(positions, axis=1), axis=2).max(axis=1)
     channels = [
-        *centres.T,
+        *means.T,
         together[..., 2].mean(axis=1),
         *(20 * moves.T),
         np.log1p(100 * np.hypot(*moves.T)),

@@ -1,14 +1,14 @@
-"""50 Salads as the framewise scores of an SVM, from a clone of TemporalConvolutionalNetworks (Lea et al., CVPR 2017).
+"""50 Salads as framewise SVM scores, from a clone of TemporalConvolutionalNetworks (Lea et al., CVPR 2017).
 
 Test fold K of the repository is one MATLAB file with a cell of scores ``S`` and one of labels ``Y`` for each video of
 ``splits/50Salads/Split_K/test.txt``, in that order. Every video is in one fold. Its features are its scores, and its
-labels are numbers: 0 is the background, others are 1 + the line number in the action list, counted from 0.
+labels are numbers: 0 is background, others are 1 + the line number in the action list, from 0.
 
-What is certain: the names and texts of all files but the MATLAB files, which were seen at the commit below; the order
-of the videos, their labels and the order of the classes, for all ten videos of one fold of the mid-level set. What is
-not: the inside of the MATLAB files was never seen, only the code that wrote them (``code/TCN_main.py``) and the code
-that reads them (``code/compare_predictions.py``). A cell array and a plain array of equally long videos are both read,
-and whatever else is there is refused.
+Verified at the commit below: names and contents of all files except the MATLAB files; the order of the videos, their
+labels and the order of the classes, for all ten videos of one fold of the mid-level set. Not verified: the content of
+the MATLAB files, of which only the code that wrote them (``code/TCN_main.py``) and the code that reads them
+(``code/compare_predictions.py``) were available. A cell array and a plain array of equally long videos are both read;
+anything else is refused.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ FOLDS = range(1, 6)
 
 @dataclass(frozen=True)
 class Granularity:
-    """How finely the actions are told apart. Paths are relative to the clone."""
+    """The granularity of the actions. Paths are relative to the clone."""
 
     actions: str
-    """The action list, one name a line."""
+    """The action list, one name per line."""
     scores: str
     """The MATLAB file of fold ``{fold}``."""
 
@@ -75,7 +75,7 @@ def _read_fold(path: Path, names: list[str], classes: int) -> list[tuple[Feature
     """Features ``(classes, frames)`` and labels of the videos ``names`` of one fold."""
     try:
         content = scipy.io.loadmat(path, variable_names=("S", "Y"))
-    except Exception as fault:  # scipy raises ValueError, TypeError, NotImplementedError, ... for what is none
+    except Exception as fault:  # scipy raises ValueError, TypeError, NotImplementedError, ... for anything else
         raise BadInput(f"{path}: not a MATLAB file, or damaged ({type(fault).__name__})") from None
     scores, labels = (_cells(content, variable, path) for variable in ("S", "Y"))
     if not len(scores) == len(labels) == len(names):
@@ -97,7 +97,7 @@ def _cells(content: dict[str, Any], variable: str, path: Path) -> list[npt.NDArr
 
 
 def _video(scores: npt.NDArray[Any], labels: npt.NDArray[Any], classes: int, what: str) -> tuple[Features, Labels]:
-    """From ``(frames, classes)`` scores and ``(frames,)`` labels to what the standard layout has."""
+    """From ``(frames, classes)`` scores and ``(frames,)`` labels to features and labels of the standard layout."""
     if scores.shape != (len(labels), classes) or scores.dtype.kind not in "fiu":
         raise BadInput(
             f"{what}: scores of type {scores.dtype} and shape {scores.shape}, "

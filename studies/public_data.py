@@ -1,4 +1,4 @@
-"""Make a data set of the comparisons from a clone of the public repository that has it; docs/data.md describes each."""
+"""Make one of the studied data sets from a clone of its public repository; docs/data.md describes each."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from studies.clone import MadeDataset, Repository
 
 @dataclass(frozen=True)
 class Source:
-    """Where a data set comes from."""
+    """The origin of a data set."""
 
     repository: Repository
     read: Callable[[Path], MadeDataset]
-    """What a clone of the repository has of it."""
+    """Reads it from a clone of the repository."""
 
 
 SOURCES = {
@@ -37,9 +37,9 @@ SOURCES = {
 
 
 def require_free(output: Path) -> None:
-    """Raises BadInput where something is already there, an empty folder excepted."""
+    """Raises BadInput unless ``output`` is missing or an empty folder."""
     if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise BadInput(f"{output}: exists and is no empty folder: remove it, or choose another --output")
+        raise BadInput(f"{output}: exists and is not an empty folder: remove it, or choose another --output")
 
 
 def write_whole(made: MadeDataset, output: Path) -> None:
@@ -54,7 +54,7 @@ def write_whole(made: MadeDataset, output: Path) -> None:
 
 
 def main() -> None:
-    """Make a data set in the standard layout from a clone of the public repository that its data lies in."""
+    """Make a data set in the standard layout from a clone of its public repository."""
     parser = argparse.ArgumentParser(
         prog="python -m studies.public_data",
         description=main.__doc__,

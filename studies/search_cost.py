@@ -1,4 +1,4 @@
-"""What searching on a data set as large as Breakfast costs on this machine, in hours: measured on steps of its size.
+"""What searches on a data set as large as Breakfast cost on this machine, in hours, from timed training steps.
 
 Breakfast has 1712 videos of 2070 frames on average (29 GB of features of 2048 channels in float32), and 48 classes.
 """
@@ -41,38 +41,38 @@ WARM_UP_ROUNDS = 2
 
 
 @dataclass(frozen=True)
-class Cost:
-    """A search or a training, as so many epochs of one network."""
+class Workload:
+    """A search or a training, as a number of epochs of one network."""
 
     what: str
     network: str
     epochs: int
-    judges: bool
-    """On held-out videos after every epoch, as searches do."""
+    validates: bool
+    """Whether it is evaluated on held-out videos after every epoch, as searches are."""
 
     def hours(self, seconds: Mapping[str, float], batch_size: int) -> float:
         """From the seconds of a ``NETWORK step`` and of a ``NETWORK prediction`` of one video."""
-        held = round(TRAINING_VIDEOS * SEARCH_FRACTION) if self.judges else 0
-        steps = math.ceil((TRAINING_VIDEOS - held) / batch_size)
+        held_out = round(TRAINING_VIDEOS * SEARCH_FRACTION) if self.validates else 0
+        steps = math.ceil((TRAINING_VIDEOS - held_out) / batch_size)
         return (
             self.epochs
-            * (steps * seconds[f"{self.network} step"] + held * seconds[f"{self.network} prediction"])
+            * (steps * seconds[f"{self.network} step"] + held_out * seconds[f"{self.network} prediction"])
             / 3600
         )
 
 
-COSTS = (
-    Cost("genetic search, paper's settings", "plain", PAPER_EPOCHS, judges=True),
-    Cost("differentiable global search", "choosing", DIFFERENTIABLE_EPOCHS, judges=True),
-    Cost("local search", "branched", ITERATIONS * EPOCHS_PER_ITERATION, judges=True),
-    Cost("final training", "plain", TrainingSettings().epochs, judges=False),
+WORKLOADS = (
+    Workload("genetic search, paper's settings", "plain", PAPER_EPOCHS, validates=True),
+    Workload("differentiable global search", "choosing", DIFFERENTIABLE_EPOCHS, validates=True),
+    Workload("local search", "branched", ITERATIONS * EPOCHS_PER_ITERATION, validates=True),
+    Workload("final training", "plain", TrainingSettings().epochs, validates=False),
 )
 
 
 def video_lengths(videos: int) -> list[int]:
-    """Lengths that differ as those of Breakfast do, of the same mean: quantiles of a log-normal distribution."""
-    places = (np.arange(videos) + 0.5) / videos
-    normal = torch.special.ndtri(torch.from_numpy(places)).numpy()
+    """Lengths distributed as in Breakfast, with the same mean: quantiles of a log-normal distribution."""
+    levels = (np.arange(videos) + 0.5) / videos
+    normal = torch.special.ndtri(torch.from_numpy(levels)).numpy()
     shares = np.exp(0.6 * normal)
     return [round(FRAMES * share) for share in shares / shares.mean()]
 
@@ -100,7 +100,7 @@ def sides(settings: TrainingSettings, device: torch.device) -> dict[str, Callabl
 
 
 def measure(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Median seconds of each, taken by turns. Each ends by a number on the CPU, so that a GPU is waited for."""
+    """Median seconds of each, interleaved. Each returns a number to the CPU, which waits for a GPU."""
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for _ in range(WARM_UP_ROUNDS + rounds):
         for name, function in functions.items():
@@ -112,7 +112,7 @@ def measure(functions: Mapping[str, Callable[[], object]], rounds: int) -> dict[
 
 @handle_out_of_memory()
 def main() -> None:
-    """Time training steps of a batch of Breakfast's size, and say how long each search would take on one split."""
+    """Time training steps on a batch of Breakfast's size, and print how long each search would take on one split."""
     parser = benchmark_parser("search_cost", main.__doc__, rounds=10)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=8, metavar="N", help="(default: %(default)s)")
@@ -125,9 +125,9 @@ def main() -> None:
     seconds = measure(sides(settings, device), arguments.rounds)
     for name, value in seconds.items():
         print(f"{name:<36}{1000 * value:>12.1f} ms")
-    for cost in COSTS:
-        hours = cost.hours(seconds, settings.batch_size)
-        print(f"{cost.what:<36}{hours:>12.2f} hours, {cost.epochs} epochs")
+    for workload in WORKLOADS:
+        hours = workload.hours(seconds, settings.batch_size)
+        print(f"{workload.what:<36}{hours:>12.2f} hours, {workload.epochs} epochs")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     print(f"{name}, {settings.precision}, PyTorch {torch.__version__}, Python {platform.python_version()}")
 

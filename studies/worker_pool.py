@@ -1,4 +1,4 @@
-"""Processes of one thread that work side by side, and end with the process that started them."""
+"""Parallel one-thread worker processes, which end with the process that started them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Result = TypeVar("Result")
 
 
 def new_pool(workers: int) -> ProcessPoolExecutor:
-    """So many processes, as a context."""
-    # A spawned process imports torch anew: a forked one would share its threads.
-    return ProcessPoolExecutor(workers, get_context("spawn"), _begin)
+    """A pool of processes, as a context manager."""
+    # Spawn: a forked process would share torch's threads.
+    return ProcessPoolExecutor(workers, get_context("spawn"), _prepare)
 
 
 def run_all(
@@ -29,10 +29,10 @@ def run_all(
 ) -> dict[Key, Result]:
     """Call a function with the arguments of each job, and show the progress.
 
-    The first fault is told once the calls that run have ended; no other one is begun.
+    The first exception is raised once the running calls have ended; no other call is started.
 
     Returns:
-        What it returned, in the order of the jobs.
+        The results, in the order of the jobs.
     """
     with new_pool(workers) as pool:
         futures = {pool.submit(function, *arguments): key for key, arguments in jobs.items()}
@@ -46,14 +46,14 @@ def run_all(
     return {key: done[key] for key in jobs}
 
 
-def _begin() -> None:
-    """Prepare a worker: one thread, no chatter of NNI, and an end with the process that started it."""
+def _prepare() -> None:
+    """Prepare a worker: one thread, no log messages of NNI, and an end with the process that started it."""
     torch.set_num_threads(1)
     logging.getLogger("nni").setLevel(logging.WARNING)
     parent = parent_process()
     assert parent is not None
 
-    # A pool's workers outlive a parent that was killed, and would train beside those of its next start.
+    # A pool's workers outlive a killed parent, and would run in parallel with those of its next start.
     def watch() -> None:
         connection.wait([parent.sentinel])
         os._exit(1)

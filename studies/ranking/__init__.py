@@ -1,1 +1,1 @@
-"""Do judgements that are cheaper than a full training rank structures as full trainings do?"""
+"""Do evaluations that are cheaper than a full training rank structures as full trainings do?"""

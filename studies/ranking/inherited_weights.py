@@ -1,10 +1,10 @@
-"""Would weights that structures share, or inherit, rank them better than short trainings from scratch?
+"""Do shared or inherited weights rank structures better than short trainings from scratch?
 
-On top of the trainings of ``studies.ranking.short_training``, with the same options and folder: for each seed one
-network is trained whose structure is drawn anew after every step, as in single-path one-shot search (Guo et al., ECCV
-2020), and judges every structure with its weights as they are, and after a few epochs more. The same few epochs start
-from the weights of ``hand`` at the end of its training, as those of a child that inherits its parent's. What they show
-is compared, by Kendall's tau, with the ranking of the other seeds' full trainings from scratch.
+Extends the trainings of ``studies.ranking.early_epochs``, with the same options and folder: for each seed, one network
+is trained whose structure is sampled again after every step, as in single-path one-shot search (Guo et al., ECCV 2020).
+It evaluates every structure with its weights as they are, and after a few more epochs. The same few epochs also start
+from the trained weights of ``hand``, as a child would inherit its parent's. Kendall's tau compares the scores with the
+ranking of the other seeds' full trainings from scratch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from nas_space.network import POWERS_OF_TWO
 from nas_space.networks import build
 from nas_space.structure import Structure
 from strategies.genes import sample_genes
-from studies.ranking.short_training import CPU, Scores, Study, agreement
+from studies.ranking.early_epochs import CPU, Scores, Study, agreement
 from studies.worker_pool import run_all
 from trials.training.checkpoint import load_checkpoint
 from trials.training.metrics import objective_value
@@ -38,7 +38,7 @@ Weights = dict[str, Tensor]
 
 
 def put_on(module: nn.Module, structure: Structure) -> None:
-    """Give a network other dilations, in place; its weights stay."""
+    """Change the dilations of a network in place; its weights stay."""
     for path, dilation in structure.by_path().items():
         conv = module.get_submodule(path)
         assert isinstance(conv, DilatedConv)
@@ -54,23 +54,23 @@ def new_network(study: Study) -> nn.Module:
 def train_shared(study: Study, seed: int) -> Weights:
     """The weights of a network that is trained for the full schedule, with a random structure in every step."""
     torch.manual_seed(seed)
-    # Not with the seed alone: the structures that are judged were drawn with one, too.
+    # Not the seed alone: the structures that are evaluated were sampled with one, too.
     module, random = new_network(study), np.random.default_rng([seed, 1])
     network = study.structures["hand"].network
     training = Training(module, replace(study.settings, seed=seed), CPU)
     candidates = [POWERS_OF_TWO] * len(network.layers)
 
-    def draw_anew() -> None:
+    def sample_structure() -> None:
         put_on(module, Structure(sample_genes(candidates, random), network))
 
-    draw_anew()
+    sample_structure()
     while training.epoch < study.settings.epochs:
-        training.run_epoch(study.task.dataset, study.train_videos, draw_anew)
+        training.run_epoch(study.task.dataset, study.train_videos, sample_structure)
     return module.state_dict()
 
 
-def judge(study: Study, name: str, weights: Weights, seed: int, epochs: int) -> list[float]:
-    """The objective of a structure on the validation videos: with some weights, and after ``epochs`` more of them."""
+def evaluate(study: Study, name: str, weights: Weights, seed: int, epochs: int) -> list[float]:
+    """The objective of a structure on the validation videos: with given weights, and after ``epochs`` more epochs."""
     module = new_network(study)
     module.load_state_dict(weights)
     put_on(module, study.structures[name])
@@ -85,11 +85,11 @@ def judge(study: Study, name: str, weights: Weights, seed: int, epochs: int) -> 
     return objectives
 
 
-def judge_all(study: Study, start: str, seed: int, epochs: int) -> dict[str, list[float]]:
-    """``judge`` of every random structure from one start; each is kept in a file at once, and not judged again.
+def evaluate_all(study: Study, start: str, seed: int, epochs: int) -> dict[str, list[float]]:
+    """``evaluate`` for every random structure from one start; each result is written at once and not computed again.
 
     Raises:
-        BadInput: the file is damaged, or of another study or other epochs.
+        BadInput: the file is damaged, or from another study or other epochs.
     """
     path = study.output / "inherited" / f"{start}_seed{seed}.json"
     about = {**study.describe(), "few_epochs": epochs}
@@ -99,14 +99,14 @@ def judge_all(study: Study, start: str, seed: int, epochs: int) -> dict[str, lis
         if not isinstance(content, dict) or not isinstance(content.get("objectives"), dict):
             raise BadInput(f"{path}: damaged; remove it")
         if content.get("about") != about:
-            raise BadInput(f"{path}: is of another study; remove it, or choose another --output")
+            raise BadInput(f"{path}: is from another study; remove it, or choose another --output")
         objectives = content["objectives"]
     left = [name for name in study.structures if name not in ("hand", *objectives)]
     if left:
         trained = study.folder("hand", seed) / "model.pt"
         weights = train_shared(study, seed) if start == "shared" else load_checkpoint(trained).weights
     for name in left:
-        objectives[name] = judge(study, name, weights, seed, epochs)
+        objectives[name] = evaluate(study, name, weights, seed, epochs)
         write_json(path, {"about": about, "objectives": objectives})
     return objectives
 
@@ -117,12 +117,12 @@ def report(
     seeds: tuple[int, ...],
     epochs: int,
 ) -> str:
-    """The table: how well each way to judge with one seed ranks the random structures as the other seeds' trainings do.
+    """The table: how well each estimator with one seed ranks the random structures as the other seeds' trainings do.
 
     Args:
         long: the metrics.json content of each full training, by structure's name and seed.
-        inherited: what ``judge_all`` returns, by start and seed.
-        epochs: of the few.
+        inherited: results of ``evaluate_all``, by start and seed.
+        epochs: of the short trainings.
     """
     names = list(inherited[STARTS[0], seeds[0]])
 
@@ -131,7 +131,7 @@ def report(
 
     validation = scores(lambda name, seed: objective_value(long[name, seed]["history"][-1], "mean"))
     test = scores(lambda name, seed: objective_value(long[name, seed]["test"], "mean"))
-    ways = {
+    estimators = {
         f"{epochs} epochs from scratch": scores(
             lambda name, seed: objective_value(long[name, seed]["history"][epochs - 1], "mean")
         ),
@@ -143,8 +143,8 @@ def report(
     }
     lines = [f"{'':<32}{'mean':>8}{'tau, validation':>18}{'tau, test':>12}"]
     lines += [
-        f"{what:<32}{judged.mean():>8.1f}{agreement(judged, validation):>18.2f}{agreement(judged, test):>12.2f}"
-        for what, judged in ways.items()
+        f"{what:<32}{values.mean():>8.1f}{agreement(values, validation):>18.2f}{agreement(values, test):>12.2f}"
+        for what, values in estimators.items()
     ]
     lines.append(
         f"{len(names)} random structures x {len(seeds)} seeds; mean: of the five metrics on the validation videos; "
@@ -154,21 +154,21 @@ def report(
 
 
 def main() -> None:
-    """Measure how well shared and inherited weights rank structures; started again after a kill, it goes on."""
+    """Measure how well shared and inherited weights rank structures; started again after a kill, it resumes."""
     parser = argparse.ArgumentParser(
         prog="python -m studies.ranking.inherited_weights",
         description=main.__doc__,
         epilog="example: python -m studies.ranking.inherited_weights --dataset gtea --split 1 --output ranking",
     )
     Study.add_arguments(parser)
-    parser.add_argument("--few-epochs", type=int, default=5, help="after what is inherited (default: %(default)s)")
+    parser.add_argument("--few-epochs", type=int, default=5, help="after inheriting weights (default: %(default)s)")
     arguments = parser.parse_args()
     study, epochs = Study.from_arguments(arguments), arguments.few_epochs
     if not 1 <= epochs <= study.settings.epochs:
         raise BadInput(f"--few-epochs must be from 1 to the {study.settings.epochs} epochs of a full training")
     long = study.run()
     starts = {place: (study, *place, epochs) for place in product(STARTS, study.seeds)}
-    inherited = run_all(study.workers, judge_all, starts, "start")
+    inherited = run_all(study.workers, evaluate_all, starts, "start")
     print(report(long, inherited, study.seeds, epochs))
 
 

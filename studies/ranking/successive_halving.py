@@ -1,8 +1,8 @@
-"""What does it gain, and cost, to train structures briefly and the best of them longer, or all of them for as long?
+"""What does successive halving gain, and cost, against training all structures equally long?
 
-Replayed on the trainings of ``studies.ranking.short_training``, with the same options and folder: some of its random
-structures are drawn again and again, and each way to choose one of them sees the validation scores of one seed only.
-The chosen one counts with its mean test score over the other seeds.
+Replays the trainings of ``studies.ranking.early_epochs``, with the same options and folder: subsets of its random
+structures are sampled repeatedly, and each selection rule sees the validation scores of one seed only. The selected
+structure counts with its mean test score over the other seeds.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import numpy as np
 import numpy.typing as npt
 
 from common.bad_input import BadInput, run_command
-from studies.ranking.short_training import Scores, Study
+from studies.ranking.early_epochs import Scores, Study
 from trials.training.metrics import objective_value
 
-DRAWS = 500
+SAMPLES = 500
 
 
 @dataclass(frozen=True)
 class Halving:
-    """Successive halving (Jamieson and Talwalkar, AISTATS 2016): at each rung the best go on, the others stop."""
+    """Successive halving (Jamieson and Talwalkar, AISTATS 2016): at each rung the best continue, the others stop."""
 
     rungs: tuple[int, ...]
-    """Epochs of a training in all; one rung only: all are trained as long, as a plain search does."""
+    """Total epochs of a training at each rung; with one rung, all are trained equally long, as in a plain search."""
     factor: int
-    """One of so many goes on from rung to rung."""
+    """One in ``factor`` continues to the next rung."""
 
     def choose(self, scores: Scores) -> tuple[int, int]:
-        """The structure that is best at the last rung, and the epochs that were trained.
+        """The best structure at the last rung, and the total epochs trained.
 
         Args:
             scores: (structures, epochs).
@@ -46,7 +46,7 @@ class Halving:
         return int(alive[0]), epochs
 
 
-WAYS = {
+RULES = {
     "5 epochs each": Halving((5,), 1),
     "10 epochs each": Halving((10,), 1),
     "3, 9, 27 epochs, a third goes on": Halving((3, 9, 27), 3),
@@ -55,30 +55,30 @@ WAYS = {
 }
 
 
-def gains(way: Halving, validation: npt.NDArray[np.float64], test: Scores, count: int) -> tuple[float, float]:
-    """How far the chosen structure is above the mean of the drawn ones, on average, and the epochs that it took.
+def gains(rule: Halving, validation: npt.NDArray[np.float64], test: Scores, count: int) -> tuple[float, float]:
+    """How far the selected structure is above the mean of the sampled ones, on average, and the epochs it took.
 
     Args:
         validation: (structures, seeds, epochs).
         test: (structures, seeds).
-        count: structures that are drawn.
+        count: structures per sample.
     """
     random, found = np.random.default_rng(0), []
     structures, seeds = test.shape
-    for draw in range(DRAWS):
-        drawn, seed = random.choice(structures, size=count, replace=False), draw % seeds
-        chosen, epochs = way.choose(validation[drawn, seed])
-        others = np.delete(test[drawn], seed, axis=1).mean(axis=1)
+    for number in range(SAMPLES):
+        sampled, seed = random.choice(structures, size=count, replace=False), number % seeds
+        chosen, epochs = rule.choose(validation[sampled, seed])
+        others = np.delete(test[sampled], seed, axis=1).mean(axis=1)
         found.append((others[chosen] - others.mean(), epochs))
     gain, epochs = np.mean(found, axis=0)
     return float(gain), float(epochs)
 
 
-def jackknife_error(way: Halving, validation: npt.NDArray[np.float64], test: Scores, count: int) -> float:
+def jackknife_error(rule: Halving, validation: npt.NDArray[np.float64], test: Scores, count: int) -> float:
     """Standard error of the gain over structures: from leaving out one of them at a time (Tukey's jackknife)."""
     structures = len(test)
     left_out = [
-        gains(way, np.delete(validation, index, axis=0), np.delete(test, index, axis=0), count)[0]
+        gains(rule, np.delete(validation, index, axis=0), np.delete(test, index, axis=0), count)[0]
         for index in range(structures)
     ]
     return float(np.sqrt((structures - 1) * np.var(left_out)))
@@ -88,7 +88,7 @@ def report(results: dict[tuple[str, int], dict[str, Any]], seeds: tuple[int, ...
     """The table, from the metrics.json content of each training by structure's name and seed.
 
     Raises:
-        BadInput: the trainings are shorter than any way to choose.
+        BadInput: the trainings are shorter than any rule needs.
     """
     names = [name for name in dict.fromkeys(name for name, _ in results) if name != "hand"]
     count = max(2 * len(names) // 3, 1)
@@ -96,24 +96,26 @@ def report(results: dict[tuple[str, int], dict[str, Any]], seeds: tuple[int, ...
         [[[objective_value(row, "mean") for row in results[name, seed]["history"]] for seed in seeds] for name in names]
     )
     test = np.array([[objective_value(results[name, seed]["test"], "mean") for seed in seeds] for name in names])
-    ways = {name: way for name, way in WAYS.items() if way.rungs[-1] <= validation.shape[2]}
-    if not ways:
-        raise BadInput(f"--epochs must be at least {min(way.rungs[-1] for way in WAYS.values())}: nothing is shorter")
+    rules = {name: rule for name, rule in RULES.items() if rule.rungs[-1] <= validation.shape[2]}
+    if not rules:
+        raise BadInput(
+            f"--epochs must be at least {min(rule.rungs[-1] for rule in RULES.values())}: nothing is shorter"
+        )
     lines = [f"{'':<36}{'epochs':>8}{'gain on test':>18}"]
-    for name, way in ways.items():
-        gain, epochs = gains(way, validation, test, count)
-        error = jackknife_error(way, validation, test, count)
+    for name, rule in rules.items():
+        gain, epochs = gains(rule, validation, test, count)
+        error = jackknife_error(rule, validation, test, count)
         lines.append(f"{name:<36}{epochs:>8.0f}{f'{gain:+.1f} ± {error:.1f}':>18}")
     lines.append(
-        f"gain: of the chosen one over the mean of {count} structures, drawn {DRAWS} times of {len(names)}; chosen by "
-        "one seed's validation score, measured by the other seeds' mean of the five metrics on the test videos; "
-        "± standard error over structures (jackknife)"
+        f"gain: of the selected one over the mean of {count} structures, sampled {SAMPLES} times from {len(names)}; "
+        "selected by one seed's validation score, measured by the mean of the five metrics on the test videos, "
+        "of the other seeds; ± standard error over structures (jackknife)"
     )
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Replay ways to choose among structures; killed and started again, the trainings go on."""
+    """Replay rules that select among structures; started again after a kill, the trainings resume."""
     parser = argparse.ArgumentParser(
         prog="python -m studies.ranking.successive_halving",
         description=main.__doc__,

@@ -1,8 +1,8 @@
-"""Could a model of structures screen children before they are trained? What a search with a surrogate would rest on.
+"""Could a surrogate model screen structures before they are trained?
 
-From the judgements that a comparison of searches has kept (``studies.search_quality``): a ridge regression on one
-half of the structures of a data set, split and seed predicts the objectives that short trainings of the other half had.
-Kendall's tau compares predictions and objectives: 0 is a guess, 1 the same order.
+On the short trainings of a comparison of searches (``studies.search_quality``): ridge regression on one half of the
+structures of a data set, split and seed predicts the objectives of the other half. Kendall's tau compares predictions
+and objectives: 0 is a guess, 1 the same order.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ import numpy.typing as npt
 from common.bad_input import BadInput, run_command
 from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
-from studies.ranking.short_training import kendall_tau
-from studies.search_quality.judgement import read_judgements
-from studies.search_quality.trainings import read_network
+from studies.ranking.early_epochs import kendall_tau
+from studies.search_quality.evaluator import read_short_trainings
+from studies.search_quality.final_results import read_network
 
 PENALTIES = (0.1, 1.0, 10.0, 100.0, 1000.0)
 HALVINGS = 20
-"""Into seen and unseen structures, at random."""
+"""Random halvings into seen and unseen structures."""
 FEWEST = 10
-"""Structures that a regression needs at least."""
+"""Fewest structures for a regression."""
 
 Numbers = npt.NDArray[np.float64]
 
@@ -43,7 +43,7 @@ def ridge(features: Numbers, objectives: Numbers, penalty: float) -> tuple[Numbe
 
     Returns:
         The weights ``(features,)``, and the mean squared error of each prediction from all others (the closed form of
-        leaving one out: residual / (1 - leverage)).
+        leave-one-out: residual / (1 - leverage)).
     """
     count = len(objectives)
     inverse = np.linalg.inv(features @ features.T + penalty * np.eye(count))
@@ -56,8 +56,8 @@ def ridge(features: Numbers, objectives: Numbers, penalty: float) -> tuple[Numbe
 def agreement_of_halves(features: Numbers, objectives: Numbers) -> float:
     """Kendall's tau of predicted and true objectives of a half that the regression has not seen; mean over halvings.
 
-    Predictions for one structure at a time from all others would not do: their mean is the lower, the higher the one
-    left out, so that pure noise would come to a tau far below 0.
+    Leave-one-out predictions would be biased: the mean of all others is lower, the higher the one left out, so pure
+    noise would give a tau far below 0.
 
     Args:
         features: (structures, features).
@@ -68,27 +68,29 @@ def agreement_of_halves(features: Numbers, objectives: Numbers) -> float:
         seen, unseen = np.array_split(random.permutation(len(objectives)), 2)
         centre, scale = features[seen].mean(axis=0), np.maximum(features[seen].std(axis=0), 1e-9)
         fitted = [ridge((features[seen] - centre) / scale, objectives[seen], penalty) for penalty in PENALTIES]
-        weights, _ = min(fitted, key=lambda one: one[1])
+        weights, _ = min(fitted, key=lambda pair: pair[1])
         taus.append(kendall_tau((features[unseen] - centre) / scale @ weights, objectives[unseen]))
     return mean(taus)
 
 
 def report(output: Path) -> str:
-    """The table of a comparison's folder. Raises BadInput where it holds too few judgements."""
+    """The table of a comparison's folder. Raises BadInput where it has too few short trainings."""
     # By data set and split; of each seed its structures and its tau. The seeds of a split share all their videos.
     found: dict[str, dict[str, list[tuple[int, float]]]] = defaultdict(lambda: defaultdict(list))
     network = read_network(output)
     for path in sorted((output / "judgements").glob("*/*.jsonl")):
         by_seed: dict[int, dict[Structure, float]] = defaultdict(dict)
-        for seed, structure, judgement in read_judgements(path, network):
-            by_seed[seed][structure] = judgement.objective
-        for judged in by_seed.values():
-            if len(judged) >= FEWEST:
-                features = np.array([features_of(structure) for structure in judged])
-                objectives = np.array([*judged.values()])
-                found[path.parent.name][path.stem].append((len(judged), agreement_of_halves(features, objectives)))
+        for seed, structure, training in read_short_trainings(path, network):
+            by_seed[seed][structure] = training.objective
+        for objective_of in by_seed.values():
+            if len(objective_of) >= FEWEST:
+                features = np.array([features_of(structure) for structure in objective_of])
+                objectives = np.array([*objective_of.values()])
+                found[path.parent.name][path.stem].append(
+                    (len(objective_of), agreement_of_halves(features, objectives))
+                )
     if not found:
-        raise BadInput(f"{output}: no split has {FEWEST} structures that were judged with one seed")
+        raise BadInput(f"{output}: no split has {FEWEST} structures that were evaluated with one seed")
     lines = [f"{'':<24}{'studies':>12}{'structures':>12}{'tau':>16}"]
     for name, splits in found.items():
         rows = [row for seeds in splits.values() for row in seeds]
@@ -102,7 +104,7 @@ def report(output: Path) -> str:
 
 
 def main() -> None:
-    """Tell how well a ridge regression predicts the short trainings that a comparison has judged structures by."""
+    """Measure how well ridge regression predicts the short trainings of a comparison of searches."""
     parser = argparse.ArgumentParser(
         prog="python -m studies.ranking.surrogate",
         description=main.__doc__,

@@ -1,1 +1,1 @@
-"""Searches compared: each judges on validation videos; its winners are trained in full and tested once."""
+"""Searches compared: each evaluates on validation videos; what it finds is trained in full and tested once."""

@@ -1,4 +1,4 @@
-"""Compare searches: ``python -m studies.search_quality``. In parts, and resumable after any kill."""
+"""Compare searches: ``python -m studies.search_quality``. Incremental, and resumable after any kill."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from common.bad_input import BadInput, run_command
 from nas_space.networks import add_network_argument
 from studies.search_quality.best_of_seeds import with_best_of_seeds
 from studies.search_quality.figure import draw_differences
+from studies.search_quality.final_results import TABLE, read_final_results, read_rules
 from studies.search_quality.preferences import draw_dilations, text_fields
-from studies.search_quality.search import Place
+from studies.search_quality.search import SearchKey
 from studies.search_quality.strategy_names import GENETIC, HAND, LOCAL, STRATEGIES, start_of
 from studies.search_quality.table import BASELINES, summarise, text_table
-from studies.search_quality.trainings import TABLE, read_cells, read_rules
 from studies.search_quality.work import Rules, work
 from trials.data.arguments import Task
 from trials.data.dataset import background_classes, find_dataset, is_plain_name
@@ -36,7 +36,7 @@ def find_task(name: str, data_root: Path | None) -> Task:
 
 
 def external_structures(words: list[str]) -> dict[str, str]:
-    """Paths of structure files by name, from ``NAME=PATH``. Raises BadInput for what is none, and for taken names."""
+    """Paths of structure files by name, from ``NAME=PATH``. Raises BadInput for anything else, and for taken names."""
     external: dict[str, str] = {}
     for word in words:
         name, _, path = word.partition("=")
@@ -47,43 +47,43 @@ def external_structures(words: list[str]) -> dict[str, str]:
 
 
 def check_strategies(names: Sequence[str], external: Collection[str]) -> None:
-    """Raises BadInput for what is none, and for one that starts from what is not searched for."""
+    """Raises BadInput for an unknown strategy, and for one that starts from the result of a search that is missing."""
     for name in names:
         start = start_of(name)
         if start is None and name not in STRATEGIES:
             known = ", ".join(STRATEGIES)
             raise BadInput(f"--strategy {name}: unknown; there are {known}, and each with {LOCAL} or {GENETIC}")
         if start is not None and start not in {*names, *external}:
-            raise BadInput(f"--strategy {name}: name {start}, too: it starts from what that finds")
+            raise BadInput(f"--strategy {name}: name {start}, too: it starts from its result")
         if name.endswith(LOCAL + GENETIC):
-            raise BadInput(f"--strategy {name}: a population holds powers of two only, and {start} finds any dilation")
+            raise BadInput(f"--strategy {name}: a population has powers of two only, but {start} finds any dilation")
 
 
-def keep_rules(output: Path, rules: dict[str, Any]) -> None:
-    """Note what the searches in a folder have in common. Raises BadInput where it holds searches by other rules."""
+def write_rules(output: Path, rules: dict[str, Any]) -> None:
+    """Write the settings that the searches in a folder share. Raises BadInput where it has searches with others."""
     path = output / "rules.json"
     if path.exists() and read_rules(output) != rules:
-        raise BadInput(f"{output}: holds a comparison with other settings: choose another --output, or remove it")
+        raise BadInput(f"{output}: has a comparison with other settings: choose another --output, or remove it")
     write_json(path, rules)
 
 
 def report(output: Path, against: Sequence[str]) -> None:
-    """Write the tables of what is there so far as text, CSV and figures, and print them.
+    """Write the results so far as tables (text and CSV) and figures, and print the tables.
 
     Args:
-        against: strategies to which the printed table has the differences; of none, it is that of the file.
+        against: baselines of the printed table; empty: those of the file.
     """
-    cells = read_cells(output)
-    if not cells:
-        raise BadInput(f"{output}: no winner of a search is trained in full yet")
-    rows, searched = summarise(with_best_of_seeds(cells), {*BASELINES, *against}), summarise(cells)
+    finals = read_final_results(output)
+    if not finals:
+        raise BadInput(f"{output}: no result of a search is trained in full yet")
+    rows, searched = summarise(with_best_of_seeds(finals), {*BASELINES, *against}), summarise(finals)
     there = dict.fromkeys(row.strategy for row in rows)
     for name in against:
         if name not in there:
             raise BadInput(f"--against {name}: not compared yet; there are {'; '.join(there)}")
     fields = text_fields(searched)
     write_text(output / "table.txt", f"{text_table(rows)}\n\n{fields}\n")
-    write_text(output / TABLE, csv_text([cell.describe() for cell in cells]))
+    write_text(output / TABLE, csv_text([final.describe() for final in finals]))
     write_text(output / "strategies.csv", csv_text([row.describe() for row in rows]))
     write_figure(draw_differences(rows), output / "differences.svg")
     write_figure(draw_dilations(searched), output / "dilations.svg")
@@ -92,7 +92,7 @@ def report(output: Path, against: Sequence[str]) -> None:
 
 @handle_out_of_memory()
 def main() -> None:
-    """Search, train what is found in full, score it once on the test videos, and print the table of all strategies."""
+    """Search, train the results in full, score them once on the test videos, and print the table of all strategies."""
     parser = argparse.ArgumentParser(
         prog="python -m studies.search_quality",
         description=main.__doc__,
@@ -108,7 +108,7 @@ def main() -> None:
         nargs="+",
         default=[*STRATEGIES],
         metavar="NAME",
-        help=f"of {', '.join(STRATEGIES)} (default: all of them); NAME{LOCAL} also refines what NAME found, "
+        help=f"of {', '.join(STRATEGIES)} (default: all of them); NAME{LOCAL} also refines the result of NAME, "
         f"NAME{GENETIC} begins a population with it",
     )
     parser.add_argument(
@@ -116,25 +116,25 @@ def main() -> None:
         nargs="+",
         default=[],
         metavar="NAME=PATH",
-        help="structure files found by anything else; {dataset}, {split} and {seed} in PATH are filled in",
+        help="structure files from elsewhere; {dataset}, {split} and {seed} in PATH are filled in",
     )
     parser.add_argument("--search-seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
     parser.add_argument("--final-seeds", type=int, nargs="+", default=[0, 1, 2], help="(default: 0 1 2)")
     parser.add_argument(
-        "--budget", type=int, default=240, help="epochs of short trainings a search (default: %(default)s)"
+        "--budget", type=int, default=240, help="epochs of short trainings per search (default: %(default)s)"
     )
     parser.add_argument("--epochs", type=int, default=10, help="of a short training (default: %(default)s)")
     parser.add_argument("--final-epochs", type=int, default=40, help="of a final training (default: %(default)s)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/search_quality"), help="(default: %(default)s)")
-    parser.add_argument("--table", action="store_true", help="only the table of what is there: nothing is trained")
+    parser.add_argument("--table", action="store_true", help="only print the results so far: nothing is trained")
     parser.add_argument(
         "--against",
         nargs="+",
         default=[],
         metavar="NAME",
-        help=f"strategies to which the table has the differences (default: {' '.join(BASELINES)})",
+        help=f"baselines of the printed table (default: {' '.join(BASELINES)})",
     )
     add_network_argument(parser)
     arguments = parser.parse_args()
@@ -144,9 +144,9 @@ def main() -> None:
 
 
 def compare(arguments: argparse.Namespace) -> None:
-    """Do what the options ask for, as far as it is not done. Raises BadInput where they make no comparison."""
+    """Run what the options ask for and is not done yet. Raises BadInput where they make no comparison."""
     if not arguments.dataset:
-        raise BadInput("--dataset: name one at least, or ask for --table")
+        raise BadInput("--dataset: name at least one, or give --table")
     if arguments.workers < 1 or arguments.epochs < 1 or arguments.budget < 2 * arguments.epochs:
         raise BadInput("at least 1 worker, 1 epoch, and a budget of two short trainings are needed")
     if min(arguments.search_seeds + arguments.final_seeds) < 0:
@@ -155,26 +155,26 @@ def compare(arguments: argparse.Namespace) -> None:
     check_strategies(arguments.strategy, external)
     tasks = {name: find_task(name, arguments.data_root) for name in arguments.dataset}
     searched = [(name, split) for name, task in tasks.items() for split in arguments.splits or task.dataset.splits()]
-    searched.sort(key=lambda place: place[1])
+    searched.sort(key=lambda key: key[1])
     for name, split in searched:
-        tasks[name].dataset.split(split)  # what is missing is told before anything is trained
+        tasks[name].dataset.split(split)  # refuse a missing split before anything is trained
     device = find_device(arguments.device)
     budget, epochs, final_epochs = arguments.budget, arguments.epochs, arguments.final_epochs
     sizes = {"budget": budget, "epochs": epochs, "final_epochs": final_epochs}
     # The same training gives other numbers on a GPU.
-    keep_rules(arguments.output, {**sizes, "network": arguments.network.to_json(), "device": device.type})
+    write_rules(arguments.output, {**sizes, "network": arguments.network.to_json(), "device": device.type})
     rules = Rules(arguments.output, tasks, arguments.network, budget, epochs, final_epochs, device)
     strategies = [*arguments.strategy, *external]
-    # Nobody searched for the hand-designed structure: it has one seed.
-    places = [
-        Place(name, strategy, split, seed)
+    # The hand-designed structure was not searched for: it has one seed.
+    keys = [
+        SearchKey(name, strategy, split, seed)
         for seed, (name, split), strategy in product(arguments.search_seeds, searched, strategies)
         if strategy != HAND
     ]
     if HAND in strategies:
-        places = [Place(name, HAND, split, 0) for name, split in searched] + places
-    known = read_cells(arguments.output)
-    work(rules, list(dict.fromkeys(places)), external, arguments.final_seeds, arguments.workers, known)
+        keys = [SearchKey(name, HAND, split, 0) for name, split in searched] + keys
+    known = read_final_results(arguments.output)
+    work(rules, list(dict.fromkeys(keys)), external, arguments.final_seeds, arguments.workers, known)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Each strategy's difference to ``hand`` with its interval, a panel for each data set."""
+"""Each strategy's difference from ``hand`` with its confidence interval, one panel per data set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from studies.search_quality.table import Row
 
 
 def draw_differences(rows: Sequence[Row]) -> Figure:
-    """The figure of a table: a strategy a line, a faint dot a split, the mean and its 95 % interval."""
+    """The figure of a table: one line per strategy, a faint dot per split, the mean and its 95 % interval."""
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     strategies = list(dict.fromkeys(row.strategy for row in rows if row.strategy != HAND))
     figure = new_figure(2.0 + 0.5 * len(strategies))

@@ -1,9 +1,9 @@
 """A made-up data set whose labels need one receptive field: ``python -m studies.search_quality.planted``.
 
-Which pair an action belongs to shows while it lasts; which of the two it is showed ``--lag`` frames before. Each of the
-two stages of a hand-designed network of 5 layers sees 31 frames to either side, and cannot tell the two apart. Both
-are noisy, so that a network must also look at several frames. It says nothing about real videos. Beside the data lies
-``sees.json``, a structure of that size that sees both.
+The pair of an action is visible while it lasts; which of the two it is was visible ``--lag`` frames before. Each of the
+two stages of a hand-designed network of 5 layers sees 31 frames to either side, and cannot distinguish the two. Both
+channels are noisy, so a network must also average over several frames. The data says nothing about real videos. The
+file ``sees.json`` beside it is a structure of that size that sees both.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def make_video(random: np.random.Generator, lag: int) -> tuple[Features, Labels]
 
 
 def write_planted(folder: Path, videos: int, seed: int, lag: int) -> None:
-    """Write the data set; a video is tested on in one split. The same seed writes the same files."""
+    """Write the data set; each video is a test video of one split. The same seed writes the same files."""
     random = np.random.default_rng(seed)
     names = [f"planted-{index:02d}" for index in range(videos)]
     made = {name: make_video(random, lag) for name in names}
@@ -54,7 +54,7 @@ def write_planted(folder: Path, videos: int, seed: int, lag: int) -> None:
 
 
 def structure_that_sees(lag: int) -> Structure:
-    """``hand`` of two stages of 5 layers, but for the first stage's last layer, which looks back to what tells."""
+    """``hand`` of two stages of 5 layers, except that the first stage's last layer has a dilation of ``lag``."""
     return Structure((1, 2, 4, 8, max(lag, 1), 1, 2, 4, 8, 16), find_network("ms-tcn:stages=2,layers=5"))
 
 
@@ -71,7 +71,7 @@ def main() -> None:
         "--lag",
         type=int,
         default=100,
-        help="frames from what tells the two of a pair apart to the frame that it is about (default: %(default)s)",
+        help="frames between an action and what distinguishes it from the other of its pair (default: %(default)s)",
     )
     parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What the searches prefer: the dilations of all winners, layer by layer, and how far their blocks see."""
+"""What the searches prefer: dilations of all structures found, layer by layer, and the blocks' receptive fields."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ from studies.search_quality.strategy_names import HAND
 from studies.search_quality.table import Row
 
 MOST_LABELS = 60
-"""Layers that are named below a panel; of a larger network, some are left out."""
+"""Layers that are labelled below a panel; larger networks skip some."""
 
 
 def text_fields(rows: Sequence[Row]) -> str:
-    """How far the blocks and the networks of the winners see: medians, in frames as the network reads them."""
+    """Median receptive fields of blocks and networks, in frames as the network reads them."""
     width = max(len(row.strategy) for row in rows)
     lines: list[str] = []
     for dataset, of_dataset in groupby(rows, key=lambda row: row.dataset):
         lines += [*([""] if lines else []), dataset]
         for number, row in enumerate(of_dataset):
-            fields = [ReceptiveField.of(winner.structure) for winner in row.winners]
+            fields = [ReceptiveField.of(result.structure) for result in row.results]
             blocks = list(zip(*(field.blocks for field in fields), strict=True))
             if number == 0:
-                heads = [*block_names(row.winners[0].structure.network), "network"]
+                heads = [*block_names(row.results[0].structure.network), "network"]
                 lines.append(f"{'':<{width}}{'searches':>10}" + "".join(f"{head:>10}" for head in heads))
             count = "" if row.strategy == HAND else str(row.searches)
             medians = [
                 median(extent.frames for extent in seen) for seen in [*blocks, [field.network for field in fields]]
             ]
             lines.append(f"{row.strategy:<{width}}{count:>10}" + "".join(f"{frames:>10.0f}" for frames in medians))
-    about = "frames seen by one output frame, median over the winners of all searches"
+    about = "receptive field in frames: median over the structures that all searches found"
     return "\n".join([*lines, "", about])
 
 
 def draw_dilations(rows: Sequence[Row]) -> Figure:
-    """A panel for each data set: for each layer ``hand``, and the median and quartiles of each strategy's winners."""
+    """One panel per data set: for each layer ``hand``, and the median and quartiles of each strategy's structures."""
     datasets = list(dict.fromkeys(row.dataset for row in rows))
     strategies = list(dict.fromkeys(row.strategy for row in rows if row.strategy != HAND))
     figure = new_figure(1.0 + 4.5 * len(datasets))
@@ -61,8 +61,8 @@ def draw_dilations(rows: Sequence[Row]) -> Figure:
 
 
 def _draw_panel(axes: Axes, rows: Sequence[Row], strategies: Sequence[str]) -> None:
-    """One data set's; each strategy has its own place beside a layer, and its colour, in all panels."""
-    network = rows[0].winners[0].structure.network
+    """The panel of one data set; in all panels, each strategy has its own colour and its own place beside a layer."""
+    network = rows[0].results[0].structure.network
     layers, edges = np.arange(len(network.layers)), block_edges(network)
     for start, hand in zip(edges, Structure.hand(network).by_block(), strict=False):
         axes.plot(layers[start : start + len(hand)], hand, color=TEXT, drawstyle="steps-mid", linewidth=1)
@@ -73,7 +73,7 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], strategies: Sequence[str]) -> N
             continue
         number = strategies.index(row.strategy)
         # (searches, layers)
-        dilations = np.log2([winner.structure.dilations for winner in row.winners])
+        dilations = np.log2([result.structure.dilations for result in row.results])
         low, middle, high = 2 ** np.quantile(dilations, [0.25, 0.5, 0.75], axis=0)
         beside = (number + 1) / (len(strategies) + 1) - 0.5
         colour = COLOURS[number % len(COLOURS)]

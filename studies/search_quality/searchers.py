@@ -1,7 +1,7 @@
-"""The searches that are compared, each as a generator that proposes structures and is told how good they are.
+"""The searches that are compared, each a generator that yields structures and is sent their objectives.
 
-NNI's RegularizedEvolution (``nni.nas.strategy``) is not among them: it needs PyTorch Lightning and drives an experiment
-of its own, so that it cannot run here.
+NNI's RegularizedEvolution (``nni.nas.strategy``) is not among them: it needs PyTorch Lightning and runs its own
+experiment.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from nni_api.trial_report import TrialReport
 from strategies.genetic import GeneticSearch
 
 Searcher = Generator[Structure, float, None]
-"""Yields a structure, and is sent its objective, which is to be maximised. It may end, or go on for ever."""
+"""Yields a structure, and is sent its objective, which is to be maximised. It may end, or go on endlessly."""
 
 
 def random_search(evaluations: int, seed: int, network: Network) -> Searcher:
-    """Structures drawn uniformly, none twice: a genetic search whose first population is all that it may spend."""
+    """Structures sampled uniformly without replacement: a genetic search whose first population is the whole budget."""
     yield from _genetic(evaluations, evaluations, seed, network)
 
 
 def genetic_search(evaluations: int, seed: int, network: Network, start: Structure | None = None) -> Searcher:
-    """Our global search: first the start, if there is one, then what the random search of the same seed begins with."""
+    """Our global search: the start, if any, then the first structures of the random search of the same seed."""
     yield from _genetic(evaluations, first_population(evaluations), seed, network, start)
 
 
 def tpe(evaluations: int, seed: int, network: Network) -> Searcher:
-    """NNI's TPE. Its usual 20 random structures would leave it little of a small budget: it draws as many as ours.
+    """NNI's TPE. Its default of 20 random structures would use up most of a small budget: it samples as many as ours.
 
-    Where it would repeat a structure, NNI takes the next of a grid instead.
+    Where it would repeat a structure, NNI takes the next one of a grid instead.
     """
     startup = {"n_startup_jobs": first_population(evaluations)}
     tuner = TpeTuner(optimize_mode="maximize", seed=seed, tpe_args=startup)
@@ -50,7 +50,7 @@ def evolution(evaluations: int, seed: int, network: Network) -> Searcher:
     """NNI's Evolution, with a population as large as ours. It may propose a structure twice."""
     tuner = EvolutionTuner(optimize_mode="maximize", population_size=first_population(evaluations))
     tuner.update_search_space(to_nni(global_space(network)))
-    # It takes no seed: it draws from a generator of its own, which has drawn its population by now, and from Python's.
+    # It takes no seed: it samples from its own generator, which has already sampled its population, and from Python's.
     tuner.random_state = np.random.RandomState(seed)
     tuner.population.clear()
     for _ in range(tuner.population_size):
@@ -76,14 +76,14 @@ SEARCHERS: dict[str, Callable[[int, int, Network], Searcher]] = {
     "tpe": tpe,
     "evolution": evolution,
 }
-"""By name; each is given how many structures will be judged, its seed, and the network.
+"""By name; the arguments are the number of evaluations, the seed, and the network.
 
 The same seed and the same objectives give the same structures.
 """
 
 
 def first_population(evaluations: int) -> int:
-    """How many structures a search draws at random before it learns: a third, as in our YAML files of small data."""
+    """How many structures a search samples at random before it learns: a third, as in our YAML files of small data."""
     return max(evaluations // 3, 2)
 
 

@@ -1,4 +1,4 @@
-"""What strategies are called: a search, or a search that goes on from what another has found."""
+"""Names of strategies: a search, or a search that starts from the result of another."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from studies.search_quality.searchers import SEARCHERS
 HAND = "hand"
 DIFFERENTIABLE = "differentiable"
 STRATEGIES = (HAND, *SEARCHERS, DIFFERENTIABLE)
-"""Those that start from nothing."""
+"""Those that start from scratch."""
 LOCAL = "+local"
-"""``NAME+local`` is a local search from what NAME found."""
+"""``NAME+local`` is a local search that starts from the result of NAME."""
 GENETIC = "+genetic"
-"""``NAME+genetic`` is a genetic search whose population begins with what NAME found."""
+"""``NAME+genetic`` is a genetic search whose population begins with the result of NAME."""
 
 
 def start_of(strategy: str) -> str | None:
-    """The strategy from whose winner this one starts; None if from nothing."""
+    """The strategy whose result this one starts from; None if it starts from scratch."""
     for how in (LOCAL, GENETIC):
         if strategy.endswith(how):
             return strategy.removesuffix(how)
@@ -23,6 +23,6 @@ def start_of(strategy: str) -> str | None:
 
 
 def root_of(strategy: str) -> str:
-    """The strategy at the beginning of all that the name says."""
+    """The first strategy of the chain that a name describes."""
     start = start_of(strategy)
     return strategy if start is None else root_of(start)

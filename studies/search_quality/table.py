@@ -1,4 +1,4 @@
-"""What a comparison has shown so far: each strategy against ``hand``, random search, or any other."""
+"""The results of a comparison so far: each strategy against ``hand``, random search, or any other."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 from analysis.comparison import Comparison
 from studies.search_quality.best_of_seeds import BEST_OF
-from studies.search_quality.search import Winner
+from studies.search_quality.final_results import FinalResult
+from studies.search_quality.search import SearchResult
 from studies.search_quality.strategy_names import HAND, STRATEGIES, root_of
-from studies.search_quality.trainings import Cell
 
 BASELINES = (HAND, "random")
-"""What all are compared with, unless others are asked for."""
+"""The default baselines."""
 
 
 @dataclass(frozen=True)
@@ -25,37 +25,37 @@ class Row:
     dataset: str
     strategy: str
     splits: int
-    winners: tuple[Winner, ...]
-    """Of each search, trained once or several times."""
+    results: tuple[SearchResult, ...]
+    """One per search, however often its structure was trained."""
     trainings: int
     mean: float
     deviation: float | None
     """Sample standard deviation over all trainings: splits, search seeds and final seeds."""
     differences: dict[str, list[float]]
-    """To each baseline, in the splits that both have, after averaging over the seeds of a split."""
+    """From each baseline, one per split that both have, averaged over the seeds of the split."""
 
     @property
     def searches(self) -> int:
         """How many there were."""
-        return len(self.winners)
+        return len(self.results)
 
     @property
     def epochs(self) -> float | None:
         """Mean number of search epochs; None if unknown."""
-        return _mean(winner.epochs for winner in self.winners)
+        return _mean(result.epochs for result in self.results)
 
     @property
     def seconds(self) -> float | None:
         """Mean seconds of a search; None if unknown."""
-        return _mean(winner.seconds for winner in self.winners)
+        return _mean(result.seconds for result in self.results)
 
     def against(self, baseline: str) -> Comparison | None:
-        """How much better than a baseline, paired over the splits; None for itself, and where there are no pairs."""
+        """Difference from a baseline, paired over the splits; None for itself, and where there are no pairs."""
         differences = self.differences.get(baseline)
         return Comparison.of(differences) if differences else None
 
     def describe(self) -> dict[str, Any]:
-        """As a line of a CSV file."""
+        """As a row of a CSV file."""
         line: dict[str, Any] = {"dataset": self.dataset, "strategy": self.strategy, "splits": self.splits}
         line |= {"searches": self.searches, "trainings": self.trainings, "mean": self.mean, "std": self.deviation}
         for baseline in BASELINES:
@@ -65,30 +65,30 @@ class Row:
         return {**line, "search_epochs": self.epochs, "search_seconds": self.seconds}
 
 
-def summarise(cells: Sequence[Cell], baselines: Iterable[str] = BASELINES) -> list[Row]:
-    """A row for each data set and strategy: data sets by name; ours, then external structures; each, then refined."""
+def summarise(finals: Sequence[FinalResult], baselines: Iterable[str] = BASELINES) -> list[Row]:
+    """One row per data set and strategy: data sets by name; ours, then external ones; each, then its refinements."""
     baselines = list(baselines)
-    groups: dict[tuple[str, str], list[Cell]] = defaultdict(list)
-    for cell in cells:
-        groups[cell.place.dataset, cell.place.strategy].append(cell)
+    groups: dict[tuple[str, str], list[FinalResult]] = defaultdict(list)
+    for final in finals:
+        groups[final.key.dataset, final.key.strategy].append(final)
     by_split = {key: _split_means(group) for key, group in groups.items()}
     rows = []
     for dataset, strategy in sorted(groups, key=lambda key: (key[0], _position(key[1]))):
         group = groups[dataset, strategy]
-        values = [cell.mean for cell in group]
+        values = [final.mean for final in group]
         own = by_split[dataset, strategy]
         differences = {}
         for baseline in baselines:
             theirs = by_split.get((dataset, baseline), {})
             if baseline != strategy:
                 differences[baseline] = [own[split] - theirs[split] for split in sorted(own.keys() & theirs.keys())]
-        winners = {cell.place: cell.winner for cell in group}
+        results = {final.key: final.search for final in group}
         rows.append(
             Row(
                 dataset,
                 strategy,
                 splits=len(own),
-                winners=tuple(winners.values()),
+                results=tuple(results.values()),
                 trainings=len(group),
                 mean=mean(values),
                 deviation=stdev(values) if len(values) > 1 else None,
@@ -99,7 +99,7 @@ def summarise(cells: Sequence[Cell], baselines: Iterable[str] = BASELINES) -> li
 
 
 def text_table(rows: Sequence[Row], baselines: Sequence[str] = BASELINES) -> str:
-    """The rows as text, with the differences to baselines for which they were summarised."""
+    """The rows as text, with the differences from some of the baselines for which they were summarised."""
     width = max(len(row.strategy) for row in rows)
     head = f"{'':<{width}}{'splits':>8}{'n':>5}{'mean':>13}" + "".join(f"{'- ' + name:>26}" for name in baselines)
     lines = []
@@ -113,7 +113,7 @@ def text_table(rows: Sequence[Row], baselines: Sequence[str] = BASELINES) -> str
         lines.append(line + "{:>8}{:>9}".format(*cost))
     about = (
         "mean of the five metrics on the test videos ± standard deviation over n trainings; differences paired over "
-        "splits (95 % interval, Student's t); epochs and seconds of short trainings that a search took"
+        "splits (95 % interval, Student's t); epochs and seconds: of the short trainings of a search"
     )
     return "\n".join([*lines, about])
 
@@ -124,10 +124,10 @@ def _position(strategy: str) -> tuple[int, str, str, str]:
     return (STRATEGIES.index(root) if root in STRATEGIES else len(STRATEGIES), root, best_of, name)
 
 
-def _split_means(cells: Iterable[Cell]) -> dict[int, float]:
+def _split_means(finals: Iterable[FinalResult]) -> dict[int, float]:
     by_split: dict[int, list[float]] = defaultdict(list)
-    for cell in cells:
-        by_split[cell.place.split].append(cell.mean)
+    for final in finals:
+        by_split[final.key.split].append(final.mean)
     return {split: mean(values) for split, values in by_split.items()}
 
 

@@ -49,9 +49,9 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, monkeypatch
     output = tmp_path / "output"
     output.mkdir()
     (output / "mine.txt").write_text("mine")
-    with pytest.raises(BadInput, match="exists and is no empty folder: remove it, or choose another --output"):
+    with pytest.raises(BadInput, match="exists and is not an empty folder: remove it, or choose another --output"):
         run(monkeypatch, "hmr", tmp_path / "clone", output)
-    with pytest.raises(BadInput, match="exists and is no empty folder"):
+    with pytest.raises(BadInput, match="exists and is not an empty folder"):
         run(monkeypatch, "hmr", tmp_path / "clone", output / "mine.txt")
     assert (output / "mine.txt").read_text() == "mine"
 

@@ -5,7 +5,7 @@ import torch
 
 from common.bad_input import BadInput
 from studies import search_cost
-from studies.search_cost import FRAMES, Cost, main, video_lengths
+from studies.search_cost import FRAMES, Workload, main, video_lengths
 
 torch.set_num_threads(1)  # tiny networks: more threads only wait for each other
 
@@ -13,10 +13,12 @@ SECONDS = {"plain step": 2.0, "plain prediction": 0.5, "branched step": 4.0, "br
 
 
 def test_hours_are_those_of_all_steps_and_judgements() -> None:
-    # 1284 training videos: 161 steps of 8; of a search 963 in 121 steps, and 321 to judge on.
-    assert Cost("", "plain", 10, judges=False).hours(SECONDS, 8) == pytest.approx(10 * 161 * 2.0 / 3600)
-    assert Cost("", "plain", 10, judges=True).hours(SECONDS, 8) == pytest.approx(10 * (121 * 2.0 + 321 * 0.5) / 3600)
-    branched = Cost("", "branched", 10, judges=True).hours(SECONDS, 8)
+    # 1284 training videos: 161 steps of 8; of a search 963 in 121 steps, and 321 to validate on.
+    assert Workload("", "plain", 10, validates=False).hours(SECONDS, 8) == pytest.approx(10 * 161 * 2.0 / 3600)
+    assert Workload("", "plain", 10, validates=True).hours(SECONDS, 8) == pytest.approx(
+        10 * (121 * 2.0 + 321 * 0.5) / 3600
+    )
+    branched = Workload("", "branched", 10, validates=True).hours(SECONDS, 8)
     assert branched == pytest.approx(10 * (121 * 4.0 + 321 * 0.75) / 3600)
 
 

@@ -14,7 +14,7 @@ from nas_space.budget import NO_LIMITS, Budget
 from nas_space.layers.convolutions import BRANCH_WEIGHTS
 from nas_space.networks import ms_tcn
 from nas_space.structure_files import read_structure
-from studies.search_quality.search import Winner
+from studies.search_quality.search import SearchResult
 from tests.trials.changes import CHANGES
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, equal_weights
 from tests.trials.test_planted_dilation import LAG, VIDEOS, write_planted
@@ -181,7 +181,7 @@ def test_the_command_leaves_what_it_found(command: Command, small_dataset: Path,
     assert [row["epoch"] for row in content["epochs"]] == [1, 2]
     assert content["search"]["candidates"] == [1, 4]
     # As a comparison of searches reads it.
-    winner = Winner.read(output / "best.json", TINY_STRUCTURE.network)
+    winner = SearchResult.read(output / "best.json", TINY_STRUCTURE.network)
     assert winner.epochs == 2
     assert winner.seconds is not None
     assert winner.seconds > 0

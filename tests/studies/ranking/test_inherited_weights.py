@@ -17,18 +17,18 @@ from nas_space.layers.stages import StagedNetwork
 from nas_space.network import Network
 from nas_space.networks import build, find_network
 from nas_space.structure import Structure
-from studies.ranking import inherited_weights, short_training, successive_halving
+from studies.ranking import early_epochs, inherited_weights, successive_halving
+from studies.ranking.early_epochs import CPU, Study
 from studies.ranking.inherited_weights import (
     Weights,
-    judge,
-    judge_all,
+    evaluate,
+    evaluate_all,
     main,
     new_network,
     put_on,
     report,
     train_shared,
 )
-from studies.ranking.short_training import CPU, Study
 from trials.training.metrics import METRICS, objective_value
 from trials.training.training import Training, score_network
 
@@ -114,7 +114,7 @@ def objective_of(study: Study, structure: Structure, weights: Weights, videos: t
 def test_a_structure_is_judged_with_the_weights_on_the_validation_videos(study: Study) -> None:
     weights = train_shared(study, 0)
     structure = study.structures["random1"]
-    at_once, after = judge(study, "random1", weights, seed=3, epochs=1)
+    at_once, after = evaluate(study, "random1", weights, seed=3, epochs=1)
     assert at_once == objective_of(study, structure, weights, study.validation_videos)
     # Whatever else it might have been judged by.
     torch.manual_seed(0)
@@ -152,31 +152,31 @@ def test_damaged_objectives_are_refused(study: Study, content: str) -> None:
     path.parent.mkdir(parents=True)
     path.write_text(content)
     with pytest.raises(BadInput, match=r"shared_seed0\.json: damaged"):
-        judge_all(study, "shared", 0, 1)
+        evaluate_all(study, "shared", 0, 1)
 
 
 def test_objectives_are_kept_one_by_one_and_those_of_another_study_refused(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judged: list[str] = []
+    evaluated: list[str] = []
 
     def played(_: Study, name: str, __: Weights, seed: int, epochs: int) -> list[float]:
-        if judged:
+        if evaluated:
             raise KeyboardInterrupt
-        judged.append(name)
+        evaluated.append(name)
         return [1.0 * seed, 2.0 * epochs]
 
-    monkeypatch.setattr(inherited_weights, "judge", played)
+    monkeypatch.setattr(inherited_weights, "evaluate", played)
     with pytest.raises(KeyboardInterrupt):
-        judge_all(study, "shared", 0, 1)
-    judged_before = judged.copy()
-    judged.clear()
-    assert judge_all(study, "shared", 0, 1) == {"random0": [0.0, 2.0], "random1": [0.0, 2.0]}
-    assert (judged_before, judged) == (["random0"], ["random1"])
+        evaluate_all(study, "shared", 0, 1)
+    evaluated_before = evaluated.copy()
+    evaluated.clear()
+    assert evaluate_all(study, "shared", 0, 1) == {"random0": [0.0, 2.0], "random1": [0.0, 2.0]}
+    assert (evaluated_before, evaluated) == (["random0"], ["random1"])
     with pytest.raises(BadInput, match="another study"):
-        judge_all(study, "shared", 0, 2)
+        evaluate_all(study, "shared", 0, 2)
     with pytest.raises(BadInput, match="another study"):
-        judge_all(replace(study, settings=replace(study.settings, learning_rate=1e-3)), "shared", 0, 1)
+        evaluate_all(replace(study, settings=replace(study.settings, learning_rate=1e-3)), "shared", 0, 1)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_the_commands_share_trainings_and_measure_once(
     assert capfd.readouterr().out == first
     assert "2 random structures x 2 seeds" in first
     monkeypatch.setattr("sys.argv", ["command", *commandline()])
-    short_training.main()
+    early_epochs.main()
     assert "3 structures x 2 seeds, 1 epochs" in capfd.readouterr().out
     with pytest.raises(BadInput, match="--epochs must be at least 5"):
         successive_halving.main()

@@ -9,9 +9,9 @@ import pytest
 from common.bad_input import BadInput
 from nas_space.networks import find_network
 from nas_space.structure import Structure
-from studies.ranking.short_training import random_structures
+from studies.ranking.early_epochs import random_structures
 from studies.ranking.surrogate import agreement_of_halves, features_of, report, ridge
-from studies.search_quality.judgement import read_judgements
+from studies.search_quality.evaluator import read_short_trainings
 from trials.training.metrics import METRICS
 
 NETWORK = find_network("ms-tcn:stages=2,layers=3")
@@ -72,7 +72,7 @@ def test_report_of_a_comparison_that_is_predictable(tmp_path: Path) -> None:
     for seed in (0, 1):
         keep(path, seed, {structure: objectives[structure] for structure in structures[12 * seed : 12 * seed + 12]})
     keep(path, 2, dict.fromkeys(structures[:9], 1.0))  # too few
-    assert [(seed, judged.seconds) for seed, _, judged in read_judgements(path, NETWORK)][::12] == [
+    assert [(seed, judged.seconds) for seed, _, judged in read_short_trainings(path, NETWORK)][::12] == [
         (0, 2.0),
         (1, 2.0),
         (2, 2.0),
@@ -98,5 +98,5 @@ def test_damaged_judgements_are_refused(tmp_path: Path) -> None:
 
 def test_too_few_judgements_are_refused(tmp_path: Path) -> None:
     (tmp_path / "rules.json").write_text(json.dumps({"network": NETWORK.to_json()}))
-    with pytest.raises(BadInput, match="no split has 10 structures that were judged with one seed"):
+    with pytest.raises(BadInput, match="no split has 10 structures that were evaluated with one seed"):
         report(tmp_path)

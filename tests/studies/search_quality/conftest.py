@@ -11,9 +11,9 @@ import torch
 
 from nas_space.networks import find_network
 from nas_space.structure import Structure
-from studies.search_quality import judgement
+from studies.search_quality import evaluator as evaluator_module
 from studies.search_quality.__main__ import find_task
-from studies.search_quality.judgement import Judge
+from studies.search_quality.evaluator import Evaluator
 from tests.conftest import write_dataset
 from trials.data.arguments import Task
 from trials.training.metrics import METRICS
@@ -31,12 +31,12 @@ def task(tmp_path: Path) -> Task:
 
 
 @pytest.fixture
-def new_judge(task: Task, tmp_path: Path) -> Callable[..., Judge]:
+def new_evaluator(task: Task, tmp_path: Path) -> Callable[..., Evaluator]:
     """Judges that share one file."""
 
-    def new(split: int = 1, epochs: int = 2, seed: int = 0) -> Judge:
+    def new(split: int = 1, epochs: int = 2, seed: int = 0) -> Evaluator:
         settings = TrainingSettings(epochs=epochs, batch_size=1, seed=seed)
-        return Judge(task, split, settings, tmp_path / "judgements.jsonl", CPU)
+        return Evaluator(task, split, settings, tmp_path / "judgements.jsonl", CPU)
 
     return new
 
@@ -57,5 +57,5 @@ def play_trainings(monkeypatch: pytest.MonkeyPatch, kill_after: int | None = Non
             value = 100 / (1 + sum(structure.dilations)) + epoch
             yield {"loss": 1.0, "learning_rate": 5e-4, **dict.fromkeys(METRICS, value)}
 
-    monkeypatch.setattr(judgement, "short_training", train)
+    monkeypatch.setattr(evaluator_module, "short_training", train)
     return trained

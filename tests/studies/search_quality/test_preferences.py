@@ -4,30 +4,30 @@ from matplotlib.container import ErrorbarContainer
 
 from nas_space.networks import find_network
 from nas_space.structure import Structure
+from studies.search_quality.final_results import FinalResult
 from studies.search_quality.preferences import draw_dilations, text_fields
-from studies.search_quality.search import Place, Winner
+from studies.search_quality.search import SearchKey, SearchResult
 from studies.search_quality.table import summarise
-from studies.search_quality.trainings import Cell
 from tests.analysis.plots.texts import assert_legible
 from trials.training.metrics import METRICS
 
 NETWORK = find_network("ms-tcn:stages=2,layers=3")
 
 
-def trained(dataset: str, strategy: str, seed: int, final_seed: int, structure: Structure) -> Cell:
-    place, winner = Place(dataset, strategy, 1, seed), Winner(structure, 1, 1.0)
-    return Cell(place, final_seed, winner, dict.fromkeys(METRICS, 50.0))
+def trained(dataset: str, strategy: str, seed: int, final_seed: int, structure: Structure) -> FinalResult:
+    key, winner = SearchKey(dataset, strategy, 1, seed), SearchResult(structure, 1, 1.0)
+    return FinalResult(key, final_seed, winner, dict.fromkeys(METRICS, 50.0))
 
 
-def cell(strategy: str, seed: int, final_seed: int, *dilations: int) -> Cell:
+def final(strategy: str, seed: int, final_seed: int, *dilations: int) -> FinalResult:
     return trained("small", strategy, seed, final_seed, Structure(dilations, NETWORK))
 
 
 CELLS = [
-    *(cell("random", 0, final_seed, 1, 2, 4, 8, 16, 32) for final_seed in range(5)),
-    cell("random", 1, 0, 4, 2, 4, 8, 16, 64),
-    cell("random", 2, 0, 16, 2, 4, 8, 16, 128),
-    cell("hand", 0, 0, 1, 2, 4, 1, 2, 4),
+    *(final("random", 0, final_seed, 1, 2, 4, 8, 16, 32) for final_seed in range(5)),
+    final("random", 1, 0, 4, 2, 4, 8, 16, 64),
+    final("random", 2, 0, 16, 2, 4, 8, 16, 128),
+    final("hand", 0, 0, 1, 2, 4, 1, 2, 4),
 ]
 ROWS = summarise(CELLS)
 
@@ -35,7 +35,7 @@ ROWS = summarise(CELLS)
 def test_a_winner_counts_once_however_often_it_is_trained() -> None:
     hand, random = ROWS
     assert (hand.strategy, random.strategy) == ("hand", "random")
-    assert [winner.structure.dilations[0] for winner in random.winners] == [1, 4, 16]
+    assert [winner.structure.dilations[0] for winner in random.results] == [1, 4, 16]
 
 
 def test_medians_of_the_receptive_fields() -> None:
@@ -64,8 +64,8 @@ def test_each_strategy_is_drawn_with_its_quartiles_beside_hand() -> None:
 def test_many_strategies_and_data_sets_stay_legible() -> None:
     strategies = ("hand", "random", "genetic", "tpe", "evolution", "differentiable")
     usual, large = (Structure.hand(find_network(text)) for text in ("ms-tcn", "ms-tcn:stages=8,layers=20"))
-    cells = [trained(dataset, name, seed, 0, usual) for dataset in "ab" for name in strategies for seed in range(3)]
-    assert_legible(draw_dilations(summarise(cells)))
+    finals = [trained(dataset, name, seed, 0, usual) for dataset in "ab" for name in strategies for seed in range(3)]
+    assert_legible(draw_dilations(summarise(finals)))
     assert_legible(draw_dilations(summarise([trained("large", name, 0, 0, large) for name in ("hand", "random")])))
 
 

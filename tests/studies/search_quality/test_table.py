@@ -6,29 +6,29 @@ import pytest
 
 from nas_space.structure import Structure
 from studies.search_quality.figure import draw_differences
-from studies.search_quality.search import Place, Winner
+from studies.search_quality.final_results import FinalResult
+from studies.search_quality.search import SearchKey, SearchResult
 from studies.search_quality.table import summarise, text_table
-from studies.search_quality.trainings import Cell
 from tests.analysis.plots.texts import assert_legible
 from tests.studies.search_quality.conftest import NETWORK
 from trials.table import csv_text
 from trials.training.metrics import METRICS
 
 
-def cell(strategy: str, split: int, seed: int, final_seed: int, value: float, took: int | None = None) -> Cell:
-    winner = Winner(Structure.hand(NETWORK), took, None if took is None else took / 2)
+def final(strategy: str, split: int, seed: int, final_seed: int, value: float, took: int | None = None) -> FinalResult:
+    winner = SearchResult(Structure.hand(NETWORK), took, None if took is None else took / 2)
     # The five metrics are -4, -2, ..., +4 around their mean.
     metrics = {name: value + 2 * index - 4 for index, name in enumerate(METRICS)}
-    return Cell(Place("small", strategy, split, seed), final_seed, winner, metrics)
+    return FinalResult(SearchKey("small", strategy, split, seed), final_seed, winner, metrics)
 
 
 CELLS = [
-    *(cell("ours", split, 0, 0, value) for split, value in ((1, 55.0), (2, 63.0))),
-    *(cell("random", split, 0, 0, value, 20) for split, value in ((1, 49.0), (2, 57.0))),
+    *(final("ours", split, 0, 0, value) for split, value in ((1, 55.0), (2, 63.0))),
+    *(final("random", split, 0, 0, value, 20) for split, value in ((1, 49.0), (2, 57.0))),
     # Split 1: 52 and 54 of one search, 60 of another; 2: 62; 3 has no hand.
-    *(cell("genetic", 1, 0, seed, value, 20) for seed, value in ((0, 52.0), (1, 54.0))),
-    *(cell("genetic", split, 1, 0, value, 24) for split, value in ((1, 59.0), (2, 62.0), (3, 90.0))),
-    *(cell("hand", split, 0, seed, value, 0) for split, seed, value in ((1, 0, 50.0), (1, 1, 52.0), (2, 0, 60.0))),
+    *(final("genetic", 1, 0, seed, value, 20) for seed, value in ((0, 52.0), (1, 54.0))),
+    *(final("genetic", split, 1, 0, value, 24) for split, value in ((1, 59.0), (2, 62.0), (3, 90.0))),
+    *(final("hand", split, 0, seed, value, 0) for split, seed, value in ((1, 0, 50.0), (1, 1, 52.0), (2, 0, 60.0))),
 ]
 
 
@@ -52,7 +52,7 @@ def test_differences_are_paired_over_splits_after_averaging_within_them() -> Non
 
 def test_each_strategy_is_followed_by_what_starts_from_its_winners() -> None:
     names = ("ours+local", "hand+local", "genetic", "hand", "random+genetic+local", "random", "ours", "random+genetic")
-    rows = summarise([cell(name, 1, 0, 0, 50.0) for name in names])
+    rows = summarise([final(name, 1, 0, 0, 50.0) for name in names])
     assert [row.strategy for row in rows] == [
         *("hand", "hand+local", "random", "random+genetic", "random+genetic+local", "genetic", "ours", "ours+local")
     ]

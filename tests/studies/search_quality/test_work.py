@@ -13,11 +13,11 @@ from common.bad_input import BadInput
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from studies.search_quality import __main__ as command
-from studies.search_quality import trained
+from studies.search_quality import weight_sharing
 from studies.search_quality import work as working
 from studies.search_quality.__main__ import main
-from studies.search_quality.search import Place, Winner
-from studies.search_quality.trainings import read_cells
+from studies.search_quality.final_results import read_final_results
+from studies.search_quality.search import SearchKey, SearchResult
 from studies.search_quality.work import Rules, work
 from tests.studies.search_quality.conftest import CPU, NETWORK
 from trials.data.arguments import Task
@@ -44,20 +44,20 @@ class PlayedPool:
 def test_a_stop_leaves_balanced_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[tuple[Any, ...]] = []
 
-    def search(_: Rules, place: Place, __: Winner | None) -> Winner:
-        done.append(("search", place.seed, place.split))
+    def search(_: Rules, key: SearchKey, __: SearchResult | None) -> SearchResult:
+        done.append(("search", key.seed, key.split))
         # The winner of split 1 is the same whatever the seed.
-        return Winner(Structure((8 if place.split == 1 else 16 + place.seed,) * 6, NETWORK), 4, 1.0)
+        return SearchResult(Structure((8 if key.split == 1 else 16 + key.seed,) * 6, NETWORK), 4, 1.0)
 
-    def train(_: Rules, place: Place, structure: Structure, seed: int) -> None:
-        done.append((structure.dilations[0], place.strategy, place.seed, seed, place.split))
+    def train(_: Rules, key: SearchKey, structure: Structure, seed: int) -> None:
+        done.append((structure.dilations[0], key.strategy, key.seed, seed, key.split))
 
     monkeypatch.setattr(working, "new_pool", PlayedPool)
     monkeypatch.setattr(Rules, "search", search)
     monkeypatch.setattr(Rules, "train", train)
-    hand = [Place("small", "hand", split, 0) for split in (1, 2)]
-    places = hand + [Place("small", "random", split, seed) for seed in (0, 1) for split in (1, 2)]
-    work(Rules(tmp_path, {}, NETWORK, 4, 2, 1, CPU), places, {}, [7, 8], workers=1)
+    hand = [SearchKey("small", "hand", split, 0) for split in (1, 2)]
+    keys = hand + [SearchKey("small", "random", split, seed) for seed in (0, 1) for split in (1, 2)]
+    work(Rules(tmp_path, {}, NETWORK, 4, 2, 1, CPU), keys, {}, [7, 8], workers=1)
     assert done == [
         *(("search", 0, 1), ("search", 0, 2)),
         *((1, "hand", 0, 7, 1), (1, "hand", 0, 7, 2), (8, "random", 0, 7, 1), (16, "random", 0, 7, 2)),
@@ -71,18 +71,18 @@ def test_a_search_goes_on_from_what_the_one_of_its_seed_found(tmp_path: Path, mo
     """``hand`` has one seed, from which the local search of every seed starts."""
     starts: dict[tuple[str, int, int], int | None] = {}
 
-    def search(_: Rules, place: Place, start: Winner | None) -> Winner:
-        starts[place.strategy, place.split, place.seed] = start.structure.dilations[0] if start else None
-        found = 10 * place.split + place.seed + (100 if place.strategy.endswith("+genetic") else 0)
-        return Winner(Structure((found,) * 6, NETWORK), 4, 1.0)
+    def search(_: Rules, key: SearchKey, start: SearchResult | None) -> SearchResult:
+        starts[key.strategy, key.split, key.seed] = start.structure.dilations[0] if start else None
+        found = 10 * key.split + key.seed + (100 if key.strategy.endswith("+genetic") else 0)
+        return SearchResult(Structure((found,) * 6, NETWORK), 4, 1.0)
 
     monkeypatch.setattr(working, "new_pool", PlayedPool)
     monkeypatch.setattr(Rules, "search", search)
     monkeypatch.setattr(Rules, "train", lambda *_: None)
-    places = [Place("small", "hand", split, 0) for split in (1, 2)]
+    keys = [SearchKey("small", "hand", split, 0) for split in (1, 2)]
     names = ("hand+local", "random", "random+genetic+local", "random+genetic")
-    places += [Place("small", name, split, seed) for seed in (0, 1) for split in (1, 2) for name in names]
-    work(Rules(tmp_path, {}, NETWORK, 4, 2, 1, CPU), places, {}, [0], workers=1)
+    keys += [SearchKey("small", name, split, seed) for seed in (0, 1) for split in (1, 2) for name in names]
+    work(Rules(tmp_path, {}, NETWORK, 4, 2, 1, CPU), keys, {}, [0], workers=1)
     assert starts == {
         **{("hand+local", split, seed): 1 for split in (1, 2) for seed in (0, 1)},
         **{("random", split, seed): None for split in (1, 2) for seed in (0, 1)},
@@ -148,9 +148,9 @@ def test_searches_that_are_trainings(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They cost what they took; rules and CSV file alone are enough to go on elsewhere, where nothing is done again."""
-    monkeypatch.setattr(trained, "DIFFERENTIABLE_EPOCHS", 2)
-    monkeypatch.setattr(trained, "ITERATIONS", 2)
-    monkeypatch.setattr(trained, "EPOCHS_PER_ITERATION", 1)
+    monkeypatch.setattr(weight_sharing, "DIFFERENTIABLE_EPOCHS", 2)
+    monkeypatch.setattr(weight_sharing, "ITERATIONS", 2)
+    monkeypatch.setattr(weight_sharing, "EPOCHS_PER_ITERATION", 1)
     monkeypatch.setattr(working, "new_pool", PlayedPool)
     output, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     size = ("--network", "ms-tcn:stages=2,layers=3", "--final-epochs", 1, "--workers", 1)
@@ -160,15 +160,15 @@ def test_searches_that_are_trainings(
     words = ("--data-root", task.dataset.folder.parent, "--dataset", "small", *size, *what, *seeds)
     run(monkeypatch, *words, "--output", output)
     table = capsys.readouterr().out
-    cells = read_cells(output)
-    assert [(cell.place.strategy, cell.winner.epochs) for cell in cells] == [
+    finals = read_final_results(output)
+    assert [(final.key.strategy, final.search.epochs) for final in finals] == [
         ("differentiable", 2),
         ("differentiable+genetic", 6),
         ("differentiable+local", 4),
     ]
-    seconds = [cell.winner.seconds or 0.0 for cell in cells]
+    seconds = [final.search.seconds or 0.0 for final in finals]
     assert 0 < seconds[0] < min(seconds[1:])
-    assert cells[0].winner.structure != cells[2].winner.structure
+    assert finals[0].search.structure != finals[2].search.structure
 
     elsewhere.mkdir()
     for name in ("rules.json", "trainings.csv"):
@@ -181,7 +181,7 @@ def test_searches_that_are_trainings(
     assert (elsewhere / "trainings.csv").read_bytes() == (output / "trainings.csv").read_bytes()
     run(monkeypatch, *words, "--final-seeds", 0, 1, "--output", elsewhere)
     assert len(times(elsewhere, "metrics.json")) == 2
-    assert read_cells(elsewhere)[::2] == cells
+    assert read_final_results(elsewhere)[::2] == finals
 
 
 @pytest.mark.parametrize(
@@ -234,8 +234,8 @@ def test_all_work_on_the_device_and_none_goes_on_on_another(
     rules = Rules(output, {"small": task}, NETWORK, 4, 2, 1, torch.device("meta"))
     for search in ("random", "differentiable"):
         with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
-            rules.search(Place("small", search, 1, 0), None)
+            rules.search(SearchKey("small", search, 1, 0), None)
     with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
-        rules.search(Place("small", "random+local", 1, 0), Winner(Structure.hand(NETWORK), 4, 1.0))
+        rules.search(SearchKey("small", "random+local", 1, 0), SearchResult(Structure.hand(NETWORK), 4, 1.0))
     with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
-        rules.train(Place("small", "random", 1, 0), Structure.hand(NETWORK), 0)
+        rules.train(SearchKey("small", "random", 1, 0), Structure.hand(NETWORK), 0)

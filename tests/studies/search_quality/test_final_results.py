@@ -10,21 +10,21 @@ from hypothesis import strategies as st
 from common.bad_input import BadInput
 from nas_space.networks import find_network
 from nas_space.structure import Structure
-from studies.search_quality.__main__ import keep_rules
-from studies.search_quality.search import Place, Winner
-from studies.search_quality.trainings import TABLE, Cell, read_cells, read_rules
+from studies.search_quality.__main__ import write_rules
+from studies.search_quality.final_results import TABLE, FinalResult, read_final_results, read_rules
+from studies.search_quality.search import SearchKey, SearchResult
 from tests.conftest import REPOSITORY
 from tests.studies.search_quality.conftest import NETWORK
 from trials.table import csv_text
 from trials.training.metrics import METRICS
 
-WINNER = Winner(Structure((1, 2, 4, 8, 16, 32), NETWORK), 20, 1.5)
-CELL = Cell(Place("small", "random", 2, 1), 0, WINNER, dict.fromkeys(METRICS, 50.0))
+WINNER = SearchResult(Structure((1, 2, 4, 8, 16, 32), NETWORK), 20, 1.5)
+CELL = FinalResult(SearchKey("small", "random", 2, 1), 0, WINNER, dict.fromkeys(METRICS, 50.0))
 
 
-def write(folder: Path, *cells: Cell) -> Path:
+def write(folder: Path, *finals: FinalResult) -> Path:
     (folder / "rules.json").write_text(json.dumps({"network": NETWORK.to_json()}))
-    (folder / TABLE).write_text(csv_text([cell.describe() for cell in cells]))
+    (folder / TABLE).write_text(csv_text([final.describe() for final in finals]))
     return folder / TABLE
 
 
@@ -46,34 +46,34 @@ def test_a_line_holds_all_of_a_training(
     dilations: tuple[int, ...],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    winner = Winner(Structure(dilations, NETWORK), epochs, seconds, objective)
-    cell = Cell(Place("small", "ours", 3, 4), 5, winner, dict(zip(METRICS, metrics, strict=True)))
+    winner = SearchResult(Structure(dilations, NETWORK), epochs, seconds, objective)
+    final = FinalResult(SearchKey("small", "ours", 3, 4), 5, winner, dict(zip(METRICS, metrics, strict=True)))
     folder = tmp_path_factory.mktemp("comparison")
-    write(folder, cell)
-    assert read_cells(folder) == [cell]
+    write(folder, final)
+    assert read_final_results(folder) == [final]
 
 
 def test_what_is_in_the_folder_counts(tmp_path: Path) -> None:
     """Not what the CSV file says of the same training; other lines stay."""
-    other = Cell(Place("small", "random", 1, 1), 0, WINNER, CELL.metrics)
+    other = FinalResult(SearchKey("small", "random", 1, 1), 0, WINNER, CELL.metrics)
     write(tmp_path, CELL, other)
-    WINNER.write(CELL.place.file(tmp_path))
-    folder = CELL.place.final_folder(tmp_path, WINNER.structure, 0)
+    WINNER.write(CELL.key.file(tmp_path))
+    folder = CELL.key.final_folder(tmp_path, WINNER.structure, 0)
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps({"test": dict.fromkeys(METRICS, 60.0)}))
-    first, second = read_cells(tmp_path)
+    first, second = read_final_results(tmp_path)
     assert first == other
-    assert (second.place, second.mean) == (CELL.place, 60.0)
+    assert (second.key, second.mean) == (CELL.key, 60.0)
 
 
 def test_a_search_that_finds_what_another_found_shares_its_trainings(tmp_path: Path) -> None:
     """Also where those are only in the CSV file: they are not trained again."""
     write(tmp_path, CELL)
-    place = Place("small", "genetic", 2, 0)
-    winner = Winner(WINNER.structure, 30, 2.0)
-    winner.write(place.file(tmp_path))
-    Winner(WINNER.structure, 30, 2.0).write(Place("small", "genetic", 1, 0).file(tmp_path))  # of another split
-    assert read_cells(tmp_path) == [Cell(place, 0, winner, CELL.metrics), CELL]
+    key = SearchKey("small", "genetic", 2, 0)
+    winner = SearchResult(WINNER.structure, 30, 2.0)
+    winner.write(key.file(tmp_path))
+    SearchResult(WINNER.structure, 30, 2.0).write(SearchKey("small", "genetic", 1, 0).file(tmp_path))  # other split
+    assert read_final_results(tmp_path) == [FinalResult(key, 0, winner, CELL.metrics), CELL]
 
 
 @pytest.mark.parametrize(
@@ -97,26 +97,26 @@ def test_a_damaged_line_is_refused(tmp_path: Path, old: str, new: str) -> None:
     assert old in text
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(BadInput, match=r"trainings\.csv: line 2: not a final training"):
-        read_cells(tmp_path)
+        read_final_results(tmp_path)
 
 
 def test_comparisons_of_earlier_versions_are_read(tmp_path: Path) -> None:
     """Their rules name the size of an MS-TCN."""
     write(tmp_path, CELL)
     (tmp_path / "rules.json").write_text(json.dumps({"num_stages": 2, "num_layers": 3, "budget": 60}))
-    assert read_cells(tmp_path) == [CELL]
+    assert read_final_results(tmp_path) == [CELL]
     rules = {"network": NETWORK.to_json(), "budget": 60}
     assert read_rules(tmp_path) == rules
-    keep_rules(tmp_path, rules)
+    write_rules(tmp_path, rules)
     assert json.loads((tmp_path / "rules.json").read_text()) == rules
     with pytest.raises(BadInput, match="other settings"):
-        keep_rules(tmp_path, {**rules, "network": find_network("causal-ms-tcn:stages=2,layers=3").to_json()})
+        write_rules(tmp_path, {**rules, "network": find_network("causal-ms-tcn:stages=2,layers=3").to_json()})
 
 
 def test_the_published_comparison_is_read() -> None:
-    cells = read_cells(REPOSITORY / "docs" / "search_quality")
-    assert {cell.winner.structure.network for cell in cells} == {find_network("ms-tcn")}
-    assert len(cells) > 100
+    finals = read_final_results(REPOSITORY / "docs" / "search_quality")
+    assert {final.search.structure.network for final in finals} == {find_network("ms-tcn")}
+    assert len(finals) > 100
 
 
 @pytest.mark.parametrize(
@@ -126,4 +126,4 @@ def test_damaged_rules_are_refused(tmp_path: Path, rules: str) -> None:
     write(tmp_path, CELL)
     (tmp_path / "rules.json").write_text(rules)
     with pytest.raises(BadInput, match=r"rules\.json: damaged"):
-        read_cells(tmp_path)
+        read_final_results(tmp_path)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_space.networks import find_network
-from studies.ranking.short_training import agreement, kendall_tau, random_structures, report, spread
+from studies.ranking.early_epochs import agreement, kendall_tau, random_structures, report, spread
 from trials.training.metrics import METRICS
 
 

@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from nas_space.structure import Structure
-from studies.search_quality import judgement
-from studies.search_quality.judgement import Judge
+from studies.search_quality import evaluator as evaluator_module
+from studies.search_quality.evaluator import Evaluator
 from tests.studies.search_quality.conftest import NETWORK, play_trainings
 from trials.data.fingerprint import DataRecord
 from trials.nni_trial import NniTrial
@@ -18,10 +18,10 @@ from trials.training.metrics import METRICS
 from trials.trial_arguments import SEARCH_TRIAL
 
 HAND = Structure.hand(NETWORK)
-NewJudge = Callable[..., Judge]
+NewEvaluator = Callable[..., Evaluator]
 
 
-def test_a_judgement_is_what_a_trial_reports(new_judge: NewJudge, tmp_path: Path) -> None:
+def test_a_judgement_is_what_a_trial_reports(new_evaluator: NewEvaluator, tmp_path: Path) -> None:
     data = ["--data-root", str(tmp_path / "data"), "--dataset", "small", "--split", "1", "--device", "cpu"]
     how = ["--epochs", "2", "--batch-size", "1", "--objective", "mean", "--seed", "3", "--threads", "1"]
     trial: Any = SimpleNamespace(
@@ -31,53 +31,57 @@ def test_a_judgement_is_what_a_trial_reports(new_judge: NewJudge, tmp_path: Path
         data_record=lambda dataset, split, videos: DataRecord(dataset, split, videos, "", ""),
     )
     reported = train_and_report(SEARCH_TRIAL.parse([*data, *how]), HAND, cast(NniTrial, trial))
-    judged = new_judge(seed=3).judge(HAND)
+    judged = new_evaluator(seed=3).evaluate(HAND)
     assert [{name: epoch[name] for name in METRICS} for epoch in reported] == list(judged.epochs)
     assert judged.objective == reported[-1]["default"]
 
 
-def test_a_structure_is_trained_once(new_judge: NewJudge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_structure_is_trained_once(new_evaluator: NewEvaluator, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = play_trainings(monkeypatch)
     # Dilations 1 + 2 + 4 twice: 100 / 15, and one more in the second epoch.
-    first = new_judge().judge(HAND)
+    first = new_evaluator().evaluate(HAND)
     assert first.objective == pytest.approx(100 / 15 + 1)
-    assert new_judge().judge(HAND) == first
+    assert new_evaluator().evaluate(HAND) == first
     assert trained == [HAND]
 
 
-def test_what_differs_is_trained_for_itself(new_judge: NewJudge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_differs_is_trained_for_itself(new_evaluator: NewEvaluator, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = play_trainings(monkeypatch)
-    for judge in (new_judge(), new_judge(split=2), new_judge(epochs=3), new_judge(seed=1)):
-        judge.judge(HAND)
-    new_judge().judge(Structure((1,) * 6, NETWORK))
+    for evaluator in (new_evaluator(), new_evaluator(split=2), new_evaluator(epochs=3), new_evaluator(seed=1)):
+        evaluator.evaluate(HAND)
+    new_evaluator().evaluate(Structure((1,) * 6, NETWORK))
     assert len(trained) == 5
 
 
-def test_a_line_that_a_kill_cut_short_is_trained_again(new_judge: NewJudge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_that_a_kill_cut_short_is_trained_again(
+    new_evaluator: NewEvaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trained = play_trainings(monkeypatch)
-    judge, other = new_judge(), Structure((1,) * 6, NETWORK)
-    judge.judge(HAND)
-    whole = judge.file.read_bytes()
-    judge.judge(other)
-    judge.file.write_bytes(judge.file.read_bytes()[:-20])
-    judge.judge(other)
+    evaluator, other = new_evaluator(), Structure((1,) * 6, NETWORK)
+    evaluator.evaluate(HAND)
+    whole = evaluator.file.read_bytes()
+    evaluator.evaluate(other)
+    evaluator.file.write_bytes(evaluator.file.read_bytes()[:-20])
+    evaluator.evaluate(other)
     assert trained == [HAND, other, other]
     for structure in (HAND, other):
-        judge.judge(structure)
+        evaluator.evaluate(structure)
     assert len(trained) == 3
-    assert judge.file.read_bytes().startswith(whole)
+    assert evaluator.file.read_bytes().startswith(whole)
 
 
-def test_a_kill_before_the_line_loses_one_training(new_judge: NewJudge, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_before_the_line_loses_one_training(
+    new_evaluator: NewEvaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trained = play_trainings(monkeypatch)
 
     def kill(*_: Any) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(judgement, "_append_line", kill)
+        patch.setattr(evaluator_module, "_append_line", kill)
         with pytest.raises(KeyboardInterrupt):
-            new_judge().judge(HAND)
-    new_judge().judge(HAND)
-    new_judge().judge(HAND)
+            new_evaluator().evaluate(HAND)
+    new_evaluator().evaluate(HAND)
+    new_evaluator().evaluate(HAND)
     assert trained == [HAND, HAND]

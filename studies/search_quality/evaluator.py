@@ -1,4 +1,4 @@
-"""How good a structure is to a search: one short training, as of a trial; each is trained once and kept on disk."""
+"""Evaluation of a structure in a search: one short training, as in a trial; each is run once and cached on disk."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ VALIDATION_SEED = 0
 """The default of ``trials.search_trial``."""
 
 
-def search_side(task: Task, split: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The videos that a search trains on and those that it judges on: never the test videos."""
+def search_videos(task: Task, split: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The training and the validation videos of a search: never the test videos."""
     return hold_out(task.dataset.split(split)[0], SEARCH_FRACTION, VALIDATION_SEED, defaults_of(task.name).group)
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What a short training has shown."""
+class ShortTraining:
+    """The result of a short training."""
 
     epochs: tuple[dict[str, float], ...]
     """The metrics on the validation videos after each epoch."""
     seconds: float
-    """Of the training and its judging, when it was trained."""
+    """Of training and validation, when it was run."""
 
     @property
     def objective(self) -> float:
@@ -48,18 +48,18 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Judge:
-    """Judges structures on one split of a data set."""
+class Evaluator:
+    """Evaluates structures on one split of a data set."""
 
     task: Task
     split: int
     settings: TrainingSettings
     file: Path
-    """Where judgements are kept, a JSON line each; several processes may use it at once."""
+    """The cache, a JSON line for each training; several processes may use it at once."""
     device: torch.device
 
-    def judge(self, structure: Structure) -> Judgement:
-        """The judgement that was kept, else a new one, which is kept from now on."""
+    def evaluate(self, structure: Structure) -> ShortTraining:
+        """The cached training, or a new one, which is added to the cache."""
         key = {
             "dataset": self.task.name,
             "split": self.split,
@@ -68,33 +68,32 @@ class Judge:
         }
         for line in _read_lines(self.file):
             if all(line.get(name) == value for name, value in key.items()):
-                return Judgement(tuple(map(read_metrics, line["epochs"])), line["seconds"])
+                return ShortTraining(tuple(map(read_metrics, line["epochs"])), line["seconds"])
         started = time.monotonic()
-        kept, held = search_side(self.task, self.split)
-        rows = short_training(self.task, structure, self.settings, kept, held, self.device)
+        rows = short_training(self.task, structure, self.settings, *search_videos(self.task, self.split), self.device)
         epochs = tuple({name: row[name] for name in METRICS} for row in rows)
-        judgement = Judgement(epochs, round(time.monotonic() - started, 3))
-        _append_line(self.file, {**key, "epochs": epochs, "seconds": judgement.seconds})
-        return judgement
+        training = ShortTraining(epochs, round(time.monotonic() - started, 3))
+        _append_line(self.file, {**key, "epochs": epochs, "seconds": training.seconds})
+        return training
 
 
-def read_judgements(path: Path, network: Network) -> Iterator[tuple[int, Structure, Judgement]]:
-    """What a judge has kept of one split: seed, structure and judgement, in the order in which they were made.
+def read_short_trainings(path: Path, network: Network) -> Iterator[tuple[int, Structure, ShortTraining]]:
+    """The cache of one split: seed, structure and training, in the order in which they were run.
 
     Raises:
-        BadInput: a line is damaged, though not cut short.
+        BadInput: a line is damaged, though not truncated.
     """
     for line in _read_lines(path):
         try:
-            judgement = Judgement(tuple(map(read_metrics, line["epochs"])), line["seconds"])
-            judged = (line["settings"]["seed"], Structure.from_labels(line["dilations"], network), judgement)
+            training = ShortTraining(tuple(map(read_metrics, line["epochs"])), line["seconds"])
+            read = (line["settings"]["seed"], Structure.from_labels(line["dilations"], network), training)
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             raise BadInput(f"{path}: damaged ({fault!r}); remove the line") from None
-        yield judged
+        yield read
 
 
 def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a file, without those that a kill has cut short."""
+    """The lines of a file, except those that a kill has truncated."""
     if path.exists():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
@@ -106,7 +105,7 @@ def _read_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _append_line(path: Path, content: dict[str, Any]) -> None:
-    """Append one line, and end one that a kill has cut short."""
+    """Append one line, after terminating one that a kill has truncated."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "ab+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,8 +1,8 @@
-"""Does a short training tell which structure is the best after a long one? What a search by short trainings rests on.
+"""Do the first epochs of a training predict the final ranking of structures, as searches by short trainings assume?
 
-``hand`` and random structures of the global space are each trained for the full schedule with several seeds, judged on
-validation videos after every epoch and on the test videos at the end. Kendall's tau then compares the ranking of one
-seed after few epochs with the ranking at the end by all the other seeds, which share no luck with it.
+``hand`` and random structures of the global space are each trained for the full schedule with several seeds, and
+evaluated on validation videos after every epoch and on the test videos at the end. Kendall's tau then compares the
+ranking of one seed after few epochs with the final ranking of all the other seeds, which are independent of it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def kendall_tau(one: Sequence[float] | Scores, other: Sequence[float] | Scores) 
 
 
 def agreement(early: Scores, late: Scores) -> float:
-    """How well one seed's early scores rank structures as the other seeds do in the end: mean tau over the seeds.
+    """How well one seed's early scores predict the final ranking of the other seeds: mean tau over the seeds.
 
     Args:
         early, late: (structures, seeds).
@@ -72,7 +72,7 @@ def spread(scores: Scores) -> tuple[float, float]:
 
 
 def random_structures(count: int, network: Network, seed: int) -> list[Structure]:
-    """Structures drawn uniformly from the powers of two, as a global search begins."""
+    """Structures sampled uniformly from the powers of two, as at the start of a global search."""
     random = np.random.default_rng(seed)
     return [Structure(sample_genes([POWERS_OF_TWO] * len(network.layers), random), network) for _ in range(count)]
 
@@ -88,7 +88,7 @@ class Study:
     test_videos: tuple[str, ...]
     settings: TrainingSettings
     structures: dict[str, Structure]
-    """By name; ``hand`` first, the others drawn at random."""
+    """By name; ``hand`` first, the others random."""
     seeds: tuple[int, ...]
     workers: int
     """Processes of one thread."""
@@ -96,10 +96,10 @@ class Study:
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser) -> None:
-        """The options of a study."""
+        """Add the options of a study."""
         parser.add_argument("--split", required=True, help="number of a split")
         parser.add_argument(
-            "--structures", type=int, default=12, help="random ones, besides hand (default: %(default)s)"
+            "--structures", type=int, default=12, help="random ones, in addition to hand (default: %(default)s)"
         )
         parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the trainings (default: 0 1 2)")
         parser.add_argument("--workers", type=int, default=2, help="processes of one thread (default: %(default)s)")
@@ -110,29 +110,28 @@ class Study:
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Study:
-        """The study that the options name. Raises BadInput where they name none."""
+        """The study that the options describe. Raises BadInput where they describe none."""
         seeds: tuple[int, ...] = tuple(arguments.seeds)
         if arguments.structures < 2 or len(seeds) < 2 or arguments.workers < 1:
             raise BadInput("at least 2 random structures, 2 seeds and 1 worker are needed")
         if len(set(seeds)) < len(seeds) or min(seeds) < 0:
             raise BadInput("--seeds must be different whole numbers of at least 0")
         task, split = Task.from_arguments(arguments), split_number(arguments.split)
-        train_videos, test_videos = task.dataset.split(split)
-        kept, held = held_out(arguments, train_videos)
-        if not held:
-            raise BadInput("short trainings are judged on validation videos: --validation-fraction must be above 0")
+        every, test_videos = task.dataset.split(split)
+        train_videos, validation_videos = held_out(arguments, every)
+        if not validation_videos:
+            raise BadInput("short trainings are evaluated on validation videos: --validation-fraction must be above 0")
         network = find_network("ms-tcn")
         structures = {"hand": Structure.hand(network)} | {
             f"random{number}": structure
             for number, structure in enumerate(random_structures(arguments.structures, network, seed=0))
         }
         settings = schedule_settings(arguments)
-        return cls(
-            task, split, kept, held, test_videos, settings, structures, seeds, arguments.workers, arguments.output
-        )
+        videos = (train_videos, validation_videos, test_videos)
+        return cls(task, split, *videos, settings, structures, seeds, arguments.workers, arguments.output)
 
     def describe(self) -> dict[str, Any]:
-        """What makes two studies the same but for their seeds, as JSON content."""
+        """All settings except the seeds, as JSON content."""
         return {
             **self.task.describe(),
             "split": self.split,
@@ -143,11 +142,11 @@ class Study:
         }
 
     def folder(self, name: str, seed: int) -> Path:
-        """Where a training leaves its results."""
+        """The folder of a training."""
         return self.output / name / f"seed{seed}"
 
     def run(self) -> dict[tuple[str, int], dict[str, Any]]:
-        """Train all, or go on with it: the metrics.json content of each training by structure's name and seed."""
+        """Run or resume all trainings; returns the metrics.json content of each by structure's name and seed."""
         videos = (self.train_videos, self.validation_videos, self.test_videos)
         jobs = {}
         for name, seed in product(self.structures, self.seeds):
@@ -186,11 +185,11 @@ def report(results: dict[tuple[str, int], dict[str, Any]], seeds: Sequence[int])
 
 
 def main() -> None:
-    """Measure how well short trainings rank structures; killed and started again, it goes on."""
+    """Measure how well short trainings rank structures; started again after a kill, it resumes."""
     parser = argparse.ArgumentParser(
-        prog="python -m studies.ranking.short_training",
+        prog="python -m studies.ranking.early_epochs",
         description=main.__doc__,
-        epilog="example: python -m studies.ranking.short_training --dataset gtea --split 1 --output ranking",
+        epilog="example: python -m studies.ranking.early_epochs --dataset gtea --split 1 --output ranking",
     )
     Study.add_arguments(parser)
     study = Study.from_arguments(parser.parse_args())
