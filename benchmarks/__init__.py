@@ -1,3 +1,3 @@
-"""Speed and memory, measured: each file is a command."""
+"""Benchmarks of speed and memory: each file is a command."""
 
-import nas_space  # noqa: F401  says how threads wait, before PyTorch is loaded
+import nas_space  # noqa: F401  sets how threads wait, before PyTorch is loaded

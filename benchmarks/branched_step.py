@@ -1,4 +1,4 @@
-"""A training step of the local search's network, on one video of 1000 frames: branches that share their weights."""
+"""A training step with weight-sharing branches, as in a local search, on one video of 1000 frames."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from trials.training.training import Training, TrainingSettings
 
 FRAMES = 1000
 START = Structure((2, 2, 4, 8, 16, 32, 64, 128, 256, 512) * 4, MS_TCN)
-"""Nearly the hand-designed one; around a dilation of 1 there would be two branches only."""
+"""Nearly the hand-designed structure; a dilation of 1 would have only two branches."""
 
 
 def put_branches(module: nn.Module, branches: Sequence[Sequence[int]]) -> None:
-    """Put branches of these dilations into each layer of an MS-TCN, in place; a layer of one dilation stays plain."""
+    """Insert branches with these dilations into each layer of an MS-TCN, in place; one dilation stays plain."""
     for path, several in zip(MS_TCN.paths.values(), branches, strict=True):
         conv = module.get_submodule(path)
         assert isinstance(conv, DilatedConv)
@@ -34,7 +34,7 @@ def put_branches(module: nn.Module, branches: Sequence[Sequence[int]]) -> None:
 
 
 def by_stage(branches: Sequence[Sequence[int]]) -> list[Sequence[Sequence[int]]]:
-    """The same for ``ReferenceNetwork``, which takes them stage by stage."""
+    """The branches by stage, for ``ReferenceNetwork``."""
     remaining = iter(branches)
     return [list(islice(remaining, len(block.layers))) for block in MS_TCN.blocks]
 

@@ -1,7 +1,7 @@
-"""How long a training with two threads takes beside busy processes, against one with one thread.
+"""Training with two threads on busy cores, against training with one.
 
-Both cores are as busy as on a machine that others use: threads that spin while they wait for each other then keep each
-other from the core, and take 8 to 25 times as long; threads that wait passively do not (see ``nas_space``).
+Both cores are as busy as on a shared machine: threads that spin while they wait for each other then block each other,
+and take 8 to 25 times as long; threads that wait passively do not (see ``nas_space``).
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.interleaved import Bar, Finding, benchmark_parser, print_findings, ratios
-from benchmarks.nni_home import REPOSITORY
+from benchmarks.interleaved import REPOSITORY, Bar, Finding, benchmark_parser, print_findings, ratios
 from common.bad_input import BadInput, run_command
 from experiments.demo_data import write_demo
 
@@ -28,7 +27,7 @@ BUSY = "import os\nwhile os.getppid() == {parent}:\n    sum(range(100_000))"
 
 @contextmanager
 def busy_processes(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """So many processes that keep a core busy each; they have ended when the context has."""
+    """Processes that keep one core busy each, until the context ends."""
     processes: list[subprocess.Popen[bytes]] = []
     try:
         for _ in range(count):
@@ -41,7 +40,7 @@ def busy_processes(count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def training_seconds(data_root: Path, output: Path, threads: int) -> float:
-    """Seconds by the clock that the epochs of a training took, without the start of its process."""
+    """Wall-clock seconds of the epochs of a training, without the start of its process."""
     command = [sys.executable, "-m", "trials.train", *OPTIONS.split(), "--device", "cpu", "--threads", str(threads)]
     folders = ["--data-root", str(data_root), "--cache", str(data_root / "cache"), "--output", str(output)]
     subprocess.run([*command, *folders], cwd=REPOSITORY, check=True, capture_output=True)
@@ -49,13 +48,13 @@ def training_seconds(data_root: Path, output: Path, threads: int) -> float:
 
 
 def main() -> None:
-    """Train with one and with two threads by turns, on two cores, each kept busy by a process of another program."""
+    """Train with one and with two threads, interleaved, on two cores with a busy process each."""
     parser = benchmark_parser("busy_machine", main.__doc__, rounds=5)
     arguments = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))[:CORES]
     if arguments.rounds < 1 or len(cores) < CORES:
         raise BadInput(f"at least 1 round and {CORES} cores are needed")
-    os.sched_setaffinity(0, cores)  # of all that is started here, too
+    os.sched_setaffinity(0, cores)  # inherited by all processes started here
     seconds: dict[int, list[float]] = {1: [], 2: []}
     with tempfile.TemporaryDirectory(prefix="busy-machine-") as name, busy_processes(CORES):
         folder = Path(name)

@@ -1,8 +1,8 @@
-"""Memory and time of a trial's reading, from feature files and from the cache, for two sizes of a data set.
+"""Memory and time of reading a data set, from feature files and from the cache, for two sizes.
 
 A tenth of Breakfast by default (171 of 1,712 videos, 360,000 of 3.6 million frames, 2048 channels), and a quarter of
 that tenth. All videos are equally long, so that all batches are equally large. Each row is a process of its own. The
-files were just written: where memory suffices, both ways read from the page cache, not from the disk.
+files were just written: if memory suffices, both are read from the page cache, not from disk.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def write_split(folder: Path, videos: range) -> None:
 
 
 def link_part(folder: Path, part: Path, videos: int) -> None:
-    """A data set of the first videos of another, in links to its files."""
+    """A data set of the first videos of another, as hard links to its files."""
     for name in ("features", "groundTruth", "splits"):
         (part / name).mkdir(parents=True)
     for video in range(videos):
@@ -64,13 +64,13 @@ def link_part(folder: Path, part: Path, videos: int) -> None:
 
 
 def peak() -> float:
-    """The most memory that was ever resident, in MB: as ru_maxrss, which would begin with that of our parent."""
+    """Peak resident memory in MB. Unlike ru_maxrss, it does not include that of the parent."""
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) / 1024
 
 
 def measure(folder: Path, cache: Path | None, steps: int) -> dict[str, float]:
-    """What a trial takes to check the data, to read all of it twice in batches, and to train some steps."""
+    """Cost of checking the data, reading all of it twice in batches, and training some steps."""
     torch.set_num_threads(1)
     dataset = Dataset(folder, cache_folder=cache)
     names = [video for part in dataset.split(1) for video in part]

@@ -1,4 +1,4 @@
-"""Predict and score 28 long videos, as after an epoch of a trial: ours, against frame by frame."""
+"""Prediction and scores of 28 long videos, as after an epoch of a trial: ours, against frame by frame."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ CLASS_NAMES = list(CLASS_IDS)
 
 
 def made_up_logits(labels: Labels, random: np.random.Generator) -> Tensor:
-    """``(frames, classes)``: right, but for a fifth of the stretches of 25 frames, each of some other class or not."""
-    stretches = len(labels) // 25 + 1
-    wrong = np.repeat(random.random(stretches) < 0.2, 25)[: len(labels)]
-    chosen = np.where(wrong, np.repeat(random.integers(CLASSES, size=stretches), 25)[: len(labels)], labels)
+    """``(frames, classes)``: correct except in a fifth of the intervals of 25 frames, which have a random class."""
+    intervals = len(labels) // 25 + 1
+    changed = np.repeat(random.random(intervals) < 0.2, 25)[: len(labels)]
+    chosen = np.where(changed, np.repeat(random.integers(CLASSES, size=intervals), 25)[: len(labels)], labels)
     return torch.nn.functional.one_hot(torch.from_numpy(chosen), CLASSES).float()
 
 

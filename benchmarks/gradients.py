@@ -1,4 +1,4 @@
-"""How far our gradients are from those of nn.Conv1d in double precision, for whole networks and their loss."""
+"""Difference between our gradients and those of nn.Conv1d in double precision, for whole networks and their loss."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Compare sides in one process at one thread: round by round, in alternating order, as ratios within a round.
+"""Compare functions in one process on one thread: interleaved in rounds of alternating order, as ratios per round.
 
-What a shared machine does to one side it then does to the other, too. Times are those of the processor, as a process
-gets them on a machine of its own; waiting for others does not count.
+Load on a shared machine then affects all of them alike. Times are CPU times, as on an idle machine.
 """
 
 from __future__ import annotations
@@ -17,12 +16,13 @@ from typing import Literal
 import numpy as np
 import torch
 
+REPOSITORY = Path(__file__).parent.parent
 CPU = torch.device("cpu")
 WARM_UP_ROUNDS = 2
 
 
 def interleaved_seconds(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each side in each round; the first rounds are not measured, and every second one runs backwards."""
+    """CPU seconds of each side per round, after warm-up rounds; every second round runs in reverse order."""
     torch.set_num_threads(1)
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for index in range(WARM_UP_ROUNDS + rounds):
@@ -34,22 +34,22 @@ def interleaved_seconds(sides: Mapping[str, Callable[[], object]], rounds: int) 
 
 
 def ratios(slow: Sequence[float], fast: Sequence[float]) -> list[float]:
-    """How many times as long one side took as the other, round by round."""
+    """Ratio of the times of two sides, per round."""
     return [one / other for one, other in zip(slow, fast, strict=True)]
 
 
 @dataclass(frozen=True)
 class Bar:
-    """What a figure must be, to count as met, on any processor.
+    """A limit that a figure must meet on any processor.
 
-    Speed has none: of the peak ours reaches 56 to 78 %, and the usual formulation 29 to 49 %, depending on the machine.
+    Speed has none: ours reaches 56 to 78 % of the peak, and the usual formulation 29 to 49 %, depending on the machine.
     """
 
     side: Literal[">=", "<="]
     limit: float
 
     def met(self, value: float) -> bool:
-        """Whether a value is on the right side."""
+        """Whether a value meets it."""
         return value >= self.limit if self.side == ">=" else value <= self.limit
 
     def __str__(self) -> str:
@@ -58,7 +58,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Finding:
-    """One figure: its values in all rounds, of which the median counts."""
+    """One figure: its values in all rounds, whose median counts."""
 
     what: str
     values: Sequence[float]
@@ -71,7 +71,7 @@ class Finding:
 
 
 def print_findings(findings: Sequence[Finding], threads: str = "one thread") -> None:
-    """A table, and what it was measured on."""
+    """Print a table, and the machine it was measured on."""
     print(f"{'':<66}{'median':>8}  (quartiles)".ljust(96) + "bar")
     for finding in findings:
         print(finding)
@@ -80,7 +80,7 @@ def print_findings(findings: Sequence[Finding], threads: str = "one thread") -> 
 
 
 def processor() -> str:
-    """The name of the processor; on Linux with family and model, since a virtual one may be "AMD EPYC" and no more."""
+    """The name of the processor; on Linux with family and model, since a virtual one may only be "AMD EPYC"."""
     information = Path("/proc/cpuinfo")
     lines = information.read_text().splitlines() if information.exists() else []
     entries = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in reversed(lines))}

@@ -1,4 +1,4 @@
-"""How the tuners bear a thousand trials of a real NNI experiment: memory, time, sizes of files, and the resume.
+"""Memory, time, file sizes and resume of the tuners in a real NNI experiment of a thousand trials.
 
 The trials do nothing (``benchmarks.do_nothing_trial``). The experiment is started by ``experiments.launch``, stopped
 shortly before its end, and resumed.
@@ -22,7 +22,7 @@ import psutil
 import yaml
 
 from analysis.history import find_experiment
-from benchmarks.nni_home import REPOSITORY
+from benchmarks.interleaved import REPOSITORY
 from common.bad_input import BadInput, KnownFailure, run_command
 from experiments.nni_experiment import Experiment
 from nas_space.networks import DEFAULT, find_network
@@ -36,15 +36,15 @@ ITERATIONS = 10
 
 @dataclass(frozen=True)
 class Sample:
-    """The tuner after so many trials."""
+    """The state of the tuner after some trials."""
 
     trials: int
     at: float
     """Seconds since 1970."""
     memory: int
-    """Bytes: resident memory."""
+    """Resident memory in bytes."""
     seconds: float
-    """Of the processor, since the tuner was started."""
+    """CPU time since the start of the tuner."""
     state: int
     """Bytes of its state."""
     records: int
@@ -52,7 +52,7 @@ class Sample:
 
 
 def configuration(kind: str, trials: int, concurrency: int) -> dict[str, Any]:
-    """The experiment: for a local search as many chains as fill the number of trials, which must be tens."""
+    """The experiment; for a local search, with as many chains as needed for the number of trials, a multiple of ten."""
     network = find_network(DEFAULT)
     if kind == "global":
         space, name = to_nni(global_space(network)), "GlobalTuner"
@@ -73,19 +73,19 @@ def configuration(kind: str, trials: int, concurrency: int) -> dict[str, Any]:
 
 
 class Launched:
-    """An experiment that ``experiments.launch`` runs; leaving the context stops it, as Ctrl-C does.
+    """An experiment run by ``experiments.launch``; leaving the context stops it, like Ctrl-C.
 
     Args:
         action: the arguments of ``experiments.launch``.
-        log: a file for what it prints.
+        log: a file for its output.
     """
 
     def __init__(self, action: Sequence[str], log: Path) -> None:
-        self.begun = time.time()
+        self.start = time.time()
         self._log = log
         command = [sys.executable, "-m", "experiments.launch", *action]
         with open(log, "w") as file:
-            # In a session of its own: a Ctrl-C on the terminal reaches it once, through us.
+            # In its own session: a Ctrl-C on the terminal reaches it once, through us.
             self._process = subprocess.Popen(command, cwd=REPOSITORY, stdout=file, stderr=file, start_new_session=True)
 
     def __enter__(self) -> Launched:
@@ -104,13 +104,13 @@ class Launched:
         self._process.wait()
 
     def pause(self) -> None:
-        """Wait a moment. Raises KnownFailure, with what was printed, where the experiment has ended by itself."""
+        """Wait a moment. Raises KnownFailure, with the output, where the experiment has ended by itself."""
         if self._process.poll() is not None:
             raise KnownFailure(f"experiments.launch ended: {self._log.read_text()}")
         time.sleep(POLL_SECONDS)
 
     def run_until(self, trials: int, step: int) -> list[Sample]:
-        """Wait until the tuner has so many results; a sample after the first and then each ``step`` trials."""
+        """Wait until the tuner has ``trials`` results; a sample after the first and then every ``step`` trials."""
         samples: list[Sample] = []
         while not samples or samples[-1].trials < trials:
             self.pause()
@@ -120,7 +120,7 @@ class Launched:
         return samples
 
     def first_proposal(self) -> tuple[float, float]:
-        """Seconds from the start of a resume until the tuner is there, and until it proposes something new."""
+        """Seconds from the start of a resume until the tuner runs, and until its first new proposal."""
         while True:
             events = self._events()
             resumed = [event["time"] for event in events if event.get("resumed")]
@@ -130,7 +130,7 @@ class Launched:
                 if resumed and event["event"] == "proposed" and event["time"] >= resumed[0]
             ]
             if new:
-                return resumed[0] - self.begun, new[0] - self.begun
+                return resumed[0] - self.start, new[0] - self.start
             self.pause()
 
     def wait(self) -> None:
@@ -157,7 +157,7 @@ class Launched:
 
 
 def table(samples: Sequence[Sample]) -> str:
-    """A line for each sample; times are means since the line above it."""
+    """One line per sample; times are means since the line above."""
     lines = [f"{'trials':>7}{'memory':>10}{'processor':>16}{'wall':>13}{'state.json':>12}{'records.jsonl':>15}"]
     for before, sample in zip([samples[0], *samples], samples, strict=False):
         trials = sample.trials - before.trials
@@ -169,7 +169,7 @@ def table(samples: Sequence[Sample]) -> str:
 
 
 def main() -> None:
-    """Run an experiment of trials that do nothing, stop it before its end, resume it, and print what it took."""
+    """Run an experiment of trials that do nothing, stop it before its end, resume it, and print its cost."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.load",
         description=main.__doc__,
@@ -177,12 +177,14 @@ def main() -> None:
     )
     parser.add_argument("kind", choices=["global", "local"], help="which tuner")
     parser.add_argument("--trials", type=int, default=1000, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--concurrency", type=int, default=16, metavar="N", help="of them (default: %(default)s)")
+    parser.add_argument(
+        "--concurrency", type=int, default=16, metavar="N", help="parallel trials (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     trials, concurrency = arguments.trials, arguments.concurrency
     if concurrency < 1 or trials < 4 * concurrency or trials % ITERATIONS:
         raise BadInput(f"--trials must be a multiple of {ITERATIONS}, and at least four times --concurrency")
-    # More must be left then than NNI has under way: it would run those again, and ask for nothing new.
+    # More trials must be left than NNI has pending, which it runs again without asking for new ones.
     stop = trials - 3 * concurrency
     with tempfile.TemporaryDirectory(prefix="load-") as name:
         path = Path(name) / "load.yml"
@@ -192,9 +194,7 @@ def main() -> None:
             print(table(launched.run_until(stop, trials // 10)), flush=True)
         with Launched(["--resume", launched.experiment.id], Path(name) / "resumed.txt") as resumed:
             ready, proposed = resumed.first_proposal()
-            print(
-                f"resumed: the tuner was there after {ready:.1f} s, and proposed something new after {proposed:.1f} s"
-            )
+            print(f"resumed: the tuner ran after {ready:.1f} s, and its first new proposal came after {proposed:.1f} s")
             print(table(resumed.run_until(trials, trials)), flush=True)
             resumed.wait()
 

@@ -20,7 +20,7 @@ def made_up_videos(lengths: Sequence[int], feature_dim: int = FEATURE_DIM, class
     random = np.random.default_rng(0)
     videos = []
     for frames in lengths:
-        features = torch.empty(frames, feature_dim).numpy()  # lies where the features of the cache do
+        features = torch.empty(frames, feature_dim).numpy()  # aligned like the features of the cache
         random.standard_normal(out=features, dtype=np.float32)
         labels = np.repeat(random.integers(classes, size=frames // 100 + 1), 100)[:frames]
         videos.append(Video(features, labels))

@@ -1,4 +1,4 @@
-"""Training steps of the networks besides MS-TCN on one video of 1000 frames: packed, against the plain padded form."""
+"""Training steps of the networks other than MS-TCN on one video of 1000 frames: packed against padded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NETWORKS = ("ms-tcn++", "causal-ms-tcn")
 
 
 def stepper(network: Network, candidates: Sequence[int] = ()) -> Callable[[], object]:
-    """A training step of a network, whose layers choose among candidates if there are any."""
+    """A training step of a network, whose layers choose among the candidates, if any."""
     videos = made_up_videos([FRAMES])
     module = build(Structure.hand(network), FEATURE_DIM, CLASSES)
     if candidates:
@@ -32,7 +32,7 @@ def stepper(network: Network, candidates: Sequence[int] = ()) -> Callable[[], ob
 
 
 def padded(step: Callable[[], object]) -> None:
-    """The same step in the form that a GPU takes."""
+    """The same step in the padded form, which GPUs use."""
     with (
         patch("nas_space.layers.residual.is_packed", lambda _: False),
         patch("nas_space.layers.dual_stage.is_packed", lambda _: False),
@@ -41,7 +41,7 @@ def padded(step: Callable[[], object]) -> None:
 
 
 def main() -> None:
-    """Time training steps of the networks besides MS-TCN: plain, and with 11 branches to choose among."""
+    """Time training steps of the networks other than MS-TCN: plain, and with 11 branches."""
     arguments = benchmark_parser("other_networks", main.__doc__, rounds=10).parse_args()
     findings = []
     for name in NETWORKS:

@@ -1,7 +1,7 @@
-"""The most memory that a training process takes, on one video of 6000 frames and 2048 channels.
+"""Peak memory of a training process, on one video of 6000 frames and 2048 channels.
 
 Each side is a process of its own that reads a feature file and trains some steps, ours through the cache. Much of it is
-PyTorch itself; what each side takes besides that is shown, too.
+PyTorch itself; the rest is also shown separately.
 """
 
 from __future__ import annotations

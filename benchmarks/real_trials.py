@@ -13,8 +13,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.interleaved import benchmark_parser
-from benchmarks.nni_home import REPOSITORY
+from benchmarks.interleaved import REPOSITORY, benchmark_parser
 from common.atomic_file import write_json
 from experiments.launch import free_port, running, watch
 from nas_space.networks import DEFAULT, find_network
@@ -22,13 +21,13 @@ from nas_space.structure import Structure
 
 
 def process_age() -> float:
-    """Seconds since this process was started, to a hundredth."""
+    """Seconds since the start of this process, to a hundredth."""
     ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
 
 
 def write_row(folder: Path, row: dict[str, Any]) -> None:
-    """Leave what a trial has measured."""
+    """Write the measurements of a trial."""
     write_json(folder / f"{trial_number()}.json", row)
 
 
@@ -38,7 +37,7 @@ def trial_number() -> int:
 
 
 def real_trial_parser(name: str, description: str | None, rounds: int) -> argparse.ArgumentParser:
-    """The options that every benchmark of whole trials has."""
+    """The options of all benchmarks of whole trials."""
     parser = benchmark_parser(name, description, rounds)
     parser.add_argument("--dataset", default="50salads_mid_svm", help="(default: %(default)s)")
     parser.add_argument("--data-root", type=Path, required=True, help="folder of data sets")
@@ -46,22 +45,22 @@ def real_trial_parser(name: str, description: str | None, rounds: int) -> argpar
 
 
 def trial_command(module: str, arguments: argparse.Namespace) -> str:
-    """How NNI starts the trials of a benchmark, on the data that its options name."""
+    """The trial command of a benchmark, on the data that its options name."""
     return f"python3 -m {module} trial --dataset {arguments.dataset} --data-root {arguments.data_root.resolve()}"
 
 
-def take_own_words() -> Path:
-    """Leave the options of the search's own trial on the command line; returns the folder for ``write_row``."""
+def take_folder() -> Path:
+    """Reduce the command line to the options of the search's trial; returns the folder for ``write_row``."""
     folder = Path(sys.argv[-1])
     sys.argv = sys.argv[:1] + sys.argv[2:-1]
     return folder
 
 
 def run_trials(command: str, count: int) -> list[dict[str, Any]]:
-    """Run so many trials of ``hand``; returns what each has left, in their order.
+    """Run ``count`` trials of ``hand``; returns the row that each has written, in order.
 
     Args:
-        command: of a trial, which is given a folder for ``write_row`` as its last word.
+        command: trial command, to which a folder for ``write_row`` is appended.
     """
     with tempfile.TemporaryDirectory(prefix="real-trials-") as name:
         folder = Path(name)
@@ -73,13 +72,13 @@ def run_trials(command: str, count: int) -> list[dict[str, Any]]:
             "trialCodeDirectory": str(REPOSITORY),
             "trialConcurrency": 1,
             "maxTrialNumber": count,
-            # Without a number that differs, NNI's tuners would take the second trial for a repetition and stop.
+            # With identical parameters, NNI's tuners would treat the second trial as a duplicate and stop.
             "searchSpace": {**space, "number": {"_type": "choice", "_value": list(range(count))}},
             "tuner": {"name": "GridSearch"},
             "trainingService": {"platform": "local"},
         }
         path = folder / "benchmark.yml"
         path.write_text(yaml.safe_dump(config))
-        with running(["create", "--config", str(path)], free_port(), "nothing to go on with") as experiment:
+        with running(["create", "--config", str(path)], free_port(), "run the benchmark again") as experiment:
             watch(experiment, count)
         return [json.loads((folder / f"{number}.json").read_text()) for number in range(count)]

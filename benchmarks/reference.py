@@ -1,6 +1,6 @@
 """MS-TCN in its usual formulation, to measure against: padded ``(videos, channels, frames)``, masks and nn.Conv1d.
 
-It is what the codes of the field do, in our own words, and computes the same: weights move both ways by ``state_dict``.
+An independent implementation of what is common in the field; ``state_dict`` is interchangeable with ours.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ HAND = Structure.hand(MS_TCN)
 
 
 class BranchedConv1d(nn.Conv1d):
-    """Branches of several dilations that share their weights: one convolution each, weighted and summed."""
+    """Branches of several dilations with shared weights: one convolution each, weighted and summed."""
 
     def __init__(self, channels: int, branches: Sequence[int]) -> None:
         super().__init__(channels, channels, 3)
@@ -34,15 +34,15 @@ class BranchedConv1d(nn.Conv1d):
 
     def forward(self, padded: Tensor) -> Tensor:
         """``(videos, channels, frames)`` -> the same shape."""
-        strengths = self.branch_weights.abs()
+        magnitudes = self.branch_weights.abs()
         total = torch.zeros_like(padded)
-        for share, dilation in zip(strengths / strengths.sum(), self.branches, strict=True):
+        for share, dilation in zip(magnitudes / magnitudes.sum(), self.branches, strict=True):
             total = total + share * F.conv1d(padded, self.weight, self.bias, padding=dilation, dilation=dilation)
         return total
 
 
 class BitDropout(nn.Module):
-    """Dropout of one half that takes single bits of the random words, as our own layers do."""
+    """Dropout with probability 0.5 from single random bits, as in our own layers."""
 
     def forward(self, padded: Tensor) -> Tensor:
         """Any shape -> the same shape."""
@@ -111,7 +111,7 @@ class ReferenceNetwork(nn.Module):
 
 
 def reference_loss(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
-    """Cross entropy + 0.15 x truncated mean squared error, stage by stage; ``labels`` (videos, frames)."""
+    """Cross entropy + 0.15 x truncated mean squared error, summed over stages; ``labels`` (videos, frames)."""
     loss = logits.new_zeros(())
     for stage in logits:
         loss = loss + F.cross_entropy(stage.transpose(1, 2).flatten(0, 1), labels.flatten(), ignore_index=PADDED_LABEL)
@@ -122,19 +122,19 @@ def reference_loss(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
 
 
 class ReferenceTraining:
-    """Training step by step, with Adam as it comes."""
+    """Training step by step, with torch's Adam."""
 
     def __init__(self, network: ReferenceNetwork, learning_rate: float = 5e-4) -> None:
         self.network = network.train()
-        self.optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
+        self.optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
 
     def step(self, features: Sequence[Features], labels: Sequence[Labels]) -> float:
         """One step on videos: features ``(channels, frames)`` and labels ``(frames,)`` of each; returns the loss."""
         padded, padded_labels, mask = pad(features, labels)
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         loss = reference_loss(self.network(padded, mask), padded_labels, mask)
         loss.backward()
-        self.optimiser.step()
+        self.optimizer.step()
         return loss.item()
 
 

@@ -36,11 +36,11 @@ def reference_scores(
                 correct += 1
         edit += _edit_score(predicted, true, background)
         for index, overlap in enumerate(OVERLAPS):
-            counts[index] += _right_wrong_missed(predicted, true, overlap, background)
+            counts[index] += _count_segments(predicted, true, overlap, background)
     scores = {"acc": 100 * correct / total, "edit": edit / len(truth)}
-    for overlap, (right, wrong, missed) in zip(OVERLAPS, counts, strict=True):
-        precision = right / (right + wrong) if right + wrong else 0.0
-        recall = right / (right + missed) if right + missed else 0.0
+    for overlap, (tp, fp, fn) in zip(OVERLAPS, counts, strict=True):
+        precision = tp / (tp + fp) if tp + fp else 0.0
+        recall = tp / (tp + fn) if tp + fn else 0.0
         f1 = 2 * precision * recall / (precision + recall) if precision + recall else 0.0
         scores[f"f1@{round(100 * overlap)}"] = float(100 * f1)
     return scores
@@ -83,20 +83,21 @@ def _edit_score(predicted: Names, true: Names, background: Names) -> float:
     return float(100 * (1 - distance[-1, -1] / max(len(one), len(other), 1)))
 
 
-def _right_wrong_missed(predicted: Names, true: Names, overlap: float, background: Names) -> tuple[int, int, int]:
+def _count_segments(predicted: Names, true: Names, overlap: float, background: Names) -> tuple[int, int, int]:
+    """True positives, false positives and false negatives."""
     names, starts, ends = _segments(predicted, background)
     true_names, true_starts, true_ends = _segments(true, background)
     if not names or not true_names:
         return 0, len(names), len(true_names)
-    right, wrong, found = 0, 0, np.zeros(len(true_names))
+    tp, fp, matched = 0, 0, np.zeros(len(true_names))
     for name, start, end in zip(names, starts, ends, strict=True):
         intersection = np.minimum(end, true_ends) - np.maximum(start, true_starts)
         union = np.maximum(end, true_ends) - np.minimum(start, true_starts)
         ratio = intersection / union * [name == other for other in true_names]
         best = int(ratio.argmax())
-        if ratio[best] >= overlap and not found[best]:
-            right += 1
-            found[best] = 1
+        if ratio[best] >= overlap and not matched[best]:
+            tp += 1
+            matched[best] = 1
         else:
-            wrong += 1
-    return right, wrong, len(true_names) - int(found.sum())
+            fp += 1
+    return tp, fp, len(true_names) - int(matched.sum())

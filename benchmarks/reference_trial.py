@@ -32,7 +32,7 @@ def read_video(dataset: Dataset, video: str) -> tuple[Features, Labels]:
 
 
 @torch.no_grad()
-def judge(network: ReferenceNetwork, dataset: Dataset, videos: tuple[str, ...]) -> dict[str, float]:
+def evaluate(network: ReferenceNetwork, dataset: Dataset, videos: tuple[str, ...]) -> dict[str, float]:
     """Metrics on validation videos."""
     network.eval()
     truth, predictions = [], []
@@ -45,8 +45,10 @@ def judge(network: ReferenceNetwork, dataset: Dataset, videos: tuple[str, ...]) 
     return reference_scores(truth, [names[: len(true)] for names, true in zip(predictions, truth, strict=True)])
 
 
-def train_and_report(folder: Path, train_videos: tuple[str, ...], judged: tuple[str, ...], epochs: int) -> None:
-    """Train ``hand`` one video a step, and report to NNI after each epoch."""
+def train_and_report(
+    folder: Path, train_videos: tuple[str, ...], validation_videos: tuple[str, ...], epochs: int
+) -> None:
+    """Train ``hand`` with batches of one video, and report to NNI after each epoch."""
     nni.get_next_parameter()
     dataset = Dataset(folder)
     feature_dim = np.load(dataset.feature_path(train_videos[0])).shape[0]
@@ -57,7 +59,7 @@ def train_and_report(folder: Path, train_videos: tuple[str, ...], judged: tuple[
         for video in order:
             features, labels = read_video(dataset, video)
             training.step([features], [labels])
-        metrics = judge(network, dataset, judged)
+        metrics = evaluate(network, dataset, validation_videos)
         report = {"default": float(np.mean(list(metrics.values()))), **metrics}
         if epoch < epochs - 1:
             nni.report_intermediate_result(report)

@@ -1,4 +1,4 @@
-"""What share of the processor's peak a training step reaches: its multiplications against the fastest product."""
+"""The fraction of the processor's peak that a training step reaches, relative to the fastest matrix product."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ SHAPES = (
     (FRAMES, FEATURE_DIM, CHANNELS),
     (1024, 1024, 1024),
 )
-"""(m, k, n) of the products that are timed: the network's own, and a square one. The fastest counts."""
+"""(m, k, n) of the timed products: the network's own, and a square one. The fastest counts."""
 PRODUCTS = 2e9
-"""Multiplications of each shape in a round."""
+"""Multiplications per shape and round."""
 
 
 def multiplications(structure: Structure, frames: int, feature_dim: int, classes: int, channels: int = CHANNELS) -> int:
     """Multiplications of all matrix products of a training step on one video, for kernels of size 3.
 
     Every product of the forward pass has two in the backward pass, for its input and its weights; the features need
-    no gradient. A tap d frames away reads frames - d of them.
+    no gradient. A tap at distance d reads frames - d of them.
     """
     total = 0
     for number, dilations in enumerate(structure.by_block()):
@@ -44,7 +44,7 @@ def multiplications(structure: Structure, frames: int, feature_dim: int, classes
 
 
 def products(m: int, k: int, n: int) -> Callable[[], object]:
-    """As many products (m, k) x (k, n) as make ``PRODUCTS`` multiplications, into the same place."""
+    """Products (m, k) x (k, n) with ``PRODUCTS`` multiplications in total, into the same output."""
     one, other, result = torch.randn(m, k), torch.randn(k, n), torch.empty(m, n)
     times = round(PRODUCTS / (m * k * n))
 
@@ -78,8 +78,8 @@ def main() -> None:
         [
             Finding("our step, share of the peak", shares["ours"]),
             Finding("the usual step, share of the peak", shares["usual"]),
-            Finding("the peak, thousand million operations a second", [2e-9 * peak for peak in peaks]),
-            Finding("a step, thousand million operations", [2e-9 * step] * arguments.rounds),
+            Finding("the peak, GFLOP/s", [2e-9 * peak for peak in peaks]),
+            Finding("a step, GFLOP", [2e-9 * step] * arguments.rounds),
         ]
     )
 

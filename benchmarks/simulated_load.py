@@ -1,4 +1,4 @@
-"""How the search algorithms, and a tuner, bear many evaluations without NNI: time and memory as they add up."""
+"""Time and memory of the search algorithms, and of a tuner, over many evaluations without NNI."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ from strategies.genetic import GeneticSearch
 from strategies.tuners import GlobalTuner
 
 CHAINS = 100
-STEPS = 10
+INTERVALS = 10
 NETWORK = find_network(DEFAULT)
 
 Decide = Callable[[], object]
-"""One evaluation: what to try is decided, and its outcome is learnt."""
+"""One evaluation: propose a structure, and process its result."""
 
 
 @dataclass(frozen=True)
-class Step:
+class Interval:
     """A tenth of the evaluations."""
 
     evaluations: int
     """Done at its end."""
     processor: float
-    """Seconds of the processor for each of its evaluations."""
+    """CPU seconds per evaluation."""
     wall: float
-    """Seconds for each of its evaluations."""
+    """Wall-clock seconds per evaluation."""
     memory: int
-    """Bytes: resident memory at its end."""
+    """Resident memory at its end, in bytes."""
 
 
 def genetic(evaluations: int) -> Decide:
-    """The global search over the space of the paper."""
+    """The global search over the paper's space."""
     search = GeneticSearch(dict.fromkeys(NETWORK.paths, POWERS_OF_TWO), budget=evaluations)
 
     def decide() -> None:
@@ -61,23 +61,23 @@ def genetic(evaluations: int) -> Decide:
 
 
 def expectation(evaluations: int) -> Decide:
-    """The local search, in chains whose branches come out alike, so that their structure stays."""
+    """The local search, in chains with equal branch probabilities, so that their structure stays."""
     hand, branching = Structure.hand(NETWORK), Branching()
     search = ExpectationSearch([(hand, {"seed": seed}) for seed in range(CHAINS)], branching, evaluations // CHAINS)
     counts = {label: len(branching.expand(dilation)) for label, dilation in hand.by_label().items()}
-    alike = {label: [1 / count] * count for label, count in counts.items()}
+    equal = {label: [1 / count] * count for label, count in counts.items()}
 
     def decide() -> None:
         proposal = search.ask()
         assert proposal is not None
-        search.tell(proposal.uid, TrialReport(probabilities=alike))
+        search.tell(proposal.uid, TrialReport(probabilities=equal))
 
     return decide
 
 
 def tuner(evaluations: int) -> Decide:
-    """The global search as a tuner for whose one worker NNI is played; its files are written as always."""
-    # One more: at the end of a search, a tuner asks NNI's manager to end the experiment.
+    """The global search as a tuner with one simulated worker; its files are written as usual."""
+    # One more, since a tuner asks NNI's manager to end the experiment at the end of a search.
     tuner = GlobalTuner(budget=evaluations + 1)
     tuner.update_search_space(to_nni(global_space(NETWORK)))
     numbers = itertools.count()
@@ -85,36 +85,36 @@ def tuner(evaluations: int) -> Decide:
     def decide() -> None:
         number = next(numbers)
         [parameters] = tuner.generate_multiple_parameters([number], st_callback=lambda *_: None)
-        tuner.receive_trial_result(number, parameters, outcome(parameters, str(number)).to_nni())
+        tuner.receive_trial_result(number, parameters, outcome(parameters, str(number), NETWORK.paths).to_nni())
         tuner.trial_end(number, True)
 
     return decide
 
 
-def measure(decide: Decide, evaluations: int) -> list[Step]:
-    """Make so many decisions."""
-    steps = []
-    size = evaluations // STEPS
-    for step in range(STEPS):
+def measure(decide: Decide, evaluations: int) -> list[Interval]:
+    """Run the evaluations."""
+    intervals = []
+    size = evaluations // INTERVALS
+    for number in range(1, INTERVALS + 1):
         processor, wall = time.process_time(), time.perf_counter()
         for _ in range(size):
             decide()
         processor, wall = (time.process_time() - processor) / size, (time.perf_counter() - wall) / size
-        steps.append(Step((step + 1) * size, processor, wall, psutil.Process().memory_info().rss))
-    return steps
+        intervals.append(Interval(number * size, processor, wall, psutil.Process().memory_info().rss))
+    return intervals
 
 
-def table(steps: Sequence[Step]) -> str:
-    """A line for each step."""
-    lines = [f"{'evaluations':>11}{'processor':>12}{'wall':>12}{'a second':>11}{'memory':>11}"]
-    for step in steps:
-        times = f"{1e3 * step.processor:>9.3f} ms{1e3 * step.wall:>9.3f} ms{1 / step.processor:>11.0f}"
-        lines.append(f"{step.evaluations:>11}{times}{step.memory / 2**20:>8.1f} MB")
+def table(intervals: Sequence[Interval]) -> str:
+    """One line per interval."""
+    lines = [f"{'evaluations':>11}{'processor':>12}{'wall':>12}{'per second':>11}{'memory':>11}"]
+    for each in intervals:
+        times = f"{1e3 * each.processor:>9.3f} ms{1e3 * each.wall:>9.3f} ms{1 / each.processor:>11.0f}"
+        lines.append(f"{each.evaluations:>11}{times}{each.memory / 2**20:>8.1f} MB")
     return "\n".join(lines)
 
 
 def main() -> None:
-    """Let a search make many decisions, and print what each tenth of them took (a second: of the processor)."""
+    """Run many evaluations of a search, and print the cost of each tenth (per second: of CPU time)."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.simulated_load",
         description=main.__doc__,

@@ -1,4 +1,4 @@
-"""How long a worker of NNI is idle between the end of one trial and the start of the next one."""
+"""Idle time of NNI's workers between the end of one trial and the start of the next one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from common.bad_input import BadInput, run_command
 from common.read_file import require_file
 
 Event = tuple[float, str]
-"""(seconds, state): a trial that begins (RUNNING), or one that has ended well (SUCCEEDED)."""
+"""(seconds, state): a trial starts (RUNNING), or succeeds (SUCCEEDED)."""
 
 
 def gaps(events: Sequence[Event]) -> list[float]:
-    """Seconds from each end to the next start, in order: the one that waits longest is served first.
+    """Seconds from each end to the next start, first in, first out.
 
-    The trials that are submitted before any has ended are no answer to an end, and the ends after the last start have
-    none.
+    Trials submitted before any has ended follow no end, and ends after the last start have no successor.
     """
     waiting: list[float] = []
     found = []
@@ -45,7 +44,7 @@ def read_events(database: Path) -> list[Event]:
 
 
 def main() -> None:
-    """Print how long workers were idle between two trials of an experiment in which no trial failed."""
+    """Print the idle time of workers between two trials of an experiment in which no trial failed."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.trial_gap",
         description=main.__doc__,

@@ -1,7 +1,7 @@
-"""From the start of a trial's process to its first training step, against a bare ``import torch``.
+"""Time from the start of a trial's process to its first training step, against a bare ``import torch``.
 
-Each trial of a real NNI experiment is the search's own up to that step; then it starts a bare import in a process of
-its own, to compare with. The first trial packs the feature cache and is not counted.
+Each trial of a real NNI experiment is the search's own up to that step; then it runs a bare import in another process
+for comparison. The first trial packs the feature cache and is not counted.
 """
 
 from __future__ import annotations
@@ -13,25 +13,23 @@ import time
 from typing import NoReturn
 
 from benchmarks.interleaved import Finding, print_findings
-from benchmarks.real_trials import process_age, real_trial_parser, run_trials, take_own_words, trial_command, write_row
+from benchmarks.real_trials import process_age, real_trial_parser, run_trials, take_folder, trial_command, write_row
 from common.bad_input import run_command
 from trials import search_trial
 from trials.training.training import Training
 
 OPTIONS = "--split 1 --epochs 1 --batch-size 1 --device cpu --threads 1"
-
-
 BARE = "import os, torch; os._exit(0)"
-"""Without the half second that Python takes to clear up at the end."""
+"""Without the half second of Python's shutdown."""
 
 
 class FirstStep(BaseException):
-    """A trial has come to its first training step; not an Exception, which it would report as a failure."""
+    """A trial has reached its first training step; not an Exception, which it would report as a failure."""
 
 
 def trial() -> None:
-    """What NNI starts."""
-    folder = take_own_words()
+    """Run as a trial, started by NNI."""
+    folder = take_folder()
 
     def first_step(*_: object) -> NoReturn:
         raise FirstStep
@@ -49,7 +47,7 @@ def trial() -> None:
 
 
 def main() -> None:
-    """Measure how long a trial takes to its first training step, through NNI."""
+    """Measure the time to a trial's first training step, through NNI."""
     arguments = real_trial_parser("trial_start", main.__doc__, rounds=10).parse_args()
     command = f"{trial_command('benchmarks.trial_start', arguments)} {OPTIONS}"
     _, *rows = run_trials(command, arguments.rounds + 1)
@@ -58,7 +56,7 @@ def main() -> None:
             Finding("start to first step, s", [row["trial"] for row in rows]),
             Finding("bare import torch, s", [row["bare"] for row in rows]),
             Finding("the difference, s", [row["trial"] - row["bare"] for row in rows]),
-            Finding("the difference in seconds of the processor", [row["busy"] - row["bare busy"] for row in rows]),
+            Finding("the difference in CPU seconds", [row["busy"] - row["bare busy"] for row in rows]),
         ]
     )
 

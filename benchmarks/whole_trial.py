@@ -1,7 +1,7 @@
 """A whole trial of a search, from the start of its process to its reported result, against the usual formulation.
 
-The trials of a real NNI experiment take turns: ours and the usual one, both of ``hand``, on the same videos, one a
-step, on one thread, and both judged after every epoch. The first of either are not counted: they find a cold cache.
+The trials of a real NNI experiment alternate between ours and the usual one: both of ``hand``, on the same videos, with
+batches of one, on one thread, evaluated after every epoch. The first of each is not counted: its cache is cold.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.real_trials import (
     process_age,
     real_trial_parser,
     run_trials,
-    take_own_words,
+    take_folder,
     trial_command,
     trial_number,
     write_row,
@@ -33,8 +33,8 @@ OPTIONS = f"--split {SPLIT} --epochs 5 --batch-size 1 --device cpu --threads 1"
 
 
 def trial() -> None:
-    """What NNI starts: ours, or the usual one in every second trial."""
-    folder = take_own_words()
+    """Run as a trial, started by NNI: ours, or the usual one in every second trial."""
+    folder = take_folder()
     if trial_number() % 2 == 0:
         search_trial.main()
     else:
@@ -50,8 +50,8 @@ def usual_trial(arguments: argparse.Namespace) -> None:
 
     torch.manual_seed(arguments.seed)
     dataset = Task.from_arguments(arguments).dataset
-    train_videos, judged = held_out(arguments, dataset.split(SPLIT)[0])
-    train_and_report(dataset.folder, train_videos, judged, arguments.epochs)
+    train_videos, validation_videos = held_out(arguments, dataset.split(SPLIT)[0])
+    train_and_report(dataset.folder, train_videos, validation_videos, arguments.epochs)
 
 
 def main() -> None:
@@ -65,7 +65,7 @@ def main() -> None:
         [
             Finding("our trial, s", elapsed[1]),
             Finding("start to reported result: reference / ours", ratios(*elapsed)),
-            Finding("the same in seconds of the processor", ratios(*processor)),
+            Finding("the same in CPU seconds", ratios(*processor)),
         ]
     )
 

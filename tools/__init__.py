@@ -1,1 +1,1 @@
-"""For those who work on this project: known vulnerabilities, licences, the browser, the pictures of the guides."""
+"""For developers of this project: known vulnerabilities, licences, the browser, the screenshots of the guides."""

@@ -1,7 +1,7 @@
 """Look up known vulnerabilities of the locked packages, with pip-audit.
 
-Where pip-audit learns nothing of any package (offline, or behind a mirror that has no advisories), the audit is skipped
-and says why: pip-audit's own "no known vulnerabilities found" would be untrue.
+If pip-audit gets no information about any package (offline, or behind a mirror without advisories), the audit is
+skipped and prints why: pip-audit's own "no known vulnerabilities found" would be misleading.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from common.bad_input import KnownFailure, run_command
 from tools.licences import LOCK
 
 ACCEPTED: dict[str, str] = {}
-"""Advisories (by PYSEC, CVE or GHSA number) that cannot harm us, each with the reason why."""
+"""Advisories (by PYSEC, CVE or GHSA number) that do not affect us, each with the reason."""
 
 
 def look_up(lock: Path) -> tuple[list[dict[str, Any]], str]:
-    """The packages of ``lock`` as pip-audit reports them, none if it fails, and the last line of its messages."""
+    """The packages of ``lock`` as pip-audit reports them, none if it fails; and the last line of its messages."""
     command = [sys.executable, "-m", "pip_audit", "--requirement", str(lock), "--no-deps", "--disable-pip"]
     command += ["--format", "json", "--progress-spinner", "off", "--timeout", "10"]
     for advisory in ACCEPTED:
@@ -33,7 +33,7 @@ def look_up(lock: Path) -> tuple[list[dict[str, Any]], str]:
 
 
 def findings(packages: list[dict[str, Any]]) -> list[str]:
-    """One line an advisory: package, version, numbers of the advisory, fixed versions, and what it says."""
+    """One line per advisory: package, version, numbers of the advisory, fixed versions, description."""
     return [
         f"{package['name']} {package['version']}: {', '.join([advisory['id'], *advisory['aliases']])}, "
         f"fixed in {', '.join(advisory['fix_versions']) or 'no version'}: {advisory['description'][:200]}"
@@ -64,7 +64,7 @@ def main() -> None:
         warnings.warn(line, stacklevel=1)
     print(f"audit of {LOCK.name}: packages: {len(packages) - len(unknown)}, known vulnerabilities: {len(found)}")
     if found and not arguments.warn:
-        raise KnownFailure(f"{LOCK.name}: take fixed versions, or add what cannot harm us to ACCEPTED in {__file__}")
+        raise KnownFailure(f"{LOCK.name}: take fixed versions, or add harmless advisories to ACCEPTED in {__file__}")
 
 
 if __name__ == "__main__":

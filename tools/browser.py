@@ -1,4 +1,4 @@
-"""A Chromium without a window, for tests of web pages and for screenshots."""
+"""A headless Chromium, for tests of web pages and for screenshots."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def find_chromium(downloaded: Path) -> Path:
-    """The program to start: ``$G2L_CHROMIUM``, else one on PATH, else ``downloaded``, where Playwright puts its own.
+    """The executable: ``$G2L_CHROMIUM``, else one on PATH, else ``downloaded``, where Playwright puts its own.
 
     Raises:
         BadInput: there is none.
@@ -25,7 +25,7 @@ def find_chromium(downloaded: Path) -> Path:
     chosen = os.environ.get("G2L_CHROMIUM")
     if chosen:
         if shutil.which(chosen) is None:
-            raise BadInput(f"G2L_CHROMIUM: {chosen} is no program")
+            raise BadInput(f"G2L_CHROMIUM: {chosen} is not a program")
         return Path(chosen)
     for name in NAMES:
         path = shutil.which(name)
@@ -38,7 +38,7 @@ def find_chromium(downloaded: Path) -> Path:
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """A headless Chromium, closed at the end. Until then this thread cannot run a loop of asyncio's own.
+    """A headless Chromium, closed at the end. Until then, this thread cannot run another asyncio loop.
 
     Raises:
         BadInput: there is none, or it does not start.
@@ -54,7 +54,7 @@ def open_browser() -> Iterator[Browser]:
 
 
 def main() -> None:
-    """Start the Chromium that tests and screenshots use, and say which version it is."""
+    """Start the Chromium of tests and screenshots, and print its version."""
     argparse.ArgumentParser(
         prog="python -m tools.browser", description=main.__doc__, epilog="example: python -m tools.browser"
     ).parse_args()

@@ -47,7 +47,7 @@ def read_lock(path: Path) -> dict[str, str]:
 
 
 def licence_of(package: Distribution) -> str:
-    """What a Python package states: an SPDX expression, else its short licence field, else its classifiers."""
+    """The licence of a Python package: an SPDX expression, else its short licence field, else its classifiers."""
     stated = package.metadata.get_all("License-Expression") or package.metadata.get_all("License") or []
     if stated and stated[0] and len(stated[0]) < 120:
         return stated[0]
@@ -56,14 +56,14 @@ def licence_of(package: Distribution) -> str:
 
 
 def licence_of_javascript(content: dict[str, Any]) -> str:
-    """What the package.json of a JavaScript package states: a name, or in old ones objects with a type."""
+    """The licence in the package.json of a JavaScript package: a name, or in old ones objects with a type."""
     stated = content.get("license") or content.get("licenses") or "not stated"
     choices = stated if isinstance(stated, list) else [stated]
     return " OR ".join(choice["type"] if isinstance(choice, dict) else choice for choice in choices)
 
 
 def python_table(lock: dict[str, str]) -> str:
-    """A line for each locked package.
+    """One row per locked package.
 
     Raises:
         BadInput: a package is not installed, or in another version.
@@ -81,7 +81,7 @@ def python_table(lock: dict[str, str]) -> str:
 
 
 def javascript_table(nni: Distribution) -> str:
-    """A line for each licence with the packages under it, the most frequent first."""
+    """One row per licence with its packages, the most frequent first."""
     packages: dict[str, set[str]] = defaultdict(set)
     for path in nni.files or ():
         if JAVASCRIPT_PACKAGE.fullmatch(str(path)):
@@ -92,7 +92,7 @@ def javascript_table(nni: Distribution) -> str:
 
 
 def main() -> None:
-    """Write LICENCES.md anew, from the installed packages."""
+    """Write LICENCES.md from the installed packages."""
     argparse.ArgumentParser(
         prog="python -m tools.licences",
         description=main.__doc__,

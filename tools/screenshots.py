@@ -1,4 +1,4 @@
-"""The screenshots of README and guides, taken of the demo's pages: ``make screenshots``."""
+"""The screenshots of README and guides, from the demo's pages: ``make screenshots``."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from trials.training.metrics import METRICS
 FOLDER = Path(__file__).parent.parent / "docs"
 DEMO = FOLDER.parent / "runs" / "demo"
 
-# Names of NNI's page.
+# Axes of NNI's page.
 OURS = ["_uid", "_sec", "_trained"]
-"""What trial and tuner tell each other."""
+"""Internal values of trial and tuner."""
 CONSTANT = ["chain", "split", "seed", "_branching"]
-"""The same for all trials of the demo's local search."""
+"""Equal in all trials of the demo's local search."""
 
 
 def nni_page(browser: Browser, experiment_id: str, removed_axes: Iterable[str], width: int = 1400) -> bytes:
-    """NNI's page of a search: a line a trial over dilations and metrics, and the metrics in a table.
+    """NNI's page of a search: one line per trial over dilations and metrics, and a table of the metrics.
 
     Args:
-        removed_axes: what the lines shall not pass.
+        removed_axes: axes to hide.
         width: of the window, in pixels.
     """
     with (
@@ -46,7 +46,7 @@ def nni_page(browser: Browser, experiment_id: str, removed_axes: Iterable[str], 
 
 
 def report(browser: Browser) -> bytes:
-    """The top of the demo's report, as it opens from disk."""
+    """The top of the demo's report, opened from disk."""
     path = DEMO / "report" / "report.html"
     if not path.is_file():
         raise BadInput(f"{path}: no such file; 'make demo' makes it")
@@ -56,17 +56,17 @@ def report(browser: Browser) -> bytes:
 
 
 def toggle(page: Page, button: str, names: Iterable[str]) -> None:
-    """Add or remove axes or columns of NNI's page, in the dialog behind a button."""
+    """Add or remove axes or columns of NNI's page in the dialog of a button."""
     page.get_by_role("button", name=button).click()
     for name in names:
-        # Where a parameter and a metric have the same name, either box is for both.
+        # Where a parameter and a metric have the same name, either box toggles both.
         page.get_by_role("dialog").get_by_text(name, exact=True).first.click()
     page.get_by_role("button", name="Save").click()
     page.get_by_role("dialog").wait_for(state="hidden")
 
 
 def experiment_of(step: str) -> str:
-    """NNI's id of a step of the demo. Raises BadInput where the demo has not come that far."""
+    """NNI's id of a step of the demo. Raises BadInput where that step has not started."""
     path = DEMO / "pipeline.json"
     try:
         return str(read_json(path)["steps"][step]["experiment"]["id"])
@@ -75,14 +75,14 @@ def experiment_of(step: str) -> str:
 
 
 def save(picture: bytes, name: str) -> None:
-    """Write a picture beside this file, with 256 colours: it takes a third of the room and looks the same."""
+    """Write a picture to docs with 256 colours: a third of the size, and no visible difference."""
     with Image.open(BytesIO(picture)) as image:
         image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(FOLDER / name, optimize=True)
     print(FOLDER / name)
 
 
 def main() -> None:
-    """Take the screenshots of README and guides again, of the demo that 'make demo' has run, or one of a search."""
+    """Retake the screenshots of README and guides from the demo that 'make demo' has run, or that of one search."""
     parser = argparse.ArgumentParser(
         prog="python -m tools.screenshots", description=main.__doc__, epilog="example: python -m tools.screenshots"
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.simulated_load import Step, expectation, genetic, measure, table, tuner
+from benchmarks.simulated_load import Interval, expectation, genetic, measure, table, tuner
 from nni_api.records import RECORDS_FILE, read_records
 
 
@@ -28,5 +28,5 @@ def test_each_decision_of_the_tuner_is_a_trial(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_table_by_hand() -> None:
-    [line] = table([Step(10_000, 0.0002, 0.0005, 50 << 20)]).splitlines()[1:]
+    [line] = table([Interval(10_000, 0.0002, 0.0005, 50 << 20)]).splitlines()[1:]
     assert line.split() == ["10000", "0.200", "ms", "0.500", "ms", "5000", "50.0", "MB"]

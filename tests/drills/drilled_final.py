@@ -10,9 +10,9 @@ from typing import Any
 
 import psutil
 
-from benchmarks.nni_home import REPOSITORY, Kind, find
 from common.read_file import read_json
 from tests.drills.drilled_search import DrilledSearch, Phase
+from tests.drills.nni_home import REPOSITORY, Kind, find
 
 SEEDS = ("0", "1", "2", "3")
 COMMAND = ("-m", "experiments.pipeline", "--dataset", "demo", "--phases", "final", "--seeds", *SEEDS)

@@ -21,11 +21,11 @@ import psutil
 import yaml
 
 from analysis.history import History
-from benchmarks.nni_home import REPOSITORY, Kind, find, history_of, is_trial, launch, only_experiment, wait_for
 from common.bad_input import BadInput
 from experiments.demo_data import write_demo
 from nas_space.networks import find_network
 from nas_space.space import global_space, local_space, to_nni
+from tests.drills.nni_home import REPOSITORY, Kind, find, history_of, is_trial, launch, only_experiment, wait_for
 
 Phase = Literal["global", "local", "final"]
 NETWORK = find_network("ms-tcn:stages=1,layers=2")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.nni_home import REPOSITORY, Kind, find, is_manager, is_trial, is_tuner
 from tests.drills.drilled_search import DrilledSearch, Phase
 from tests.drills.jumping_clock import JumpingClock
+from tests.drills.nni_home import REPOSITORY, Kind, find, is_manager, is_trial, is_tuner
 
 Drill = Callable[[Path], DrilledSearch]
 """Given a folder of its own, runs a search into a fault and to its end. The first line of its docstring says what."""

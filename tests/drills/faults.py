@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.nni_home import processes_of
 from common.bad_input import BadInput, KnownFailure, run_command
 from tests.drills import fault_drills, final_drills
 from tests.drills.drilled_search import DrilledSearch, Phase
 from tests.drills.fault_drills import REFUSED, Drill
+from tests.drills.nni_home import processes_of
 
 SURVIVED: tuple[Drill, ...] = (*fault_drills.SURVIVED, *final_drills.SURVIVED)
 UNDISTURBED: dict[Phase, Drill] = {**fault_drills.UNDISTURBED, "final": final_drills.undisturbed_final}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.nni_home import find, is_manager, is_trial, is_tuner
 from tests.drills.drilled_final import SEEDS, DrilledFinal
+from tests.drills.nni_home import find, is_manager, is_trial, is_tuner
 
 
 def final_all_killed(folder: Path) -> DrilledFinal:

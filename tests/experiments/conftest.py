@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.nni_home import processes_of
+from tests.drills.nni_home import processes_of
 
 
 @pytest.fixture

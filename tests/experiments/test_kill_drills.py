@@ -12,7 +12,10 @@ import pytest
 import yaml
 
 from analysis.history import read_history
-from benchmarks.nni_home import (
+from nas_space.networks import find_network
+from nas_space.space import local_space, to_nni
+from tests.conftest import REPOSITORY, write_dataset
+from tests.drills.nni_home import (
     Kind,
     find,
     history_of,
@@ -24,9 +27,6 @@ from benchmarks.nni_home import (
     processes_of,
     wait_for,
 )
-from nas_space.networks import find_network
-from nas_space.space import local_space, to_nni
-from tests.conftest import REPOSITORY, write_dataset
 from tests.experiments.test_nni_experiment import finish
 
 SEEDS = (0, 1)

@@ -40,7 +40,7 @@ def test_the_nearest_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_is_no_browser_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("G2L_CHROMIUM", str(tmp_path / "none"))
-    with pytest.raises(BadInput, match=r"G2L_CHROMIUM: \S+/none is no program"), open_browser():
+    with pytest.raises(BadInput, match=r"G2L_CHROMIUM: \S+/none is not a program"), open_browser():
         pass
     monkeypatch.setenv("G2L_CHROMIUM", str(program(tmp_path / "false")))
     with pytest.raises(BadInput, match=r"\S+/false: does not start"), open_browser():

@@ -1,4 +1,4 @@
-"""Real NNI experiments in a home folder of their own, and the processes in it: for the fault drills and the tests."""
+"""Real NNI experiments in a home folder of their own, and their processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import psutil
 
 from analysis.history import History, read_history
 
-REPOSITORY = Path(__file__).parent.parent
+REPOSITORY = Path(__file__).parent.parent.parent
 
 
 def launch(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
