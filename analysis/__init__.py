@@ -1,3 +1,3 @@
-"""Keep the best and show why: searches as they were recorded, structure files, tables, figures, the report."""
+"""Results of searches and trainings: structure files, tables, figures, reports."""
 
-import nas_space  # noqa: F401  says how threads wait, before PyTorch is loaded
+import nas_space  # noqa: F401  sets how threads wait, before PyTorch is loaded

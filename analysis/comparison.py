@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import mean, stdev
 
 T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
-"""Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom; beyond, the last is a little too wide."""
+"""Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom; beyond, the last is slightly too wide."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """``better``, ``worse`` or ``not told apart``: only an interval without 0 is a difference."""
+        """``better``, ``worse`` or ``inconclusive``, where the interval contains 0."""
         if self.half_width is None or abs(self.difference) <= self.half_width:
-            return "not told apart"
+            return "inconclusive"
         return "better" if self.difference > 0 else "worse"

@@ -15,7 +15,7 @@ from nas_space.structure_files import DIALECTS, Dialect, write_structure
 
 
 def export(experiment: str, evaluation: Evaluation, network: Network, path: Path, dialect: Dialect) -> None:
-    """Write the structure of one evaluation; the native dialect keeps where it comes from."""
+    """Write the structure of one evaluation; the native dialect also records its origin."""
     try:
         structure = Structure.from_labels(evaluation.structure, network)
     except BadInput as fault:
@@ -32,7 +32,7 @@ def export(experiment: str, evaluation: Evaluation, network: Network, path: Path
 
 
 def ranked_path(path: Path, rank: int) -> Path:
-    """Where the structure of a rank goes: ``best.json``, then ``best_2.json``, ``best_3.json``, ..."""
+    """The file for a rank: ``best.json``, then ``best_2.json``, ``best_3.json``, ..."""
     return path if rank == 1 else path.with_stem(f"{path.stem}_{rank}")
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("experiment", metavar="EXPERIMENT_ID", help="as nnictl prints it")
     parser.add_argument("--top", type=int, default=1, metavar="K", help="the K best: best.json, best_2.json, ...")
     parser.add_argument("--dialect", choices=DIALECTS, default="native", help="(default: %(default)s)")
-    parser.add_argument("--output", type=Path, help="the JSON file of the best one (default: only show the best)")
+    parser.add_argument("--output", type=Path, help="JSON file for the best one (default: only print)")
     arguments = parser.parse_args()
     if arguments.top < 1:
         raise BadInput(f"--top must be at least 1, not {arguments.top}")
@@ -58,9 +58,9 @@ def main() -> None:
         f"{len(history.failures)} failures, search {state}",
         file=sys.stderr,
     )
-    print("scores are of the last epoch of each trial, not of its best", file=sys.stderr)
+    print("scores are those of each trial's last epoch, not of its best", file=sys.stderr)
     if len(best) < arguments.top:
-        print(f"warning: only {len(best)} different structures were judged", file=sys.stderr)
+        print(f"warning: only {len(best)} different structures were evaluated", file=sys.stderr)
     for rank, evaluation in enumerate(best, start=1):
         name = f"rank {rank}"
         if arguments.output is not None:

@@ -17,9 +17,9 @@ from trials.training.metrics import METRICS, read_metrics
 COLUMNS = (*METRICS, "mean")
 """``mean`` is that of the five metrics."""
 
-Cells = dict[tuple[int, int], dict[str, float]]
-"""Test metrics by split and seed."""
-Runs = dict[str, Cells]
+TestMetrics = dict[tuple[int, int], dict[str, float]]
+"""By split and seed."""
+Runs = dict[str, TestMetrics]
 """Test metrics by structure, then by split and seed; ``hand`` comes first."""
 
 
@@ -36,7 +36,7 @@ def read_runs(folder: Path) -> Runs:
             run, metrics = content["run"], read_metrics(content["test"])
             split, seed = run["split"], run["settings"]["seed"]
             if path.parts[-3:-1] != (f"split{split}", f"seed{seed}") or type(split) is not int or type(seed) is not int:
-                raise ValueError("of another place")
+                raise ValueError("of another folder")
         except (ValueError, KeyError, TypeError):
             raise BadInput(f"{path}: damaged, or not of the final training whose folder it is in") from None
         runs[path.parts[-4]][split, seed] = {**metrics, "mean": mean(metrics.values())}
@@ -46,14 +46,15 @@ def read_runs(folder: Path) -> Runs:
 
 
 def aggregate(runs: Runs) -> dict[str, dict[str, Any]]:
-    """For each structure the number of trainings, and mean and sample standard deviation of each metric over them."""
+    """For each structure the number of trainings, and mean and sample standard deviation of each metric."""
     rows: dict[str, dict[str, Any]] = {}
-    for structure, cells in runs.items():
-        rows[structure] = {"trainings": len(cells)}
+    for structure, trainings in runs.items():
+        rows[structure] = {"trainings": len(trainings)}
         for name in COLUMNS:
-            column = [cell[name] for cell in cells.values()]
-            rows[structure][name] = {"mean": mean(column), "std": _deviation(column)}
-        if structure != "hand" and (samples := _differences(cells, runs.get("hand", {}))):
+            column = [metrics[name] for metrics in trainings.values()]
+            deviation = stdev(column) if len(column) > 1 else None
+            rows[structure][name] = {"mean": mean(column), "std": deviation}
+        if structure != "hand" and (samples := _differences(trainings, runs.get("hand", {}))):
             better = Comparison.of(samples)
             rows[structure]["better_than_hand"] = {
                 "mean": better.difference,
@@ -63,26 +64,22 @@ def aggregate(runs: Runs) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _differences(cells: Cells, hand: Cells) -> list[float]:
-    """How much better than ``hand`` a structure is, on the mean of the five metrics: a sample for each split.
+def _differences(trainings: TestMetrics, hand: TestMetrics) -> list[float]:
+    """Differences from ``hand`` in the mean of the five metrics, one sample per split.
 
     Trainings are paired by split and seed, and averaged over the seeds: those of one split share their test videos and,
-    after a search, their structure, so they are no independent samples. With one split only, each seed is a sample.
+    after a search, their structure, so they are not independent. With one split only, each seed is a sample.
     """
     by_split: dict[int, list[float]] = defaultdict(list)
-    for place in sorted(cells.keys() & hand.keys()):
-        by_split[place[0]].append(cells[place]["mean"] - hand[place]["mean"])
+    for split, seed in sorted(trainings.keys() & hand.keys()):
+        by_split[split].append(trainings[split, seed]["mean"] - hand[split, seed]["mean"])
     if len(by_split) == 1:
         return next(iter(by_split.values()))
     return [mean(samples) for samples in by_split.values()]
 
 
-def _deviation(values: list[float]) -> float | None:
-    return stdev(values) if len(values) > 1 else None
-
-
 def final_table(rows: dict[str, dict[str, Any]]) -> str:
-    """Mean and standard deviation as text, one structure a line, then how far each is from ``hand``."""
+    """Mean and standard deviation as text, one structure per line, then each difference from ``hand``."""
     width = max(len(name) for name in rows)
     lines = [" " * width + f"{'n':>4}" + "".join(f"{name:>13}" for name in COLUMNS)]
     for name, row in rows.items():

@@ -1,6 +1,6 @@
-"""A search, or a final training, as its tuner recorded it: what was trained, what came out, what failed.
+"""A search, or final trainings, as recorded by the tuner: trainings, results, failures.
 
-NNI's own database can pair trials and parameters wrongly, so it is not asked.
+NNI's own database is not used: it can pair trials with the wrong parameters.
 """
 
 from __future__ import annotations
@@ -32,42 +32,42 @@ CONTENT: dict[str, dict[str, Any]] = {
     "failed": {"reason": str, "time": int | float},
     "error": {"message": str},
 }
-"""What is read of each kind of event."""
+"""The fields that are read of each kind of event."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A structure that was trained and judged."""
+    """A structure that was trained and evaluated."""
 
     uid: int | None
     """Number of the proposal; None for a trial added on NNI's web page."""
     trial: str
     """NNI's id of the trial."""
     structure: dict[str, int]
-    """Dilations by short label, as really trained."""
+    """Dilations by short label, as actually trained."""
     metrics: dict[str, float]
     """``default`` is what the search maximised."""
     epochs: list[dict[str, float]]
     seconds: float | None
     probabilities: dict[str, list[float]] | None
-    """What the branches of each layer have learnt, by short label; None for a trial without branches."""
+    """Learned probabilities of the branches of each layer, by short label; None for a trial without branches."""
     about: dict[str, Any]
-    """Where the proposal comes from: generation and parents, or chain, iteration and branching; of a final training
-    the name of its structure, split and seed."""
+    """Origin of the proposal: generation and parents, or chain, iteration and branching; for a final training its
+    structure, split and seed."""
     time: float
-    """When it was recorded, in seconds since 1970."""
+    """Time of the record, in seconds since 1970."""
 
 
 @dataclass
 class History:
-    """All that the records of one search tell."""
+    """The records of one search."""
 
     folder: Path
     phase: str | None = None
     """``global``, ``local`` or ``final``; None in records of earlier versions, which are of searches."""
     evaluations: list[Evaluation] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
-    """``failed`` events: uid, trial, reason, again (whether it was tried again)."""
+    """``failed`` events: uid, trial, reason, again (whether it was retried)."""
     chains: dict[int, dict[str, Any]] = field(default_factory=dict)
     """``chain_ended`` events of a local search, by chain."""
     proposed: int = 0
@@ -75,7 +75,7 @@ class History:
     error: str | None = None
     """Why the search ended early."""
     versions: dict[str, str] = field(default_factory=dict)
-    """Of Python and the packages that it began with, or was resumed with last."""
+    """Of Python and the packages, at its start or last resume."""
     described: Network | None = None
     """The network as the tuner described it; None in records of earlier versions."""
 
@@ -84,11 +84,11 @@ class History:
         """The network whose structures were evaluated; for records of earlier versions, that of their labels.
 
         Raises:
-            BadInput: they name no layers, or other layers than a network of earlier versions had.
+            BadInput: the labels are not those of a network of earlier versions.
         """
         if self.described is not None:
             return self.described
-        # An added trial may be of another network.
+        # A trial added by hand may be of another network.
         own = sorted(self.evaluations, key=lambda evaluation: evaluation.uid is None)
         return ms_tcn.of_labels(own[0].structure if own else {})
 
@@ -126,17 +126,17 @@ class History:
 
 
 def read_history(folder: Path) -> History:
-    """The history that the records in a folder (``.../EXPERIMENT_ID/checkpoint``) tell.
+    """Read the records in a folder (``.../EXPERIMENT_ID/checkpoint``).
 
     Raises:
-        BadInput: there are no records, or an event is not as a tuner writes it.
+        BadInput: there are no records, or they are damaged.
     """
     path = folder / RECORDS_FILE
     if not path.exists():
         nothing = "no search of ours has started there, nor a final training but NNI's own"
         raise BadInput(f"{path}: no records: {why_ended(folder.parent) or nothing}")
     history = History(folder)
-    judged: set[int] = set()
+    finished: set[int] = set()
     origins: dict[int | None, dict[str, Any]] = {}
     for event in read_records(path):
         try:
@@ -150,10 +150,10 @@ def read_history(folder: Path) -> History:
         elif kind == "finished":
             names = ("uid", "trial", "structure", "metrics", "epochs", "seconds", "time")
             known = {name: event[name] for name in names} | {"probabilities": event.get("probabilities")}
-            if event["uid"] in judged:
+            if event["uid"] in finished:
                 continue  # written again after a kill between the record and the tuner's state
             if event["uid"] is not None:
-                judged.add(event["uid"])
+                finished.add(event["uid"])
             history.evaluations.append(Evaluation(**known, about=origins.get(event["uid"], {})))
         elif kind == "chain_ended":
             history.chains[event["chain"]] = event
@@ -162,7 +162,7 @@ def read_history(folder: Path) -> History:
         elif kind == "started":
             history.done, history.error = False, None
             history.phase = phase if isinstance(phase := event.get("phase"), str) else None
-            history.versions = told if isinstance(told := event.get("versions"), dict) else {}
+            history.versions = versions if isinstance(versions := event.get("versions"), dict) else {}
             if "network" in event:
                 try:
                     history.described = network_from_json(event["network"])
@@ -176,7 +176,7 @@ def read_history(folder: Path) -> History:
 
 
 def _check(event: dict[str, Any]) -> None:
-    """Raise KeyError, TypeError, ValueError or OverflowError for an event that is not as a tuner writes it."""
+    """Raise KeyError, TypeError, ValueError or OverflowError for a damaged event."""
     for name, kind in CONTENT.get(event["event"], {}).items():
         if not isinstance(event[name], kind):
             raise TypeError(name)

@@ -1,4 +1,4 @@
-"""A search as it can be read again: what its tuner recorded, and what NNI was told to run."""
+"""Records of searches: the history of the tuner, and the settings of the NNI experiment."""
 
 from __future__ import annotations
 
@@ -27,63 +27,63 @@ from strategies.genetic import POPULATION_SIZE
 from trials.data.dataset import is_plain_name
 
 SETTINGS_FILE = "experiment.json"
-KEPT = ("experimentName", "trialCommand", "trialConcurrency", "maxTrialDuration", "tuner", "searchSpace")
-"""Of NNI's configuration: what the results depend on, and what starts the same search again."""
+RECORDED_SETTINGS = ("experimentName", "trialCommand", "trialConcurrency", "maxTrialDuration", "tuner", "searchSpace")
+"""Of NNI's configuration: those that the results depend on, and that are needed to repeat the search."""
 
 
-class Cost(NamedTuple):
-    """What searches took."""
+class SearchCost(NamedTuple):
+    """The cost of one or more searches."""
 
     trials: int
-    """That were judged."""
+    """That succeeded."""
     failures: int
     epochs: int
-    """In all trials that were judged."""
+    """In all trials that succeeded."""
     hours: float
-    """Of devices, likewise."""
+    """Device hours, likewise."""
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchRecord:
     """One search, global or local, finished or not."""
 
     experiment: str
     """NNI's id."""
     settings: dict[str, Any]
-    """``KEPT``, without the places of files on this machine."""
+    """``RECORDED_SETTINGS``, without the paths of this machine."""
     history: History
 
     @classmethod
-    def of_experiment(cls, experiment: str) -> Search:
-        """A search of this user, as NNI keeps it.
+    def of_experiment(cls, experiment: str) -> SearchRecord:
+        """A search of this user, from NNI's files.
 
         Raises:
-            BadInput: NNI knows no experiment of that id, or it is no search of ours, or its files are damaged.
+            BadInput: NNI knows no experiment of that id, it is not a search of ours, or its files are damaged.
         """
         known = registered(experiment)
         history, config = read_history(known.folder / "checkpoint"), known.settings()
-        kept = {name: config[name] for name in KEPT if name in config}
-        settings = without_places(kept, f"{config.get('trialCodeDirectory')}/")
+        settings = {name: config[name] for name in RECORDED_SETTINGS if name in config}
+        settings = without_paths(settings, f"{config.get('trialCodeDirectory')}/")
         return cls(experiment, settings, history)._checked(f"experiment {experiment}")
 
     @classmethod
-    def of_folder(cls, folder: Path) -> Search:
-        """A search that ``keep`` has kept. Raises BadInput where a file is missing or damaged."""
+    def of_folder(cls, folder: Path) -> SearchRecord:
+        """A search that ``write`` has copied there. Raises BadInput where a file is missing or damaged."""
         content = read_json(folder / SETTINGS_FILE)
         if not isinstance(content, dict) or not {"experiment", "settings"} <= content.keys():
-            raise BadInput(f"{folder / SETTINGS_FILE}: damaged, or not of a search that was kept")
+            raise BadInput(f"{folder / SETTINGS_FILE}: damaged, or not the settings of a search")
         return cls(content["experiment"], content["settings"], read_history(folder))._checked(folder / SETTINGS_FILE)
 
-    def keep(self, folder: Path) -> None:
+    def write(self, folder: Path) -> None:
         """Copy the records and settings into a folder, which can then be read on any machine."""
-        events = (without_places(event) for event in read_records(self.history.folder / RECORDS_FILE))
+        events = (without_paths(event) for event in read_records(self.history.folder / RECORDS_FILE))
         write_text(folder / RECORDS_FILE, "".join(json.dumps(event) + "\n" for event in events))
         write_json(folder / SETTINGS_FILE, {"experiment": self.experiment, "settings": self.settings})
 
-    def cost(self) -> Cost:
-        """What it took so far."""
+    def cost(self) -> SearchCost:
+        """Its cost so far."""
         evaluations = self.history.evaluations
-        return Cost(
+        return SearchCost(
             trials=len(evaluations),
             failures=len(self.history.failures),
             epochs=sum(len(evaluation.epochs) for evaluation in evaluations),
@@ -91,13 +91,13 @@ class Search:
         )
 
     def to_yaml(self) -> str:
-        """A YAML file that starts the same search again, from the folder ``experiments``."""
+        """A YAML file for ``experiments/`` that starts the same search again."""
         content = {"trialCodeDirectory": "..", "trainingService": {"platform": "local"}, **self.settings}
         content["tuner"] = {**self.settings.get("tuner", {}), "codeDirectory": ".."}
         return yaml.safe_dump(content, sort_keys=False, width=100, default_flow_style=None)
 
     def best(self) -> Structure:
-        """The structure that it found. Raises BadInput where no trial succeeded, or what it trained is no structure."""
+        """The best structure. Raises BadInput where no trial succeeded, or its layers are not those of the network."""
         dilations = self.history.best()[0].structure
         try:
             return Structure.from_labels(dilations, self.history.network)
@@ -106,18 +106,18 @@ class Search:
 
     @property
     def error(self) -> str | None:
-        """Why it ended early, without the places of files on this machine."""
-        return None if self.history.error is None else without_places(self.history.error)
+        """Why it ended early, without the paths of this machine."""
+        return None if self.history.error is None else without_paths(self.history.error)
 
     @property
     def phase(self) -> str:
-        """``global`` or ``local``, by the class of its tuner: a global search may have starts, too."""
+        """``global`` or ``local``, by the class of its tuner."""
         name = str(self.settings.get("tuner", {}).get("className")).rpartition(".")[2]
         return "local" if name == "LocalTuner" else "global"
 
     @property
     def split(self) -> int:
-        """The split that it searched on, or the first of them."""
+        """The split that it searched on, or the first one."""
         return int(option(self._words, "--split") or (self._arguments.get("splits") or [0])[0])
 
     @property
@@ -127,19 +127,19 @@ class Search:
 
     @property
     def sample_rate(self) -> int | None:
-        """Of how many frames one was read, where its trials were told so."""
+        """The ``--sample-rate`` of its trials, if given."""
         rate = option(self._words, "--sample-rate")
         return None if rate is None else int(rate)
 
     @property
     def population_size(self) -> int:
-        """How many structures may be parents in a global search."""
+        """Population size of a global search."""
         return int(self._arguments.get("population_size", POPULATION_SIZE))
 
     @property
     def candidates(self) -> Mapping[str, Sequence[int]]:
-        """The dilations that each layer of a differentiable search chose among, by short label."""
-        # Here, because it imports NNI, which reading searches does not need.
+        """The candidate dilations of each layer of a differentiable search, by short label."""
+        # Imported here because it imports NNI, which reading records does not need.
         from nas_space.space import from_nni
 
         network = self.history.network
@@ -157,32 +157,29 @@ class Search:
 
     @property
     def _words(self) -> list[str]:
-        """Of the command of its trials."""
+        """Of the trial command."""
         return shlex.split(self.settings.get("trialCommand", ""))
 
-    def _checked(self, where: object) -> Search:
+    def _checked(self, where: object) -> SearchRecord:
         """Itself. Raises BadInput for settings that no search of ours can have had."""
         try:
-            self._check()
+            if not isinstance(self.experiment, str) or not isinstance(self.settings.get("trialCommand", ""), str):
+                raise TypeError("experiment or trialCommand")
+            if self.split < 0 or self.population_size < 2 or (self.sample_rate or 1) < 1:
+                raise ValueError("split, population size or sample rate")
+            if self.dataset is not None and not is_plain_name(self.dataset):
+                raise ValueError("data set")
         except (TypeError, ValueError, LookupError, AttributeError) as fault:
             raise BadInput(f"{where}: its settings are not those of a search of ours ({fault!r})") from None
         return self
 
-    def _check(self) -> None:
-        if not isinstance(self.experiment, str) or not isinstance(self.settings.get("trialCommand", ""), str):
-            raise TypeError("experiment or trialCommand")
-        if self.split < 0 or self.population_size < 2 or (self.sample_rate or 1) < 1:
-            raise ValueError("split, population size or sample rate")
-        if self.dataset is not None and not is_plain_name(self.dataset):
-            raise ValueError("data set")
 
-
-def without_places(value: Any, home: str = "\0") -> Any:
-    """JSON content whose paths tell nothing of the machine: those below ``home/`` relative to it, others cut short."""
+def without_paths(value: Any, home: str = "\0") -> Any:
+    """JSON content without the paths of this machine: those below ``home/`` become relative, others are truncated."""
     if isinstance(value, dict):
-        return {name: without_places(each, home) for name, each in value.items() if name != "codeDirectory"}
+        return {name: without_paths(each, home) for name, each in value.items() if name != "codeDirectory"}
     if isinstance(value, list):
-        return [without_places(each, home) for each in value]
+        return [without_paths(each, home) for each in value]
     if isinstance(value, str):
         return re.sub(r"(?<![^\s='\"])/(?:[^\s/'\"]+/)*", "…/", value.replace(home, ""))
     return value

@@ -1,3 +1,3 @@
-"""The YAML files that wire the stations together, and the commands that start them."""
+"""The YAML files of the experiments, and the commands that check, start and chain them."""
 
-import nas_space  # noqa: F401  says how threads wait, before PyTorch is loaded
+import nas_space  # noqa: F401  sets how threads wait, before PyTorch is loaded

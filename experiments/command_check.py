@@ -1,4 +1,4 @@
-"""What the commands of an experiment would say of their options, asked without starting them."""
+"""Check the options of an experiment's commands without starting them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from common.bad_input import BadInput
 from nas_space.network import Network
 from trials import check_data
 from trials.data.arguments import held_out
-from trials.data.dataset import background_classes, find_dataset
+from trials.data.dataset import Dataset, background_classes, find_dataset
 from trials.trial_arguments import DIFFERENTIABLE_TRIAL, FINAL_TRIAL, LOCAL_TRIAL, SEARCH_TRIAL
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +32,7 @@ TRIALS = {
 
 @dataclass(frozen=True)
 class TrialCommand:
-    """A trial command of ours, whose options its own parser has accepted."""
+    """A trial command of ours, parsed by its own parser."""
 
     module: str
     arguments: argparse.Namespace
@@ -44,10 +44,13 @@ class TrialCommand:
         network: Network = self.arguments.network
         return network
 
+    def dataset(self) -> Dataset:
+        """The data set that the trials train on. Raises BadInput where it is missing."""
+        return find_dataset(self.arguments.dataset, self.data_folder.parent, self.arguments.sample_rate)
+
     def check_data(self, splits: Sequence[int]) -> None:
-        """Check that the data has those splits. Raises BadInput where the trials would find it hasn't."""
-        arguments = self.arguments
-        dataset = find_dataset(arguments.dataset, self.data_folder.parent, arguments.sample_rate)
+        """Check that the data has those splits. Raises BadInput where the trials would fail."""
+        arguments, dataset = self.arguments, self.dataset()
         if arguments.background is not None:
             background_classes(arguments.dataset, dataset.classes, arguments.background)
         for split in splits:
@@ -57,11 +60,11 @@ class TrialCommand:
 
 
 def read_trial_command(command: str, words: Sequence[str], folder: Path) -> TrialCommand | str:
-    """What a trial command of ours asks for, or why that cannot be told.
+    """Parse a trial command of ours; returns why it cannot be parsed, if so.
 
     Args:
         words: of the command.
-        folder: where the trials run; elsewhere than here, the modules may be others.
+        folder: working directory of the trials; elsewhere, the modules may be others.
 
     Raises:
         BadInput: the trial would refuse its options.
@@ -71,12 +74,12 @@ def read_trial_command(command: str, words: Sequence[str], folder: Path) -> Tria
         return "the trial command is not one of ours"
     if shell_replaces(command):
         return "the shell replaces words of the trial command"
-    arguments = _asked(TRIALS[module].parse, options, f"trialCommand: {module}")
+    arguments = parsed(TRIALS[module].parse, options, f"trialCommand: {module}")
     parser = TRIALS[module].parser()
     parser.allow_abbrev = False
     try:
-        with warnings.catch_warnings(action="ignore"):  # given already
-            _asked(parser.parse_args, options, "")
+        with warnings.catch_warnings(action="ignore"):  # already given above
+            parsed(parser.parse_args, options, "")
     except BadInput:
         warnings.warn(
             "trialCommand: write its options in full: the pipeline and the reports know no abbreviations", stacklevel=2
@@ -86,15 +89,15 @@ def read_trial_command(command: str, words: Sequence[str], folder: Path) -> Tria
 
 
 def check_check_command(command: Any, trial: TrialCommand | str) -> None:
-    """Check what a tuner runs first.
+    """Check the command that a tuner runs first.
 
     Raises:
-        BadInput: it cannot be run, would refuse its options, or checks other data than the trials train on.
+        BadInput: it cannot be run, has wrong options, or checks other data than the trials train on.
     """
     if command is None:
         return
     if not isinstance(command, str):
-        raise BadInput(f"check_command: it must be one text, not {command!r}")
+        raise BadInput(f"check_command: it must be a string, not {command!r}")
     try:
         words = shlex.split(command)
     except ValueError as fault:
@@ -104,22 +107,22 @@ def check_check_command(command: Any, trial: TrialCommand | str) -> None:
     module, options = _module_of(words)
     if module != "trials.check_data":
         return
-    arguments = _asked(check_data.parse_arguments, options, f"check_command: {module}")
+    arguments = parsed(check_data.parse_arguments, options, f"check_command: {module}")
     checked = ROOT / (arguments.folder or _data_folder(arguments, {}))
     if isinstance(trial, TrialCommand) and checked.resolve() != trial.data_folder.resolve():
         raise BadInput(f"check_command: it checks {checked}, but the trials train on {trial.data_folder}")
 
 
 def shell_replaces(command: str) -> bool:
-    """Whether the shell that starts a command replaces some of its words: variables, ``~``, patterns, ..."""
-    # Quoted text stays as it is, but for variables and commands within double quotes. What follows "#" is left out.
+    """Whether a shell expands some words of a command: variables, ``~``, patterns, ..."""
+    # Quoted text is literal, except variables and commands within double quotes. "#" starts a comment.
     quoted = re.compile(r"""\\.|'[^']*'|"((?:\\.|[^"\\])*)\"""", re.DOTALL)
     bare = quoted.sub(lambda found: re.sub(r"[^$`]", "", found[1] or "") or "-", command)
     return re.search(r"[$`*?\[{]|(?<![^\s=])~|(?<!\S)#", bare) is not None
 
 
 def _module_of(words: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The Python module that a command runs, and the words after it; None where it runs none."""
+    """The Python module that a command runs, if any, and the words after it."""
     if "-m" not in words[:-1]:
         return None, []
     index = words.index("-m") + 1
@@ -127,28 +130,28 @@ def _module_of(words: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def _data_folder(arguments: argparse.Namespace, assigned: dict[str, str]) -> Path:
-    """The folder of the data set that options name, relative to where the command runs."""
+    """The folder of the data set that options name, relative to the command's working directory."""
     root = arguments.data_root or {**os.environ, **assigned}.get("G2L_DATA_ROOT") or "data"
     return Path(root) / arguments.dataset
 
 
-def _asked(parse: Callable[[list[str]], argparse.Namespace], words: list[str], what: str) -> argparse.Namespace:
-    """What a command reads from its options. Raises BadInput in the words with which it would refuse them."""
-    said = io.StringIO()
+def parsed(parse: Callable[[list[str]], argparse.Namespace], words: list[str], what: str) -> argparse.Namespace:
+    """Options as a command parses them. Raises BadInput with the message of its parser."""
+    output = io.StringIO()
     try:
         with (
             warnings.catch_warnings(record=True, action="always") as warned,
-            redirect_stdout(said),
-            redirect_stderr(said),
+            redirect_stdout(output),
+            redirect_stderr(output),
         ):
-            asked = parse(words)
+            arguments = parse(words)
     except BadInput as fault:
         raise BadInput(f"{what}: {fault}") from None
     except SystemExit as end:
         if not end.code:
             raise BadInput(f"{what}: it would only print its help") from None
-        *_, last = said.getvalue().splitlines()
+        *_, last = output.getvalue().splitlines()
         raise BadInput(f"{what}: {last.partition(': error: ')[2]}") from None
     for each in warned:
         warnings.warn(f"{what}: {each.message}", stacklevel=2)
-    return asked
+    return arguments

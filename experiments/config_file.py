@@ -12,16 +12,16 @@ from common.bad_input import BadInput
 from common.read_file import read_json, read_text
 
 LARGEST_CONFIG = 100_000
-"""Values, counted again wherever an alias repeats them: a few lines of aliases of aliases can name billions."""
+"""Values, with aliases expanded: a few lines of nested aliases can expand to billions."""
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The content of an experiment's YAML file. Raises BadInput where there is none, or it is damaged."""
+    """The content of an experiment's YAML file. Raises BadInput where it is missing or damaged."""
     config = _read_yaml(path)
     if not isinstance(config, dict):
         raise BadInput(f"{path}: not the YAML file of an experiment")
     if config.get("searchSpaceFile") is not None:
-        # NNI would tell less of what is wrong with it, and wait for ever for a pipe.
+        # NNI's own message would say less, and it would block on a pipe.
         if not isinstance(config["searchSpaceFile"], str):
             raise BadInput(f"{path}: searchSpaceFile must be the name of a file")
         space = path.parent / Path(config["searchSpaceFile"]).expanduser()
@@ -42,13 +42,13 @@ def _read_yaml(path: Path) -> Any:
 
 
 def class_arguments(config: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of the tuner that a configuration names."""
+    """The tuner's arguments in a configuration."""
     arguments = _tuner(config).get("classArgs")
     return arguments if isinstance(arguments, dict) else {}
 
 
 def class_name(config: dict[str, Any]) -> Any:
-    """The class of the tuner that a configuration names; None where it names none."""
+    """The tuner's class in a configuration; None where there is none."""
     return _tuner(config).get("className")
 
 
@@ -58,7 +58,7 @@ def _tuner(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(root: yaml.Node | None) -> None:
-    """Raise ValueError for too many values, for names that come twice (PyYAML takes the last), and for a NUL."""
+    """Raise ValueError for too many values, duplicate keys (PyYAML takes the last), and NUL characters."""
     size, open_nodes = 0, [root]
     while open_nodes:
         node = open_nodes.pop()
@@ -70,8 +70,8 @@ def _check(root: yaml.Node | None) -> None:
         if isinstance(node, yaml.SequenceNode):
             open_nodes.extend(node.value)
         elif isinstance(node, yaml.MappingNode):
-            names = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-            twice = [name for name, times in names.items() if times > 1 and name != "<<"]
+            keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+            twice = [key for key, times in keys.items() if times > 1 and key != "<<"]
             if twice:
                 raise ValueError(f"{twice[0]!r} comes twice in the values from line {node.start_mark.line + 1}")
             open_nodes.extend(each for pair in node.value for each in pair)

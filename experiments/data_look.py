@@ -1,4 +1,4 @@
-"""Look at a data set: what its experiment files depend on."""
+"""Summary of a data set: what its experiment files depend on."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from trials.data.dataset import Dataset, find_dataset
 from trials.data.known_datasets import defaults_of
 
 LARGEST_CANDIDATE = 1024
-"""Of the paper's global search."""
+"""The largest candidate of the paper's global search."""
 
 
 @dataclass(frozen=True)
 class DataLook:
-    """What there is of a data set; lengths are in frames as the network reads them."""
+    """Summary of a data set; lengths are in frames as the network reads them."""
 
     name: str
     dataset: Dataset
@@ -30,22 +30,22 @@ class DataLook:
     channels: int
     classes: int
     group: Guess
-    searched: tuple[str, ...]
-    """The videos that a search on the first split trains on."""
-    held: tuple[str, ...]
-    """Those that it validates on."""
-    trained: tuple[str, ...]
-    """Those that a final training on the first split trains on."""
+    search_train: tuple[str, ...]
+    """Training videos of a search on the first split."""
+    search_validation: tuple[str, ...]
+    """Its validation videos."""
+    final_train: tuple[str, ...]
+    """Training videos of a final training on the first split."""
     mean_frames: float
 
     @property
     def candidates(self) -> tuple[int, ...]:
-        """Powers of two below the length of the longest video, at least two: longer ones would see padding only."""
+        """Powers of two below the length of the longest video, at least two: longer ones would only see padding."""
         longest = min(self.lengths[2] - 1, LARGEST_CANDIDATE)
         return tuple(2**exponent for exponent in range(max(2, longest.bit_length())))
 
     def describe(self) -> str:
-        """In one line, what there is."""
+        """In one line."""
         shortest, middle, longest = self.lengths
         rate = self.dataset.sample_rate
         every = f" (one of {rate} is read)" if rate > 1 else ""
@@ -57,13 +57,13 @@ class DataLook:
 
 
 def look_at(name: str, data_root: Path | None = None) -> DataLook:
-    """Read a whole data set, and check it as ``trials.check_data`` does.
+    """Read and check a whole data set, as ``trials.check_data`` does.
 
     Args:
         data_root: folder of data sets; None: ``$G2L_DATA_ROOT``, else ``./data``.
 
     Raises:
-        BadInput: ``trials.check_data`` refuses it; the message has the first fault, and how many there are.
+        BadInput: ``trials.check_data`` refuses it; the message has the first fault, and their number.
     """
     dataset = find_dataset(name, data_root)
     known = defaults_of(name).group
@@ -71,7 +71,7 @@ def look_at(name: str, data_root: Path | None = None) -> DataLook:
     check.check_files(dataset.splits())
     names = [video for lists in check.splits.values() for video in (*lists[0], *lists[1])]
     if known is not None:
-        group = Guess(None, f"by '{known}', which is known of {name}")
+        group = Guess(None, f"by '{known}', the default of {name}")
     elif check.faults or not names:
         group = Guess(None, "")
     else:
@@ -85,7 +85,7 @@ def look_at(name: str, data_root: Path | None = None) -> DataLook:
         more = f" (and {others} more fault(s): python -m trials.check_data {dataset.folder} lists them)"
         raise BadInput(f"{check.faults[0]}{more if others else ''}")
     first, *_ = check.splits
-    searched, held = held_out(arguments, check.splits[first][0])
+    train, validation = held_out(arguments, check.splits[first][0])
     frames = list(check.frames.values())
     return DataLook(
         name=name,
@@ -96,8 +96,8 @@ def look_at(name: str, data_root: Path | None = None) -> DataLook:
         channels=next(iter(check.feature_dims.values())),
         classes=len(dataset.classes),
         group=group,
-        searched=searched,
-        held=held,
-        trained=check.splits[first][0],
+        search_train=train,
+        search_validation=validation,
+        final_train=check.splits[first][0],
         mean_frames=mean(frames),
     )

@@ -1,10 +1,10 @@
-"""The demo data set: made up, so that dilations matter. It says nothing about real videos.
+"""The demo data set: synthetic, so that dilations matter. It says nothing about real videos.
 
-Every video is a row of actions of a cook who never was: cutting, pouring, stirring, for the salad or for the soup. What
-the cook does shows at once, in a channel of its own. Which dish it is for shows in two other channels, ``LAG`` frames
-earlier and nowhere else, as if somebody called out the orders. So the dish can only be known by a network that looks
-exactly so far back: the hand-designed dilations of a small network do not, sums of two powers of two come close, and
-other dilations reach it. The orders of the first ``LAG`` frames came before the video: nobody can know them.
+Every video is a sequence of actions of an imaginary cook: cutting, pouring, stirring, for the salad or for the soup.
+The action is visible while it lasts, in its own channel. The dish is only visible ``LAG`` frames earlier, in two other
+channels, as if somebody called out the orders. So only a network that looks back exactly that far can recognize the
+dish: the hand-designed dilations of a small network do not, sums of two powers of two come close, and other dilations
+reach it. The orders for the first ``LAG`` frames precede the video and cannot be known.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ACTIONS, DISHES = 3, 2
 """Class ``DISHES * action + dish``; channel ``action`` shows the action, channel ``ACTIONS + dish`` calls the dish."""
 CHANNELS = 8
 NOISE, SIGNAL = 0.3, 1.5
-"""Standard deviation of all channels, and what is added to those that show something."""
+"""Standard deviation of all channels, and the amplitude of a signal."""
 
 Features = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -36,7 +36,7 @@ Labels = npt.NDArray[np.int64]
 def make_video(random: np.random.Generator) -> tuple[Features, Labels]:
     """One video: features ``(channels, frames)`` and labels ``(frames,)``."""
     frames = int(random.integers(250, 320))
-    ahead: list[int] = []  # the labels, and those of the LAG frames after the end, which are still called
+    ahead: list[int] = []  # the labels, and those of the LAG frames after the end, whose orders are still called
     while len(ahead) < frames + LAG:
         others = [label for label in range(len(CLASSES)) if not ahead or label != ahead[-1]]
         ahead += [int(random.choice(others))] * int(random.integers(14, 32))
@@ -58,7 +58,7 @@ def write_dataset(
 
     Args:
         videos: features ``(channels, frames)`` and labels ``(frames,)`` by name.
-        splits: the videos to train on and those to test on, split 1 first.
+        splits: training and test videos of each split, split 1 first.
     """
     for name, (features, labels) in videos.items():
         write_atomically(folder / "features" / f"{name}.npy", partial(np.save, arr=features))
@@ -79,7 +79,7 @@ def write_demo(folder: Path, train: int, test: int, seed: int) -> None:
 
 
 def main() -> None:
-    """Write the made-up demo data set in the standard layout."""
+    """Write the synthetic demo data set in the standard layout."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments.demo_data",
         description=main.__doc__,

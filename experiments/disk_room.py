@@ -1,4 +1,4 @@
-"""How much disk the trials of an experiment take, and whether there is room for that."""
+"""How much disk space the trials of an experiment need, and whether it is free."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from common.bad_input import BadInput
 from experiments.command_check import TrialCommand, read_trial_command
 from experiments.plan import trials_of
 from nas_space.networks import parameters
-from trials.data.dataset import Dataset, find_dataset
+from trials.data.dataset import Dataset
 from trials.data.feature_cache import default_cache_folder
 
 BYTES_A_TRIAL = 50_000
-"""What it prints, its rows in NNI's database, the tuner's records. Measured: 30 kB with 10 layers and 8 epochs."""
+"""Output, rows in NNI's database, and records of the tuner. Measured: 30 kB with 10 layers and 8 epochs."""
 STATE_NUMBERS = 3
-"""A parameter and Adam's two moments of it, in each checkpoint that a training can go on from."""
+"""Numbers per parameter in a resumable checkpoint: the parameter and Adam's two moments."""
 NUMBER = 4
-"""Bytes of a number in float32."""
+"""Bytes of a float32."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """Room that is needed."""
+    """Disk space that is needed."""
 
-    place: Path
-    """A folder, there or not."""
+    folder: Path
+    """A folder, existing or not."""
     size: int
-    """Bytes; below 0 for what is there already."""
+    """Bytes; negative for what exists already."""
     what: str
     shared: bool = False
-    """Whether all experiments of a run need it once."""
+    """Whether all experiments of a run need it only once."""
 
 
 def needs_of(config: dict[str, Any], folder: Path, done: int = 0) -> list[Need]:
-    """What the trials of an experiment will leave on the disk; nothing where they run elsewhere, or are not known.
+    """What the trials of an experiment will write to disk; nothing where they run elsewhere, or are unknown.
 
     Args:
         config: of the experiment.
-        folder: what relative paths in it are relative to.
-        done: trials that need not be run any more.
+        folder: base of its relative paths.
+        done: trials that have already succeeded.
 
     Raises:
-        BadInput: its number of trials is none.
+        BadInput: its number of trials is not a number.
     """
     service, command = config.get("trainingService"), config.get("trialCommand")
     trials = trials_of(config)
@@ -62,12 +62,14 @@ def needs_of(config: dict[str, Any], folder: Path, done: int = 0) -> list[Need]:
     nni = folder / Path(str(config.get("experimentWorkingDirectory") or "~/nni-experiments")).expanduser()
     left = max(0, trials - done)
     needs = [Need(nni, BYTES_A_TRIAL * left, f"{size(BYTES_A_TRIAL * left)} of logs")]
-    # The data is not there, or an option is faulty: preflight says so.
+    # Missing data and faulty options are reported by preflight.
     with suppress(BadInput, ValueError, LookupError), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trial = read_trial_command(command, shlex.split(command), code)
         if isinstance(trial, TrialCommand):
-            dataset = _dataset(trial, code)
+            arguments = trial.arguments
+            cache = None if arguments.no_cache else code / (arguments.cache or default_cache_folder())
+            dataset = replace(trial.dataset(), feature_dtype=arguments.feature_dtype, cache_folder=cache)
             if dataset.cache is not None and (packed := dataset.cache.room_to_pack()):
                 needs.append(Need(dataset.cache.path.parent, packed, f"{size(packed)} of feature cache", shared=True))
             at_once = config["trialConcurrency"] if type(config.get("trialConcurrency")) is int else 1
@@ -78,14 +80,14 @@ def needs_of(config: dict[str, Any], folder: Path, done: int = 0) -> list[Need]:
 def _results(
     trial: TrialCommand, dataset: Dataset, trials: int, left: int, at_once: int, nni: Path, code: Path
 ) -> list[Need]:
-    """What the trials leave besides logs."""
+    """What the trials write in addition to logs."""
     model = NUMBER * parameters(trial.network, dataset.feature_dim(dataset.videos()[0]), len(dataset.classes))
     state = STATE_NUMBERS * model
     if trial.module == "trials.local_trial":
         what = f"{_count(left, 'checkpoint')} of {size(state)}"
         return [Need(code / (trial.arguments.chains or nni), left * state, what)]
     if trial.module == "trials.differentiable_trial":
-        # One is removed only when the next one has been written.
+        # Each is removed only after the next one has been written.
         return [Need(nni, (left + at_once) * state, f"{_count(left, 'checkpoint')} of {size(state)}")]
     if trial.module == "trials.final_trial":
         output = code / trial.arguments.output
@@ -94,26 +96,26 @@ def _results(
         needed = trials * each + 2 * at_once * state
         there = min(size_of(output), needed)
         what = f"{_count(trials, 'network')} of {size(model)} and their predictions"
-        needs = [Need(output, needed, what), Need(output, -there, f"less {size(there)} that are there")]
+        needs = [Need(output, needed, what), Need(output, -there, f"less {size(there)} that exist already")]
         return needs if there else needs[:1]
     return []
 
 
 def require_room(needs: Iterable[Need]) -> None:
-    """Say how much disk is needed, a line a disk.
+    """Print how much space is needed, one line per disk.
 
     Raises:
-        BadInput: there is less room.
+        BadInput: less is free.
     """
     by_disk: dict[int, list[Need]] = {}
     everything = list(needs)
     for need in [need for need in everything if not need.shared] + list({need for need in everything if need.shared}):
-        by_disk.setdefault(_existing(need.place).stat().st_dev, []).append(need)
+        by_disk.setdefault(_existing(need.folder).stat().st_dev, []).append(need)
     for of_disk in by_disk.values():
         largest = max(of_disk, key=lambda need: need.size)
         needed = max(0, sum(need.size for need in of_disk))
-        free = shutil.disk_usage(_existing(largest.place)).free
-        takes = f"{largest.place}: the trials take about {size(needed)}"
+        free = shutil.disk_usage(_existing(largest.folder)).free
+        takes = f"{largest.folder}: the trials take about {size(needed)}"
         times = Counter(need.what for need in of_disk if need.size)
         what = ", ".join(f"{number} x {name}" if number > 1 else name for name, number in times.items())
         if needed > free:
@@ -125,18 +127,18 @@ def require_room(needs: Iterable[Need]) -> None:
 
 
 def size(number: float) -> str:
-    """A number of bytes, with two digits or more."""
+    """A number of bytes as text, with at least two digits."""
     unit, factor = next((each for each in (("GB", 1e9), ("MB", 1e6)) if abs(number) >= each[1]), ("kB", 1e3))
     value = number / factor
     return f"{value:.1f} {unit}" if abs(value) < 10 else f"{value:.0f} {unit}"
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of the disk that a file or folder takes, links not followed; 0 where there is none."""
+    """Disk usage in bytes of a file or folder, without following links; 0 where there is none."""
     found = [folder, *(Path(top) / name for top, folders, files in os.walk(folder) for name in (*folders, *files))]
     total = 0
     for path in found:
-        with suppress(OSError):  # removed meanwhile
+        with suppress(OSError):  # removed in the meantime
             total += path.lstat().st_blocks * 512
     return total
 
@@ -146,13 +148,5 @@ def _count(number: int, noun: str) -> str:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
+    """The folder, or its nearest parent that exists."""
     return next(each for each in (folder, *folder.absolute().parents) if each.exists())
-
-
-def _dataset(trial: TrialCommand, code: Path) -> Dataset:
-    """The data set that trials train on, as they read it. Raises BadInput where it is not there."""
-    arguments = trial.arguments
-    dataset = find_dataset(arguments.dataset, trial.data_folder.parent, arguments.sample_rate)
-    cache = None if arguments.no_cache else code / (arguments.cache or default_cache_folder())
-    return replace(dataset, feature_dtype=arguments.feature_dtype, cache_folder=cache)

@@ -1,4 +1,4 @@
-"""``g2l``: one door to all commands. ``g2l train ...`` is ``python -m trials.train ...``, from any folder."""
+"""``g2l``: all commands in one. ``g2l train ...`` is ``python -m trials.train ...``, from any folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """One command: the module that runs it, and what it does."""
+    """A command: its module, and a line for the overview."""
 
     module: str
     line: str
@@ -32,11 +32,11 @@ COMMANDS = {
     "plots": Command("analysis.plots", "draw segmentations, structures, searches, confusion"),
     "clean": Command("experiments.clean", "free the disk space that an ended search no longer needs"),
 }
-"""All commands, in the order in which they are used."""
+"""All commands, in the order of use."""
 
 
 def overview() -> str:
-    """The text of ``g2l --help``: a line for each command."""
+    """The text of ``g2l --help``."""
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {command.line}" for name, command in COMMANDS.items()]
     return "\n".join(

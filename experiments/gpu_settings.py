@@ -1,8 +1,8 @@
 """Whether the GPU settings of an experiment suit the GPUs of this machine.
 
-NNI 3.0 asks its GPU scheduler again and again, without a pause, for a trial that cannot be placed at once, and starts
-processes without end meanwhile (NNI issue 5574): the machine freezes. So no experiment may start whose trials its
-scheduler (``task_scheduler/scheduler.js`` in the package nni_node) cannot place at every moment.
+If a trial cannot be placed at once, NNI 3.0 asks its GPU scheduler repeatedly without a pause, and starts processes
+without limit (NNI issue 5574): the machine freezes. So no experiment may start whose trials its scheduler
+(``task_scheduler/scheduler.js`` in the package nni_node) cannot place at any time.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def check_gpus(service: Any, concurrency: int, words: Sequence[str], machine: Ma
 
     Args:
         service: NNI's LocalConfig.
-        concurrency: trials side by side.
-        words: of the trial command, whose ``--device`` and ``--precision`` must suit what a trial will see.
+        concurrency: number of parallel trials.
+        words: of the trial command, whose ``--device`` and ``--precision`` must suit the GPUs that a trial sees.
 
     Raises:
-        BadInput: which setting is wrong, why, and what to write instead.
+        BadInput: the message says which setting is wrong, why, and what to write instead.
     """
     devices: int | None
     if service.trial_gpu_number:
@@ -68,29 +68,29 @@ def check_gpus(service: Any, concurrency: int, words: Sequence[str], machine: Ma
 
 
 def room(asked: int, per_gpu: int, gpus: int, usable: int) -> int:
-    """How many trials NNI 3.0 can place side by side at any time, with ``useActiveGpu: true``.
+    """How many parallel trials NNI 3.0 can place at any time, with ``useActiveGpu: true``.
 
     Args:
         asked: trialGpuNumber, at least 1.
         per_gpu: maxTrialNumberPerGpu, at least 1.
-        gpus: how many this machine has.
-        usable: how many of them gpuIndices names.
+        gpus: number of GPUs of this machine.
+        usable: number of those in gpuIndices.
     """
     share = asked / per_gpu
     if share >= gpus:
-        return 0  # "greater or equal" in the scheduler, by mistake: even a single GPU is not given to a single trial
+        return 0  # a bug in the scheduler (>=): it does not even give a single GPU to a single trial
     if share < 1:
         return usable * math.floor(1.001 / share)
     return usable // _whole(share)
 
 
 def _whole(share: float) -> int:
-    """As JavaScript rounds."""
+    """Round as JavaScript does."""
     return math.floor(share + 0.5)
 
 
 def _check_scheduled(service: Any, concurrency: int, machine: Machine) -> int:
-    """Check settings that let NNI hand out the GPUs; returns how many trials there is room for."""
+    """Check settings that let NNI assign the GPUs; returns how many trials there is room for."""
     asked, per_gpu, indices = service.trial_gpu_number, service.max_trial_number_per_gpu, service.gpu_indices
     count = len(machine.gpus)
     leave_out = "leave trialGpuNumber out: trials then use what CUDA_VISIBLE_DEVICES names"
@@ -109,7 +109,7 @@ def _check_scheduled(service: Any, concurrency: int, machine: Machine) -> int:
             f"that has just ended; write useActiveGpu: true{chosen}"
         )
     if any(gpu.mig for gpu in usable):
-        raise BadInput(f"trialGpuNumber: NNI 3.0 knows nothing of the MIG instances of this machine; {leave_out}")
+        raise BadInput(f"trialGpuNumber: NNI 3.0 does not support the MIG instances of this machine; {leave_out}")
     places = room(asked, per_gpu, count, len(usable))
     if asked >= count * per_gpu:
         more = f", or write maxTrialNumberPerGpu: {per_gpu + 1}" if asked == count * per_gpu else ""
@@ -133,7 +133,7 @@ def _check_scheduled(service: Any, concurrency: int, machine: Machine) -> int:
 
 
 def _check_device(device: str, precision: str | None, devices: int | None, why: str) -> None:
-    """Refuse what asks for more than the ``devices`` that a trial will see (None: unknown)."""
+    """Refuse options that need more than the ``devices`` that a trial will see (None: unknown)."""
     match = re.fullmatch(r"cuda(?::(\d+))?", device, re.ASCII)
     if devices == 0 and match:
         raise BadInput(f"trialCommand: --device {device}, but {why}; '--device auto' takes the CPU where it must")

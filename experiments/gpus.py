@@ -1,4 +1,4 @@
-"""The GPUs of this machine, as nvidia-smi tells them, and what a trial sees of them."""
+"""The GPUs of this machine, from nvidia-smi, and those that a trial sees."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 
 TIME_LIMIT = 30.0
-"""Seconds that nvidia-smi may take: it wakes up every GPU."""
+"""Timeout of nvidia-smi in seconds: it wakes up every GPU."""
 
 
 @dataclass(frozen=True)
@@ -20,30 +20,30 @@ class Gpu:
     index: int
     uuid: str
     memory: str = ""
-    """How much of it is in use, as a text."""
+    """How much of it is in use, as text."""
     name: str = "GPU"
     busy: bool = False
     """Whether a process computes on it."""
     mig: bool = False
-    """Whether it is divided into MIG instances, which NNI 3.0 knows nothing of."""
+    """Whether it is divided into MIG instances, which NNI 3.0 does not support."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a trial could train on."""
+    """The devices that a trial could train on."""
 
     gpus: tuple[Gpu, ...] = ()
     fault: str = "nvidia-smi is not installed"
-    """Why no GPU is known, if none is."""
+    """Why there are no GPUs, if so."""
     visible: str | None = None
-    """CUDA_VISIBLE_DEVICES, which a trial inherits; None where it is not set."""
+    """CUDA_VISIBLE_DEVICES, which a trial inherits; None if not set."""
     pytorch: str = ""
     """The version of PyTorch."""
     cores: int | None = None
-    """How many cores this process may use; None: not known."""
+    """Number of cores that this process may use; None: unknown."""
 
     def devices(self) -> int | None:
-        """How many CUDA devices a trial sees that inherits CUDA_VISIBLE_DEVICES; None where MIG makes that unknown."""
+        """Number of CUDA devices that a trial with this CUDA_VISIBLE_DEVICES sees; None: unknown, because of MIG."""
         if self.why_no_gpu() or self.visible == "":
             return 0
         if any(gpu.mig for gpu in self.gpus):
@@ -52,8 +52,9 @@ class Machine:
             return len(self.gpus)
         known = 0
         for entry in map(str.strip, self.visible.split(",")):
-            if sum(entry == str(gpu.index) or _begins(gpu.uuid, entry) for gpu in self.gpus) != 1:
-                break  # CUDA leaves out the first entry that it does not know, and all after it
+            uuid = entry.startswith("GPU-")
+            if sum(gpu.uuid.startswith(entry) if uuid else entry == str(gpu.index) for gpu in self.gpus) != 1:
+                break  # CUDA ignores the first unknown entry and all after it
             known += 1
         return known
 
@@ -64,11 +65,11 @@ class Machine:
         return f"PyTorch {self.pytorch} is built without CUDA" if self.pytorch.endswith("+cpu") else None
 
     def why_no_device(self) -> str:
-        """Why ``devices`` is 0, where it is."""
+        """Why ``devices`` is 0, if so."""
         return self.why_no_gpu() or f"CUDA_VISIBLE_DEVICES={self.visible!r} hides all GPUs"
 
     def describe(self) -> list[str]:
-        """The GPUs, a line each."""
+        """One line per GPU."""
         if not self.gpus:
             return [f"GPUs: none ({self.fault})"]
         return [
@@ -77,12 +78,8 @@ class Machine:
         ]
 
 
-def _begins(uuid: str, entry: str) -> bool:
-    return entry.startswith("GPU-") and uuid.startswith(entry)
-
-
 def read_machine() -> Machine:
-    """This machine. A missing nvidia-smi means that it has no GPU; one that fails or hangs is told in ``fault``."""
+    """This machine. A missing nvidia-smi means no GPU; ``fault`` says whether it failed or hung."""
     visible, pytorch = os.environ.get("CUDA_VISIBLE_DEVICES"), importlib.metadata.version("torch")
     cores = len(os.sched_getaffinity(0))
     try:
@@ -104,7 +101,7 @@ class _NoAnswer(Exception):
 
 
 def _nvidia_smi(query: str) -> list[list[str]]:
-    """The rows that nvidia-smi answers with."""
+    """The rows of nvidia-smi's output."""
     command = ["nvidia-smi", query, "--format=csv,noheader"]
     try:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -116,12 +113,12 @@ def _nvidia_smi(query: str) -> list[list[str]]:
         output, _ = process.communicate(timeout=TIME_LIMIT)
     except subprocess.TimeoutExpired:
         process.kill()
-        # A driver that hangs may hold the process for ever.
+        # A hanging driver may block the process indefinitely.
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.communicate(timeout=1)
         raise _NoAnswer(f"nvidia-smi does not answer within {TIME_LIMIT:g} s") from None
     if process.returncode != 0:
         said = output.strip().splitlines() or [f"exit code {process.returncode}"]
         raise _NoAnswer(f"nvidia-smi fails: {said[0]}")
-    lines = [line for line in output.splitlines() if not line.startswith("WARNING")]  # of a worn-out GPU, say
+    lines = [line for line in output.splitlines() if not line.startswith("WARNING")]  # of a worn-out GPU, for example
     return [row for row in csv.reader(lines, skipinitialspace=True) if row]

@@ -1,4 +1,4 @@
-"""Guess from the names of videos which of them show the same person, so that validation keeps persons apart."""
+"""Guess from the names of videos which show the same person, so that validation separates persons."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ Split = tuple[Sequence[str], Sequence[str]]
 """The training and the test videos of a split."""
 
 FEWEST_GROUPS = 3
-"""Of the training videos of a split: of two, a search would hold out half."""
+"""Fewest groups among the training videos of a split: with two, a search would hold out half."""
 SEPARATOR = re.compile(r"[_-]")
 
 
 @dataclass(frozen=True)
 class Guess:
-    """Which videos belong together."""
+    """A guess which videos belong together."""
 
     expression: str | None
-    """A regular expression for ``--group``; None: each video alone, or what is known of the data set."""
+    """A regular expression for ``--group``; None: each video alone, or the data set's default."""
     why: str
-    """What the guess rests on, without a full stop."""
+    """The reason, without a full stop."""
 
     def describe(self) -> str:
         """In one line."""
@@ -32,10 +32,10 @@ class Guess:
 
 
 def guess_group(splits: Mapping[int, Split]) -> Guess:
-    """The shortest beginning of the names that videos share, if the splits never divide what shares it.
+    """Groups videos by the shortest common prefix of their names that no split divides.
 
-    Names are taken apart at ``_`` and ``-``: ``P03_cam01_cereals``, ``rgb-01-1``, ``u01_02``. That no split has one of
-    these beginnings in both of its lists is what tells a person from a mere number.
+    Names are split at ``_`` and ``-``: ``P03_cam01_cereals``, ``rgb-01-1``, ``u01_02``. That no split has one of the
+    prefixes in both of its lists distinguishes persons from mere numbers.
 
     Args:
         splits: by number.
@@ -49,15 +49,15 @@ def guess_group(splits: Mapping[int, Split]) -> Guess:
             continue
         if 2 * len(groups) > len(videos):
             break
-        beginnings = f"names have {len(groups)} beginnings ({', '.join(list(groups)[:2])}, ...)"
+        prefixes = f"names have {len(groups)} beginnings ({', '.join(list(groups)[:2])}, ...)"
         for number, (train, test) in splits.items():
             trained = {group_of[video] for video in train}
             both = trained & {group_of[video] for video in test}
             if both:
-                return Guess(None, f"each alone: {beginnings}, but split {number} has {min(both)} in training and test")
+                return Guess(None, f"each alone: {prefixes}, but split {number} has {min(both)} in training and test")
             if len(trained) < FEWEST_GROUPS:
-                return Guess(None, f"each alone: {beginnings}, but only {len(trained)} of them train in split {number}")
-        return Guess(expression, f"{beginnings}, and no split divides the videos of one")
+                return Guess(None, f"each alone: {prefixes}, but only {len(trained)} of them train in split {number}")
+        return Guess(expression, f"{prefixes}, and no split divides the videos of one")
     return Guess(None, "each alone: their names show no groups")
 
 
@@ -68,7 +68,7 @@ def _group(expression: str, video: str) -> str:
 
 
 def _expression(videos: Sequence[str], parts: int) -> str:
-    """The regular expression whose group is the first so many parts of each name."""
+    """A regular expression whose group is the first ``parts`` parts of each name."""
     words = [SEPARATOR.split(video) for video in videos]
     separators = [SEPARATOR.findall(video) for video in videos]
     expression = ""
@@ -80,7 +80,7 @@ def _expression(videos: Sequence[str], parts: int) -> str:
 
 
 def _word(found: set[str]) -> str:
-    """An expression for one part of the names: what all share, letters that all share and a number, or anything."""
+    """An expression for one part of the names: a common word, common letters and a number, or anything."""
     if len(found) == 1:
         return re.escape(next(iter(found)))
     letters = {re.sub(r"[0-9]+$", "", word) for word in found}

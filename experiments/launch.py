@@ -14,14 +14,13 @@ from typing import Any
 
 from common.bad_input import BadInput, KnownFailure, run_command
 from experiments.config_file import class_arguments, read_config
-from experiments.data_places import share_data_places
 from experiments.disk_room import needs_of, require_room
 from experiments.gpus import read_machine
 from experiments.nni_experiment import Experiment, Trials, say, start
 from experiments.plan import naming, trials_of
 from experiments.preflight import preflight
 from experiments.progress import PROGRESS_FILE, ProgressDisplay
-from experiments.run_data import require_same_experiment_data
+from experiments.run_data import require_same_experiment_data, share_data_folders
 from experiments.search_hours import hours
 from experiments.stopping import StopSignals, stop
 from nni_api.register import registered
@@ -32,7 +31,7 @@ IDLE_POLLS = 5
 
 
 class Killed(KnownFailure):
-    """NNI's manager or the tuner has been ended in the middle of an experiment, which can be resumed."""
+    """NNI's manager or the tuner was killed during an experiment, which can be resumed."""
 
 
 def watch(
@@ -46,37 +45,36 @@ def watch(
 
     Args:
         total, file, step: see ``ProgressDisplay``.
-        seconds: after that time it is enough, if a trial has succeeded; None: it ends by itself.
+        seconds: stop watching after that time, if a trial has succeeded; None: watch it to its end.
 
     Returns:
-        Whether it was enough, before it has ended by itself.
+        Whether the time was up before its end.
 
     Raises:
         KnownFailure: it ended with an error, or without one successful trial.
-        Killed: it was stopped, or its manager or its tuner has gone; NNI does not notice that its tuner has, and would
-            wait for ever.
+        Killed: it was stopped, or its manager or its tuner is gone. NNI does not notice a missing tuner.
     """
-    enough = math.inf if seconds is None else time.monotonic() + seconds
+    deadline = math.inf if seconds is None else time.monotonic() + seconds
     with ProgressDisplay(experiment, total, file, step) as display:
         trials, seen, missing, idle = Trials(0, 0, 0), False, 0, 0
         while (status := experiment.status()) not in ("DONE", "ERROR", "STOPPED", "GONE"):
             present = experiment.has_tuner()
             seen, missing = seen or present, 0 if present else missing + 1
-            if seen and missing == 2:  # not one: it may have ended with the experiment, a moment after the status
+            if seen and missing == 2:  # once is normal: it may end with the experiment, just after the status
                 if error := experiment.error():
                     raise KnownFailure(f"experiment {experiment.id} has ended: {error}")
                 more = f"'nnictl log stderr {experiment.id}' may say more"
                 raise Killed(f"the tuner of experiment {experiment.id} was killed (is there enough memory? {more})")
             trials = experiment.trials() or trials
-            # NNI waits for ever where a tuner of its own ends before maxTrialNumber. Ours say that they have no more
-            # trials whenever they wait for a result, and end their experiments themselves. Several times, because NNI
+            # NNI hangs where one of its own tuners ends before maxTrialNumber. Ours report that they have no more
+            # trials whenever they wait for a result, and end their experiments themselves. Polled several times, as NNI
             # lists a trial only a moment after its tuner has proposed it.
             all_ended = status == "TUNER_NO_MORE_TRIAL" and trials.ended and not trials.unfinished
             idle = idle + 1 if all_ended and experiment.history() is None else 0
             if idle == IDLE_POLLS:
                 status = "DONE"
                 break
-            if time.monotonic() >= enough:
+            if time.monotonic() >= deadline:
                 status = "ENDED EARLY"
                 break
             display.show(status, trials)
@@ -87,11 +85,11 @@ def watch(
     if status == "ENDED EARLY":
         if not (trials.succeeded if history is None else history.evaluations):
             raise KnownFailure(
-                f"experiment {experiment.id}: no trial has succeeded within --max-hours; a longer one goes on with it"
+                f"experiment {experiment.id}: no trial has succeeded within --max-hours; resume it with a longer one"
             )
         return True
     if status != "DONE":
-        # On a full disk the tuner cannot record its error.
+        # On a full disk, the tuner cannot record its error.
         error = (history.error if history is not None else None) or experiment.error()
         if error:
             raise KnownFailure(f"experiment {experiment.id} ended with {status}: {error}")
@@ -109,11 +107,11 @@ def watch(
 def running(
     action: list[str], port: int, go_on: str, started: Callable[[Experiment], object] = lambda _: None
 ) -> Iterator[Experiment]:
-    """Start an experiment, and stop it when the block ends, however it ends. Stop signals: see ``StopSignals``.
+    """Start an experiment, and stop it when the block ends, for whatever reason. Signals: see ``StopSignals``.
 
     Args:
         action, port: see ``start``.
-        go_on: how to go on after a stop; ``{id}`` stands for the id of the experiment.
+        go_on: how to resume after a stop; ``{id}`` stands for the id of the experiment.
         started: called with the experiment as soon as it runs.
     """
     with StopSignals() as signals:
@@ -123,14 +121,14 @@ def running(
             signals.let_through(experiment)
             yield experiment
         except (KeyboardInterrupt, Killed):
-            say(f"\nstopping experiment {experiment.id}; to go on: {go_on.format(id=experiment.id)}")
+            say(f"\nstopping experiment {experiment.id}; to resume: {go_on.format(id=experiment.id)}")
             raise
         finally:
             signals.stop(experiment)
 
 
 def require_check(command: Any) -> None:
-    """Run the check that an experiment's tuner would run. Raises BadInput with its last line, the others are shown."""
+    """Run the check command of an experiment. Raises BadInput with its last line, after printing the others."""
     fault = failed_check(command)
     if fault is not None:
         *details, summary = fault.splitlines()
@@ -140,7 +138,7 @@ def require_check(command: Any) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """A port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -154,19 +152,19 @@ def main() -> None:
         epilog="example: python -m experiments.launch experiments/50salads_global.yml --port 8080",
     )
     parser.add_argument("config", type=Path, nargs="?", metavar="FILE.yml", help="the experiment's YAML file")
-    parser.add_argument("--resume", metavar="EXPERIMENT_ID", help="go on with a stopped experiment instead")
+    parser.add_argument("--resume", metavar="EXPERIMENT_ID", help="resume a stopped experiment instead")
     parser.add_argument("--port", type=int, help="of NNI's web page (default: a free one)")
     parser.add_argument(
         "--max-hours",
         type=hours,
         metavar="H",
-        help="end the search in order, with the best so far, once it has run for H hours (those before a resume count)",
+        help="end the search in order, with the best so far, after H hours in total (including those before a resume)",
     )
     arguments = parser.parse_args()
     if (arguments.config is None) == (arguments.resume is None):
         raise BadInput("give either the YAML file of an experiment, or --resume EXPERIMENT_ID")
     seconds = None if arguments.max_hours is None else 3600 * arguments.max_hours
-    share_data_places()
+    share_data_folders()
     if arguments.config is not None:
         config = read_config(arguments.config)
         preflight(config, arguments.config.parent, arguments.config, read_machine(), starting=True)
@@ -185,7 +183,7 @@ def main() -> None:
             seconds -= known.seconds_run()
             if seconds <= 0:
                 ran = f"experiment {experiment.id} has run for {known.seconds_run() / 3600:.2f} hours"
-                raise BadInput(f"{ran}: a longer --max-hours, or none, goes on with it")
+                raise BadInput(f"{ran}: resume it with a longer --max-hours, or none")
         stop(experiment)
         preflight(config, Path(), f"experiment {experiment.id}", read_machine(), starting=True)
         total, history = trials_of(config), experiment.history()
@@ -200,7 +198,7 @@ def main() -> None:
         early = watch(experiment, total, file, None, seconds)
     if early:
         again = go_on.format(id=experiment.id)
-        print(f"ended early, after {arguments.max_hours:g} hours; to go on: {again}", file=sys.stderr)
+        print(f"ended early, after {arguments.max_hours:g} hours; to resume: {again}", file=sys.stderr)
     print(experiment.id)
 
 

@@ -108,7 +108,7 @@ function isReadable(path) {
 function linesOf(path) {
     try {
         return fs.readFileSync(path, 'latin1').split('\n');
-    } catch { // too many open files: nobody is let in before it can be told who it is
+    } catch { // too many open files: nobody is let in before their user is known
         return [];
     }
 }

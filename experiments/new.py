@@ -1,4 +1,4 @@
-"""Experiment files for a data set at hand: commented, with schedules and costs that fit it."""
+"""Write experiment files for a new data set: commented, with schedules and costs that fit it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
+from experiments import plan
 from experiments.data_look import look_at
-from experiments.new_texts import ROOT, Places, texts
+from experiments.new_texts import ROOT, ExperimentPaths, texts
 from experiments.phases import costs_of, side_by_side
+from experiments.run_folder import locked
 from experiments.schedules import differentiable
 from nas_space.network import Network
-from nas_space.networks import add_network_argument
+from nas_space.networks import DEFAULT, add_network_argument, find_network
 from trials.data.dataset import check_name
 
 EXPERIMENTS = ROOT / "experiments"
@@ -24,18 +29,18 @@ ENDINGS = ("global", "differentiable", "local", "final")
 
 
 def experiment_files(name: str, folder: Path) -> list[Path]:
-    """Where the YAML files of a data set lie in a folder, whether they are there or not."""
+    """Paths of the YAML files of a data set in a folder, existing or not."""
     return [folder / f"{name}_{ending}.yml" for ending in ENDINGS]
 
 
-def write_experiments(name: str, network: Network, places: Places, data_root: Path | None = None) -> list[Path]:
-    """Look at a data set and write its experiment files; what it rests on goes to stderr. No file is written over.
+def write_experiments(name: str, network: Network, paths: ExperimentPaths, data_root: Path | None = None) -> list[Path]:
+    """Examine a data set and write its experiment files; existing files stay. Prints the findings to stderr.
 
     Args:
-        data_root: where the data set is; None: ``$G2L_DATA_ROOT``, else ``./data``.
+        data_root: folder of data sets; None: ``$G2L_DATA_ROOT``, else ``./data``.
 
     Returns:
-        The YAML files, those that were there included.
+        All YAML files, including those that existed.
 
     Raises:
         BadInput: ``trials.check_data`` refuses the data, or its name cannot be in experiment files.
@@ -43,25 +48,54 @@ def write_experiments(name: str, network: Network, places: Places, data_root: Pa
     look = look_at(name, data_root)
     print(f"{name}: {look.describe()}", file=sys.stderr)
     print(f"videos that stay together in validation: {look.group.describe()}", file=sys.stderr)
-    # Here, because PyTorch takes seconds, in which data is refused.
+    # Imported here: bad data is refused before the seconds that PyTorch takes.
     import torch
 
     from experiments.timed_steps import time_steps
 
     concurrency = side_by_side(torch.cuda.is_available())
-    batch_size = differentiable(len(look.searched)).batch_size
-    speeds = time_steps(network, look.dataset, look.searched, batch_size, look.candidates, concurrency)
+    batch_size = differentiable(len(look.search_train)).batch_size
+    speeds = time_steps(network, look.dataset, look.search_train, batch_size, look.candidates, concurrency)
     costs = costs_of(look, speeds, concurrency)
-    for file, text in texts(look, network, costs, places).items():
-        if not (places.folder / file).exists():
-            write_text(places.folder / file, text)
+    for file, text in texts(look, network, costs, paths).items():
+        if not (paths.folder / file).exists():
+            write_text(paths.folder / file, text)
     for ending, cost in zip(ENDINGS, (costs.genetic, costs.differentiable, costs.local, costs.final), strict=True):
         print(f"{ending + ':':<16}{cost.describe()}", file=sys.stderr)
-    return experiment_files(name, places.folder)
+    return experiment_files(name, paths.folder)
+
+
+@contextmanager
+def template_of(dataset: str, template: str | None, run: Path, dry: bool) -> Iterator[str]:
+    """The template for ``make_plan``. A run that has written its own files keeps using them.
+
+    Args:
+        template: named by the user, if any.
+        run: the folder of the run.
+        dry: write nothing to it; the files are removed when the block ends.
+
+    Raises:
+        BadInput: the data is refused, or another pipeline is running in the folder.
+    """
+    own, committed = experiment_files(dataset, run), experiment_files(dataset, plan.FOLDER)
+    if template is not None or (not own[-1].exists() and any(path.exists() for path in committed)):
+        yield template or dataset
+        return
+    with TemporaryDirectory() if dry and not own[-1].exists() else nullcontext(run) as folder:
+        folder = Path(folder)
+        if not (folder / own[-1].name).exists():  # the last one to be written
+            print(
+                f"no experiments/{committed[0].name}: writing files for {dataset}, as 'g2l new' does", file=sys.stderr
+            )
+            with locked(folder):
+                for path in write_experiments(dataset, find_network(DEFAULT), ExperimentPaths(folder, absolute=True)):
+                    if not dry:
+                        print(f"written: {path}", file=sys.stderr)
+        yield str(folder / dataset)
 
 
 def main() -> None:
-    """Look at a data set and write its experiment files: two global searches, local search, final training."""
+    """Examine a data set and write its experiment files: two global searches, local search, final training."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments.new",
         description=main.__doc__,
@@ -79,19 +113,19 @@ def main() -> None:
     arguments = parser.parse_args()
     check_name(arguments.name)
     if arguments.output is None:
-        places = Places(EXPERIMENTS, absolute=False)
+        paths = ExperimentPaths(EXPERIMENTS, absolute=False)
     else:
         root = arguments.data_root or Path(os.environ.get("G2L_DATA_ROOT") or "data")
-        places = Places(arguments.output.resolve(), absolute=True, data_root=root.resolve())
-    spaces = [places.folder / "spaces" / f"{arguments.name}_{which}.json" for which in ("global", "local")]
-    for path in (*experiment_files(arguments.name, places.folder), *spaces):
+        paths = ExperimentPaths(arguments.output.resolve(), absolute=True, data_root=root.resolve())
+    spaces = [paths.folder / "spaces" / f"{arguments.name}_{which}.json" for which in ("global", "local")]
+    for path in (*experiment_files(arguments.name, paths.folder), *spaces):
         if path.exists():
-            raise BadInput(f"{path}: is there already and is not written over; remove it, or choose another --output")
-    for path in write_experiments(arguments.name, arguments.network, places, arguments.data_root):
+            raise BadInput(f"{path}: exists and is not overwritten; remove it, or choose another --output")
+    for path in write_experiments(arguments.name, arguments.network, paths, arguments.data_root):
         print(path)
     root = [] if arguments.data_root is None else ["--data-root", str(arguments.data_root)]
-    step = ["launch", str(places.folder / f"{arguments.name}_differentiable.yml")]
-    if not places.absolute:
+    step = ["launch", str(paths.folder / f"{arguments.name}_differentiable.yml")]
+    if not paths.absolute:
         step = ["pipeline", "--dataset", arguments.name, *root]
     print(f"next: g2l {shlex.join(step)}", file=sys.stderr)
 

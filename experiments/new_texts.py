@@ -29,18 +29,18 @@ CHECK = "# Runs before the first trial: what is missing ends the experiment at o
 
 
 @dataclass(frozen=True)
-class Places:
-    """Where the files lie, and what they say of it."""
+class ExperimentPaths:
+    """The folder of the files, and the paths in them."""
 
     folder: Path
-    """Of the files, absolute."""
+    """Folder of the files, absolute."""
     absolute: bool
-    """Whether their paths are, so that they may lie anywhere; else they are relative to ``experiments/``."""
+    """Whether paths are absolute, so that the files may be anywhere; else relative to ``experiments/``."""
     data_root: Path | None = None
-    """Named in the commands, absolute; None: trials find it as ``$G2L_DATA_ROOT`` says, else in ``./data``."""
+    """Absolute, for the commands; None: trials use ``$G2L_DATA_ROOT``, else ``./data``."""
 
     def code(self) -> str:
-        """The folder in which trials run."""
+        """The working directory of trials."""
         return quoted(str(ROOT)) if self.absolute else ".."
 
     def space(self, file: str) -> str:
@@ -48,39 +48,39 @@ class Places:
         return quoted(str(self.folder / "spaces" / file)) if self.absolute else quoted(f"spaces/{file}")
 
     def run(self, path: str) -> str:
-        """A result of a run, which lies below ``runs/`` of the repository or of the folder of the files."""
+        """A result of a run, below ``runs/`` of the repository or of the folder of the files."""
         return str(self.folder / "runs" / path) if self.absolute else f"runs/{path}"
 
 
-def texts(look: DataLook, network: Network, costs: Costs, places: Places) -> dict[str, str]:
-    """The content of all files, by name relative to their folder; the search spaces come first.
+def texts(look: DataLook, network: Network, costs: Costs, paths: ExperimentPaths) -> dict[str, str]:
+    """The content of all files by relative path; the search spaces come first.
 
     Raises:
         BadInput: the name or a path cannot be written into a YAML file.
     """
-    for value in (look.name, str(places.folder), str(places.data_root or "")):
+    for value in (look.name, str(paths.folder), str(paths.data_root or "")):
         if any(ord(character) < 32 for character in value) or "{split}" in value:
             raise BadInput(f"{value!r}: a name with control characters or {{split}} cannot be in experiment files")
     name = look.name
     return {
         f"spaces/{name}_global.json": space_json(network, look.candidates),
         f"spaces/{name}_local.json": space_json(network, None),
-        f"{name}_global.yml": _genetic(look, network, costs.genetic, places),
-        f"{name}_differentiable.yml": _differentiable(look, network, costs.differentiable, places),
-        f"{name}_local.yml": _local(look, network, costs.local, places),
-        f"{name}_final.yml": _final(look, network, costs.final, places),
+        f"{name}_global.yml": _genetic(look, network, costs.genetic, paths),
+        f"{name}_differentiable.yml": _differentiable(look, network, costs.differentiable, paths),
+        f"{name}_local.yml": _local(look, network, costs.local, paths),
+        f"{name}_final.yml": _final(look, network, costs.final, paths),
     }
 
 
 def quoted(text: str) -> str:
-    """A text as YAML reads it in any place, also between brackets."""
+    """A string as a YAML scalar that is valid anywhere, also between brackets."""
     return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
-def _head(look: DataLook, places: Places, what: str, file: str, cost: PhaseCost, needs: str = "") -> str:
-    """The comment at the beginning, and the name."""
-    path = shlex.quote(str(places.folder / file) if places.absolute else f"experiments/{file}")
-    root = "the data root ($G2L_DATA_ROOT, else ./data)" if places.data_root is None else str(places.data_root)
+def _head(look: DataLook, paths: ExperimentPaths, what: str, file: str, cost: PhaseCost, needs: str = "") -> str:
+    """The comment at the top."""
+    path = shlex.quote(str(paths.folder / file) if paths.absolute else f"experiments/{file}")
+    root = "the data root ($G2L_DATA_ROOT, else ./data)" if paths.data_root is None else str(paths.data_root)
     return f"""\
 # {what}
 # {look.describe()}.
@@ -91,9 +91,11 @@ def _head(look: DataLook, places: Places, what: str, file: str, cost: PhaseCost,
 """
 
 
-def _command(module: str, look: DataLook, network: Network, places: Places, options: str, *schedule: str) -> str:
+def _command(
+    module: str, look: DataLook, network: Network, paths: ExperimentPaths, options: str, *schedule: str
+) -> str:
     """A trial command, its lines indented."""
-    root = [] if places.data_root is None else ["--data-root", shlex.quote(str(places.data_root))]
+    root = [] if paths.data_root is None else ["--data-root", shlex.quote(str(paths.data_root))]
     named = f"python3 -m {module} --dataset {shlex.quote(look.name)} --network {network}"
     first = " ".join([named, *([options] if options else []), *root])
     lines = [first, " ".join(schedule)]
@@ -102,12 +104,12 @@ def _command(module: str, look: DataLook, network: Network, places: Places, opti
     return "\n".join(f"  {line}" for line in lines)
 
 
-def _check(look: DataLook, places: Places, options: str = "") -> str:
+def _check(look: DataLook, paths: ExperimentPaths, options: str = "") -> str:
     words = ["python3", "-m", "trials.check_data", "--dataset", look.name, *options.split(), "--files-only"]
     if look.group.expression is not None:
         words += ["--group", look.group.expression]
-    if places.data_root is not None:
-        words += ["--data-root", str(places.data_root)]
+    if paths.data_root is not None:
+        words += ["--data-root", str(paths.data_root)]
     return json.dumps(shlex.join(words), ensure_ascii=False)
 
 
@@ -121,12 +123,12 @@ def _schedule(cost: PhaseCost) -> str:
     return f"--epochs {schedule.epochs} --batch-size {schedule.batch_size} --learning-rate {schedule.learning_rate}"
 
 
-def _trials(look: DataLook, network: Network, cost: PhaseCost, places: Places) -> str:
+def _trials(look: DataLook, network: Network, cost: PhaseCost, paths: ExperimentPaths) -> str:
     """Where and how the trials of a global search run, and over which space."""
     return f"""\
-trialCodeDirectory: {places.code()}
+trialCodeDirectory: {paths.code()}
 
-# Trials side by side. With one GPU: 1, or 2 if two trainings fit into its memory. On a CPU: one a core;
+# Trials side by side. With one GPU: 1, or 2 if two trainings fit into its memory. On a CPU: one per core;
 # each takes its share of the cores.
 trialConcurrency: {cost.concurrency}
 
@@ -134,28 +136,28 @@ trialConcurrency: {cost.concurrency}
 maxTrialDuration: {cost.limit()}
 
 # {_powers(look)} for each of the {len(network.layers)} layers: none is longer than the longest video.
-searchSpaceFile: {places.space(f"{look.name}_global.json")}"""
+searchSpaceFile: {paths.space(f"{look.name}_global.json")}"""
 
 
-def _genetic(look: DataLook, network: Network, cost: PhaseCost, places: Places) -> str:
+def _genetic(look: DataLook, network: Network, cost: PhaseCost, paths: ExperimentPaths) -> str:
     name, file = look.name, f"{look.name}_global.yml"
-    steps = cost.schedule.steps(len(look.searched))
+    steps = cost.schedule.steps(len(look.search_train))
     what = f"Genetic global search over the declared space on {name}: NNI's page shows every structure."
     return f"""\
-{_head(look, places, what, file, cost)}
+{_head(look, paths, what, file, cost)}
 experimentName: {quoted(f"{name} global search")}
 
 # Relative paths are relative to this file. python3 is the one on PATH: activate .venv first.
 # Every option of the trial: python -m trials.search_trial --help
 {_validation(look)}
-# With {len(look.searched)} videos to train on, that is {steps} optimiser steps; a rough ranking needs about 300.
+# With {len(look.search_train)} videos to train on, that is {steps} optimizer steps; a rough ranking needs about 300.
 trialCommand: >-
-{_command("trials.search_trial", look, network, places, "--split 1", _schedule(cost), "--objective mean --seed 0")}
-{_trials(look, network, cost, places)}
+{_command("trials.search_trial", look, network, paths, "--split 1", _schedule(cost), "--objective mean --seed 0")}
+{_trials(look, network, cost, paths)}
 
 tuner:
   className: strategies.tuners.GlobalTuner
-  codeDirectory: {places.code()}
+  codeDirectory: {paths.code()}
   classArgs:
     network: {network}       # the --network of the trials
     population_size: 8    # how many of the best structures may be parents; as many come first
@@ -164,37 +166,37 @@ tuner:
     seed: 0
     starts: [hand]        # structures that come before the random ones; hand, as far as the candidates go
     {CHECK}
-    check_command: {_check(look, places, "--split 1")}
+    check_command: {_check(look, paths, "--split 1")}
 
 trainingService:
   platform: local
 {GPUS}"""
 
 
-def _differentiable(look: DataLook, network: Network, cost: PhaseCost, places: Places) -> str:
+def _differentiable(look: DataLook, network: Network, cost: PhaseCost, paths: ExperimentPaths) -> str:
     name, file = look.name, f"{look.name}_differentiable.yml"
-    steps = cost.schedule.steps(len(look.searched))
+    steps = cost.schedule.steps(len(look.search_train))
     what = f"Differentiable global search over the declared space on {name}: one training for each seed."
     return f"""\
-{_head(look, places, what, file, cost)}
+{_head(look, paths, what, file, cost)}
 experimentName: {quoted(f"{name} differentiable search")}
 
 # Relative paths are relative to this file. python3 is the one on PATH: activate .venv first.
 # Every option of the trial: python -m trials.differentiable_trial --help
 {_validation(look)}
-# With {len(look.searched)} videos to train on, that is {steps} optimiser steps; a search needs about 900 to decide.
+# With {len(look.search_train)} videos to train on, that is {steps} optimizer steps; a search needs about 900 to decide.
 trialCommand: >-
-{_command("trials.differentiable_trial", look, network, places, "--split 1", _schedule(cost), "--objective mean")}
-{_trials(look, network, cost, places)}
+{_command("trials.differentiable_trial", look, network, paths, "--split 1", _schedule(cost), "--objective mean")}
+{_trials(look, network, cost, paths)}
 
 tuner:
   className: strategies.tuners.DifferentiableTuner
-  codeDirectory: {places.code()}
+  codeDirectory: {paths.code()}
   classArgs:
     network: {network}       # the --network of the trials
-    seeds: {list(SEEDS)}      # one training each; the best of them by the objective is what the search found
+    seeds: {list(SEEDS)}      # one training each; the best of them by the objective is the result of the search
     {CHECK}
-    check_command: {_check(look, places, "--split 1")}
+    check_command: {_check(look, paths, "--split 1")}
 
 trainingService:
   platform: local
@@ -202,20 +204,20 @@ trainingService:
 """
 
 
-def _local(look: DataLook, network: Network, cost: PhaseCost, places: Places) -> str:
+def _local(look: DataLook, network: Network, cost: PhaseCost, paths: ExperimentPaths) -> str:
     name, file = look.name, f"{look.name}_local.yml"
     needs = ", and the start structures named below"
     what = f"Local search on {name}: every dilation of the best global structures is refined."
     return f"""\
-{_head(look, places, what, file, cost, needs)}
+{_head(look, paths, what, file, cost, needs)}
 experimentName: {quoted(f"{name} local search")}
 
 # Relative paths are relative to this file. python3 is the one on PATH: activate .venv first.
 # Every option of the trial: python -m trials.local_trial --help
 {_validation(look)}
 trialCommand: >-
-{_command("trials.local_trial", look, network, places, "", _schedule(cost), "--decay-epochs --objective mean")}
-trialCodeDirectory: {places.code()}
+{_command("trials.local_trial", look, network, paths, "", _schedule(cost), "--decay-epochs --objective mean")}
+trialCodeDirectory: {paths.code()}
 
 # Iterations of one chain follow one another; more workers help only if there are more chains (starts x splits x seeds).
 trialConcurrency: {cost.concurrency}
@@ -224,14 +226,14 @@ trialConcurrency: {cost.concurrency}
 maxTrialDuration: {cost.limit()}
 
 # Only for NNI's web page: the layers, and that any dilation is possible.
-searchSpaceFile: {places.space(f"{name}_local.json")}
+searchSpaceFile: {paths.space(f"{name}_local.json")}
 
 tuner:
   className: strategies.tuners.LocalTuner
-  codeDirectory: {places.code()}
+  codeDirectory: {paths.code()}
   classArgs:
     network: {network}     # the --network of the trials
-    starts: [{quoted(places.run(f"{name}/split1/global.json"))}]   # structure files of any dialect, or hand
+    starts: [{quoted(paths.run(f"{name}/split1/global.json"))}]   # structure files of any dialect, or hand
     splits: [1]
     seeds: [0]
     iterations: {ITERATIONS}      # estimates of a chain, {cost.schedule.epochs} epochs apart
@@ -239,7 +241,7 @@ tuner:
     expand_rate: 0.5    # the paper has 0.1, with which dilations move far in more iterations only
     max_dilation: {min(2048, 2 * look.candidates[-1])}
     {CHECK}
-    check_command: {_check(look, places, "--split 1")}
+    check_command: {_check(look, paths, "--split 1")}
 
 trainingService:
   platform: local
@@ -247,32 +249,32 @@ trainingService:
 """
 
 
-def _final(look: DataLook, network: Network, cost: PhaseCost, places: Places) -> str:
+def _final(look: DataLook, network: Network, cost: PhaseCost, paths: ExperimentPaths) -> str:
     name, file = look.name, f"{look.name}_final.yml"
     what = f"Final training on {name}: structures x splits x seeds, each trained from scratch and scored once on test."
-    output = places.run(f"{name}_final")
-    found = places.run(f"{name}/split{{split}}/global.json")
+    output = paths.run(f"{name}_final")
+    found = paths.run(f"{name}/split{{split}}/global.json")
     decay = f"--decay-epochs {cost.schedule.decay_epochs}".rstrip()
-    steps = cost.schedule.steps(len(look.trained))
+    steps = cost.schedule.steps(len(look.final_train))
     return f"""\
-{_head(look, places, what, file, cost, ", and the structures named below")}\
+{_head(look, paths, what, file, cost, ", and the structures named below")}\
 # The table over all splits and seeds:  g2l final {shlex.quote(output)}
 
 experimentName: {quoted(f"{name} final training")}
 
 # Relative paths are relative to this file. python3 is the one on PATH: activate .venv first.
 # Every option of the trial: python -m trials.final_trial --help. What is trained already is not trained again.
-# With {len(look.trained)} training videos, that is {steps} optimiser steps; about 800 are needed.
+# With {len(look.final_train)} training videos, that is {steps} optimizer steps; about 800 are needed.
 trialCommand: >-
-{_command("trials.final_trial", look, network, places, f"--output {shlex.quote(output)}", _schedule(cost), decay)}
-trialCodeDirectory: {places.code()}
+{_command("trials.final_trial", look, network, paths, f"--output {shlex.quote(output)}", _schedule(cost), decay)}
+trialCodeDirectory: {paths.code()}
 
 trialConcurrency: {cost.concurrency}
 maxTrialDuration: {cost.limit()}
 
 tuner:
   className: strategies.tuners.FinalTuner
-  codeDirectory: {places.code()}
+  codeDirectory: {paths.code()}
   classArgs:
     network: {network}     # the --network of the trials
     # Structure files of any dialect, or hand; {{split}} is the split's number.
@@ -280,7 +282,7 @@ tuner:
     splits: &splits {list(look.splits)}
     seeds: &seeds {list(SEEDS)}
     {CHECK}
-    check_command: {_check(look, places)}
+    check_command: {_check(look, paths)}
 
 # Only for NNI's web page: the same lists.
 searchSpace:

@@ -1,4 +1,4 @@
-"""An NNI experiment of ours on this machine: its state, its processes, and the nnictl that starts and stops it."""
+"""An NNI experiment of ours on this machine: state, processes, and nnictl, which starts and stops it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from nni_api.manager import REST_PATH, UNFINISHED
 from nni_api.register import TRIALS_FOLDER, read_register, registered
 
 MANAGER_CHANGES = [Path(__file__).with_name(name) for name in ("listen_locally.js", "patient_start.js")]
-"""What NNI's manager, a node process, loads before its own code."""
+"""Loaded by NNI's manager, a node process, before its own code."""
 
 FULL = 2**20
-"""Bytes: a disk with less room than that may be why anything ended."""
+"""Bytes: a disk with less free space counts as full."""
 
 NNICTL = """
 from nni.experiment import launcher
@@ -37,11 +37,11 @@ from nni.tools.nnictl.nnictl import parse_args
 launcher._check_rest_server.__defaults__ = (30, None)
 parse_args()
 """
-"""nnictl, which gives NNI's manager half a minute to start: of itself 3 seconds, too few on a busy machine."""
+"""nnictl with a timeout of half a minute for NNI's manager; the default of 3 seconds is too short on a busy machine."""
 
 
 class Trials(NamedTuple):
-    """How many trials wait or run, how many have ended, and how many of those well."""
+    """Number of trials that wait or run, that have ended, and that have succeeded."""
 
     unfinished: int
     ended: int
@@ -60,14 +60,14 @@ class Experiment:
     """Process id of NNI's manager."""
 
     def __post_init__(self) -> None:
-        # Processes are stopped by the id: an empty one would be that of every process.
+        # Processes are stopped by the id; an empty one would match every process.
         whole = type(self.port) is type(self.manager) is int and 0 <= self.manager < 2**31
         if not whole or not isinstance(self.id, str) or not re.fullmatch(r"\w+", self.id):
             raise BadInput(f"not an NNI experiment: {self.id!r}, port {self.port!r}, process {self.manager!r}")
 
     @classmethod
     def marked(cls, mark: str) -> Experiment | None:
-        """The experiment with that mark in its name, running or not; None if this user has none."""
+        """The experiment of this user with that mark in its name, running or not; None if there is none."""
         for known in read_register().values():
             if mark in known.name:
                 return cls(known.id, known.port, known.manager)
@@ -80,8 +80,8 @@ class Experiment:
         return cls(known.id, known.port, known.manager)
 
     def status(self) -> str:
-        """What NNI's manager says of itself: RUNNING, DONE, ERROR, ...; if it has ended: STOPPED by nnictl, or GONE."""
-        if not self.is_managed():  # somebody else may have the port by now
+        """The status of NNI's manager: RUNNING, DONE, ERROR, ...; if it has ended: STOPPED by nnictl, or GONE."""
+        if not self.is_managed():  # the port may belong to another process by now
             return "STOPPED" if registered(self.id).stopped else "GONE"
         try:
             return str(self._ask("/check-status")["status"])
@@ -89,21 +89,21 @@ class Experiment:
             return "BUSY"
 
     def error(self) -> str | None:
-        """What is known to have gone wrong: a full disk, or what NNI's logs say; None if nothing is."""
+        """The known cause of a failure: a full disk, or an error in NNI's logs; None: unknown."""
         folder = self._folder()
         if shutil.disk_usage(folder).free < FULL:
             return f"{folder}: no space left on the disk; make room, then resume the experiment"
         return why_ended(folder)
 
     def port_serves(self) -> str | None:
-        """The id of the experiment that its port answers for; None where there is no answer."""
+        """The id of the experiment that its port serves; None if there is no answer."""
         try:
             return str(self._ask("/experiment")["id"])
         except (*NO_ANSWER, LookupError, TypeError):
             return None
 
     def trials(self) -> Trials | None:
-        """How its trials stand; None where the manager does not answer."""
+        """The state of its trials; None if the manager does not answer."""
         try:
             jobs = self._ask("/trial-jobs")
             states = [job["status"] for job in jobs]
@@ -113,29 +113,29 @@ class Experiment:
         return Trials(unfinished, len(states) - unfinished, states.count("SUCCEEDED"), jobs)
 
     def trials_folder(self) -> Path:
-        """Where the trials print to: TRIAL/trial.stderr."""
+        """The folder of the trials' output: TRIAL/trial.stderr."""
         return self._folder() / TRIALS_FOLDER
 
     def history(self) -> History | None:
-        """The records of its tuner, as far as they go; None before it has any."""
+        """The records of its tuner so far; None before there are any."""
         try:
             return read_history(find_experiment(self.id))
         except BadInput:
             return None
 
     def trials_done(self) -> int:
-        """How many trials its tuner has results of; 0 for a tuner of NNI's own."""
+        """Number of results in its tuner's records; 0 for a tuner of NNI's own."""
         history = self.history()
         return 0 if history is None else len(history.evaluations)
 
     def has_tuner(self) -> bool:
-        """Whether a process of the tuner lives; NNI itself does not notice its death."""
+        """Whether the tuner's process is alive, which NNI itself does not check."""
         return any("NNI_TUNER_COMMAND_CHANNEL" in environment for environment in self._processes().values())
 
     def stop(self) -> None:
         """Stop manager, tuner and trials, and wait until they have ended.
 
-        A manager that is killed leaves its tuner and its trials behind: they would meet those of a resume.
+        A killed manager leaves its tuner and its trials behind, which would interfere with those of a resume.
         """
         if self.is_managed():
             nnictl("stop", self.id)
@@ -153,12 +153,12 @@ class Experiment:
             say(f"{self.id}: ended {len(orphans)} processes that NNI had left behind")
 
     def kill(self) -> None:
-        """End manager, tuner and trials at once, by process id, and say which."""
+        """Kill manager, tuner and trials by process id, and print which."""
         ended: list[psutil.Process] = []
         with contextlib.suppress(psutil.Error):
             if self.is_managed():
                 manager = psutil.Process(self.manager)
-                # With what it started besides tuner and trials. Before them, as it would start others in their place.
+                # With its other children. Before tuner and trials, as it would start others in their place.
                 ended = [manager, *manager.children(recursive=True)]
         names = [_end(process) for process in ended]
         rest = [process for process in self._processes() if process not in ended]
@@ -168,14 +168,14 @@ class Experiment:
             say(f"{self.id}: ended by process id: {', '.join(filter(None, names))}")
 
     def is_managed(self) -> bool:
-        """Whether NNI's manager of this experiment lives."""
+        """Whether NNI's manager of this experiment is alive."""
         try:
             return self.id in psutil.Process(self.manager).cmdline()
         except psutil.Error:
             return False
 
     def _processes(self) -> dict[psutil.Process, dict[str, str]]:
-        """The processes of tuner and trials, known by the environment that NNI gives them, with that environment."""
+        """The processes of tuner and trials, recognized by their environment, with that environment."""
         found = {}
         for process in psutil.process_iter():
             try:
@@ -195,7 +195,7 @@ class Experiment:
 
 
 def _end(process: psutil.Process) -> str | None:
-    """End a process; its id and name, or None where it has gone already."""
+    """Kill a process; returns its id and name, or None where it is gone already."""
     try:
         name = f"{process.pid} ({process.name()})"
         process.kill()
@@ -205,10 +205,10 @@ def _end(process: psutil.Process) -> str | None:
 
 
 def start(action: list[str], port: int) -> Experiment:
-    """Let nnictl start an experiment: ``action`` is ``create --config FILE`` or ``resume ID``.
+    """Start an experiment with nnictl: ``action`` is ``create --config FILE`` or ``resume ID``.
 
     Raises:
-        BadInput: nnictl refuses, or the port belongs to something else; nothing of this experiment runs then.
+        BadInput: nnictl refuses, or the port belongs to another process; nothing of this experiment runs then.
     """
     refused = f"nnictl {' '.join(action)} did not start an experiment"
     with _no_other_start():
@@ -229,7 +229,7 @@ def start(action: list[str], port: int) -> Experiment:
 
 
 def _require_idle(port: int) -> None:
-    """Refuse a port that somebody listens on, as nnictl would, but before it has made a folder for the experiment."""
+    """Refuse a port in use, as nnictl would, but before it creates a folder for the experiment."""
     if not 0 < port < 2**16:
         raise BadInput(f"a port is a number from 1 to 65535, not {port}")
     with socket.socket() as probe:
@@ -239,8 +239,8 @@ def _require_idle(port: int) -> None:
 
 @contextlib.contextmanager
 def _no_other_start() -> Iterator[None]:
-    """Wait until nobody else of this user starts an experiment: nnictl finds a port free seconds before NNI takes it,
-    and then takes whoever answers there for the manager that it has started. The system lets go after any kill.
+    """Wait until no other process of this user is starting an experiment: nnictl checks a port seconds before NNI binds
+    it, and then takes whatever answers there for its own manager. The system releases the lock after any kill.
     """
     folder = Path.home() / "nni-experiments"
     folder.mkdir(exist_ok=True)
@@ -254,10 +254,10 @@ def _no_other_start() -> Iterator[None]:
 
 
 def nnictl(*arguments: str) -> tuple[int, str]:
-    """Run nnictl of this Python with a web server for this user only, and time for its tuner (``MANAGER_CHANGES``).
+    """Run nnictl of this Python, with the changes of ``MANAGER_CHANGES``.
 
     Returns:
-        Its exit code, and what it printed.
+        Its exit code and output.
     """
     folder = Path(sys.executable).parent
     changes = [f'--require "{path}"' for path in MANAGER_CHANGES]
@@ -268,8 +268,8 @@ def nnictl(*arguments: str) -> tuple[int, str]:
         "NODE_OPTIONS": " ".join([os.environ.get("NODE_OPTIONS", ""), *changes]).strip(),
     }
     command = [sys.executable, "-c", NNICTL, *arguments]
-    # In a session of its own, Ctrl-C on the terminal reaches us, who stop the experiment, and not nnictl.
-    done = subprocess.run(
+    # In its own session: Ctrl-C on the terminal reaches only us, who stop the experiment, not nnictl.
+    completed = subprocess.run(
         command,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -278,10 +278,10 @@ def nnictl(*arguments: str) -> tuple[int, str]:
         check=False,
         start_new_session=True,
     )
-    return done.returncode, re.sub(r"\x1b\[\d*m", "", done.stdout + done.stderr)
+    return completed.returncode, re.sub(r"\x1b\[\d*m", "", completed.stdout + completed.stderr)
 
 
 def say(line: str) -> None:
-    """Tell the user something, if there still is a terminal: after SIGHUP there is none, and much left to do."""
+    """Print to stderr, if it still exists: after SIGHUP the terminal is gone, but cleaning up continues."""
     with contextlib.suppress(OSError):
         print(line, file=sys.stderr, flush=True)

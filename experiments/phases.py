@@ -1,4 +1,4 @@
-"""How the experiments of a new data set go: their schedules, how many trials side by side, and what they cost."""
+"""Schedules, concurrency and cost of the experiments of a new data set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from experiments.schedules import Schedule
 from experiments.timed_steps import Speed, Speeds
 
 BUDGET = 24
-"""Structures of a genetic search, as in the small committed one."""
+"""Structures of a genetic search, as in the committed files of small data sets."""
 ITERATIONS = 10
 SEEDS = (0, 1, 2)
 MOST_SIDE_BY_SIDE = 8
@@ -20,7 +20,7 @@ MOST_SIDE_BY_SIDE = 8
 
 @dataclass(frozen=True)
 class PhaseCost:
-    """One experiment file: how its trainings go, and what they cost on this machine."""
+    """Schedule and cost on this machine of one experiment file."""
 
     schedule: Schedule
     trainings: int
@@ -40,7 +40,7 @@ class PhaseCost:
         return f"{epochs}: about {amount(self.minutes)} on this machine, by timed steps"
 
     def limit(self) -> str:
-        """After which time a trial hangs: ten times what it takes, at least ten minutes."""
+        """maxTrialDuration: ten times the time of a training, at least ten minutes."""
         minutes = max(10, 10 * self.seconds / 60)
         return f"{math.ceil(minutes)}m" if minutes < 120 else f"{math.ceil(minutes / 60)}h"
 
@@ -56,31 +56,34 @@ class Costs:
 
 
 def side_by_side(on_gpu: bool) -> int:
-    """How many trials run at a time: one on a GPU, else one a core."""
+    """Number of parallel trials: one on a GPU, else one per core."""
     return 1 if on_gpu else min(len(os.sched_getaffinity(0)), MOST_SIDE_BY_SIDE)
 
 
 def costs_of(look: DataLook, speeds: Speeds, concurrency: int) -> Costs:
     """Schedules and costs for a data set, from its first split."""
-    searched, held = (len(videos) * look.mean_frames for videos in (look.searched, look.held))
-    trained = len(look.trained) * look.mean_frames
+    train, validation, final = (
+        len(videos) * look.mean_frames for videos in (look.search_train, look.search_validation, look.final_train)
+    )
 
-    def cost(schedule: Schedule, trainings: int, speed: Speed, at_once: int, train: float, judge: float) -> PhaseCost:
-        seconds = speeds.start + schedule.epochs * speed.epoch(train, judge)
+    def cost(
+        schedule: Schedule, trainings: int, speed: Speed, at_once: int, trained: float, predicted: float
+    ) -> PhaseCost:
+        seconds = speeds.start + schedule.epochs * speed.epoch(trained, predicted)
         return PhaseCost(schedule, trainings, min(at_once, trainings), seconds)
 
-    number = len(look.searched)
+    number = len(look.search_train)
     finals = 2 * len(look.splits) * len(SEEDS)
     return Costs(
-        cost(schedules.genetic(number), BUDGET, speeds.plain, concurrency, searched, held),
-        cost(schedules.differentiable(number), len(SEEDS), speeds.choosing, concurrency, searched, held),
-        cost(schedules.local(number), ITERATIONS, speeds.branched, 1, searched, held),  # of one chain
-        cost(schedules.final(len(look.trained)), finals, speeds.plain, concurrency, trained, 0),
+        cost(schedules.genetic(number), BUDGET, speeds.plain, concurrency, train, validation),
+        cost(schedules.differentiable(number), len(SEEDS), speeds.choosing, concurrency, train, validation),
+        cost(schedules.local(number), ITERATIONS, speeds.branched, 1, train, validation),  # of one chain
+        cost(schedules.final(len(look.final_train)), finals, speeds.plain, concurrency, final, 0),
     )
 
 
 def amount(minutes: float) -> str:
-    """A time in words, as exact as an estimate is."""
+    """A time in words, with the precision of an estimate."""
     if minutes < 1:
         return "a minute"
     if minutes < 99.5:

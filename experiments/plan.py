@@ -1,4 +1,4 @@
-"""The steps of a whole Global2Local run, each an NNI experiment made from the YAML file of its data set and phase."""
+"""The steps of a pipeline run, each an NNI experiment made from the YAML file of its data set and phase."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ PHASES: tuple[Phase, ...] = get_args(Phase)
 DIFFERENTIABLE, GENETIC, PAPER = GLOBAL_SEARCHES = ("differentiable", "genetic", "paper")
 FOLDER = Path(__file__).parent
 
-KINDS = {str: "a text", int: "a whole number", list: "a list", dict: "an object"}
+KINDS = {str: "a string", int: "a whole number", list: "a list", dict: "an object"}
 
 
 @dataclass(frozen=True)
-class Step:
+class PipelineStep:
     """One NNI experiment of a run."""
 
     name: str
@@ -37,15 +37,15 @@ class Step:
     source: str
     """The YAML file that it is made from, for messages."""
     config: dict[str, Any]
-    """What nnictl is given, its paths absolute."""
+    """The configuration for nnictl, with absolute paths."""
     result: Path | None
-    """The structure file that the step leaves; None of the final training."""
+    """The structure file that the step writes; None for the final training."""
     trials: int
-    """How many trainings it takes, if none fails."""
+    """Number of trainings, if none fails."""
 
     @property
     def check_command(self) -> str | None:
-        """What has to pass before the step starts."""
+        """The check that must pass before the step starts."""
         return class_arguments(self.config).get("check_command")
 
 
@@ -57,18 +57,17 @@ def make_plan(
     phases: Sequence[Phase],
     seeds: Sequence[int],
     global_search: str = DIFFERENTIABLE,
-    begun: Collection[str] = (),
-) -> list[Step]:
+    started: Collection[str] = (),
+) -> list[PipelineStep]:
     """The steps of a run, in order: for each split global, then local search; then the final training of all.
 
     Args:
         run: the folder of the run.
-        template: which data set's YAML files to take (``experiments/TEMPLATE_local.yml`` ...); or, absolute, what
-            files elsewhere begin with.
+        template: prefix of the YAML files: ``experiments/TEMPLATE_local.yml`` ..., or an absolute path.
         seeds: of the final trainings.
-        global_search: which of the global searches, see ``search_file``.
-        begun: steps that have begun, by name. They, and the same phase of other splits, go on by the YAML files that
-            the run's folder has of them.
+        global_search: see ``search_file``.
+        started: names of steps that have started. They, and the same phase of other splits, use the YAML files in the
+            run's folder.
 
     Raises:
         BadInput: a YAML file is missing or damaged.
@@ -78,7 +77,7 @@ def make_plan(
     def file_of(step: str, file: str) -> tuple[Path, str]:
         phase = step.partition("_")[0]
         for name in (step, *(f"{phase}_split{split}" for split in splits)):
-            if name in begun and (own := run / f"{name}.yml").exists():
+            if name in started and (own := run / f"{name}.yml").exists():
                 return own, str(own)
         return FOLDER / file, _source(file)
 
@@ -89,9 +88,10 @@ def make_plan(
             file = file_of(f"global_split{split}", searching)
             if not file[0].exists():
                 raise BadInput(_missing(searching, searching.removeprefix(template)))
-            steps.append(_global(*file, dataset, split, folder))
+            steps.append(_search("global", *file, dataset, split, folder))
         if "local" in phases:
-            steps.append(_local(*file_of(f"local_split{split}", f"{template}_local.yml"), dataset, split, folder))
+            file = file_of(f"local_split{split}", f"{template}_local.yml")
+            steps.append(_search("local", *file, dataset, split, folder))
     if "final" in phases:
         found = [phase for phase in phases if phase != "final"]
         steps.append(_final(*file_of("final", f"{template}_final.yml"), dataset, splits, found, seeds, run))
@@ -99,7 +99,7 @@ def make_plan(
 
 
 def search_file(template: str, global_search: str) -> str:
-    """The YAML file of a global search, there or not: ``genetic`` is TEMPLATE_global.yml, others TEMPLATE_SEARCH.yml.
+    """The YAML file of a global search, existing or not: TEMPLATE_global.yml for ``genetic``, else TEMPLATE_SEARCH.yml.
 
     In copies of earlier versions' files, TEMPLATE_global.yml may be the differentiable search, and TEMPLATE_genetic.yml
     the genetic one.
@@ -107,73 +107,65 @@ def search_file(template: str, global_search: str) -> str:
     usual, file = (f"{template}_{ending}.yml" for ending in ("global", global_search))
     if (FOLDER / file).exists() or global_search not in (DIFFERENTIABLE, GENETIC):
         return file
-    if global_search == DIFFERENTIABLE:
-        return usual if _is_differentiable(FOLDER / usual) else file
-    return file if _is_differentiable(FOLDER / usual) else usual
+    return usual if search_kind(FOLDER / usual) == global_search else file
 
 
 def default_search(template: str) -> str:
-    """The differentiable search, which the comparison favours; where only the genetic one has a YAML file, that."""
+    """The differentiable search, which the comparison favours; the genetic one where only that has a YAML file."""
     there = [search for search in (DIFFERENTIABLE, GENETIC) if (FOLDER / search_file(template, search)).exists()]
     return there[0] if there else DIFFERENTIABLE
 
 
 def search_kind(file: Path) -> str:
-    """Which global search a YAML file has, by its tuner."""
-    return DIFFERENTIABLE if _is_differentiable(file) else GENETIC
+    """The global search of a YAML file, by its tuner; ``genetic`` if there is no file."""
+    return DIFFERENTIABLE if file.exists() and _is_differentiable(read_config(file)) else GENETIC
 
 
 def search_of_run(run: Path) -> str | None:
-    """The global search of a run by its tuner: earlier versions called each ``global``. None where none has begun."""
+    """The global search of a run, by its tuner (earlier versions called each ``global``); None before its start."""
     files = sorted(run.glob("global_split*.yml"))
     return search_kind(files[0]) if files else None
 
 
-def _is_differentiable(file: Path) -> bool:
-    return file.exists() and str(class_name(read_config(file))).endswith(".DifferentiableTuner")
+def _is_differentiable(config: dict[str, Any]) -> bool:
+    return str(class_name(config)).endswith(".DifferentiableTuner")
 
 
 def _missing(file: str, ending: str) -> str:
-    """What to do about a YAML file that is not there."""
+    """What to do about a missing YAML file."""
     known = ", ".join(sorted(path.name.removesuffix(ending) for path in FOLDER.glob(f"*{ending}")))
     wanted = f"no {_source(file)}: copy one for your data"
     return f"{wanted}, or give --template ({known})" if known else f"{wanted}, or leave out --global-search"
 
 
-def _global(file: Path, source: str, dataset: str, split: int, folder: Path) -> Step:
-    name = f"global_split{split}"
+def _search(phase: Phase, file: Path, source: str, dataset: str, split: int, folder: Path) -> PipelineStep:
+    name = f"{phase}_split{split}"
     options = {"--dataset": dataset, "--split": str(split)}
-    config = _adapted(file, source, f"{dataset} {name}", options, options)
+    trial_options = options if phase == "global" else {"--dataset": dataset}
+    config = _adapted(file, source, f"{dataset} {name}", trial_options, options)
+    arguments = class_arguments(config)
     with naming(source):
-        trials = trainings_of(config)
-    return Step(name, "global", source, config, folder / "global.json", trials)
-
-
-def trainings_of(config: dict[str, Any]) -> int:
-    """How many trainings a global search takes, by its configuration: a budget, or one for each seed.
-
-    Raises:
-        BadInput: it says neither.
-    """
-    if str(config["tuner"].get("className")).endswith(".DifferentiableTuner"):
-        seeds = class_arguments(config).get("seeds", seeds_of(config.get("searchSpace")))
-        _require({"seeds": seeds}, {"seeds": list})
-        return len(seeds)
-    _require(class_arguments(config), {"budget": int})
-    budget: int = class_arguments(config)["budget"]
-    return budget
+        if phase == "local":
+            _require(arguments, {"seeds": list, "iterations": int})
+            arguments |= {"starts": [str(folder / "global.json")], "splits": [split]}
+        elif not _is_differentiable(config):
+            _require(arguments, {"budget": int})
+        trials = trials_of(config) or 0
+    return PipelineStep(name, phase, source, config, folder / f"{phase}.json", trials)
 
 
 def trials_of(config: dict[str, Any]) -> int | None:
-    """How many trials any experiment takes if none fails, by its configuration; None where that is not known.
+    """Number of trials of any experiment if none fails, from its configuration; None: unknown.
 
     Raises:
-        BadInput: the numbers are none.
+        BadInput: the numbers are not numbers.
     """
     arguments = class_arguments(config)
-    if str(class_name(config)).endswith(".DifferentiableTuner"):
-        return trainings_of(config)
-    # What a local search and a final training combine.
+    if _is_differentiable(config):
+        seeds = arguments.get("seeds", seeds_of(config.get("searchSpace")))
+        _require({"seeds": seeds}, {"seeds": list})
+        return len(seeds)
+    # Local search and final training: all combinations of three lists.
     lists = [arguments[name] for name in ("starts", "structures", "splits", "seeds") if name in arguments]
     if len(lists) == 3 and all(isinstance(each, list) for each in lists):
         combinations = math.prod(map(len, lists))
@@ -185,18 +177,6 @@ def trials_of(config: dict[str, Any]) -> int | None:
     return number or None
 
 
-def _local(file: Path, source: str, dataset: str, split: int, folder: Path) -> Step:
-    name = f"local_split{split}"
-    options = {"--dataset": dataset, "--split": str(split)}
-    config = _adapted(file, source, f"{dataset} {name}", {"--dataset": dataset}, options)
-    arguments = class_arguments(config)
-    with naming(source):
-        _require(arguments, {"seeds": list, "iterations": int})
-    arguments |= {"starts": [str(folder / "global.json")], "splits": [split]}
-    trials = len(arguments["seeds"]) * arguments["iterations"]
-    return Step(name, "local", source, config, folder / "local.json", trials)
-
-
 def _final(
     file: Path,
     source: str,
@@ -205,40 +185,33 @@ def _final(
     found: Sequence[str],
     seeds: Sequence[int],
     run: Path,
-) -> Step:
+) -> PipelineStep:
     options = {"--dataset": dataset, "--output": str(run / "final")}
     config = _adapted(file, source, f"{dataset} final", options, {"--dataset": dataset})
     structures = ["hand", *(str(run / "split{split}" / f"{phase}.json") for phase in found)]
     values: dict[str, list[Any]] = {"structure": structures, "split": list(splits), "seed": list(seeds)}
     config["searchSpace"] = {name: {"_type": "choice", "_value": chosen} for name, chosen in values.items()}
     trials = len(structures) * len(splits) * len(seeds)
-    if class_name(config) is None:
-        return Step("final", "final", source, with_grid_search(config, trials), None, trials)
+    if class_name(config) is None:  # by NNI's own grid search, as in YAML files of earlier versions
+        config |= {"tuner": {"name": "GridSearch"}, "maxTrialNumber": trials}
+        return PipelineStep("final", "final", source, config, None, trials)
     arguments = {**class_arguments(config), **{f"{name}s": list(chosen) for name, chosen in values.items()}}
     if "check_command" in arguments and len(splits) == 1 and " --split " not in arguments["check_command"]:
         arguments["check_command"] += f" --split {splits[0]}"
     config["tuner"]["classArgs"] = arguments
-    return Step("final", "final", source, config, None, trials)
-
-
-def with_grid_search(config: dict[str, Any], trials: int) -> dict[str, Any]:
-    """A final training by NNI's own grid search, as earlier versions made it, and YAML files copied from them do.
-
-    It can leave out a training after a resume.
-    """
-    return {**config, "tuner": {"name": "GridSearch"}, "maxTrialNumber": trials}
+    return PipelineStep("final", "final", source, config, None, trials)
 
 
 def final_trainings(config: dict[str, Any]) -> list[Path]:
-    """The folders of all final trainings that a configuration asks for, below the one of its trials' ``--output``."""
+    """The folders of all final trainings of a configuration, relative to its trials' ``--output``."""
     values = (config["searchSpace"][name]["_value"] for name in ("structure", "split", "seed"))
-    return [training_folder(*place) for place in product(*values)]
+    return [training_folder(*each) for each in product(*values)]
 
 
 def _adapted(
     file: Path, source: str, name: str, options: dict[str, str], check_options: dict[str, str]
 ) -> dict[str, Any]:
-    """A configuration with another name, other options of its commands, and paths that hold anywhere."""
+    """A configuration with another name, other options of its commands, and absolute paths."""
     config = read_config(file)
     with naming(source):
         _require(config, {"trialCommand": str, "trialCodeDirectory": str, "tuner": dict})
@@ -260,13 +233,13 @@ def _adapted(
 
 
 def _source(file: str) -> str:
-    """What messages call a YAML file."""
+    """The name of a YAML file in messages."""
     return file if Path(file).is_absolute() else f"experiments/{file}"
 
 
 @contextmanager
 def naming(source: str) -> Iterator[None]:
-    """Let what is refused begin with the file that it is from."""
+    """Prefix the message of a BadInput with the file that it is about."""
     try:
         yield
     except BadInput as fault:
@@ -283,7 +256,7 @@ def with_options(command: str, options: dict[str, str]) -> str:
     """A command with other values of some of its options.
 
     Raises:
-        BadInput: the command cannot be taken apart, or lacks one of the options.
+        BadInput: the command cannot be parsed, or lacks one of the options.
     """
     try:
         words = shlex.split(command)

@@ -1,4 +1,4 @@
-"""What would freeze this machine, or make every trial fail, found before NNI starts."""
+"""Checks before NNI starts: settings that would freeze this machine or make every trial fail."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from typing import Any
 from common.bad_input import BadInput, run_command
 from experiments.command_check import TrialCommand, check_check_command, read_trial_command
 from experiments.config_file import class_arguments, read_config
-from experiments.data_places import share_data_places
 from experiments.gpu_settings import check_gpus
 from experiments.gpus import Machine, read_machine
-from experiments.not_yet import NotYet
-from experiments.tuner_check import check_tuner, splits_of
+from experiments.run_data import share_data_folders
+from experiments.tuner_check import MayBeMissing, check_tuner, splits_of
 
 BOOLEANS = ("debug", "useannotation", "useactivegpu", "reusemode")
-"""NNI's settings that are true or false, as NNI compares names."""
+"""NNI's Boolean settings, in the form in which NNI compares names."""
 
 
 def preflight(
@@ -38,18 +37,18 @@ def preflight(
 
     Args:
         content: of its YAML file.
-        folder: what the relative paths in it are relative to.
-        source: what messages call it.
+        folder: base of its relative paths.
+        source: its name in messages.
         machine: where the trials of ``platform: local`` run; other platforms are not checked.
-        starting: it is about to start: its data and its structures must be there. Otherwise it is only said where they
-            are not.
-        results: structure files that will be there by then.
+        starting: whether it is about to start, and its data and structures must exist. Otherwise missing ones are only
+            reported.
+        results: structure files that will exist by then.
 
     Returns:
-        What was found, a line each. Warns about settings that are legal but probably unintended.
+        The results, one line each. Warns about settings that are legal but probably unintended.
 
     Raises:
-        BadInput: which setting is wrong, why, and what to write instead.
+        BadInput: the message says which setting is wrong, why, and what to write instead.
     """
     try:
         _check_values(content)
@@ -60,12 +59,12 @@ def preflight(
             return ["settings: NNI accepts them", f"not checked: GPUs and trial command of platform {service.platform}"]
         if service.reuse_mode:
             raise BadInput("reuseMode: NNI 3.0 fails with it on platform local; leave it out")
-        words = split_command(service.trial_command)
+        words, check_command = split_command(service.trial_command), class_arguments(content).get("check_command")
         where = check_gpus(service, config.trial_concurrency, words, machine)
         return [
             "settings: NNI accepts them",
             f"trial command: one simple command{_python_of(words[0])}",
-            *_check_search(config, words, class_arguments(content).get("check_command"), NotYet(results, starting)),
+            *_check_search(config, words, check_command, MayBeMissing(results, starting)),
             *machine.describe(),
             f"trials: {config.trial_concurrency} side by side, {where}",
         ]
@@ -73,29 +72,29 @@ def preflight(
         raise BadInput(f"{source}: {fault}") from None
 
 
-def _check_search(config: Any, words: list[str], check_command: Any, not_yet: NotYet) -> Iterator[str]:
-    """Check the commands, the tuner, the data and the structures of an experiment; yields what was found."""
+def _check_search(config: Any, words: list[str], check_command: Any, may_be_missing: MayBeMissing) -> Iterator[str]:
+    """Check the commands, the tuner, the data and the structures of an experiment; yields the results."""
     service = config.training_service
     trial = read_trial_command(service.trial_command, words, Path(service.trial_code_directory))
     if isinstance(trial, TrialCommand):
         yield f"options: {trial.module} accepts them"
     else:
         yield f"not checked: options of the trials, as {trial}"
-    yield check_tuner(config, trial, not_yet)
+    yield check_tuner(config, trial, may_be_missing)
     check_check_command(check_command, trial)
-    if not_yet.noted:
-        yield f"not checked: {', '.join(map(str, not_yet.noted))} (to be found by a search first)"
+    if may_be_missing.noted:
+        yield f"not checked: {', '.join(map(str, may_be_missing.noted))} (to be written by a search first)"
     if isinstance(trial, TrialCommand):
         splits = splits_of(config, trial)
-        if trial.data_folder.is_dir() or not_yet.starting:
+        if trial.data_folder.is_dir() or may_be_missing.starting:
             trial.check_data(splits)
             yield f"data: {trial.data_folder}, split {', '.join(map(str, splits))}"
         else:
-            yield f"not checked: no data ({trial.data_folder} is not there)"
+            yield f"not checked: no data ({trial.data_folder} is missing)"
 
 
 def _check_values(content: dict[str, Any]) -> None:
-    """Refuse what YAML makes of a name or a number that was meant: ``no`` becomes false, ``.nan`` is no number."""
+    """Refuse what YAML parses otherwise than meant: ``no`` as false, ``.nan`` as a number."""
     service, tuner = content.get("trainingService"), content.get("tuner")
     for settings in (content, service, tuner):
         for name, value in settings.items() if isinstance(settings, dict) else ():
@@ -108,16 +107,16 @@ def _check_values(content: dict[str, Any]) -> None:
 
 
 def _check_numbers(value: Any, where: str = "") -> None:
-    """Refuse numbers that are not finite: NNI hands all settings on as JSON, which has none."""
+    """Refuse numbers that are not finite: NNI passes all settings on as JSON, which has none."""
     if isinstance(value, float) and not math.isfinite(value):
-        raise BadInput(f"{where}: {value} is no number that NNI can hand on")
+        raise BadInput(f"{where}: {value} is not a number that NNI can pass on")
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, each in inner:
         _check_numbers(each, f"{where}.{name}".removeprefix("."))
 
 
 def _as_nni_reads_it(content: dict[str, Any], folder: Path) -> Any:
-    """The configuration as ``nnictl create`` reads and checks it: paths absolute, settings where they belong."""
+    """The configuration as ``nnictl create`` reads and checks it, in canonical form with absolute paths."""
     # Importing NNI takes over a second.
     from nni.experiment.config import ExperimentConfig, utils
     from nni.experiment.config.base import ConfigBase
@@ -137,7 +136,7 @@ def _as_nni_reads_it(content: dict[str, Any], folder: Path) -> Any:
         return config.canonical_copy()
     except BadInput:
         raise
-    except Exception as fault:  # whatever it is, nnictl would meet it, too
+    except Exception as fault:  # nnictl would fail likewise
         reason = str(fault) or traceback.extract_tb(fault.__traceback__)[-1].line  # a bare assertion
         raise BadInput(f"NNI refuses it: {reason}") from None
 
@@ -146,11 +145,11 @@ def split_command(command: str) -> list[str]:
     """The words of a trial command.
 
     Raises:
-        BadInput: a shell would have to stay beside it, which NNI would kill in its place.
+        BadInput: it needs a shell, which NNI would then kill in place of the trial.
     """
     command = command.strip().replace("\\\n", " ")
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
-    lexer.whitespace_split = True  # of all other characters, none ends a word
+    lexer.whitespace_split = True  # no other characters end a word
     lexer.commenters = ""
     try:
         words = list(lexer)
@@ -158,30 +157,30 @@ def split_command(command: str) -> list[str]:
         raise BadInput(f"trialCommand: it cannot be read: {fault}") from None
     if not words:
         raise BadInput("trialCommand: it is empty")
-    signs = [word for word in words if set(word) <= set("();<>|&")]
-    if signs or "\n" in command:
+    operators = [word for word in words if set(word) <= set("();<>|&")]
+    if operators or "\n" in command:
         raise BadInput(
-            f"trialCommand: it must be one simple command, without {signs[0] if signs else 'a line break'}: a trial "
-            "that is stopped would live on; set the folder by trialCodeDirectory, and the rest in a script of your own"
+            f"trialCommand: it must be one simple command, without {operators[0] if operators else 'a line break'}: "
+            "a stopped trial would keep running; set its folder by trialCodeDirectory, the rest in a script of your own"
         )
     return words
 
 
 def _python_of(program: str) -> str:
-    """Which Python a bare nnictl would start, and what to do if it is not this one."""
+    """The Python that plain nnictl would start, and what to do if it is not this one."""
     if re.fullmatch(r"python[\d.]*", program) is None:
         return ""
     found = shutil.which(program)
     if found is not None and Path(found).parent == Path(sys.executable).parent:
         return f", {program} is {found}"
     return (
-        f"; {program} is {found or 'not there'}: activate {Path(sys.executable).parent} before nnictl "
+        f"; {program} is {found or 'missing'}: activate {Path(sys.executable).parent} before nnictl "
         "(experiments.launch and experiments.pipeline do so themselves)"
     )
 
 
 def main() -> None:
-    """Check the settings of an experiment against NNI and the GPUs of this machine; nothing is started."""
+    """Check the settings of an experiment against NNI and the GPUs of this machine, without starting anything."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments.preflight",
         description=main.__doc__,
@@ -189,7 +188,7 @@ def main() -> None:
     )
     parser.add_argument("config", type=Path, metavar="FILE.yml", help="the experiment's YAML file")
     path = parser.parse_args().config
-    share_data_places()
+    share_data_folders()
     for line in preflight(read_config(path), path.parent, path, read_machine()):
         print(line)
 

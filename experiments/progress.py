@@ -1,4 +1,4 @@
-"""How far an experiment is: trials, the epochs of those that run, the best so far, the time left."""
+"""Progress of an experiment: trials, epochs of the running ones, best objective so far, time left."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from nni_api.epoch_file import Epoch, read_epoch
 
 PROGRESS_FILE = "progress.json"
 LOG_SECONDS = 60.0
-"""A log gets a line whenever a trial ends, else no sooner than after this time."""
+"""A log gets a line whenever a trial ends, and otherwise at this interval."""
 UNITS = (("days", 86400), ("h", 3600), ("min", 60))
 SHOWN_TRIALS = 4
-"""Of the trials side by side: more of them would be a line that nobody reads."""
+"""Most running trials that are listed."""
 
 
 @dataclass(frozen=True)
 class RunningTrial:
-    """A trial that runs, and the epochs that it has trained; None before its training begins, or if it does not say."""
+    """A running trial and its epochs; None before its training starts, or if it does not report them."""
 
     trial: str
     epoch: int | None
@@ -38,7 +38,7 @@ class RunningTrial:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an experiment is."""
+    """The progress of an experiment."""
 
     experiment: str
     status: str
@@ -46,14 +46,14 @@ class Progress:
     done: int = 0
     """Trials that succeeded."""
     failed: int = 0
-    """Trials that failed, or took longer than maxTrialDuration. Ones that were stopped with NNI do not count."""
+    """Trials that failed, or took longer than maxTrialDuration. Trials stopped through NNI do not count."""
     total: int | None = None
-    """Trials that it takes if none fails; None: unknown."""
+    """Number of trials if none fails; None: unknown."""
     running: tuple[RunningTrial, ...] = ()
     best: float | None = None
-    """The best objective so far, each trial counted as it ended: by its last epoch, not by its best."""
+    """The best objective so far, by the last epoch of each trial, not its best."""
     seconds_left: float | None = field(default=None, compare=False)
-    """None before anything was measured, or where the total is unknown."""
+    """None before anything was measured, or if the total is unknown."""
 
     def __str__(self) -> str:
         parts = [f"{self.done}{'' if self.total is None else f' of {self.total}'} trials done"]
@@ -63,7 +63,7 @@ class Progress:
             parts.append(f"best {self.best:.2f} (by last epochs)")
         if self.seconds_left:
             parts.append(f"about {duration(self.seconds_left)} left")
-        if self.running:  # last, as a narrow terminal cuts the line
+        if self.running:  # last, as a narrow terminal truncates the line
             shown = [_epochs(trial) for trial in self.running[:SHOWN_TRIALS]]
             more = len(self.running) - len(shown)
             parts.append(f"running: {', '.join(shown)}{f' and {more} more' if more else ''}")
@@ -75,7 +75,7 @@ def _epochs(trial: RunningTrial) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in the largest unit that it is two of."""
+    """A time in the largest unit of which it has at least two."""
     unit, size = next((each for each in UNITS if seconds >= 2 * each[1]), ("s", 1))
     number = max(1.0, seconds / size)
     return f"{number:.1f} {unit}" if number < 10 and unit != "s" else f"{number:.0f} {unit}"
@@ -84,11 +84,11 @@ def duration(seconds: float) -> str:
 def progress_of(
     experiment: str, status: str, trials: Trials, epochs: Mapping[str, Epoch], total: int | None, side_by_side: int
 ) -> Progress:
-    """How far an experiment is, the best so far left out.
+    """The progress of an experiment, without the best so far.
 
     Args:
-        epochs: how far each running trial is, of those that say so.
-        side_by_side: how many trials run at a time.
+        epochs: of each running trial that reports them.
+        side_by_side: number of parallel trials.
     """
     states = [str(job["status"]) for job in trials.jobs]
     ids = [str(job["trialJobId"]) for job in trials.jobs if job["status"] == "RUNNING"]
@@ -110,9 +110,9 @@ def progress_of(
 def seconds_left(
     jobs: Sequence[Mapping[str, Any]], epochs: Mapping[str, Epoch], total: int | None, side_by_side: int
 ) -> float | None:
-    """The time until all trials are done: each of those to come takes as long as the others did, or seem to take.
+    """The time until all trials are done, if future trials take as long as past or running ones.
 
-    None where the total is unknown, and while nothing was measured: no trial has ended, nor the epoch of a running one.
+    None if the total is unknown, and while nothing is measured: no trial and no epoch has ended.
     """
     if total is None:
         return None
@@ -143,18 +143,18 @@ def seconds_left(
 
 
 def best_of(experiment: Experiment) -> float | None:
-    """The best objective so far; None where there is none, or nothing is searched."""
+    """The best objective so far; None if there is none, or if this is not a search."""
     history = experiment.history()
     try:
         return None if history is None else history.best()[0].metrics["default"]
-    except BadInput:  # no trial has succeeded, or they are no trials of a search
+    except BadInput:  # no trial has succeeded, or they are final trainings
         return None
 
 
 class ProgressDisplay:
-    """Shows how far an experiment is: one line that changes on a terminal, a line now and then in a log, and a file.
+    """Shows the progress of an experiment: a changing line on a terminal, lines in a log, and a file.
 
-    Use as a context manager, so that the terminal is left on a new line.
+    A context manager, so that the terminal is left on a new line.
     """
 
     def __init__(
@@ -163,9 +163,9 @@ class ProgressDisplay:
         """Show nothing yet.
 
         Args:
-            total: trials that the experiment takes if none fails; None: unknown.
-            file: gets the numbers as JSON.
-            step: of the run that the experiment belongs to.
+            total: number of trials if none fails; None: unknown.
+            file: for the numbers as JSON.
+            step: the step of a run that the experiment belongs to.
         """
         self._experiment = experiment
         self._total = total
@@ -176,7 +176,7 @@ class ProgressDisplay:
         self._ended = -1
         self._best: float | None = None
         self._last: Progress | None = None
-        self._written = self._said = -math.inf
+        self._written = self._logged = -math.inf
         self._line = ""
 
     def __enter__(self) -> ProgressDisplay:
@@ -187,14 +187,14 @@ class ProgressDisplay:
             print(file=sys.stderr, flush=True)
 
     def show(self, status: str, trials: Trials) -> None:
-        """Show how the trials stand now."""
+        """Show the current state of the trials."""
         now = time.monotonic()
         running = [str(job["trialJobId"]) for job in trials.jobs if job["status"] == "RUNNING"]
         self._side_by_side = max(self._side_by_side, len(running))
         folder = self._experiment.trials_folder() if running else Path()
         epochs = {id: epoch for id in running if (epoch := read_epoch(folder / id)) is not None}
-        ends = trials.ended != self._ended
-        if ends:  # only then, as the records of a long search are long
+        ended = trials.ended != self._ended
+        if ended:  # only then, as the records of a long search are long
             self._best = best_of(self._experiment)
         progress = replace(
             progress_of(self._experiment.id, status, trials, epochs, self._total, self._side_by_side), best=self._best
@@ -207,9 +207,9 @@ class ProgressDisplay:
             width = shutil.get_terminal_size().columns - 1
             self._line = text if len(text) <= width else f"{text[: width - 1]}…"
             print(f"\r\x1b[K{self._line}", end="", file=sys.stderr, flush=True)
-        elif (ends and trials.ended and self._last is not None) or now - self._said > LOG_SECONDS:
+        elif (ended and trials.ended and self._last is not None) or now - self._logged > LOG_SECONDS:
             print(text, file=sys.stderr, flush=True)
-            self._said = now
+            self._logged = now
         self._last, self._ended = progress, trials.ended
 
     def _write(self, progress: Progress) -> None:
@@ -217,5 +217,5 @@ class ProgressDisplay:
         content = {"step": self._step, **asdict(progress), "seconds_left": left, "written": round(time.time())}
         if self._file is None:
             return
-        with suppress(OSError):  # a full disk ends no search for this: what must be written will tell
+        with suppress(OSError):  # a full disk must not end a search here: required files will report it
             write_json(self._file, content)

@@ -1,16 +1,18 @@
-"""The data of a run or of an experiment, compared with what it started with before it goes on."""
+"""The data of a run or experiment: where processes find it, and whether it has changed since the start."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from common.bad_input import BadInput
+from experiments.command_check import parsed
 from trials.data.arguments import Task, add_dataset_arguments
 from trials.data.dataset import Dataset
 from trials.data.fingerprint import DataRecord, changed_files, experiment_file, labelled_videos, read_fingerprint
@@ -18,13 +20,24 @@ from trials.data.fingerprint import DataRecord, changed_files, experiment_file, 
 FILE = re.compile(r"data-split([0-9]{1,9})-.*\.json")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise BadInput(f"trialCommand: {message}")
+def share_data_folders(data_root: Path | None = None) -> None:
+    """Let checks and trials, which run in the repository's folder, find the data as this process does.
+
+    Makes ``$G2L_DATA_ROOT`` and ``$G2L_CACHE``, which they inherit, absolute. Without a data root and without a folder
+    ``data`` here, trials look in that of the repository.
+
+    Args:
+        data_root: folder of data sets; None: ``$G2L_DATA_ROOT``, else ``./data``.
+    """
+    named = data_root or os.environ.get("G2L_DATA_ROOT")
+    if named or Path("data").is_dir():
+        os.environ["G2L_DATA_ROOT"] = str(Path(named or "data").resolve())
+    if cache := os.environ.get("G2L_CACHE"):
+        os.environ["G2L_CACHE"] = str(Path(cache).resolve())
 
 
 def dataset_of(config: dict[str, Any]) -> Dataset | None:
-    """The data set that the trials of an experiment read, as they read it; None where their command names none.
+    """The data set of an experiment, as its trials read it; None where their command names none.
 
     Raises:
         BadInput: there is no such data set, or an option of it is faulty.
@@ -38,28 +51,28 @@ def dataset_of(config: dict[str, Any]) -> Dataset | None:
         raise BadInput(f"trialCommand: {command!r} cannot be read: {fault}") from None
     if not any(word.split("=")[0] == "--dataset" for word in words):
         return None
-    parser = _Parser(add_help=False)
+    parser = argparse.ArgumentParser(add_help=False)
     add_dataset_arguments(parser)
-    return Task.from_arguments(parser.parse_known_args(words)[0]).dataset
+    return Task.from_arguments(parsed(lambda known: parser.parse_known_args(known)[0], words, "trialCommand")).dataset
 
 
 def require_same_run_data(
-    folder: Path, configs: Iterable[dict[str, Any]], splits: Sequence[int], begun: bool = False
+    folder: Path, configs: Iterable[dict[str, Any]], splits: Sequence[int], started: bool = False
 ) -> None:
-    """Make sure that the data of the steps of a run is what the run started with, and note it where nothing is noted.
+    """Make sure that the data of a run has not changed since its start; record its fingerprint where there is none.
 
-    With a cache, the features are packed now, if they are not yet; without, their files are read.
+    With a cache, features that are not packed yet are packed now; without one, their files are read.
 
     Args:
         folder: of the run.
         configs: of its steps.
-        begun: whether a step has begun; then a warning says that there is no fingerprint, if there is none.
+        started: whether a step has started; then a missing fingerprint is warned of.
 
     Raises:
-        ChangedData: it is not; the message names the file.
+        ChangedData: it has; the message names the file.
         BadInput: the data is faulty.
     """
-    if begun and not any(folder.glob("data-*.json")):
+    if started and not any(folder.glob("data-*.json")):
         warn_of_no_fingerprint(str(folder))
     datasets = {(each.sample_rate, each.feature_dtype): each for each in map(dataset_of, configs) if each is not None}
     for dataset in datasets.values():
@@ -71,7 +84,8 @@ def require_same_run_data(
 
 
 def other_data_of_step(folder: Path, experiment: Path) -> str | None:
-    """What the trials of a step read otherwise than the run: the data may change as NNI starts them; None: nothing.
+    """How the data that a step's trials read differs from the run's, as it may change while NNI starts them; None: it
+    does not.
 
     Args:
         folder: of the run.
@@ -90,14 +104,14 @@ def other_data_of_step(folder: Path, experiment: Path) -> str | None:
 
 
 def require_same_experiment_data(experiment: str, folder: Path, config: dict[str, Any], has_results: bool) -> None:
-    """Make sure that the data of an experiment is what its trials read before it is resumed.
+    """Make sure that the data of an experiment has not changed since its start, before it is resumed.
 
     Args:
         folder: of the experiment, where its trials keep the fingerprints.
-        has_results: whether a trial has ended; then a warning says that there is no fingerprint, if there is none.
+        has_results: whether a trial has ended; then a missing fingerprint is warned of.
 
     Raises:
-        ChangedData: it is not; the message names the file.
+        ChangedData: it has; the message names the file.
         BadInput: a fingerprint is damaged, or the data is faulty.
     """
     files = {int(match[1]): path for path in sorted(folder.glob("data-*.json")) if (match := FILE.fullmatch(path.name))}
@@ -105,14 +119,14 @@ def require_same_experiment_data(experiment: str, folder: Path, config: dict[str
     if dataset is not None:
         for split, path in files.items():
             since, advice = f"experiment {experiment} started", "restore it, or start a new experiment"
-            kept = read_fingerprint(path)
-            DataRecord(dataset, split, labelled_videos(kept), since, advice).compare(kept, path, unread=True)
+            recorded = read_fingerprint(path)
+            DataRecord(dataset, split, labelled_videos(recorded), since, advice).compare(recorded, path, unread=True)
     elif has_results and not files:
         warn_of_no_fingerprint(f"experiment {experiment}")
 
 
 def warn_of_no_fingerprint(what: str) -> None:
-    """Say that a run or an experiment of an earlier version keeps no fingerprint."""
+    """Warn that a run or an experiment of an earlier version has no fingerprint."""
     warnings.warn(
         f"{what}: made by an earlier version, without a fingerprint of the data: "
         "whether the data has changed since is not known",

@@ -1,4 +1,4 @@
-"""The folder of a run of the pipeline: what was asked for, how far it is, and who is at work there."""
+"""The folder of a pipeline run: its settings, its state, and the lock of its process."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from experiments.plan import DIFFERENTIABLE, search_of_run
 
 
 class Run:
-    """A run's folder: what was asked for, and how far it is (pipeline.json).
+    """Settings and state of a run (pipeline.json).
 
     Args:
-        settings: what is asked for now; without a ``global_search``, the run's own, or else ``default``.
+        settings: the current ones; without a ``global_search``, the run's own, or else ``default``.
 
     Raises:
         BadInput: the run was started with other settings, or its files are damaged.
@@ -38,7 +38,7 @@ class Run:
             try:
                 self._state = read_json(self._path)
                 known = self._state["settings"]
-                # Runs from before there was a choice have not noted it.
+                # Runs of versions without a choice lack it.
                 if known.setdefault("global_search", "global") == "global":
                     known["global_search"] = former
                 if settings.get("global_search") is None:
@@ -53,52 +53,52 @@ class Run:
 
     @property
     def global_search(self) -> str:
-        """Which global search it makes."""
+        """Its global search."""
         return str(self._state["settings"]["global_search"])
 
     @property
-    def begun(self) -> bool:
-        """Whether a step has begun."""
+    def started(self) -> bool:
+        """Whether a step has started."""
         return bool(self._state["steps"])
 
     def step(self, name: str) -> dict[str, Any]:
-        """What is known of a step: its experiment, whether it is done, what it cost."""
+        """The state of a step: its experiment, whether it is done, its cost."""
         return dict(self._state["steps"].get(name, {}))
 
     def steps(self) -> dict[str, dict[str, Any]]:
-        """What is known of each step that has begun, by its name."""
+        """The state of each step that has started, by name."""
         return {name: self.step(name) for name in self._state["steps"]}
 
     def note(self, name: str, **content: Any) -> None:
-        """Note something of a step, on disk at once."""
+        """Update the state of a step, on disk at once."""
         self._state["steps"][name] = {**self.step(name), **content}
         write_json(self._path, self._state)
 
     def forget(self, name: str) -> None:
-        """Let a step begin anew."""
+        """Reset a step, so that it starts again."""
         self._state["steps"].pop(name)
         write_json(self._path, self._state)
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Hold a run's folder, so that a second pipeline of the same name is refused. The system lets go after any kill."""
+def locked(folder: Path) -> Iterator[None]:
+    """Lock a run's folder against a second pipeline of the same name. The system releases the lock after any kill."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "a+") as file:
         file.seek(0)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = f"{folder}: another pipeline (process {file.read()}) is at work there"
-            raise BadInput(f"{holder}; wait for its end, or choose another --name") from None
+            other = f"{folder}: another pipeline (process {file.read()}) is running there"
+            raise BadInput(f"{other}; wait for its end, or choose another --name") from None
         file.truncate()
-        with suppress(OSError):  # on a full disk, a second pipeline is told a process less
+        with suppress(OSError):  # on a full disk, the message for a second pipeline lacks the process id
             os.write(file.fileno(), str(os.getpid()).encode())
         yield
 
 
 def _check_step(known: dict[str, Any]) -> None:
-    """Raise KeyError, TypeError or ValueError for a step that is not as the pipeline notes it."""
+    """Raise KeyError, TypeError or ValueError for a damaged state of a step."""
     if known.get("done") or "experiment" in known:
         Experiment(**known["experiment"])
     if "mark" in known and not (re.fullmatch(r"[0-9a-f]{8}", known["mark"]) and math.isfinite(known["begun"])):

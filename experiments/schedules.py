@@ -1,9 +1,9 @@
-"""Batch sizes and epochs for a data set of any size, from the number of optimiser steps that a training needs.
+"""Batch sizes and epochs for a data set of any size, from the number of optimizer steps that a training needs.
 
 The epochs and steps below are those of the committed files: ``50salads_mid_svm_*.yml`` (30 videos to search on, 40 to
-train on) have just so many steps, with batches of 1 and 2 videos; ``breakfast_*.yml`` (970 and 1,300 videos) have more
-with batches of 8, and the paper's epochs. So a batch has as many videos, up to 8, as leave enough steps in the usual
-epochs; where even single videos leave too few, there are more epochs.
+train on) have exactly as many steps, with batches of 1 and 2; ``breakfast_*.yml`` (970 and 1,300 videos) have more
+with batches of 8, and the paper's epochs. So a batch is the largest, up to 8 videos, that leaves enough steps in the
+usual epochs; where even single videos leave too few, there are more epochs.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ BATCH_SIZES = (8, 4, 2, 1)
 
 @dataclass(frozen=True)
 class Schedule:
-    """How one training of a phase goes."""
+    """The schedule of one training of a phase."""
 
     epochs: int
     batch_size: int
     learning_rate: str
-    """As it is written in the files."""
+    """As written in the files."""
     decay_epochs: str = ""
-    """Epochs after which the learning rate falls to a tenth; empty: it never does."""
+    """Epochs after which the learning rate falls to a tenth; empty: never."""
 
     def steps(self, videos: int) -> int:
-        """Optimiser steps of one training on so many videos."""
+        """Optimizer steps of one training on so many videos."""
         return self.epochs * math.ceil(videos / self.batch_size)
 
 
 def with_steps(videos: int, epochs: int, steps: int, learning_rate: str = "5e-4") -> Schedule:
-    """The largest batch with which so many videos give at least ``steps`` optimiser steps in ``epochs`` epochs.
+    """The largest batch with at least ``steps`` optimizer steps in ``epochs`` epochs.
 
-    If none does: single videos, and as many epochs as it takes.
+    If there is none: single videos, and as many epochs as it takes.
     """
     size = next((each for each in BATCH_SIZES if epochs * math.ceil(videos / each) >= steps), 1)
     return Schedule(max(epochs, math.ceil(steps / math.ceil(videos / size))), size, learning_rate)
@@ -42,7 +42,7 @@ def with_steps(videos: int, epochs: int, steps: int, learning_rate: str = "5e-4"
 def differentiable(videos: int) -> Schedule:
     """Of a training of the differentiable search: 30 epochs and 900 steps."""
     schedule = with_steps(videos, 30, 900)
-    # Few steps need larger ones, as in the files of the small data sets.
+    # Few steps need a larger learning rate, as in the files of the small data sets.
     return schedule if schedule.batch_size == 8 else with_steps(videos, 30, 900, "1e-3")
 
 
@@ -57,6 +57,6 @@ def local(videos: int) -> Schedule:
 
 
 def final(videos: int) -> Schedule:
-    """Of a final training: 40 epochs and 800 steps; where batches of 8 reach them, as long as the paper's."""
+    """Of a final training: 40 epochs and 800 steps; the paper's schedule where batches of 8 reach them."""
     schedule = with_steps(videos, 40, 800)
     return Schedule(65, 8, "5e-4", "50") if schedule.batch_size == 8 else schedule

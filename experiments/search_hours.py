@@ -1,4 +1,4 @@
-"""``--max-hours``: how long the searches may run, and which of those that ended early go on."""
+"""``--max-hours``: how long the searches may run, and which of those that ended early continue."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.plan import Step
+from experiments.plan import PipelineStep
 
 Known = Mapping[str, Any]
-"""What a run has noted of a step."""
+"""The state of a step in ``pipeline.json``."""
 
 
 def hours(text: str) -> float:
-    """The value of ``--max-hours``. Raises ArgumentTypeError for what is no time."""
+    """The value of ``--max-hours``. Raises ArgumentTypeError unless it is a positive number."""
     try:
         number = float(text)
     except ValueError:
@@ -24,11 +24,13 @@ def hours(text: str) -> float:
     return number
 
 
-def share_of(step: Step, steps: Sequence[Step], known: Mapping[str, Known], max_hours: float | None) -> float | None:
-    """How long the search of a step may run in all, in hours; None: to its end.
+def share_of(
+    step: PipelineStep, steps: Sequence[PipelineStep], known: Mapping[str, Known], max_hours: float | None
+) -> float | None:
+    """How long the search of a step may run in total, in hours; None: to its end.
 
-    Searches that are not done have equal shares of what those that are done have left of ``max_hours``, so that each
-    gets its turn, and all of them end in that time. Final trainings are never cut short.
+    Unfinished searches get equal shares of what finished ones have left of ``max_hours``. Final trainings are never
+    limited.
     """
     if max_hours is None or step.result is None:
         return None
@@ -37,8 +39,10 @@ def share_of(step: Step, steps: Sequence[Step], known: Mapping[str, Known], max_
     return max(0.0, max_hours - spent) / (1 + sum(not other.get("done") for other in others))
 
 
-def goes_on(step: Step, steps: Sequence[Step], known: Mapping[str, Known], max_hours: float | None) -> bool:
-    """Whether a search that ended early goes on: ``max_hours`` is longer now, and nothing rests on what it found."""
+def continues(
+    step: PipelineStep, steps: Sequence[PipelineStep], known: Mapping[str, Known], max_hours: float | None
+) -> bool:
+    """Whether a search that ended early continues: ``max_hours`` is longer now, and nothing depends on its result."""
     before = known[step.name].get("ended_early")
     if before is None or step.result is None or (max_hours is not None and max_hours <= before):
         return False

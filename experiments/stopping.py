@@ -1,4 +1,4 @@
-"""Ctrl-C and kills while an experiment starts, runs and stops: however impatient the user, nothing of it is left."""
+"""Ctrl-C and other signals while an experiment starts, runs and stops: no process of it is left behind."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from experiments.nni_experiment import Experiment, say
 
 
 class _AtOnce(BaseException):
-    """The user no longer waits for a stop in order. No Exception: nothing on the way may catch it."""
+    """The user no longer waits for an orderly stop. Not an Exception, which callers might catch."""
 
 
 class StopSignals:
-    """What Ctrl-C, a kill and a closed terminal do to an experiment, for as long as the block lasts.
+    """Handles SIGINT, SIGTERM and SIGHUP for an experiment while the block runs.
 
-    The first stops it in order, as soon as it has started; a second says what is waited for; a third ends its processes
-    by their ids. On leaving the block, KeyboardInterrupt is raised if there was a signal, and no other exception was.
+    The first stops it in order, as soon as it has started; the second prints what is pending; the third kills its
+    processes by id. On leaving the block, KeyboardInterrupt is raised if there was a signal and no other exception.
     """
 
     def __init__(self) -> None:
@@ -36,14 +36,14 @@ class StopSignals:
             raise KeyboardInterrupt
 
     def let_through(self, experiment: Experiment) -> None:
-        """The experiment runs: the first signal raises KeyboardInterrupt from now on, or now if it has come before."""
+        """The experiment runs: the first signal raises KeyboardInterrupt from now on, or now if it came before."""
         self._wait_for(experiment)
         self._raises = KeyboardInterrupt
         if self._count:
             raise KeyboardInterrupt
 
     def stop(self, experiment: Experiment) -> None:
-        """Stop an experiment in order; end it by process id for a user who no longer wants to wait."""
+        """Stop an experiment in order; kill it by process id after a third signal."""
         try:
             self._wait_for(experiment)
             self._raises = _AtOnce
@@ -61,22 +61,22 @@ class StopSignals:
     def _handle(self, *_: object) -> None:
         self._count += 1
         raises = self._raises
-        # A third interrupts also what has swallowed the first.
+        # A third also interrupts code that has swallowed the first.
         if raises is not None and (self._count > 2 or (self._count == 1 and raises is KeyboardInterrupt)):
             if self._count > 2:
-                self._raises = None  # to end processes takes a moment, in which nothing more may interrupt
+                self._raises = None  # killing takes a moment and must not be interrupted
             raise raises
         more = "; once more ends it at once, by process id" if self._count == 2 else ""
         say(f"waiting {self._waiting_for}{more}")
 
 
 def stop(experiment: Experiment) -> None:
-    """Stop what an earlier command has left of an experiment. Raises KeyboardInterrupt if there was a signal."""
+    """Stop the remains of an experiment of an earlier command. Raises KeyboardInterrupt if there was a signal."""
     with StopSignals() as signals:
         signals.stop(experiment)
 
 
 def _stop_signals() -> list[signal.Signals]:
-    """Those that end a command; not SIGHUP where nohup has made it ignored."""
+    """Those that end a command; without SIGHUP under nohup."""
     ignores = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     return [signal.SIGINT, signal.SIGTERM] + ([] if ignores else [signal.SIGHUP])

@@ -1,4 +1,4 @@
-"""A few timed training steps on a data set's own videos: what a network costs on this machine."""
+"""The speed of a network on this machine, from a few timed training steps on a data set's own videos."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ from trials.training.training import Training, find_device, predict
 
 ROUNDS = 3
 LONG_SECONDS = 5.0
-"""A step that takes longer is timed once."""
+"""Slower steps are timed once."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of a network in one of its forms, for each frame."""
+    """Seconds per frame of a network in one of its forms."""
 
     step: float
-    """In a training step."""
+    """Of a training step."""
     prediction: float
 
     def epoch(self, trained: float, predicted: float) -> float:
-        """Seconds of an epoch on so many frames, with predictions of so many."""
+        """Seconds of an epoch that trains on ``trained`` frames and predicts ``predicted``."""
         return trained * self.step + predicted * self.prediction
 
 
 @dataclass(frozen=True)
 class Speeds:
-    """Of a network in its three forms, and of the start of a trial."""
+    """Speeds of a network in its three forms, and of the start of a trial."""
 
     plain: Speed
     """One dilation a layer: the genetic search and the final training."""
@@ -54,7 +54,7 @@ class Speeds:
     choosing: Speed
     """All candidates in each layer: the differentiable search."""
     start: float
-    """Seconds until a trial's process has imported what it needs."""
+    """Seconds until a trial's process has imported its modules."""
 
 
 def time_steps(
@@ -65,21 +65,21 @@ def time_steps(
     candidates: Sequence[int],
     concurrency: int,
 ) -> Speeds:
-    """Train a network in each of its forms for a few steps on one batch of usual videos.
+    """Train a network in each of its forms for a few steps on one batch of median-length videos.
 
     Args:
-        videos: to choose the batch from, those of median length.
-        concurrency: how many trials share the cores of this machine.
+        videos: from which the batch is chosen.
+        concurrency: number of trials that share the cores of this machine.
 
     Raises:
         BadInput: the data is faulty.
     """
     loaded = sorted((len(dataset.labels(name)), name) for name in videos)
-    # Not longer than the candidates, as the searches themselves begin.
+    # No dilation above the candidates, as at the start of a search.
     structure = Structure(tuple(min(layer.hand, max(candidates)) for layer in network.layers), network)
     of_layers = dict.fromkeys(network.paths, tuple(candidates))
-    begin = max(0, (len(loaded) - batch_size) // 2)
-    batch = [dataset.load(name) for _, name in loaded[begin : begin + batch_size]]
+    first = max(0, (len(loaded) - batch_size) // 2)
+    batch = [dataset.load(name) for _, name in loaded[first : first + batch_size]]
     frames = sum(len(video.labels) for video in batch)
     threads, device = torch.get_num_threads(), find_device("auto")
     torch.set_num_threads(paying_threads(frames, max(1, threads // concurrency)))
@@ -105,20 +105,20 @@ def time_steps(
 
 
 def _seconds(function: Callable[[], object]) -> float:
-    """Median seconds after a first call, which also pays for what is set up. A result on the CPU waits for a GPU."""
+    """Median seconds of a call, without the first, which includes setup. A result on the CPU waits for a GPU."""
     measured: list[float] = []
     for _ in range(1 + ROUNDS):
-        begun = time.monotonic()
+        start = time.monotonic()
         function()
-        measured.append(time.monotonic() - begun)
+        measured.append(time.monotonic() - start)
         if measured[-1] > LONG_SECONDS:
             break
     return median(measured[1:] or measured)
 
 
 def _start_seconds() -> float:
-    begun = time.monotonic()
+    start = time.monotonic()
     root = Path(__file__).parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root)}
     subprocess.run([sys.executable, "-c", "import trials.search_trial"], cwd=root, env=environment, check=True)
-    return time.monotonic() - begun
+    return time.monotonic() - start

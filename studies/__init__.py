@@ -1,3 +1,3 @@
 """Studies of what searches find, on public data."""
 
-import nas_space  # noqa: F401  says how threads wait, before PyTorch is loaded
+import nas_space  # noqa: F401  sets how threads wait, before PyTorch is loaded

@@ -15,7 +15,7 @@ import pytest
 from analysis import export
 from analysis.history import read_history
 from analysis.report import __main__ as report
-from analysis.searches import Search, without_places
+from analysis.searches import SearchRecord, without_paths
 from experiments.pipeline import summary
 from experiments.plan import make_plan
 from experiments.run_folder import Run
@@ -73,8 +73,8 @@ def test_nothing_private_is_written(
 
     run_folder = out / "run"
     command = f"python3 -m trials.search_trial --dataset small --split 1 --data-root {data.parent}"
-    told = without_places({"trialCommand": command}, f"{REPOSITORY}/")
-    Search("Ab3dE", told, read_history(records)).keep(run_folder / "split1" / "global")
+    told = without_paths({"trialCommand": command}, f"{REPOSITORY}/")
+    SearchRecord("Ab3dE", told, read_history(records)).write(run_folder / "split1" / "global")
     shutil.copytree(out / "final" / "native", run_folder / "final" / "hand")
     settings = {"dataset": "small", "template": "demo", "splits": [1], "seeds": [0], "phases": ["global", "final"]}
     (run_folder / "pipeline.json").write_text(json.dumps({"settings": settings, "steps": {}}))

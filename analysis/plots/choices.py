@@ -1,4 +1,4 @@
-"""The learned probability of every candidate in each layer, of one training of a differentiable search."""
+"""Learned probability of every candidate in each layer, for one training of a differentiable search."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from analysis.history import Evaluation
+from analysis.plots.blocks import label_rows, rows_height
 from analysis.plots.figure_file import new_figure, short
-from analysis.plots.layer_rows import label_rows, rows_height
 from common.bad_input import BadInput
 from nas_space.network import Network
 
 MOST_LABELS = 24
-"""Candidates that are named."""
+"""Most candidates that are labelled."""
 
 
 def draw_choices(
@@ -25,28 +25,28 @@ def draw_choices(
     """The figure of one training.
 
     Args:
-        candidates: dilations that each layer chose among, by short label.
+        candidates: candidate dilations of each layer, by short label.
 
     Raises:
-        BadInput: it lacks the probabilities of these candidates, or there are too many layers for a legible figure.
+        BadInput: the probabilities do not match the candidates, or there are too many layers for a legible figure.
     """
     found = evaluation.structure
     probabilities = evaluation.probabilities or {}
     try:
-        learnt = {label: dict(zip(candidates[label], probabilities[label], strict=True)) for label in network.paths}
-        ends = [f"{found[label]} ({100 * of_layer[found[label]]:.0f} %)" for label, of_layer in learnt.items()]
+        learned = {label: dict(zip(candidates[label], probabilities[label], strict=True)) for label in network.paths}
+        ends = [f"{found[label]} ({100 * of_layer[found[label]]:.0f} %)" for label, of_layer in learned.items()]
     except (KeyError, ValueError):
-        raise BadInput(f"trial {evaluation.trial}: it lacks the probabilities of its candidates") from None
+        raise BadInput(f"trial {evaluation.trial}: its probabilities do not match its candidates") from None
     figure = new_figure(rows_height(network) + 1.4)
     axes = figure.add_subplot()
     scale = ScalarMappable(Normalize(0, 1), "Blues")
     every = sorted({dilation for of_layer in candidates.values() for dilation in of_layer})
-    # What a layer cannot choose stays white, as what it never would.
-    map_ = [[of_layer.get(dilation, 0.0) for dilation in every] for of_layer in learnt.values()]
+    # What is not a candidate of a layer is white, like probability 0.
+    map_ = [[of_layer.get(dilation, 0.0) for dilation in every] for of_layer in learned.values()]
     axes.imshow(scale.to_rgba(np.array(map_)), aspect="auto")
-    label_rows(axes, network, ends, "found (its probability)")
-    named = range(0, len(every), -(-len(every) // MOST_LABELS))
-    axes.set_xticks(named, [str(every[index]) for index in named])
+    label_rows(axes, network, ends, "result (its probability)")
+    labelled = range(0, len(every), -(-len(every) // MOST_LABELS))
+    axes.set_xticks(labelled, [str(every[index]) for index in labelled])
     axes.set_xlabel("candidate dilation")
     figure.colorbar(scale, ax=axes, label="probability", aspect=30, pad=0.01)
     axes.set_title(f"{short(name)}: learned probability of each candidate dilation")

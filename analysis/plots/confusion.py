@@ -1,4 +1,4 @@
-"""Which classes are taken for which, and which are cut into too many or too few segments."""
+"""Confusion between classes, and over- and under-segmentation of each class."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from trials.evaluate import predicted_videos
 from trials.training.metrics import Segments
 
 LARGEST_CELL, SMALLEST_CELL, CELL_OF_NUMBERS = 0.5, 0.19, 0.27
-"""Inches of a class: where there are few, where there are many, and from where on there is room for numbers."""
+"""Inches per class: largest, smallest, and smallest with room for numbers."""
 MATRIX, BARS = 9.2, 3.0
-"""Inches of the matrix, of as many classes as it holds; and of the bars beside it."""
+"""Inches: width of the matrix, and of the bars beside it."""
 LONGEST_CLASS = 24
 
 
@@ -36,7 +36,7 @@ class Confusion:
     frames: Labels = field(init=False)
     """(classes, classes): frames of each true class by the predicted one."""
     segments: Labels = field(init=False)
-    """(2, classes): true and predicted segments, without those of background classes."""
+    """(2, classes): true and predicted segments, except those of background classes."""
     more: int = 0
     """Videos with more predicted segments than true ones."""
     fewer: int = 0
@@ -47,7 +47,7 @@ class Confusion:
         self.segments = np.zeros((2, self.classes), dtype=np.int64)
 
     def add(self, predicted: Labels, true: Labels) -> None:
-        """Add one video: class ids ``(frames,)`` each; the longer is counted up to the end of the shorter."""
+        """Add one video: class ids ``(frames,)`` each, truncated to the shorter."""
         length = min(len(predicted), len(true))
         np.add.at(self.frames, (true[:length], predicted[:length]), 1)
         counts = [
@@ -65,7 +65,7 @@ class Confusion:
         return np.where(totals > 0, 100 * self.frames / np.maximum(totals, 1), np.nan)
 
     def present(self) -> list[int]:
-        """Classes that are true or predicted somewhere."""
+        """Classes that occur in the truth or a prediction."""
         return [int(index) for index in np.flatnonzero(self.frames.sum(axis=0) + self.frames.sum(axis=1))]
 
 
@@ -101,7 +101,7 @@ def draw_confusion(confusion: Confusion, classes: tuple[str, ...]) -> Figure:
 
 
 def _draw_matrix(axes: Axes, shares: npt.NDArray[np.float64], size: float | None) -> None:
-    """Percent by colour, and in numbers of the font ``size``, if any; classes without true frames are grey."""
+    """Percent by colour, and as numbers of font ``size``, if given; classes without true frames are grey."""
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     axes.set_facecolor(BACKGROUND)
     if size is None:
@@ -117,11 +117,11 @@ def _draw_bars(axes: Axes, confusion: Confusion, present: list[int], size: float
     counts = confusion.segments[:, present]
     for row, (colour, shift) in enumerate(((TRUE, -0.19), (PREDICTED, 0.19))):
         axes.barh(np.arange(len(present)) + shift, counts[row], height=0.36, color=colour)
-    for place, index in enumerate(present):
-        true, predicted = counts[:, place]
+    for row, index in enumerate(present):
+        true, predicted = counts[:, row]
         text = "background: left out" if index in confusion.background else f"{true} → {predicted}"
         axes.annotate(
-            text, (max(true, predicted), place), (4, 0), textcoords="offset points", va="center", fontsize=min(size, 10)
+            text, (max(true, predicted), row), (4, 0), textcoords="offset points", va="center", fontsize=min(size, 10)
         )
     axes.set_xlim(0, 1.3 * max(counts.max(), 1))
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -133,7 +133,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of ``confusion``."""
     add_ground_truth_arguments(parser)
     parser.add_argument("--predictions", type=Path, required=True, metavar="DIR", help="folder of VIDEO.txt (or VIDEO)")
-    parser.add_argument("--videos", type=Path, metavar="BUNDLE", help="which videos (default: all that are predicted)")
+    parser.add_argument("--videos", type=Path, metavar="BUNDLE", help="which videos (default: all with a prediction)")
 
 
 def figure_of(arguments: argparse.Namespace) -> Figure:

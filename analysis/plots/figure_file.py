@@ -1,4 +1,4 @@
-"""The sheet that all figures are drawn on, and its file."""
+"""The common style of all figures, and their files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from common.bad_input import BadInput
 
 ENDINGS = (".png", ".svg")
 WIDTH, DPI = 16.0, 100
-"""Inches and pixels an inch: 1600 pixels."""
+"""Inches, and pixels per inch: 1600 pixels."""
 LONGEST_NAME = 36
-"""Characters of a name in a figure."""
+"""Most characters of a name in a figure."""
 
 STYLE: dict[Any, Any] = {
     "font.size": 12,
@@ -29,14 +29,14 @@ STYLE: dict[Any, Any] = {
     "axes.facecolor": "none",
     **dict.fromkeys(("text.color", "legend.labelcolor", "axes.labelcolor", "axes.titlecolor", "axes.edgecolor"), TEXT),
     **dict.fromkeys(("xtick.color", "ytick.color"), TEXT),
-    "svg.hashsalt": "",  # the same figure gives the same file
-    "text.parse_math": False,  # names of classes and files may hold dollar signs
+    "svg.hashsalt": "",  # identical figures give identical files
+    "text.parse_math": False,  # names of classes and files may contain dollar signs
     "hatch.linewidth": 0.8,
 }
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
-    """An empty light sheet of ``height`` x ``width`` inches, whatever style the user has set up."""
+    """An empty light figure of ``height`` x ``width`` inches, independent of the user's matplotlib style."""
     matplotlib.rcdefaults()
     matplotlib.rcParams.update(STYLE)
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
@@ -45,7 +45,7 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str]) -> None:
-    """A legend below the axes, in as many columns as fit; the sheet grows by its height."""
+    """A legend below the axes, in as many columns as fit; the figure grows by its height."""
     for columns in range(min(len(labels), 8), 0, -1):
         legend = figure.legend(
             handles, [short(label) for label in labels], loc="outside lower center", ncols=columns, frameon=False
@@ -58,7 +58,7 @@ def legend_below(figure: Figure, handles: Sequence[Artist], labels: Sequence[str
 
 
 def short(name: str, longest: int = LONGEST_NAME) -> str:
-    """A name that fits into a figure: printable, and without its middle where it is too long."""
+    """A name for a figure: printable, and with its middle elided where it is too long."""
     name = "".join(char if char.isprintable() else "?" for char in name)
     if len(name) <= longest:
         return name
@@ -66,14 +66,14 @@ def short(name: str, longest: int = LONGEST_NAME) -> str:
 
 
 def positive_fps(fps: float | None) -> float | None:
-    """``--fps`` as given, or None. Raises BadInput where it is no rate."""
+    """``--fps`` as given. Raises BadInput unless it is a positive number or None."""
     if fps is not None and not 0 < fps < math.inf:
         raise BadInput(f"--fps must be above 0, not {fps}")
     return fps
 
 
 def check_ending(path: Path) -> None:
-    """Make sure that a figure can be written to ``path``. Raises BadInput for any ending but those of ``ENDINGS``."""
+    """Raise BadInput unless ``path`` has one of ``ENDINGS``."""
     if path.suffix.lower() not in ENDINGS:
         raise BadInput(f"--output {path}: must end in {' or '.join(ENDINGS)}")
 
@@ -92,12 +92,12 @@ def write_figure(figure: Figure, path: Path) -> None:
 
 
 def adaptive_svg(svg: str) -> str:
-    """A figure's SVG on a transparent sheet, whose frame turns light where the page that shows it is dark."""
+    """The SVG with a transparent background, and a light frame where the page that embeds it is dark."""
     rules = "".join(
         f'[style*="{use}: {light.lower()}"] {{ {use}: {dark.lower()} !important }}\n'
         for light, dark in DARK.items()
         for use in ("fill", "stroke")
     )
     dark_page = f"@media (prefers-color-scheme: dark) {{\n{rules}}}\n"
-    # The first that is drawn is the sheet.
+    # The background is drawn first.
     return svg.replace("fill: #ffffff", "fill: none", 1).replace("</style>", f"\n{dark_page}</style>", 1)

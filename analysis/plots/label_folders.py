@@ -1,4 +1,4 @@
-"""Folders of label files, as figures read them: true and predicted classes of a video by one list of class names."""
+"""Folders of label files: true and predicted class ids of videos, by one list of class names."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from trials.evaluate import checked, predicted_videos, read_predicted_lines
 
 @dataclass(frozen=True)
 class GroundTruth:
-    """A folder of true label files, and the classes that they may name."""
+    """A folder of true label files, and their classes."""
 
     folder: Path
     classes: tuple[str, ...]
     background: frozenset[int]
-    """Ids of the classes that edit and F1 leave out."""
+    """Ids of the classes that edit and F1 ignore."""
 
     @classmethod
     def of(cls, folder: Path, mapping: Path | None = None, background: Sequence[str] | None = None) -> GroundTruth:
-        """All of a folder, so that a class looks the same in the figure of every video.
+        """From all files of a folder, so that a class has the same look in the figure of every video.
 
         Args:
-            mapping: a ``mapping.txt``; None: the one beside the folder, if there is one, else the classes of all files.
+            mapping: a ``mapping.txt``; None: the one beside the folder, if it exists, else the classes of all files.
             background: names of background classes; None: ``background``, if there is such a class.
 
         Raises:
@@ -52,18 +52,18 @@ class GroundTruth:
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> GroundTruth:
-        """The folder that the options of ``add_ground_truth_arguments`` name."""
+        """From the options of ``add_ground_truth_arguments``."""
         return cls.of(arguments.ground_truth, arguments.mapping, arguments.background)
 
     def labels(self, video: str) -> Labels:
-        """True class ids ``(frames,)`` of a video. Raises BadInput where there is no such video, or a class unknown."""
+        """True class ids ``(frames,)`` of a video. Raises BadInput for an unknown video or class."""
         path = self.folder / f"{video}.txt"
         if not path.exists():
             raise BadInput(f"{self.folder}: no video {video!r}: there are {_some(predicted_videos(self.folder))}")
         return self._ids(checked(read_lines(path), path), path)
 
     def predicted(self, folder: Path, video: str, true: Labels) -> Labels:
-        """Predicted class ids of a video; longer than ``true`` by a few frames, they are cut.
+        """Predicted class ids of a video, truncated to the length of ``true`` where they are a few frames longer.
 
         Raises:
             BadInput: the file is missing or names an unknown class, or the lengths differ by more than
@@ -96,7 +96,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def add_ground_truth_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say where true labels are, and what they mean."""
+    """Add the options of ``GroundTruth.from_arguments``."""
     parser.add_argument("--ground-truth", type=Path, required=True, metavar="DIR", help="folder of VIDEO.txt")
     parser.add_argument("--mapping", type=Path, help="mapping.txt (default: beside --ground-truth, if there is one)")
     parser.add_argument(

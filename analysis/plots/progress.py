@@ -1,4 +1,4 @@
-"""A search as it went: every trial and the best so far, against trials, epochs or seconds; generations, or chains."""
+"""Progress of a search: every trial and the best so far, against trials, epochs or seconds; generations or chains."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ Against = Literal["trials", "epochs", "seconds"]
 SPENT: dict[Against, str] = {
     "trials": "trials, in the order in which they ended",
     "epochs": "epochs trained in all trials",
-    "seconds": "device seconds of all judged trials (0 for those that did not report them)",
+    "seconds": "device seconds of all successful trials (0 where not reported)",
 }
 """What the horizontal axis counts."""
 MARKERS = "osD^vP"
 MOST_LABELS = 20
-"""Generations or chains that are named."""
+"""Most generations or chains that are labelled."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """A search in the order of time."""
+    """The evaluations of a search in chronological order."""
 
     evaluations: list[Evaluation]
-    places: list[float]
-    """(evaluations,): trials, epochs or seconds that the search had spent when each was recorded, itself included."""
+    spent: list[float]
+    """(evaluations,): trials, epochs or seconds spent when each was recorded, including its own."""
     best: list[float]
     """(evaluations,): the best objective so far, in percent."""
     failed: list[float]
-    """(failures,): the places of failed trials. What they trained is not recorded: they count no epochs or seconds."""
+    """(failures,): the same for failed trials, whose own epochs and seconds are not recorded."""
 
     @classmethod
     def of(cls, history: History, against: Against) -> Course:
@@ -48,30 +48,30 @@ class Course:
         events: list[tuple[float, Evaluation | None]] = [(e.time, e) for e in history.evaluations]
         events += [(failure["time"], None) for failure in history.failures]
         evaluations: list[Evaluation] = []
-        places: list[float] = []
+        spent: list[float] = []
         failed: list[float] = []
-        spent: float = 0
+        total: float = 0
         for _, evaluation in sorted(events, key=lambda event: event[0]):
             if against == "trials":
-                spent += 1
+                total += 1
             elif evaluation is not None:
-                spent += len(evaluation.epochs) if against == "epochs" else evaluation.seconds or 0
+                total += len(evaluation.epochs) if against == "epochs" else evaluation.seconds or 0
             if evaluation is None:
-                failed.append(spent)
+                failed.append(total)
             else:
                 evaluations.append(evaluation)
-                places.append(spent)
+                spent.append(total)
         best = list(accumulate((evaluation.metrics["default"] for evaluation in evaluations), max))
-        return cls(evaluations, places, best, failed)
+        return cls(evaluations, spent, best, failed)
 
-    def first_places(self) -> dict[int, float]:
-        """Where the first structure of each generation was judged."""
-        places: dict[int, float] = {}
-        for evaluation, place in zip(self.evaluations, self.places, strict=True):
+    def generations(self) -> dict[int, float]:
+        """What was spent when the first structure of each generation was evaluated."""
+        starts: dict[int, float] = {}
+        for evaluation, spent in zip(self.evaluations, self.spent, strict=True):
             generation = evaluation.about.get("generation")
             if type(generation) is int:
-                places.setdefault(generation, place)
-        return places
+                starts.setdefault(generation, spent)
+        return starts
 
     def chains(self) -> dict[int, list[int]]:
         """The indices of each chain's evaluations, by chain, in the order of its iterations."""
@@ -92,22 +92,22 @@ def draw_progress(name: str, history: History, against: Against) -> Figure:
     axes: Axes = panels[0]
     values = [evaluation.metrics["default"] for evaluation in course.evaluations]
     look: dict[str, Any] = {"linestyle": "", "marker": "o", "markersize": 6, "zorder": 3}
-    look |= {"markeredgecolor": TEXT, "markeredgewidth": 0.6}  # dark colours are seen on a dark page, too
+    look |= {"markeredgecolor": TEXT, "markeredgewidth": 0.6}  # visible on a dark page, too
     in_chains = {index for indices in chains.values() for index in indices}
     others = [index for index in range(len(values)) if index not in in_chains]
     handles: list[Artist] = []
     labels: list[str] = []
-    (best,) = axes.plot(course.places, course.best, drawstyle="steps-post", color=TEXT, linewidth=2, zorder=2)
+    (best,) = axes.plot(course.spent, course.best, drawstyle="steps-post", color=TEXT, linewidth=2, zorder=2)
     handles.append(best)
     labels.append("best so far")
     if others:
-        (points,) = axes.plot([course.places[i] for i in others], [values[i] for i in others], color=COLOURS[0], **look)
+        (points,) = axes.plot([course.spent[i] for i in others], [values[i] for i in others], color=COLOURS[0], **look)
         handles.append(points)
         labels.append("trial")
     for number, (chain, indices) in enumerate(chains.items()):
         style = {**look, "color": COLOURS[number % 12], "marker": MARKERS[number // 12 % len(MARKERS)]}
-        places, scores = [course.places[i] for i in indices], [values[i] for i in indices]
-        axes.plot(places, scores, **style)
+        spent, scores = [course.spent[i] for i in indices], [values[i] for i in indices]
+        axes.plot(spent, scores, **style)
         iterations = [course.evaluations[i].about["iteration"] for i in indices]
         (line,) = panels[1].plot(iterations, scores, **{**style, "linestyle": "-"})
         if number < MOST_LABELS:
@@ -128,7 +128,7 @@ def draw_progress(name: str, history: History, against: Against) -> Figure:
         )
         handles.append(axes.lines[-1])
         labels.append("failed trial")
-    _mark_generations(axes, course.first_places())
+    _mark_generations(axes, course.generations())
     axes.set_xlabel(SPENT[against])
     for panel in panels:
         panel.set_ylabel("objective, by last epochs (%)")
@@ -140,28 +140,28 @@ def draw_progress(name: str, history: History, against: Against) -> Figure:
         panels[1].set_xlabel("iteration of the chain")
     kind = "local search" if chains else "global search"
     state = "finished" if history.done else "not finished"
-    counts = f"{len(values)} trials judged, {len(course.failed)} failed"
+    counts = f"{len(values)} trials succeeded, {len(course.failed)} failed"
     axes.set_title(f"{short(name)}: {kind}, {counts}, {state}; best {course.best[-1]:.1f} %")
     legend_below(figure, handles, labels)
     return figure
 
 
-def _mark_generations(axes: Axes, places: dict[int, float]) -> None:
-    """A line where each generation begins, and its number above, as far as there is room."""
-    if not places:
+def _mark_generations(axes: Axes, starts: dict[int, float]) -> None:
+    """A line where each generation starts, and its number above, as far as there is room."""
+    if not starts:
         return
-    for place in places.values():
-        axes.axvline(place, color=FAINT, linewidth=1, zorder=1)
-    first = {place: generation for generation, place in reversed(places.items())}  # of generations at one place
-    named = dict(sorted(first.items())[:: -(-len(first) // MOST_LABELS)])
+    for start in starts.values():
+        axes.axvline(start, color=FAINT, linewidth=1, zorder=1)
+    first = {start: generation for generation, start in reversed(starts.items())}  # of those with the same start
+    labelled = dict(sorted(first.items())[:: -(-len(first) // MOST_LABELS)])
     top = axes.secondary_xaxis("top")
-    top.set_xticks(list(named), [str(generation) for generation in named.values()])
-    top.set_xlabel("generation (where its first structure was judged)")
+    top.set_xticks(list(labelled), [str(generation) for generation in labelled.values()])
+    top.set_xlabel("generation (at its first evaluated structure)")
     top.spines["top"].set_visible(False)
 
 
 def search_folder(search: str) -> tuple[str, Path]:
-    """The name of a search, and the folder of its records: of an experiment, or a folder that has records in it."""
+    """The name of a search, and the folder of its records, from an experiment's id or a folder of records."""
     folder = Path(search)
     if not folder.is_dir():
         return search, find_experiment(search)

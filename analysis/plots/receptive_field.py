@@ -1,4 +1,4 @@
-"""How far structures see, layer by layer, beside the lengths of the segments that they are to tell apart."""
+"""Receptive fields of structures after each layer, beside the segment lengths of each class."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
 
 FIELDS, CLASS, MARGIN = 5.5, 0.19, 2.0
-"""Inches of the receptive fields, of a class at least, and of what stands beside."""
+"""Inches: width of the receptive fields, smallest width of a class, and margins."""
 LONGEST_CLASS = 24
 MOST_STRUCTURES, MOST_WITH_DOTS, MOST_NAMES = 12, 4, 6
 
@@ -37,7 +37,7 @@ def draw_receptive_fields(
     """
     known = {name: sorted(of_class) for name, of_class in lengths.items() if of_class}
     if not known:
-        raise BadInput("there are no segments, whose lengths a receptive field could be compared with")
+        raise BadInput("there are no segments to compare receptive fields with")
     if len(structures) > MOST_STRUCTURES:
         raise BadInput(f"the receptive fields of {len(structures)} structures are not legible in one figure")
     classes = sorted(known, key=lambda name: -known[name][-1])
@@ -70,7 +70,7 @@ def draw_receptive_fields(
 
 
 def _draw_fields(axes: Axes, structures: Mapping[str, Structure]) -> list[Line2D]:
-    """What one frame sees after each layer of the network, and of few structures what it sees in each layer alone."""
+    """The receptive field after each layer of the network and, for few structures, of each layer alone."""
     handles: list[Line2D] = []
     for colour, structure in zip(COLOURS, structures.values(), strict=False):
         field = ReceptiveField.of(structure)
@@ -88,26 +88,26 @@ def _draw_fields(axes: Axes, structures: Mapping[str, Structure]) -> list[Line2D
     axes.yaxis.set_major_formatter("{x:.0f}")
     axes.set_ylabel("frames, as the network reads them")
     side = "of the present and the past" if network.causal else "half to each side"
-    axes.set_title(f"seen after each layer ({side})")
+    axes.set_title(f"receptive field after each layer ({side})")
     return handles
 
 
 def _name_blocks(axes: Axes, network: Network) -> None:
-    """Part the blocks, and name as many of them as there is room for."""
+    """Separate the blocks, and name as many of them as there is room for."""
     edges = block_edges(network)
     for edge in edges[1:-1]:
         axes.axvline(edge - 0.5, color=FAINT, linewidth=1, zorder=1)
-    middles, names, named = block_middles(network), block_names(network), [0]
+    middles, names, labelled = block_middles(network), block_names(network), [0]
     for index, middle in enumerate(middles):
-        if middle - middles[named[-1]] >= edges[-1] / MOST_NAMES:
-            named.append(index)
-    axes.set_xticks([middles[index] for index in named], [names[index] for index in named])
+        if middle - middles[labelled[-1]] >= edges[-1] / MOST_NAMES:
+            labelled.append(index)
+    axes.set_xticks([middles[index] for index in labelled], [names[index] for index in labelled])
     axes.tick_params(axis="x", length=0)
     axes.set_xlabel("layers of each block, from left to right")
 
 
 def _draw_lengths(axes: Axes, lengths: Mapping[str, Sequence[int]]) -> None:
-    """A box from quartile to quartile for each class, with the median in it, and lines to the shortest and longest."""
+    """A box plot for each class: quartiles, median, shortest and longest segment."""
     line = {"linewidth": 1.2, "color": TEXT}
     axes.boxplot(
         list(lengths.values()),

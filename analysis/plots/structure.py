@@ -1,4 +1,4 @@
-"""Structures side by side as maps of blocks by layers: the dilation of every layer, and how far each block sees."""
+"""Structures side by side as maps of blocks by layers: the dilation of every layer, the field of every block."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
 
 DIGIT, CELL_HEIGHT, MARGIN, NARROWEST = 0.11, 0.3, 2.6, 2.8
-"""Inches: a digit's width, a layer's height, what labels and scale take beside the maps, a map with its title."""
+"""Inches: a digit's width, a layer's height, the width of labels and scale, the smallest width of a map."""
 LARGEST_LAYERS, LARGEST_MAPS = 100, 60
 
 
 def widths_of(network: Network) -> list[int]:
-    """The columns of each block: one, or two where its layers have partners."""
+    """Columns per block: one, or two where its layers have partners."""
     return [max(map(len, rows_of(block))) for block in network.blocks]
 
 
@@ -41,7 +41,7 @@ def draw_structures(structures: Mapping[str, Structure], fps: float | None = Non
         fps: frames per second as the network reads them; None: receptive fields in frames only.
 
     Raises:
-        BadInput: there are too many blocks, layers or maps for legible ones.
+        BadInput: there are too many blocks, layers or maps for a legible figure.
     """
     network = next(iter(structures.values())).network
     largest = max(max(structure.dilations) for structure in structures.values())
@@ -57,8 +57,8 @@ def draw_structures(structures: Mapping[str, Structure], fps: float | None = Non
     figure = new_figure(rows * (CELL_HEIGHT * lines + 1.2), columns * width + MARGIN)
     scale = ScalarMappable(LogNorm(1, max(largest, 2)), "cividis")
     grid = figure.subplots(rows, columns, squeeze=False)
-    for place, (name, structure) in enumerate(structures.items()):
-        _draw_map(grid.flat[place], name, structure, fps, scale, labelled=place % columns == 0)
+    for index, (name, structure) in enumerate(structures.items()):
+        _draw_map(grid.flat[index], name, structure, fps, scale, labelled=index % columns == 0)
     for axes in grid.flat[len(structures) :]:
         axes.remove()
     powers = [2**power for power in range(int(math.log2(max(largest, 2))) + 1)]
@@ -70,7 +70,7 @@ def draw_structures(structures: Mapping[str, Structure], fps: float | None = Non
 def _draw_map(
     axes: Axes, name: str, structure: Structure, fps: float | None, scale: ScalarMappable, labelled: bool
 ) -> None:
-    """Blocks from left to right, their layers from top to bottom, and below them what each block sees."""
+    """Blocks from left to right, their layers from top to bottom, and their receptive fields below."""
     blocks, widths, by_label = structure.network.blocks, widths_of(structure.network), structure.by_label()
     starts = list(accumulate(widths, initial=0))
     cells = {
@@ -81,8 +81,8 @@ def _draw_map(
     }
     layers = 1 + max(row for row, _ in cells)
     dilations = np.full((layers, starts[-1]), np.nan)
-    for place, dilation in cells.items():
-        dilations[place] = dilation
+    for cell, dilation in cells.items():
+        dilations[cell] = dilation
     colours = scale.to_rgba(dilations)
     axes.imshow(colours, aspect="auto")
     ends = [max(len(rows_of(block)) for block in beside) - 0.5 for beside in pairwise(blocks)]
@@ -119,7 +119,7 @@ def _sees(structure: Structure, fps: float | None) -> dict[str, list[str]]:
 
 
 def titles(names: list[str]) -> list[str]:
-    """The ends of paths: file and folder, or more where two would be the same."""
+    """The last parts of paths: folder and file, or more where two would be equal."""
     parts = [Path(name).parts for name in names]
     for count in range(2, max(map(len, parts)) + 1):
         ends = ["/".join(part[-count:]) for part in parts]

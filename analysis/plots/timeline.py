@@ -1,4 +1,4 @@
-"""One video as coloured bars over time: the true segments, and below them those of each prediction with its errors."""
+"""One video as coloured bars over time: the true segments, and below them each prediction with its errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from trials.data.label_files import Labels
 from trials.training.metrics import Scores, Segments
 
 BAR, GAP, ERROR_BAR = 0.64, 0.06, 0.12
-"""Heights within a row of height 1: the segments, what is free below them, and the errors."""
+"""Heights within a row of height 1: segments, gap, errors."""
 
 
 def draw_timeline(
@@ -30,7 +30,7 @@ def draw_timeline(
 
     Args:
         true: class ids ``(frames,)``.
-        predictions: class ids ``(frames,)`` or fewer, by the name of the prediction, drawn from top to bottom.
+        predictions: class ids by the name of the prediction, from top to bottom; each ``(frames,)`` or shorter.
         fps: frames per second; None: no axis in seconds.
     """
     looks = class_looks(len(truth.classes), truth.background)
@@ -40,11 +40,11 @@ def draw_timeline(
     names = [f"ground truth\n{len(Segments.of(true, truth.background))} segments"]
     for row, (name, predicted) in enumerate(predictions.items(), start=1):
         _draw_segments(axes, predicted, row, looks)
-        wrong = Segments.of((predicted != true[: len(predicted)]).astype(np.int64), background=[0])
-        errors = list(zip(wrong.starts, wrong.ends - wrong.starts, strict=True))
+        errors = Segments.of((predicted != true[: len(predicted)]).astype(np.int64), background=[0])
+        bars = list(zip(errors.starts, errors.ends - errors.starts, strict=True))
         top = row + BAR + GAP
         axes.broken_barh([(0, len(predicted))], (top, ERROR_BAR), facecolors=STRIP)
-        axes.broken_barh(errors, (top, ERROR_BAR), facecolors=ERROR, label="errors")
+        axes.broken_barh(bars, (top, ERROR_BAR), facecolors=ERROR, label="errors")
         names.append(f"{short(name)}\n{_scores(predicted, true, truth)}")
     axes.set_ylim(len(names) - 1 + BAR + GAP + ERROR_BAR + 0.05, -0.05)
     axes.set_yticks([row + BAR / 2 for row in range(len(names))], names)
@@ -55,18 +55,21 @@ def draw_timeline(
     length = f"{len(true)} frames"
     if fps is not None:
         rate = fps
-        both_ways = (lambda frame: np.asarray(frame, float) / rate, lambda second: np.asarray(second, float) * rate)
-        seconds = axes.secondary_xaxis("top", functions=both_ways)
+        conversions = (lambda frame: np.asarray(frame, float) / rate, lambda second: np.asarray(second, float) * rate)
+        seconds = axes.secondary_xaxis("top", functions=conversions)
         seconds.set_xlabel("time (s)")
         seconds.spines["top"].set_color(FAINT)
         length += f", {len(true) / fps:.1f} s at {fps:g} fps"
     axes.set_title(f"{short(video, 60)}: {length}")
     present = sorted(set(true) | {label for labels in predictions.values() for label in labels})
-    handles = [_patch(looks[identifier]) for identifier in present]
+    handles = [
+        Patch(facecolor=look.colour, hatch=look.hatch, hatchcolor=look.hatch_colour, linewidth=0)
+        for look in (looks[identifier] for identifier in present)
+    ]
     labels = [truth.classes[identifier] for identifier in present]
     if predictions:
         handles.append(Patch(facecolor=ERROR))
-        labels.append("wrong frames (thin bars)")
+        labels.append("errors (thin bars)")
     legend_below(figure, handles, labels)
     return figure
 
@@ -79,12 +82,8 @@ def _draw_segments(axes: Axes, labels: Labels, row: int, looks: list[Look]) -> N
         axes.broken_barh(list(extents), (row, BAR), **_fill(looks[identifier]), label=str(identifier))
 
 
-def _patch(look: Look) -> Patch:
-    return Patch(facecolor=look.colour, hatch=look.hatch, hatchcolor=look.hatch_colour, linewidth=0)
-
-
 def _fill(look: Look) -> dict[str, Any]:
-    # White edges part segments of one colour; wider ones would hide segments of a few pixels.
+    # White edges separate segments of one colour; wider ones would hide segments of a few pixels.
     edges = {"edgecolor": "white", "linewidth": 0.4}
     return {"facecolors": look.colour, "hatch": look.hatch, "hatchcolor": look.hatch_colour, **edges}
 
@@ -98,7 +97,7 @@ def _scores(predicted: Labels, true: Labels, truth: GroundTruth) -> str:
 
 
 def named_folders(words: list[str]) -> dict[str, Path]:
-    """Folders by name, from ``NAME=DIR`` or ``DIR`` alone. Raises BadInput for a name that comes twice."""
+    """Folders by name, from ``NAME=DIR`` or ``DIR``. Raises BadInput for a name that is given twice."""
     folders: dict[str, Path] = {}
     for word in words:
         name, equals, folder = word.partition("=")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from analysis.report.writing import write_report
+from analysis.report.page import write_report
 from common.bad_input import run_command
 
 

@@ -1,67 +1,71 @@
-"""The answer that a report opens with: how good what was found is on test, against the hand-designed structure."""
+"""The headline of a report: test scores of the structure found, against the hand-designed one."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from analysis.comparison import Comparison
 from analysis.report.subject import HAND, Subject
-from analysis.searches import Cost
+from analysis.searches import SearchCost
 
 MINUS = "\N{MINUS SIGN}"
 
 
-def against_hand(row: dict[str, Any]) -> Comparison:
-    """How much better than ``hand`` a structure is, from a row of ``analysis.final.aggregate``."""
-    better = row["better_than_hand"]
-    return Comparison(better["mean"], better["standard_error"], better["samples"])
+def compared_with_hand(rows: dict[str, dict[str, Any]]) -> dict[str, Comparison]:
+    """The difference of each structure from ``hand``, from the rows of ``analysis.final.aggregate``."""
+    differences = {name: row["better_than_hand"] for name, row in rows.items() if "better_than_hand" in row}
+    return {
+        name: Comparison(better["mean"], better["standard_error"], better["samples"])
+        for name, better in differences.items()
+    }
 
 
-def total_cost(subject: Subject) -> Cost:
-    """What all searches of a subject took so far."""
-    return Cost(*map(sum, zip(*(search.cost() for search in subject.searches.values()), strict=True)))
+def total_cost(subject: Subject) -> SearchCost:
+    """The cost of all searches of a subject so far."""
+    return SearchCost(*map(sum, zip(*(search.cost() for search in subject.searches.values()), strict=True)))
 
 
-def headline(subject: Subject, rows: dict[str, dict[str, Any]]) -> str:
+def headline(subject: Subject, compared: Mapping[str, Comparison]) -> str:
     """One sentence."""
     searched = subject.searched
-    if searched is None or "better_than_hand" not in rows[searched]:
+    if searched is None or searched not in compared:
         found = {phase: search.history.best()[0] for (_, phase), search in subject.searches.items()}
         if not found:
-            return f"Only {', '.join(rows)} was trained to the end: there is nothing to compare."
+            return f"Only {', '.join(subject.runs)} was trained to the end: there is nothing to compare."
         phase = list(found)[-1]
+        score = f"{found[phase].metrics['default']:.1f} %"
         return (
-            f"What the {phase} search found scores {found[phase].metrics['default']:.1f} % in the search's own trials. "
-            "How good it is on the test videos only a final training tells."
+            f"The result of the {phase} search scores {score} in the search's own trials. "
+            "Its test scores need a final training."
         )
-    worth = against_hand(rows[searched])
+    comparison = compared[searched]
     verdict = {
-        "better": f"is better than the hand-designed dilations by {worth.difference:.1f}",
-        "worse": f"is worse than the hand-designed dilations by {-worth.difference:.1f}",
-        "not told apart": "cannot be told apart from the hand-designed dilations",
-    }[worth.verdict]
-    return f"What the {searched} search found {verdict} on the test videos."
+        "better": f"is better than the hand-designed dilations by {comparison.difference:.1f}",
+        "worse": f"is worse than the hand-designed dilations by {-comparison.difference:.1f}",
+        "inconclusive": "does not differ significantly from the hand-designed dilations",
+    }[comparison.verdict]
+    return f"The result of the {searched} search {verdict} on the test videos."
 
 
-def explanation(subject: Subject, rows: dict[str, dict[str, Any]]) -> str:
-    """Where the headline comes from: how far each structure is from ``hand``."""
-    compared = {name: against_hand(row) for name, row in rows.items() if "better_than_hand" in row}
+def explanation(subject: Subject, compared: Mapping[str, Comparison]) -> str:
+    """The evidence for the headline: the difference of each structure from ``hand``."""
     if not compared:
         return ""
     splits, seeds = (len(set(numbers)) for numbers in zip(*subject.runs[HAND], strict=True))
     pairs = "splits" if splits > 1 else "seeds"
-    differences = "; ".join(f"{name} {MINUS} {HAND} = {_told(worth)}" for name, worth in compared.items())
+    differences = "; ".join(f"{name} {MINUS} {HAND} = {_text(comparison)}" for name, comparison in compared.items())
     return (
         f"Mean of accuracy, edit score, F1@10, F1@25 and F1@50 over {_count(splits, 'split')} and "
         f"{_count(seeds, 'seed')}, with 95 % intervals of differences paired over {pairs} (Student's t): {differences}."
     )
 
 
-def _told(worth: Comparison) -> str:
-    if worth.interval is None:
-        return f"{signed(worth.difference)} (one pair says nothing about the spread)"
-    low, high = worth.interval
-    return f"{signed(worth.difference)} ({signed(low)} to {signed(high)})"
+def _text(comparison: Comparison) -> str:
+    if comparison.interval is None:
+        return f"{signed(comparison.difference)} (no interval from one pair)"
+    low, high = comparison.interval
+    return f"{signed(comparison.difference)} ({signed(low)} to {signed(high)})"
 
 
 def _count(number: int, what: str) -> str:

@@ -1,4 +1,4 @@
-"""All that a report tells, as the page's template reads it."""
+"""The content of a report, as the page's template reads it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from analysis.comparison import Comparison
 from analysis.final import aggregate
 from analysis.plots.confusion import draw_confusion
 from analysis.plots.timeline import draw_timeline
-from analysis.report.answer import against_hand, explanation, headline, total_cost
+from analysis.report.answer import compared_with_hand, explanation, headline, total_cost
 from analysis.report.network_cost import NetworkCost, measure, processor
 from analysis.report.pictures import Picture, Pictures
 from analysis.report.segmentations import Segmentations, segment_lengths, without_predictions
 from analysis.report.split_section import SplitSection, split_section
 from analysis.report.subject import HAND, Subject
-from analysis.searches import Cost
+from analysis.searches import SearchCost
 from common.bad_input import BadInput
 from trials.data.dataset import Dataset, background_classes
 from trials.data.known_datasets import defaults_of
@@ -30,14 +30,14 @@ MEASURED_FRAMES = 2000
 
 @dataclass
 class Contents:
-    """A report's content; what could not be made is left empty, and told in ``left_out``."""
+    """A report's content; what could not be made is empty, and explained in ``left_out``."""
 
     subject: Subject
     written: str
     """Date and time."""
     headline: str
     explanation: str
-    cost: Cost | None
+    cost: SearchCost | None
     """Of all searches."""
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Of ``analysis.final.aggregate``."""
@@ -46,14 +46,14 @@ class Contents:
     longest: tuple[int, str] | None = None
     """Frames of the longest segment as the network reads them, and its class."""
     fps: float | None = None
-    """Frames per second of the label files, where it is known."""
+    """Frames per second of the label files; None: unknown."""
     rate: float | None = None
-    """The same, of the frames that the network reads."""
+    """Frames per second as the network reads them; None: unknown."""
     timelines: list[Picture] = field(default_factory=list)
     confusions: dict[str, list[Picture]] = field(default_factory=dict)
     """By structure."""
     classes: list[dict[str, Any]] = field(default_factory=list)
-    """Of each class: name, true segments, and by structure accuracy, F1@50 and predicted segments."""
+    """Per class: name, true segments, and by structure accuracy, F1@50 and predicted segments."""
     segmentation: dict[str, dict[str, int]] = field(default_factory=dict)
     """By structure: over- and under-segmented videos, all videos, true and predicted segments."""
     networks: dict[str, NetworkCost] = field(default_factory=dict)
@@ -63,24 +63,25 @@ class Contents:
 
 
 def collect(subject: Subject, dataset: Dataset | None, pictures: Pictures) -> Contents:
-    """Read, draw and measure all of a report.
+    """Read, draw and measure everything in a report.
 
     Args:
-        dataset: None: the data is not there, and all that needs its labels is left out.
+        dataset: None: the data is missing, and everything that needs its labels is left out.
     """
     rows = aggregate(subject.runs) if subject.runs else {}
+    compared = compared_with_hand(rows)
     contents = Contents(
         subject,
         datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
-        headline(subject, rows),
-        explanation(subject, rows),
+        headline(subject, compared),
+        explanation(subject, compared),
         total_cost(subject) if subject.searches else None,
         rows,
-        {name: against_hand(row) for name, row in rows.items() if "better_than_hand" in row},
+        compared,
         settings=_settings(subject),
         left_out=[f"{what[0].upper()}{what[1:]}." for what in subject.unfinished],
     )
-    # All is read before the first figure is drawn, so that a damaged file is told at once.
+    # Everything is read before the first figure is drawn, so that a damaged file is reported at once.
     lengths, found = _read_labels(contents, dataset)
     structures = {split: subject.structures(split) for split in subject.splits()}
     contents.sections = [
@@ -96,7 +97,7 @@ def collect(subject: Subject, dataset: Dataset | None, pictures: Pictures) -> Co
 
 
 def _read_labels(contents: Contents, dataset: Dataset | None) -> tuple[dict[str, list[int]], Segmentations | None]:
-    """The lengths of the data's segments by class, and the segmentations; none of what is not there."""
+    """Segment lengths of the data by class, and the segmentations, as far as their files exist."""
     subject = contents.subject
     if dataset is None:
         contents.left_out.append(
@@ -123,7 +124,7 @@ def _read_labels(contents: Contents, dataset: Dataset | None) -> tuple[dict[str,
 
 
 def _add_networks(contents: Contents) -> None:
-    checkpoints = {name: each.checkpoint for (name, _), each in reversed(contents.subject.trained.items())}
+    checkpoints = {name: each.checkpoint for (name, _), each in reversed(contents.subject.models.items())}
     modules = {name: checkpoints[name].module() for name in contents.rows}
     first = next(iter(checkpoints.values()))
     contents.networks = measure(modules, first.structure().network, first.feature_dim, MEASURED_FRAMES)
@@ -139,7 +140,7 @@ def _add_segmentations(contents: Contents, found: Segmentations, pictures: Pictu
         figure = partial(draw_timeline, video, found.truth, true, predictions, contents.fps)
         contents.timelines += pictures.draw(f"timeline_{which}", caption, figure)
     for name, confusion in found.confusions.items():
-        caption = f"{name}: frames of each class by what they were taken for, and its true and predicted segments."
+        caption = f"{name}: frames of each class by predicted class, and true and predicted segments."
         figure = partial(draw_confusion, confusion, found.truth.classes)
         contents.confusions[name] = pictures.draw(f"confusion_{name}", caption, figure)
         segments = confusion.segments.sum(axis=1)
@@ -154,13 +155,13 @@ def _add_segmentations(contents: Contents, found: Segmentations, pictures: Pictu
 
 
 def _settings(subject: Subject) -> dict[str, Any]:
-    """Settings, seeds and versions, by what they belong to."""
+    """Settings, seeds and versions of the run, its searches, its final trainings and this report."""
     settings: dict[str, Any] = {"run": subject.settings} if subject.settings else {}
     for (split, phase), search in subject.searches.items():
-        told = search.history.versions
-        by = f"# By {', '.join(f'{name} {number}' for name, number in told.items())}.\n" if told else ""
+        packages = [f"{name} {number}" for name, number in search.history.versions.items()]
+        by = f"# By {', '.join(packages)}.\n" if packages else ""
         settings[f"{phase} search, split {split}: experiment {search.experiment}"] = by + search.to_yaml()
-    for each in list(subject.trained.values())[:1]:
+    for each in list(subject.models.values())[:1]:
         read = {"sample_rate": each.sample_rate, "background": list(each.background)}
         settings["final trainings"] = {**each.about, **read}
     settings["this report"] = {"versions": {**versions(), "nni": version("nni"), "matplotlib": version("matplotlib")}}

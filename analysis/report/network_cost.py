@@ -1,4 +1,4 @@
-"""What a trained network costs to use: its size, its arithmetic, its speed on this machine."""
+"""Cost of inference: parameters, multiply-adds, and speed on this machine."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ ROUNDS = 5
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """Of one network."""
+    """The cost of one network."""
 
     parameters: int
     multiply_adds: int
-    """For each frame: every weight of a convolution is used once, whatever its dilation; by stages that share their
-    weights, once in each."""
+    """Per frame: every weight of a convolution is used once, whatever its dilation; a weight that several stages share,
+    once in each."""
     frames_per_second: float
     """Frames as the network reads them."""
 
@@ -35,10 +35,10 @@ def measure(
 ) -> dict[str, NetworkCost]:
     """The costs of structures of one network, by their names.
 
-    Speeds are the best of some rounds, in which all take turns, on random features.
+    Speeds are the best of ``ROUNDS`` interleaved rounds, on random features.
 
     Args:
-        frames: of the video whose prediction is timed.
+        frames: length of the video.
     """
     features = np.random.default_rng(0).standard_normal((frames, feature_dim), dtype=np.float32)
     seconds = dict.fromkeys(modules, np.inf)
@@ -60,13 +60,13 @@ def measure(
 
 
 def _uses(path: str, network: Network) -> int:
-    """How often each frame passes what has this path: as often as the block that lies in the same child."""
+    """How often each frame passes the weight with this path: as often as the block in the same child module."""
     child = path.partition(".")[0]
     return next((block.repeats for block in network.blocks if block.layers[0].path.startswith(f"{child}.")), 1)
 
 
 def processor() -> str:
-    """The name of this machine's processor, as far as the system tells, and the threads that were used."""
+    """The name of this machine's processor, as far as the system knows it, and the number of threads."""
     name = platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():

@@ -14,7 +14,7 @@ from analysis.plots.figure_file import WIDTH, adaptive_svg, write_figure
 from common.bad_input import BadInput
 
 PLAIN = " !$()*+,-./:;=?@[]^_`{|}~"
-"""What a data URI in an attribute may hold as it is, besides letters and digits; base64 would be a third longer."""
+"""Safe in a data URI in an attribute, in addition to letters and digits; base64 would be a third longer."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Picture:
     """One figure in the page."""
 
     name: str
-    """Of its files, without ending."""
+    """Of its files, without suffix."""
     caption: str
-    """What is to be seen; also told to those who cannot see it."""
+    """Also the alternative text."""
     width: float
-    """Of a full sheet: 1, or less, so that letters are as large in every figure."""
+    """Relative to a full sheet, at most 1, so that text has the same size in every figure."""
     source: str
     """The SVG as a data URI."""
 
@@ -37,19 +37,19 @@ class Pictures:
 
     folder: Path
     drawn: Callable[[], object] = lambda: None
-    """Is called after each."""
+    """Called after each figure."""
     left_out: list[str] = field(default_factory=list)
     """Why figures could not be drawn."""
 
     def draw(self, name: str, caption: str, figure: Callable[[], Figure]) -> list[Picture]:
-        """Write ``name.png`` and ``name.svg``; returns it as the page shows it, or none if it cannot be drawn."""
+        """Write ``name.png`` and ``name.svg``; returns the picture for the page, or none if it cannot be drawn."""
         try:
             drawn = figure()
         except BadInput as fault:
             self.left_out.append(f"{name}: {fault}")
             return []
         write_figure(drawn, self.folder / f"{name}.png")
-        drawn.set_layout_engine(None)  # all has its place now, which takes time to find
+        drawn.set_layout_engine(None)  # the layout is settled, and slow to compute
         path = self.folder / f"{name}.svg"
         write_figure(drawn, path)
         svg = re.sub(r"\n\s*", " ", adaptive_svg(path.read_text(encoding="utf-8")))

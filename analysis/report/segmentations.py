@@ -1,4 +1,4 @@
-"""What the final trainings predicted for the test videos, against the truth."""
+"""Predictions of the final models for the test videos, against the ground truth."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 
 from analysis.plots.confusion import Confusion
 from analysis.plots.label_folders import GroundTruth
-from analysis.report.subject import Subject
-from analysis.report.trained import Trained
+from analysis.report.subject import FinalModel, Subject
 from common.bad_input import BadInput
 from trials.data.dataset import Dataset
 from trials.data.label_files import Labels
@@ -34,28 +33,28 @@ class Segmentations:
 
     @classmethod
     def of(cls, subject: Subject, dataset: Dataset) -> Segmentations:
-        """All that was predicted. Raises BadInput where a training kept no predictions, or a label file is damaged."""
-        finals = list(subject.trained.values())
-        names = finals[0].background
+        """Of all predictions. Raises BadInput where predictions are missing or damaged."""
+        models = list(subject.models.values())
+        names = models[0].background
         found = cls(GroundTruth.of(dataset.folder / "groundTruth", dataset.folder / "mapping.txt", names))
-        for final in finals:
-            found._add(final)
+        for model in models:
+            found._add(model)
         return found
 
-    def _add(self, final: Trained) -> None:
+    def _add(self, model: FinalModel) -> None:
         classes, background = len(self.truth.classes), self.truth.background
-        scores = self.scores.setdefault(final.structure, Scores(classes, background))
-        confusion = self.confusions.setdefault(final.structure, Confusion(classes, background))
-        for video in final.test_videos:
+        scores = self.scores.setdefault(model.structure, Scores(classes, background))
+        confusion = self.confusions.setdefault(model.structure, Confusion(classes, background))
+        for video in model.test_videos:
             true = self.truth.labels(video)
-            predicted = self.truth.predicted(final.predictions, video, true)
+            predicted = self.truth.predicted(model.predictions, video, true)
             true = true[: len(predicted)]
             scores.add(predicted, true)
             confusion.add(predicted, true)
             alone = Scores(classes, background)
             alone.add(predicted, true)
-            self.by_video.setdefault(video, {})[final.structure] = mean(alone.metrics()[name] for name in METRICS)
-            self.predictions.setdefault(video, {})[final.structure] = final.predictions
+            self.by_video.setdefault(video, {})[model.structure] = mean(alone.metrics()[name] for name in METRICS)
+            self.predictions.setdefault(video, {})[model.structure] = model.predictions
 
     def of_video(self, video: str) -> tuple[Labels, dict[str, Labels]]:
         """True class ids ``(frames,)`` of a video, and the predicted ones by structure."""
@@ -64,7 +63,7 @@ class Segmentations:
         return true, {name: self.truth.predicted(folder, video, true) for name, folder in folders.items()}
 
     def by_class(self) -> list[dict[str, Any]]:
-        """Of each class that is there: name, background, true segments; by structure its metrics and ``predicted``."""
+        """Per class that occurs: name, background, true segments; by structure its metrics and ``predicted``."""
         rows = []
         present = {index for confusion in self.confusions.values() for index in confusion.present()}
         for index in sorted(present):
@@ -82,29 +81,29 @@ class Segmentations:
             (video for video, values in self.by_video.items() if structure in values),
             key=lambda video: (-self.by_video[video][structure], video),
         )
-        places = {"best": 0, "median": len(ranked) // 2, "worst": len(ranked) - 1}
+        ranks = {"best": 0, "median": len(ranked) // 2, "worst": len(ranked) - 1}
         chosen: dict[str, str] = {}
-        for name, place in places.items():
-            if ranked[place] not in chosen.values():
-                chosen[name] = ranked[place]
+        for name, rank in ranks.items():
+            if ranked[rank] not in chosen.values():
+                chosen[name] = ranked[rank]
         return chosen
 
 
 def without_predictions(subject: Subject) -> str | None:
-    """What to do where predictions are missing, as of trainings of older versions; None where all are there."""
-    for each in subject.trained.values():
+    """What to do where predictions are missing, as from older versions; None where all exist."""
+    for each in subject.models.values():
         if not all((each.predictions / f"{video}.txt").exists() for video in each.test_videos):
-            place = f"final/{each.structure}/split{each.split}/{each.folder.name}"
+            path = f"final/{each.structure}/split{each.split}/{each.folder.name}"
             return (
-                f"Predictions are missing in {place}: no segmentations, no scores of single classes. Make them with "
-                f"'python -m trials.predict --checkpoint RUN/{place}/model.pt --split {each.split} "
-                f"--output RUN/{place}/predictions', and so for the other first seeds."
+                f"Predictions are missing in {path}: no segmentations, no scores of single classes. Make them with "
+                f"'python -m trials.predict --checkpoint RUN/{path}/model.pt --split {each.split} "
+                f"--output RUN/{path}/predictions', and so for the other first seeds."
             )
     return None
 
 
 def segment_lengths(dataset: Dataset, background: Iterable[str]) -> dict[str, list[int]]:
-    """How many frames, as the network reads them, each segment of each class lasts, in all videos of all splits."""
+    """Lengths of all segments in all splits by class, in frames as the network reads them."""
     left_out = {dataset.class_ids[name] for name in background}
     lengths: dict[str, list[int]] = {}
     for video in dataset.videos():
@@ -112,5 +111,5 @@ def segment_lengths(dataset: Dataset, background: Iterable[str]) -> dict[str, li
         for identifier, start, end in zip(segments.classes, segments.starts, segments.ends, strict=True):
             lengths.setdefault(dataset.classes[identifier], []).append(int(end - start))
     if not lengths:
-        raise BadInput(f"{dataset.folder}: no segments but those of background")
+        raise BadInput(f"{dataset.folder}: all segments are background")
     return lengths

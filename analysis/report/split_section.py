@@ -1,4 +1,4 @@
-"""The part of a report about one split: how its searches went, what they found, and how far that sees."""
+"""The part of a report about one split: its searches, the structures found, and their receptive fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from analysis.plots.branches import draw_branches
+from analysis.plots.branch_probabilities import draw_branches
 from analysis.plots.choices import draw_choices
 from analysis.plots.population import draw_population
 from analysis.plots.progress import SPENT, draw_progress
@@ -17,7 +17,7 @@ from analysis.plots.receptive_field import draw_receptive_fields
 from analysis.plots.structure import draw_structures
 from analysis.report.pictures import Picture, Pictures
 from analysis.report.subject import Subject
-from analysis.searches import Search
+from analysis.searches import SearchRecord
 from nas_space.network import Network
 from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
@@ -35,8 +35,8 @@ class Download:
 
 
 @dataclass(frozen=True)
-class Reach:
-    """How far a structure sees, in frames as the network reads them."""
+class ReceptiveFieldRow:
+    """Receptive fields of a structure, in frames as the network reads them."""
 
     structure: str
     first_block: int
@@ -44,16 +44,16 @@ class Reach:
     inside: float | None
     """Percent of the data's segments that are no longer than the first block's field; None: lengths unknown."""
     enough: bool | None
-    """Whether the network sees at least as much as the longest segment lasts."""
+    """Whether the network's field covers the longest segment."""
 
 
 @dataclass
 class SplitSection:
-    """What a page tells of one split."""
+    """The content of one split."""
 
     split: int
     answer: str
-    """Which structure the page opens with: what the last of the searches found."""
+    """The structure that the page opens with: that of the last search."""
     dilations: str
     """Of that structure, block by block."""
     network: Network
@@ -62,11 +62,11 @@ class SplitSection:
     progress: list[Picture] = field(default_factory=list)
     more_progress: list[Picture] = field(default_factory=list)
     """The same against epochs and seconds."""
-    learnt: list[Picture] = field(default_factory=list)
-    """How the population narrowed, and what the branches learnt."""
+    learned: list[Picture] = field(default_factory=list)
+    """Convergence of the population, and probabilities of the branches."""
     structures: list[Picture] = field(default_factory=list)
     fields: list[Picture] = field(default_factory=list)
-    reaches: list[Reach] = field(default_factory=list)
+    receptive_fields: list[ReceptiveFieldRow] = field(default_factory=list)
     downloads: list[Download] = field(default_factory=list)
 
 
@@ -78,7 +78,7 @@ def split_section(
     rate: float | None,
     pictures: Pictures,
 ) -> SplitSection:
-    """Draw and count all that belongs to a split.
+    """Draw and count the content of a split.
 
     Args:
         structures: of the split, by name.
@@ -94,14 +94,14 @@ def split_section(
     names = ", ".join(structures)
     section.structures = pictures.draw(
         f"split{split}_structures",
-        f"The dilation of every layer of {names}, block by block, and how far each block sees.",
+        f"The dilation of every layer of {names}, block by block, and the receptive field of each block.",
         lambda: draw_structures(structures, rate),
     )
-    section.reaches = [_reach(name, structure, lengths) for name, structure in structures.items()]
+    section.receptive_fields = [_receptive_fields(name, structure, lengths) for name, structure in structures.items()]
     if lengths:
         section.fields = pictures.draw(
             f"split{split}_receptive_fields",
-            f"How far {names} see after each layer, beside how long the segments of each class last.",
+            f"Receptive fields of {names} after each layer, and segment lengths of each class.",
             lambda: draw_receptive_fields(structures, lengths, rate),
         )
     section.downloads = [
@@ -110,7 +110,7 @@ def split_section(
     return section
 
 
-def _add_search(section: SplitSection, phase: str, search: Search, pictures: Pictures) -> None:
+def _add_search(section: SplitSection, phase: str, search: SearchRecord, pictures: Pictures) -> None:
     history, name = search.history, f"split {section.split}"
     section.searches.append(
         {
@@ -130,29 +130,29 @@ def _add_search(section: SplitSection, phase: str, search: Search, pictures: Pic
     if any("generation" in evaluation.about for evaluation in history.evaluations):
         size = search.population_size
         caption = (
-            f"How far the best {size} structures agreed on each layer as the search went on; 0 bits: on one dilation."
+            f"Entropy of each layer's dilations in the best {size} structures during the search; 0 bits: one dilation."
         )
-        section.learnt += pictures.draw(f"{stem}_population", caption, lambda: draw_population(name, history, size))
+        section.learned += pictures.draw(f"{stem}_population", caption, lambda: draw_population(name, history, size))
     for chain in sorted({e.about["chain"] for e in history.evaluations if "chain" in e.about}):
-        caption = f"Chain {chain}: the probability of each branch that every iteration learnt, and the dilations."
+        caption = f"Chain {chain}: dilations and learned branch probabilities of every iteration."
         figure = partial(draw_branches, name, history, chain)
-        section.learnt += pictures.draw(f"{stem}_chain{chain}_branches", caption, figure)
+        section.learned += pictures.draw(f"{stem}_chain{chain}_branches", caption, figure)
     for evaluation in history.evaluations:
         if evaluation.probabilities is not None and "chain" not in evaluation.about:
             seed = evaluation.about.get("seed")
-            caption = f"Seed {seed}: the probability of each candidate that its training learnt, and what it found."
+            caption = f"Seed {seed}: learned probability of each candidate, and the resulting dilations."
             figure = partial(draw_choices, f"{name}, seed {seed}", evaluation, history.network, search.candidates)
-            section.learnt += pictures.draw(f"{stem}_seed{seed}_choices", caption, figure)
+            section.learned += pictures.draw(f"{stem}_seed{seed}_choices", caption, figure)
 
 
-def _reach(name: str, structure: Structure, lengths: Mapping[str, Sequence[int]]) -> Reach:
+def _receptive_fields(name: str, structure: Structure, lengths: Mapping[str, Sequence[int]]) -> ReceptiveFieldRow:
     field = ReceptiveField.of(structure)
     every = [length for each in lengths.values() for length in each]
     first, network = field.blocks[0].frames, field.network.frames
     if not every:
-        return Reach(name, first, network, None, None)
+        return ReceptiveFieldRow(name, first, network, None, None)
     inside = 100 * sum(length <= first for length in every) / len(every)
-    return Reach(name, first, network, inside, network >= max(every))
+    return ReceptiveFieldRow(name, first, network, inside, network >= max(every))
 
 
 def _download(structure_name: str, name: str, structure: Structure) -> Download:

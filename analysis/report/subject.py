@@ -1,4 +1,4 @@
-"""What a report is about: a run of the pipeline, or one search."""
+"""The subject of a report: a run of the pipeline with its final models, or one search."""
 
 from __future__ import annotations
 
@@ -8,28 +8,73 @@ from pathlib import Path
 from typing import Any
 
 from analysis.final import Runs, read_runs
-from analysis.report.trained import Trained
-from analysis.searches import SETTINGS_FILE, Search
+from analysis.searches import SETTINGS_FILE, SearchRecord
 from common.bad_input import BadInput
 from common.read_file import read_json
 from nas_space.structure import Structure
 from trials.data.dataset import is_plain_name
+from trials.training.checkpoint import Checkpoint, load_checkpoint
+from trials.training.final_training import PREDICTIONS
 
 HAND = "hand"
 
 
 @dataclass(frozen=True)
+class FinalModel:
+    """The model that one structure became on one split with one seed."""
+
+    structure: str
+    """``hand``, ``global`` or ``local``."""
+    split: int
+    folder: Path
+    test_videos: tuple[str, ...]
+    background: tuple[str, ...]
+    sample_rate: int
+    about: dict[str, Any]
+    """Settings, device and versions."""
+
+    @classmethod
+    def read(cls, structure: str, split: int, folder: Path) -> FinalModel:
+        """The model in a folder. Raises BadInput where its ``metrics.json`` is damaged."""
+        path = folder / "metrics.json"
+        content = read_json(path)
+        try:
+            run = content["run"]
+            videos, background, rate = run["test_videos"], run["background"], run["sample_rate"]
+            about = {name: content[name] for name in ("device", "versions")}
+            about |= {"settings": {name: value for name, value in run["settings"].items() if name != "seed"}}
+            lists = isinstance(videos, list) and isinstance(background, list)
+            if not lists or not all(isinstance(name, str) and is_plain_name(name) for name in (*videos, *background)):
+                raise ValueError("test videos or background classes")
+            if type(rate) is not int or rate < 1 or not videos:
+                raise ValueError("sample rate or test videos")
+        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+            raise BadInput(f"{path}: damaged, or not of a final training ({fault!r})") from None
+        return cls(structure, split, folder, tuple(videos), tuple(background), rate, about)
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint:
+        """The trained network."""
+        return load_checkpoint(self.folder / "model.pt")
+
+    @property
+    def predictions(self) -> Path:
+        """The predicted label files of its test videos."""
+        return self.folder / PREDICTIONS
+
+
+@dataclass(frozen=True)
 class Subject:
-    """Searches by split and phase, and the final trainings of what they found; either may be missing."""
+    """Searches by split and phase, and the final trainings of their results; either may be missing."""
 
     name: str
     dataset: str
-    searches: dict[tuple[int, str], Search]
-    """By split and ``global`` or ``local``; each has judged at least one structure."""
+    searches: dict[tuple[int, str], SearchRecord]
+    """By split and ``global`` or ``local``; each has evaluated at least one structure."""
     runs: Runs = field(default_factory=dict)
     """Test metrics of the final trainings, of those splits and seeds that all structures have."""
     unfinished: tuple[str, ...] = ()
-    """What is told of searches that found nothing, and of final trainings that cannot be compared yet."""
+    """Descriptions of searches without a result, and of final trainings that cannot be compared yet."""
     folder: Path | None = None
     """Of the run."""
     settings: dict[str, Any] = field(default_factory=dict)
@@ -37,17 +82,17 @@ class Subject:
 
     @classmethod
     def of(cls, source: str) -> Subject:
-        """The run in a folder, the search that was kept in one, or the search with an id.
+        """From the folder of a run, the folder of a search, or the id of an experiment.
 
         Raises:
-            BadInput: it is none of them, or a file of it is damaged, or nothing has come of it yet.
+            BadInput: it is none of them, a file is damaged, or there is no result yet.
         """
         folder = Path(source)
         if (folder / "pipeline.json").is_file():
             return cls._of_run(folder)
         if folder.is_dir() and not (folder / SETTINGS_FILE).is_file():
-            raise BadInput(f"{source}: no run of experiments.pipeline (it has no pipeline.json)")
-        search = Search.of_folder(folder) if folder.is_dir() else Search.of_experiment(source)
+            raise BadInput(f"{source}: not a run of experiments.pipeline (no pipeline.json)")
+        search = SearchRecord.of_folder(folder) if folder.is_dir() else SearchRecord.of_experiment(source)
         search.best()
         return cls(search.experiment, search.dataset or "unknown", {(search.split, search.phase): search})
 
@@ -56,7 +101,7 @@ class Subject:
         path = folder / "pipeline.json"
         content = read_json(path)
         try:
-            # Runs from before there was a choice of global searches have not noted it.
+            # Runs of versions without a choice of global searches lack it.
             settings = {"global_search": "global", **content["settings"]}
             _check(settings)
             experiments = {name: step["experiment"]["id"] for name, step in content["steps"].items() if step}
@@ -74,34 +119,34 @@ class Subject:
                     unfinished.append(f"the {phase} search of split {split} ({why})")
         trained = any(folder.glob("final/*/split*/seed*/metrics.json"))
         if not trained and not searches:
-            raise BadInput(f"{folder}: nothing has come of this run yet{''.join(f': {why}' for why in unfinished)}")
+            raise BadInput(f"{folder}: no results of this run yet{''.join(f': {why}' for why in unfinished)}")
         runs = read_runs(folder / "final") if trained else {}
         common = set.intersection(*map(set, runs.values())) if runs else set()
-        left = sum(len(cells.keys() - common) for cells in runs.values())
+        left = sum(len(trainings.keys() - common) for trainings in runs.values())
         if left:
             unfinished.append(f"{left} final trainings of splits and seeds that some structures were not trained on")
 
-        runs = {name: {place: cells[place] for place in common} for name, cells in runs.items() if common}
+        runs = {name: {key: trainings[key] for key in common} for name, trainings in runs.items() if common}
         return cls(folder.resolve().name, settings["dataset"], searches, runs, tuple(unfinished), folder, settings)
 
     @cached_property
-    def trained(self) -> dict[tuple[str, int], Trained]:
+    def models(self) -> dict[tuple[str, int], FinalModel]:
         """The final training of the smallest seed of each structure and split."""
-        trained = {}
-        for structure, cells in self.runs.items():
-            for split, seed in sorted(cells, reverse=True):
+        models = {}
+        for structure, trainings in self.runs.items():
+            for split, seed in sorted(trainings, reverse=True):
                 assert self.folder is not None
                 folder = self.folder / "final" / structure / f"split{split}" / f"seed{seed}"
-                trained[structure, split] = Trained.read(structure, split, folder)
-        return dict(sorted(trained.items(), key=lambda item: (list(self.runs).index(item[0][0]), item[0][1])))
+                models[structure, split] = FinalModel.read(structure, split, folder)
+        return dict(sorted(models.items(), key=lambda item: (list(self.runs).index(item[0][0]), item[0][1])))
 
     def splits(self) -> list[int]:
-        """The splits that anything is known of."""
-        return sorted({split for split, _ in self.searches} | {split for _, split in self.trained})
+        """All splits with a search or a final training."""
+        return sorted({split for split, _ in self.searches} | {split for _, split in self.models})
 
     def structures(self, split: int) -> dict[str, Structure]:
-        """The structures of one split by name: ``hand``, and what its searches found."""
-        trained = {name: each.checkpoint.structure() for (name, at), each in self.trained.items() if at == split}
+        """The structures of one split by name: ``hand``, and the results of its searches."""
+        trained = {name: each.checkpoint.structure() for (name, at), each in self.models.items() if at == split}
         found = {phase: search.best() for (at, phase), search in self.searches.items() if at == split}
         structures = {**trained, **found}
         network = next(iter(structures.values())).network
@@ -110,31 +155,31 @@ class Subject:
     @property
     def background(self) -> tuple[str, ...] | None:
         """The classes that the scores leave out; None: the data set's default."""
-        return next((each.background for each in self.trained.values()), None)
+        return next((each.background for each in self.models.values()), None)
 
     @property
     def sample_rate(self) -> int | None:
-        """Of how many frames the networks read one; None: the data set's default."""
-        rates = [each.sample_rate for each in self.trained.values()]
+        """The networks read one frame in so many; None: the data set's default."""
+        rates = [each.sample_rate for each in self.models.values()]
         rates += [search.sample_rate for search in self.searches.values() if search.sample_rate is not None]
         return rates[0] if rates else None
 
     @property
     def searched(self) -> str | None:
-        """What the searches led to, of the structures that were trained to the end: the last phase's."""
+        """The trained structure of the last search phase; None if only ``hand`` is trained."""
         others = [name for name in self.runs if name != HAND]
         return next((name for name in ("local", "global", *others) if name in others), None)
 
 
-def _search(kept: Path, experiment: Any) -> Search | None:
-    """The search of a step: as the pipeline has kept it at its end, else as NNI has it; None before it began."""
-    if kept.is_dir():
-        return Search.of_folder(kept)
-    return None if experiment is None else Search.of_experiment(str(experiment))
+def _search(folder: Path, experiment: Any) -> SearchRecord | None:
+    """The search of a step: from the run's folder if it has ended, else from NNI; None before its start."""
+    if folder.is_dir():
+        return SearchRecord.of_folder(folder)
+    return None if experiment is None else SearchRecord.of_experiment(str(experiment))
 
 
 def _check(settings: dict[str, Any]) -> None:
-    """Raise KeyError, TypeError or ValueError for settings that are not as the pipeline writes them."""
+    """Raise KeyError, TypeError or ValueError for damaged settings."""
     if not is_plain_name(settings["dataset"]):
         raise ValueError("dataset")
     for name in ("template", "global_search"):

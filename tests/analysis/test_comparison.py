@@ -9,12 +9,12 @@ from analysis.comparison import Comparison
     ("mean", "error", "samples", "half_width", "verdict"),
     [
         # Quantiles from any table of Student's t, two-sided 95 %: 12.706 for 1 degree of freedom, 2.776 for 4.
-        (4.5, 1.5, 2, 19.06, "not told apart"),
+        (4.5, 1.5, 2, 19.06, "inconclusive"),
         (3.0, 1.0, 5, 2.78, "better"),
         (-3.0, 1.0, 5, 2.78, "worse"),
-        (2.7, 1.0, 5, 2.78, "not told apart"),
-        (9.0, None, 1, None, "not told apart"),
-        (2.2, 1.0, 30, 2.26, "not told apart"),
+        (2.7, 1.0, 5, 2.78, "inconclusive"),
+        (9.0, None, 1, None, "inconclusive"),
+        (2.2, 1.0, 30, 2.26, "inconclusive"),
     ],
 )
 def test_only_an_interval_without_zero_is_a_difference(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.searches import Cost, Search, without_places
+from analysis.searches import SearchCost, SearchRecord, without_paths
 from tests.analysis.records import write_global_records
 
 CONFIG = {
@@ -39,7 +39,7 @@ def experiment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_search_is_read_as_nni_keeps_it(experiment: Path) -> None:
-    search = Search.of_experiment(experiment.name)
+    search = SearchRecord.of_experiment(experiment.name)
     assert search.settings == {
         "experimentName": "a search",
         "trialCommand": "python3 -m trials.search_trial --dataset small --split=2 --output …/x",
@@ -48,7 +48,7 @@ def test_a_search_is_read_as_nni_keeps_it(experiment: Path) -> None:
     assert (search.dataset, search.split, search.sample_rate, search.phase) == ("small", 2, None, "local")
     assert search.best().dilations == (2, 1)
     # Two trials of three seconds.
-    assert search.cost() == Cost(trials=2, failures=0, epochs=0, hours=6 / 3600)
+    assert search.cost() == SearchCost(trials=2, failures=0, epochs=0, hours=6 / 3600)
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_a_search_is_read_as_nni_keeps_it(experiment: Path) -> None:
 )
 def test_the_tuner_says_what_kind_of_search_it_is(tuner: str, phase: str, experiment: Path) -> None:
     """A genetic search may have starts, too."""
-    search = Search.of_experiment(experiment.name)
+    search = SearchRecord.of_experiment(experiment.name)
     search.settings["tuner"]["className"] = f"strategies.tuners.{tuner}"
     assert search.phase == phase
 
 
 def test_of_an_option_that_comes_twice_the_last_counts(experiment: Path) -> None:
-    search = Search.of_experiment(experiment.name)
+    search = SearchRecord.of_experiment(experiment.name)
     search.settings["trialCommand"] = "python3 -m trials.search_trial --dataset a --dataset=b --split=1 --split 3"
     assert (search.dataset, search.split) == ("b", 3)
 
@@ -79,7 +79,7 @@ def test_of_an_option_that_comes_twice_the_last_counts(experiment: Path) -> None
 def test_a_differentiable_search_names_its_candidates(
     options: str, candidates: tuple[int, ...], experiment: Path
 ) -> None:
-    search = Search.of_experiment(experiment.name)
+    search = SearchRecord.of_experiment(experiment.name)
     search.settings["trialCommand"] = f"python3 -m trials.differentiable_trial --split 1 {options}"
     labels = search.best().by_label()
     search.settings["searchSpace"] = {"seed": {"_type": "choice", "_value": [0, 1]}}
@@ -90,10 +90,10 @@ def test_a_differentiable_search_names_its_candidates(
 
 
 def test_a_kept_search_is_the_same_without_nni(experiment: Path, tmp_path: Path) -> None:
-    search = Search.of_experiment(experiment.name)
-    search.keep(tmp_path / "kept")
+    search = SearchRecord.of_experiment(experiment.name)
+    search.write(tmp_path / "kept")
     (experiment.parent / ".experiment").unlink()
-    kept = Search.of_folder(tmp_path / "kept")
+    kept = SearchRecord.of_folder(tmp_path / "kept")
     assert (kept.experiment, kept.settings) == (search.experiment, search.settings)
     assert kept.history.evaluations == search.history.evaluations
 
@@ -109,4 +109,4 @@ def test_a_kept_search_is_the_same_without_nni(experiment: Path, tmp_path: Path)
     ],
 )
 def test_places_are_not_told(value: object, told: object) -> None:
-    assert without_places(value, "/code/") == told
+    assert without_paths(value, "/code/") == told

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from analysis.history import read_history
-from analysis.searches import Search
+from analysis.searches import SearchRecord
 from common.bad_input import run_command
 from experiments.nni_experiment import Experiment
 from experiments.run_data import require_same_run_data
@@ -162,4 +162,4 @@ def make_report_files(root: Path, settings: dict[str, Any]) -> None:
     (root / "reported" / "pipeline.json").write_text(json.dumps({"settings": settings, "steps": {}}))
     records = write_global_records(root / "found", [10.0, 30.0, 20.0])
     command = {"trialCommand": "python3 -m trials.search_trial --dataset small --split 1"}
-    Search("Ab3dE", command, read_history(records)).keep(root / "kept")
+    SearchRecord("Ab3dE", command, read_history(records)).write(root / "kept")

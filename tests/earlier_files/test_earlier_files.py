@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from analysis.report.page import write_report
 from analysis.report.pictures import Pictures
-from analysis.report.writing import write_report
-from analysis.searches import Search
+from analysis.searches import SearchRecord
 from nas_space.branching import Branching
 from nas_space.networks import find_network
 from nas_space.networks.ms_tcn import same_settings
@@ -43,7 +43,7 @@ def test_a_checkpoint() -> None:
 
 @pytest.mark.parametrize("phase", ["global", "local"])
 def test_the_records_of_a_search(phase: str) -> None:
-    search = Search.of_folder(FILES / "run" / "split1" / phase)
+    search = SearchRecord.of_folder(FILES / "run" / "split1" / phase)
     assert search.phase == phase
     assert search.history.network == DEMO
     assert search.best().network == DEMO

@@ -14,7 +14,7 @@ from analysis.history import find_experiment, read_history
 from common.bad_input import BadInput
 from experiments import clean
 from experiments.nni_experiment import Experiment
-from experiments.run_folder import Run, held
+from experiments.run_folder import Run, locked
 from nni_api.records import Records
 from tests.analysis.records import write_global_records
 
@@ -78,7 +78,7 @@ def test_only_chains_that_are_done_lose_their_checkpoints(nni: Path, command: Co
     printed = command("Ab3dE")
     assert before - files_of(nni) == {f"Ab3dE/chains/chain_0/iteration_{number}.pt" for number in (0, 1)}
     checkpoints, freed = printed.splitlines()
-    assert re.fullmatch(r"experiment Ab3dE: 2\d\d kB, checkpoints of what has ended \(2\)", checkpoints)
+    assert re.fullmatch(r"experiment Ab3dE: 2\d\d kB, checkpoints of finished searches \(2\)", checkpoints)
     assert re.fullmatch(r"freed 2\d\d kB", freed)
 
 
@@ -161,19 +161,19 @@ def test_a_run_is_freed_of_what_its_experiments_and_trainings_left(nni: Path, co
     gone = before - files_of(tmp_path)
     assert {Path(name).name for name in gone} == {"iteration_0.pt", "iteration_1.pt", "training.pt"}
     assert len(gone) == 7
-    assert "states of trainings that have ended (1)" in printed
+    assert "checkpoints of finished trainings (1)" in printed
     assert (unfinished / "training.pt").exists()
 
 
 def test_a_run_that_is_at_work_is_left_alone(tmp_path: Path, command: Command) -> None:
     Run(tmp_path, {}).note("global_split1", mark="00c0ffee", begun=0.0)
-    with held(tmp_path), pytest.raises(BadInput, match="another pipeline"):
+    with locked(tmp_path), pytest.raises(BadInput, match="another pipeline"):
         command(tmp_path)
 
 
 @pytest.mark.usefixtures("nni")
 def test_what_is_neither_experiment_nor_run_is_refused(tmp_path: Path, command: Command) -> None:
-    with pytest.raises(BadInput, match=r"no run of experiments\.pipeline"):
+    with pytest.raises(BadInput, match=r"not a run of experiments.pipeline"):
         command(tmp_path)
     with pytest.raises(BadInput, match="unknown experiment '--all'"):
         command("--", "--all")

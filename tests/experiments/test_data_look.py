@@ -14,8 +14,8 @@ def test_it_counts_what_is_there(tmp_path: Path) -> None:
     write_dataset(tmp_path / "mine", train=8, test=2, frames=(40, 41), dim=7, classes=4, splits=2)
     look = look_at("mine", tmp_path)
     assert (look.videos, look.lengths, look.channels, look.classes) == (10, (40, 40, 40), 7, 4)
-    assert (look.splits, look.mean_frames, len(look.trained)) == ((1, 2), 40, 8)
-    assert set(look.searched) | set(look.held) == set(look.trained)
+    assert (look.splits, look.mean_frames, len(look.final_train)) == ((1, 2), 40, 8)
+    assert set(look.search_train) | set(look.search_validation) == set(look.final_train)
     assert look.describe() == "10 videos of 40 to 40 frames (median 40), 7 channels, 4 classes, 2 splits"
 
 
@@ -23,8 +23,8 @@ def test_persons_in_the_names_stay_together(tmp_path: Path) -> None:
     write_dataset(tmp_path / "mine", train=8, test=2)
     look = look_at("mine", tmp_path)
     assert look.group.expression == r"^(p\d+)-"
-    assert len(look.held) == 2
-    assert len({video[:3] for video in look.held}) == 1
+    assert len(look.search_validation) == 2
+    assert len({video[:3] for video in look.search_validation}) == 1
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_the_groups_of_a_known_data_set_are_known(tmp_path: Path) -> None:
         path.write_text(path.read_text().replace("p0", "S").replace("-", "_"))
     look = look_at("gtea", tmp_path)
     assert look.group.expression is None
-    assert look.group.describe() == r"by 'S(\d+)_', which is known of gtea"
+    assert look.group.describe() == r"by 'S(\d+)_', the default of gtea"
 
 
 def test_what_check_data_refuses_is_refused_in_one_line(tmp_path: Path) -> None:

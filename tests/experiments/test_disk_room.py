@@ -63,7 +63,7 @@ def test_checkpoints_are_as_large_as_estimated(text: str, home: Path, tmp_path: 
     save_torch(tmp_path / "a.pt", Training(network, TrainingSettings(), torch.device("cpu")).state_dict())
     logs, checkpoints = needs_of(config_of(f"local_trial --network {text}", "local"), FOLDER)
     assert logs == Need(home / "nni-experiments", 30 * BYTES_A_TRIAL, "1.5 MB of logs")
-    assert checkpoints.place == home / "nni-experiments"
+    assert checkpoints.folder == home / "nni-experiments"
     assert checkpoints.size == pytest.approx(30 * (tmp_path / "a.pt").stat().st_size, rel=0.1)
     assert re.fullmatch(r"30 checkpoints of \d\.\d MB", checkpoints.what)
 
@@ -77,7 +77,7 @@ def test_each_kind_of_trial_has_its_own_needs(tmp_path: Path) -> None:
     _, search = needs_of(config_of(f"differentiable_trial --split 1 {small}", "differentiable", **seeds), FOLDER)
     assert search.size == (3 + 2) * 3 * model
     _, trained = needs_of(config_of(f"final_trial {small} --output {tmp_path / 'found'}", maxTrialNumber=6), FOLDER)
-    assert trained.place == tmp_path / "found"
+    assert trained.folder == tmp_path / "found"
     assert 6 * model + 12 * model < trained.size < 6 * model + 12 * model + 6 * 10_000
     (logs,) = needs_of(config_of(f"search_trial --split 1 {small}", maxTrialNumber=24), FOLDER)
     assert logs.size == 24 * BYTES_A_TRIAL
@@ -96,7 +96,7 @@ def test_what_is_done_already_is_not_needed_again(tmp_path: Path) -> None:
     (tmp_path / "found" / "model.pt").write_bytes(bytes(5_000_000))
     *_, less = needs_of(final, FOLDER)
     assert -less.size == pytest.approx(5e6, rel=0.01)
-    assert less.what == "less 5.0 MB that are there"
+    assert less.what == "less 5.0 MB that exist already"
     # Never below nothing, so that others of a run keep their needs.
     (tmp_path / "found" / "model.pt").write_bytes(bytes(whole.size))
     assert sum(need.size for need in needs_of(final, FOLDER)[1:]) == 0

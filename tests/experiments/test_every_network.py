@@ -15,9 +15,9 @@ import pytest
 
 from analysis.export import export
 from analysis.history import History, read_history
+from analysis.report.page import write_report
 from analysis.report.pictures import Pictures
-from analysis.report.writing import write_report
-from analysis.searches import Search
+from analysis.searches import SearchRecord
 from nas_space.network import Network
 from nas_space.networks import find_network
 from nas_space.space import global_space, local_space, to_nni
@@ -80,7 +80,7 @@ class House:
         command = f"python3 -m {main.__module__} {' '.join(options)}"
         about = {"className": f"strategies.tuners.{tuner}", "classArgs": {"network": str(self.network), **arguments}}
         settings = {"trialCommand": command, "trialConcurrency": 1, "tuner": about, "searchSpace": space}
-        Search(name, settings, history).keep(self.folder / "run" / "split1" / name)
+        SearchRecord(name, settings, history).write(self.folder / "run" / "split1" / name)
         return history
 
     def found(self, history: History, name: str) -> Path:

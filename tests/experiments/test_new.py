@@ -71,7 +71,7 @@ def test_no_file_is_written_over(new: Callable[..., None], tmp_path: Path, there
     path = tmp_path / "out" / there
     path.parent.mkdir(parents=True)
     path.write_text("mine")
-    with pytest.raises(BadInput, match=f"{there}: is there already and is not written over"):
+    with pytest.raises(BadInput, match=f"{there}: exists and is not overwritten"):
         new("mine", "--output", "out")
     assert [each for each in (tmp_path / "out").rglob("*") if each.is_file()] == [path]
     assert path.read_text() == "mine"
@@ -86,5 +86,5 @@ def test_a_faulty_data_set_leaves_no_file(new: Callable[..., None], tmp_path: Pa
 
 def test_committed_files_stay(new: Callable[..., None], tmp_path: Path) -> None:
     (tmp_path / "data" / "mine").rename(tmp_path / "data" / "gtea")
-    with pytest.raises(BadInput, match=r"experiments/gtea_global\.yml: is there already"):
+    with pytest.raises(BadInput, match=r"experiments/gtea_global\.yml: exists"):
         new("gtea")

@@ -13,7 +13,7 @@ from experiments.config_file import class_arguments, read_config
 from experiments.data_look import DataLook, look_at
 from experiments.gpus import Machine
 from experiments.new import EXPERIMENTS
-from experiments.new_texts import ROOT, Places, quoted, texts
+from experiments.new_texts import ROOT, ExperimentPaths, quoted, texts
 from experiments.phases import costs_of
 from experiments.preflight import preflight
 from nas_space.network import Network
@@ -31,14 +31,14 @@ def look(tmp_path: Path) -> DataLook:
     return replace(look_at("mine", tmp_path / "the data"), splits=(1, 2), lengths=(30, 40, 600))
 
 
-def read(look: DataLook, places: Places, network: Network = MS_TCN) -> dict[str, dict[str, Any]]:
+def read(look: DataLook, paths: ExperimentPaths, network: Network = MS_TCN) -> dict[str, dict[str, Any]]:
     """The content of the YAML files, by what comes after the data set's name, written into their folder."""
     contents = {}
-    for file, text in texts(look, network, costs_of(look, SPEEDS, 2), places).items():
-        path = places.folder / file
+    for file, text in texts(look, network, costs_of(look, SPEEDS, 2), paths).items():
+        path = paths.folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    for path in places.folder.glob("*.yml"):
+    for path in paths.folder.glob("*.yml"):
         contents[path.stem.rpartition("_")[2]] = read_config(path)
     return contents
 
@@ -46,7 +46,7 @@ def read(look: DataLook, places: Places, network: Network = MS_TCN) -> dict[str,
 @pytest.fixture
 def written(look: DataLook, tmp_path: Path) -> dict[str, dict[str, Any]]:
     """In a folder of the user's, with a name that a shell would divide."""
-    return read(look, Places(tmp_path / "my files", absolute=True, data_root=tmp_path / "the data"))
+    return read(look, ExperimentPaths(tmp_path / "my files", absolute=True, data_root=tmp_path / "the data"))
 
 
 def test_each_file_names_its_tuner_and_trial(written: dict[str, dict[str, Any]]) -> None:
@@ -66,7 +66,7 @@ def test_preflight_passes_them(
 ) -> None:
     """Also where the longest dilations of hand are no candidates."""
     look = replace(look, lengths=(3, 3, longest), splits=(1,))
-    written = read(look, Places(tmp_path / "my files", absolute=True, data_root=tmp_path / "the data"))
+    written = read(look, ExperimentPaths(tmp_path / "my files", absolute=True, data_root=tmp_path / "the data"))
     lines = preflight(written[which], tmp_path / "my files", which, CPU)
     assert f"data: {tmp_path}/the data/mine, split 1" in lines
     assert not recwarn.list
@@ -76,8 +76,8 @@ def test_preflight_passes_them(
 @pytest.mark.parametrize("text", ["ms-tcn:stages=2,layers=5", "ms-tcn++", "causal-ms-tcn"])
 def test_all_files_have_the_network(text: str, which: str, look: DataLook, tmp_path: Path) -> None:
     network = find_network(text)
-    places = Places(tmp_path / "my files", absolute=True, data_root=tmp_path / "the data")
-    content = read(replace(look, splits=(1,)), places, network)[which]
+    paths = ExperimentPaths(tmp_path / "my files", absolute=True, data_root=tmp_path / "the data")
+    content = read(replace(look, splits=(1,)), paths, network)[which]
     assert f" --network {text} " in content["trialCommand"]
     assert class_arguments(content)["network"] == text
     preflight(content, tmp_path / "my files", which, CPU)
@@ -115,7 +115,7 @@ def test_paths_are_absolute_where_the_files_lie_elsewhere(written: dict[str, dic
 
 
 def test_paths_are_relative_in_the_repository(look: DataLook) -> None:
-    made = texts(look, MS_TCN, costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))
+    made = texts(look, MS_TCN, costs_of(look, SPEEDS, 2), ExperimentPaths(EXPERIMENTS, absolute=False))
     assert list(made)[:2] == ["spaces/mine_global.json", "spaces/mine_local.json"]
     for file, text in made.items():
         assert str(ROOT) not in text
@@ -127,7 +127,9 @@ def test_paths_are_relative_in_the_repository(look: DataLook) -> None:
 
 
 def test_comments_say_cost_and_groups(look: DataLook) -> None:
-    text = texts(look, MS_TCN, costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))["mine_global.yml"]
+    text = texts(look, MS_TCN, costs_of(look, SPEEDS, 2), ExperimentPaths(EXPERIMENTS, absolute=False))[
+        "mine_global.yml"
+    ]
     assert "# Cost: 24 trainings of 50 epochs, 2 side by side: about " in text
     assert r"# by --group '^(p\d+)-', a guess: names have 5 beginnings (p00, p01, ...), and no split" in text
     assert max(map(len, text.splitlines())) <= 140
@@ -135,7 +137,9 @@ def test_comments_say_cost_and_groups(look: DataLook) -> None:
 
 @pytest.mark.parametrize("name", ["no", "1e3", "it's", 'a "b": c', "# x", "été {}", "12"])
 def test_odd_names_are_read_as_they_are(look: DataLook, name: str) -> None:
-    made = texts(replace(look, name=name), MS_TCN, costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))
+    made = texts(
+        replace(look, name=name), MS_TCN, costs_of(look, SPEEDS, 2), ExperimentPaths(EXPERIMENTS, absolute=False)
+    )
     for file, text in made.items():
         if file.endswith(".yml"):
             assert str(yaml.safe_load(text)["experimentName"]).startswith(f"{name} ")
@@ -145,4 +149,4 @@ def test_odd_names_are_read_as_they_are(look: DataLook, name: str) -> None:
 @pytest.mark.parametrize("name", ["a\nb", "x{split}"])
 def test_names_that_no_file_can_hold_are_refused(look: DataLook, name: str) -> None:
     with pytest.raises(BadInput, match="cannot be in experiment files"):
-        texts(replace(look, name=name), MS_TCN, costs_of(look, SPEEDS, 2), Places(EXPERIMENTS, absolute=False))
+        texts(replace(look, name=name), MS_TCN, costs_of(look, SPEEDS, 2), ExperimentPaths(EXPERIMENTS, absolute=False))

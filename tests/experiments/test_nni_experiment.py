@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.nni_home import find, history_of, is_trial, launch, only_experiment, processes_of, wait_for
 from common.bad_input import BadInput
 from experiments import nni_experiment
 from experiments.launch import free_port
@@ -24,10 +23,11 @@ from nas_space.networks import find_network
 from nas_space.space import global_space, to_nni
 from nni_api.register import Registered, registered
 from tests.conftest import REPOSITORY
+from tests.drills.nni_home import find, history_of, is_trial, launch, only_experiment, processes_of, wait_for
 from tests.experiments.known_trial import known_metric
 
 NETWORK = find_network("ms-tcn:stages=1,layers=3")
-LONGER = "a longer --max-hours, or none, goes on with it"
+LONGER = "resume it with a longer --max-hours, or none"
 SPACE = to_nni(global_space(NETWORK, (1, 2, 4, 8)))
 
 
@@ -134,7 +134,7 @@ def test_a_search_that_was_stopped_and_one_that_ended_early_go_on_and_train_noth
     early = launch("--resume", experiment, "--max-hours", str((ran + 3) / 3600))
     output, errors = early.communicate(timeout=600)
     assert (early.returncode, output.strip()) == (0, experiment), errors
-    assert f"to go on: python -m experiments.launch --resume {experiment}\n" in errors
+    assert f"to resume: python -m experiments.launch --resume {experiment}\n" in errors
     early_history = history_of(home, experiment)
     assert (early_history.done, early_history.failures, early_history.error) == (False, [], None)
     assert len(early_history.evaluations) < 9

@@ -17,16 +17,16 @@ import pytest
 import yaml
 
 from analysis.history import find_experiment, read_history
-from analysis.searches import Search
+from analysis.searches import SearchRecord
 from common.atomic_file import write_json
 from common.bad_input import BadInput, KnownFailure
 from common.read_file import read_json
 from experiments import pipeline
 from experiments.config_file import class_name, read_config
 from experiments.nni_experiment import Experiment
-from experiments.pipeline import begun_experiment, do_step
-from experiments.plan import Step, with_grid_search
-from experiments.run_folder import Run, held
+from experiments.pipeline import do_step, started_experiment
+from experiments.plan import PipelineStep
+from experiments.run_folder import Run, locked
 from nas_space.networks import find_network
 from nas_space.structure_files import read_structure
 from nni_api.records import Records
@@ -72,7 +72,7 @@ def nni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nni:
     monkeypatch.setattr(pipeline, "running", nni.running)
     monkeypatch.setattr(pipeline, "watch", lambda *_: None)
     monkeypatch.setattr(pipeline, "find_experiment", lambda _: nni.records)
-    monkeypatch.setattr(Search, "of_experiment", lambda id: Search(id, {}, read_history(nni.records)))
+    monkeypatch.setattr(SearchRecord, "of_experiment", lambda id: SearchRecord(id, {}, read_history(nni.records)))
     monkeypatch.setattr(Experiment, "stop", lambda experiment: nni.stopped.append(experiment.id))
     monkeypatch.setattr(Experiment, "marked", lambda mark: nni.experiments.get(mark))
     monkeypatch.setattr(pipeline, "START_SECONDS", 0)
@@ -85,7 +85,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "runs" / "mine"
 
 
-def interrupted(nni: Nni, step: Step, run: Run) -> None:
+def interrupted(nni: Nni, step: PipelineStep, run: Run) -> None:
     """Run a step that is interrupted as soon as its experiment is known."""
     nni.interrupts = True
     with pytest.raises(KeyboardInterrupt):
@@ -93,12 +93,16 @@ def interrupted(nni: Nni, step: Step, run: Run) -> None:
     nni.interrupts = False
 
 
-def global_step(folder: Path, budget: int = 2) -> Step:
+def global_step(folder: Path, budget: int = 2) -> PipelineStep:
     config = {"experimentName": "tiny global", "tuner": {"classArgs": {"budget": budget}}}
-    return Step("global_split1", "global", "it", config, folder / "global.json", budget)
+    return PipelineStep("global_split1", "global", "it", config, folder / "global.json", budget)
 
 
-def final_step(seeds: int) -> Step:
+GRID_SEARCH = {"tuner": {"name": "GridSearch"}, "maxTrialNumber": 2}
+"""A final training of two seeds as earlier versions made it."""
+
+
+def final_step(seeds: int) -> PipelineStep:
     """The final training of ``hand`` on split 1."""
     values = {"structure": ["hand"], "split": [1], "seed": list(range(seeds))}
     config = {
@@ -106,7 +110,7 @@ def final_step(seeds: int) -> Step:
         "tuner": {"className": "strategies.tuners.FinalTuner", "classArgs": {"seeds": list(range(seeds))}},
         "searchSpace": {name: {"_type": "choice", "_value": chosen} for name, chosen in values.items()},
     }
-    return Step("final", "final", "it", config, None, seeds)
+    return PipelineStep("final", "final", "it", config, None, seeds)
 
 
 def train(folder: Path, place: str) -> None:
@@ -119,7 +123,7 @@ def test_a_search_leaves_its_best_structure_and_its_cost(nni: Nni, folder: Path)
     do_step(Run(folder, SETTINGS), global_step(folder))
     assert read_structure(folder / "global.json", find_network("ms-tcn:stages=1,layers=2")).dilations == (2, 1)
     assert nni.actions == [["create", "--config", str(folder / "global_split1.yml")]]
-    kept = Search.of_folder(folder / "global").history
+    kept = SearchRecord.of_folder(folder / "global").history
     assert [evaluation.metrics["default"] for evaluation in kept.evaluations] == [10.0, 30.0]
     known = Run(folder, SETTINGS).step("global_split1")
     # Two trials of 3 seconds each.
@@ -286,10 +290,10 @@ def test_a_step_without_any_success_starts_again(
 def test_a_final_training_by_grid_search_goes_on_as_it_was_started(nni: Nni, folder: Path) -> None:
     """Of an earlier version; what NNI leaves out of it, a tuner of ours trains."""
     step = final_step(2)
-    former = replace(step, config=with_grid_search(step.config, 2))
+    former = replace(step, config={**step.config, **GRID_SEARCH})
     interrupted(nni, former, Run(folder, SETTINGS))
     train(folder, "hand/split1/seed0")
-    with pytest.raises(KnownFailure, match="1 of 2 final trainings failed, or were left out by NNI's grid search"):
+    with pytest.raises(KnownFailure, match="1 of 2 final trainings failed, or were missed by NNI's grid search"):
         do_step(Run(folder, SETTINGS), former)
     assert nni.actions[-1] == ["resume", "Ab3dE"]
     train(folder, "hand/split1/seed1")
@@ -299,7 +303,7 @@ def test_a_final_training_by_grid_search_goes_on_as_it_was_started(nni: Nni, fol
 
 
 def test_a_final_training_by_grid_search_with_other_settings_is_refused(nni: Nni, folder: Path) -> None:
-    interrupted(nni, replace(final_step(2), config=with_grid_search(final_step(2).config, 2)), Run(folder, SETTINGS))
+    interrupted(nni, replace(final_step(2), config={**final_step(2).config, **GRID_SEARCH}), Run(folder, SETTINGS))
     with pytest.raises(BadInput, match="begun with other settings"):
         do_step(Run(folder, SETTINGS), final_step(3))
 
@@ -307,7 +311,7 @@ def test_a_final_training_by_grid_search_with_other_settings_is_refused(nni: Nni
 def test_a_failing_check_stops_before_nni(nni: Nni, folder: Path) -> None:
     config: dict[str, Any] = {"tuner": {"classArgs": {"check_command": "python3 -m trials.check_data nowhere"}}}
     with pytest.raises(BadInput, match="nowhere: no such data set folder"):
-        do_step(Run(folder, SETTINGS), Step("global_split1", "global", "it", config, folder / "global.json", 2))
+        do_step(Run(folder, SETTINGS), PipelineStep("global_split1", "global", "it", config, folder / "global.json", 2))
     assert nni.actions == []
 
 
@@ -330,12 +334,12 @@ def test_a_second_pipeline_of_the_same_name_is_refused(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "experiments.pipeline", "--dataset", "small", "--template", "demo"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     folder = tmp_path / "runs" / "small"
-    with held(folder):
+    with locked(folder):
         second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert second.returncode == 2
-    holder = f"another pipeline (process {os.getpid()}) is at work there"
+    holder = f"another pipeline (process {os.getpid()}) is running there"
     assert second.stderr == f"error: {folder}: {holder}; wait for its end, or choose another --name\n"
-    with held(folder):
+    with locked(folder):
         pass
 
 
@@ -345,7 +349,7 @@ def test_a_clock_that_was_set_back_does_not_keep_a_pipeline_waiting(monkeypatch:
     clock = SimpleNamespace(time=lambda: 1000.0, monotonic=lambda: sum(slept), sleep=slept.append)
     monkeypatch.setattr(pipeline, "time", clock)
     monkeypatch.setattr(pipeline, "START_SECONDS", 20)
-    assert begun_experiment({"mark": "unknown", "begun": 90000.0}) is None
+    assert started_experiment({"mark": "unknown", "begun": 90000.0}) is None
     assert sum(slept) == 20
 
 

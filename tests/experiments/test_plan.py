@@ -18,7 +18,6 @@ from experiments.plan import (
     final_trainings,
     make_plan,
     search_file,
-    trainings_of,
     trials_of,
     with_options,
 )
@@ -165,13 +164,13 @@ def test_a_step_that_has_begun_goes_on_by_its_own_file(tmp_path: Path) -> None:
     names = [step.name for step in before]
     # None has begun: the files there are of steps that were given up.
     assert make_plan(tmp_path, "mine", "demo", [1, 2], phases, [0], "genetic") == before
-    first, *others = make_plan(tmp_path, "mine", "nowhere", [1, 2], phases, [0], "genetic", begun=names)
+    first, *others = make_plan(tmp_path, "mine", "nowhere", [1, 2], phases, [0], "genetic", started=names)
     assert (first.source, first.trials) == (str(own), 2)
     assert first.config == {**former, "experimentName": "mine global_split1"}
     assert [step.config for step in others] == [step.config for step in before[1:]]
     # A split that has not begun goes on as the others did, so that no searches of two kinds are averaged.
     some = [*names[:2], "final"]
-    _, _, second, *_ = make_plan(tmp_path, "mine", "nowhere", [1, 2], phases, [0], "genetic", begun=some)
+    _, _, second, *_ = make_plan(tmp_path, "mine", "nowhere", [1, 2], phases, [0], "genetic", started=some)
     assert (second.name, second.config["tuner"]) == ("global_split2", first.config["tuner"])
     assert "--split 2" in second.config["trialCommand"]
 
@@ -209,7 +208,7 @@ def test_unknown_templates_are_refused(tmp_path: Path) -> None:
 )
 def test_a_global_search_must_say_how_long_it_is(tuner: dict[str, str], space: object, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        trainings_of({"tuner": tuner, "searchSpace": space})
+        trials_of({"tuner": tuner, "searchSpace": space})
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yml")), ids=lambda path: path.name)

@@ -136,7 +136,7 @@ def test_the_pipeline_looks_before_each_step_and_when_all_are_done(
 ) -> None:
     done: list[str] = []
 
-    def do_step(run: Run, step: plan.Step, *_: object) -> None:
+    def do_step(run: Run, step: plan.PipelineStep, *_: object) -> None:
         if not run.step(step.name).get("done"):
             done.append(step.name)
             run.note(step.name, done=True, experiment={"id": "Ab3dE", "port": 1, "manager": 0})

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from experiments.plan import Phase, Step
-from experiments.search_hours import goes_on, hours, share_of
+from experiments.plan import Phase, PipelineStep
+from experiments.search_hours import continues, hours, share_of
 
 
-def step(name: str, phase: Phase) -> Step:
+def step(name: str, phase: Phase) -> PipelineStep:
     result = None if phase == "final" else Path("run") / name.partition("_")[2] / f"{phase}.json"
-    return Step(name, phase, "it", {}, result, 1)
+    return PipelineStep(name, phase, "it", {}, result, 1)
 
 
 STEPS = [
@@ -69,7 +69,7 @@ def test_a_longer_search_goes_on_unless_something_rests_on_it(
     ended_early: float | None, max_hours: float | None, begun: tuple[str, ...], expected: bool
 ) -> None:
     notes = known(global_split1={"done": True, "ended_early": ended_early}, **{name: {"mark": "x"} for name in begun})
-    assert goes_on(STEPS[0], STEPS, notes, max_hours) is expected
+    assert continues(STEPS[0], STEPS, notes, max_hours) is expected
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "two", ""])

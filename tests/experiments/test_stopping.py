@@ -87,7 +87,7 @@ def test_the_first_signal_stops_it_in_order(
     number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert play(monkeypatch, in_run=(number,)) == ["known", "run", "stop", "stopped", "interrupted"]
-    assert capsys.readouterr().err == "\nstopping experiment Ab3dE; to go on: resume Ab3dE\n"
+    assert capsys.readouterr().err == "\nstopping experiment Ab3dE; to resume: resume Ab3dE\n"
 
 
 def test_a_second_says_what_is_waited_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,7 +97,7 @@ def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(home: Path, tmp_pat
     # What is no longer needed can go: the run, its report and an export stay as they are.
     clean = [sys.executable, "-m", "experiments.clean", str(folder)]
     cleaned = subprocess.run(clean, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    assert "checkpoints of what has ended (2)" in cleaned.stdout
+    assert "checkpoints of finished searches (2)" in cleaned.stdout
     assert not list((home / "nni-experiments" / experiment / "chains").rglob("*.pt"))
     export = [sys.executable, "-m", "analysis.export", experiment, "--output", str(tmp_path / "best.json")]
     subprocess.run(export, cwd=tmp_path, env=environment, capture_output=True, check=True)

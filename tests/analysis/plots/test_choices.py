@@ -62,5 +62,5 @@ def test_many_candidates_are_legible(candidates: int, network: str) -> None:
     ],
 )
 def test_records_without_probabilities_are_refused(structure: dict[str, int], probabilities: Any) -> None:
-    with pytest.raises(BadInput, match="trial Ab1Cd: it lacks the probabilities of its candidates"):
+    with pytest.raises(BadInput, match="trial Ab1Cd: its probabilities do not match its candidates"):
         draw_choices("seed 0", evaluation(structure, probabilities), NETWORK, ALL)

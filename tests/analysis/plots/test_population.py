@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 
 from analysis.history import History, read_history
-from analysis.plots.population import MOST_MOMENTS, Narrowing, draw_population, spread
+from analysis.plots.population import MOST_MOMENTS, Convergence, draw_population, spread
 from nas_space.network import Network
 from nas_space.networks import find_network
 from nni_api.records import Records
@@ -64,16 +64,16 @@ def test_the_order_does_not_matter_and_disagreement_is_bounded(dilations: list[i
 
 
 def test_a_narrowing_by_hand() -> None:
-    narrowing = Narrowing.of(DILATIONS, OBJECTIVES, size=2)
-    assert narrowing.judged == [2, 3, 4]
-    assert narrowing.entropies.tolist() == [[1, 1, 0], [0, 1, 1]]
-    assert narrowing.common.tolist() == [[1, 2, 2], [8, 4, 8]]
-    assert narrowing.shares.tolist() == [[50, 50, 100], [100, 50, 50]]
+    convergence = Convergence.of(DILATIONS, OBJECTIVES, size=2)
+    assert convergence.evaluated == [2, 3, 4]
+    assert convergence.entropies.tolist() == [[1, 1, 0], [0, 1, 1]]
+    assert convergence.common.tolist() == [[1, 2, 2], [8, 4, 8]]
+    assert convergence.shares.tolist() == [[50, 50, 100], [100, 50, 50]]
 
 
 def test_of_equals_the_earlier_is_in_the_population() -> None:
-    narrowing = Narrowing.of(DILATIONS, np.array([5.0, 5.0, 5.0, 5.0]), size=2)
-    assert narrowing.common.tolist() == [[1, 1, 1], [8, 8, 8]]
+    convergence = Convergence.of(DILATIONS, np.array([5.0, 5.0, 5.0, 5.0]), size=2)
+    assert convergence.common.tolist() == [[1, 1, 1], [8, 8, 8]]
 
 
 def test_the_population_is_that_of_the_search() -> None:
@@ -85,8 +85,8 @@ def test_the_population_is_that_of_the_search() -> None:
         dilations.append(list(proposal.dilations.values()))
         search.tell(proposal.uid, TrialReport(metrics={"default": objectives[-1]}))
     parents = np.array([dilations[uid] for _, uid in search._population])
-    narrowing = Narrowing.of(np.array(dilations), np.array(objectives), size=4)
-    assert narrowing.entropies[:, -1].tolist() == [spread(layer)[0] for layer in parents.T]
+    convergence = Convergence.of(np.array(dilations), np.array(objectives), size=4)
+    assert convergence.entropies[:, -1].tolist() == [spread(layer)[0] for layer in parents.T]
 
 
 def test_the_figure_shows_where_layers_were_decided(tmp_path: Path) -> None:

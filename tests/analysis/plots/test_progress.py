@@ -70,7 +70,7 @@ def test_a_global_search(
     assert [data(axes, number)[0][0] for number in (3, 4, 5)] == starts
     (top,) = axes.child_axes
     assert [tick.get_text() for tick in top.get_xticklabels()] == ["0", "1", "2"]
-    assert axes.get_title() == "Ab3dE: global search, 4 trials judged, 2 failed, not finished; best 55.0 %"
+    assert axes.get_title() == "Ab3dE: global search, 4 trials succeeded, 2 failed, not finished; best 55.0 %"
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["best so far", "trial", "failed trial"]
     assert_legible(figure)
@@ -93,7 +93,7 @@ def test_a_local_search_shows_its_chains(tmp_path: Path) -> None:
         "chain 0 (split 1, seed 7)",
         "chain 1 (split 1, seed 7)",
     ]
-    assert axes.get_title().startswith("Ab3dE: local search, 4 trials judged")
+    assert axes.get_title().startswith("Ab3dE: local search, 4 trials succeeded")
 
 
 def test_trials_that_did_not_report_seconds_count_none(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_trials_that_did_not_report_seconds_count_none(tmp_path: Path) -> None:
     figure = draw_progress("Ab3dE", read_history(folder), "seconds")
     (axes,) = figure.axes
     assert data(axes, 0) == ([0, 0, 0, 0], [40, 40, 55, 55])
-    assert "0 for those that did not report them" in axes.get_xlabel()
+    assert "0 where not reported" in axes.get_xlabel()
     assert_legible(figure)
 
 

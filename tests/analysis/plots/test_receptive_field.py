@@ -69,14 +69,14 @@ def test_of_layers_side_by_side_the_longer_one_counts() -> None:
     assert heights(fields, 1) == [3, 7, 11, 5, 9]
     assert np.asarray(fields.lines[2].get_xdata()).tolist() == [3.5, 3.5]
     assert [label.get_text() for label in fields.get_xticklabels()] == ["stage 1", "stage 2"]
-    assert fields.get_title() == "seen after each layer (half to each side)"
+    assert fields.get_title() == "receptive field after each layer (half to each side)"
 
 
 def test_a_causal_network_sees_as_much_of_the_past_alone() -> None:
     network = find_network("causal-ms-tcn:stages=2,layers=3")
     fields = draw_receptive_fields({"one": Structure(ONE.dilations, network)}, LENGTHS, fps=None).axes[0]
     assert heights(fields, 0) == [3, 7, 15, 17, 19, 2067]
-    assert fields.get_title() == "seen after each layer (of the present and the past)"
+    assert fields.get_title() == "receptive field after each layer (of the present and the past)"
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_a_shorter_prediction_ends_early() -> None:
 
 def test_the_legend_lists_the_classes_present() -> None:
     (legend,) = draw_timeline("x", TRUTH, TRUE, {"ours": OURS}).legends
-    assert [text.get_text() for text in legend.get_texts()] == ["background", "cut", "stir", "wrong frames (thin bars)"]
+    assert [text.get_text() for text in legend.get_texts()] == ["background", "cut", "stir", "errors (thin bars)"]
     (legend,) = draw_timeline("x", TRUTH, TRUE[:5], {}).legends
     assert [text.get_text() for text in legend.get_texts()] == ["background", "cut"]
 
@@ -96,7 +96,7 @@ def test_48_classes_and_10000_frames_are_legible() -> None:
     assert figure.get_size_inches()[0] * figure.dpi == 1600
     assert_legible(figure)
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == [*names, "wrong frames (thin bars)"]
+    assert [text.get_text() for text in legend.get_texts()] == [*names, "errors (thin bars)"]
     looks = [(to_hex(patch.get_facecolor()).upper(), patch.get_hatch() or "") for patch in legend.get_patches()]
     assert looks[:-1] == [(look.colour, look.hatch) for look in class_looks(48, {0})]
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from analysis.history import read_history
-from analysis.searches import Search
+from analysis.searches import SearchRecord
 from nas_space.branching import Branching
 from nas_space.network import Network
 from nas_space.networks import find_network
@@ -116,7 +116,7 @@ def keep(folder: Path, tuner: str, arguments: dict[str, Any], options: str) -> N
         "trialConcurrency": 2,
         "tuner": {"className": f"strategies.tuners.{tuner}", "classArgs": arguments},
     }
-    Search("Ab3dE", settings, read_history(folder)).keep(folder)
+    SearchRecord("Ab3dE", settings, read_history(folder)).write(folder)
 
 
 def final(output: Path, dataset: Dataset, name: str, structure: Structure, split: int, seed: int) -> None:

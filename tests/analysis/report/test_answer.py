@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analysis.final import aggregate
-from analysis.report.answer import explanation, headline, total_cost
+from analysis.report.answer import compared_with_hand, explanation, headline, total_cost
 from analysis.report.subject import Subject
 from tests.analysis.report.conftest import SmallRun
 
@@ -15,10 +15,11 @@ def test_the_interval_is_told(small_run: SmallRun) -> None:
     """Split 1: local is better by 2 and 4, so by 3; split 2: by 5 and 7, so by 6. Mean 4.5, standard error 1.5."""
     subject = Subject.of(str(small_run.folder))
     rows = aggregate(subject.runs)
-    assert headline(subject, rows) == (
-        "What the local search found cannot be told apart from the hand-designed dilations on the test videos."
+    assert headline(subject, compared_with_hand(rows)) == (
+        "The result of the local search does not differ significantly from the hand-designed dilations "
+        "on the test videos."
     )
-    told = explanation(subject, rows)
+    told = explanation(subject, compared_with_hand(rows))
     assert "over 2 splits and 2 seeds, with 95 % intervals of differences paired over splits" in told
     # global is better by 1 everywhere.
     assert "global \u2212 hand = +1.0 (+1.0 to +1.0); local \u2212 hand = +4.5 (\u221214.6 to +23.6)." in told
@@ -27,8 +28,10 @@ def test_the_interval_is_told(small_run: SmallRun) -> None:
 @pytest.mark.parametrize(("mean", "word"), [(3.0, "better"), (-3.0, "worse")])
 def test_a_difference_is_said_as_it_is(small_run: SmallRun, mean: float, word: str) -> None:
     row = {"better_than_hand": {"mean": mean, "standard_error": 0.5, "samples": 5}}
-    said = headline(Subject.of(str(small_run.folder)), {"local": row})
-    assert said == f"What the local search found is {word} than the hand-designed dilations by 3.0 on the test videos."
+    said = headline(Subject.of(str(small_run.folder)), compared_with_hand({"local": row}))
+    assert (
+        said == f"The result of the local search is {word} than the hand-designed dilations by 3.0 on the test videos."
+    )
 
 
 def test_only_what_all_structures_have_is_compared(small_run: SmallRun, tmp_path: Path) -> None:
@@ -39,7 +42,7 @@ def test_only_what_all_structures_have_is_compared(small_run: SmallRun, tmp_path
     subject = Subject.of(str(folder))
     rows = aggregate(subject.runs)
     assert {name: row["trainings"] for name, row in rows.items()} == {"hand": 2, "global": 2, "local": 2}
-    told = explanation(subject, rows)
+    told = explanation(subject, compared_with_hand(rows))
     assert "over 1 split and 2 seeds" in told
     assert "paired over seeds" in told
     assert "local \u2212 hand = +3.0" in told

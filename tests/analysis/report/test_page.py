@@ -14,9 +14,9 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, Page
 
+from analysis.report.page import write_report
 from analysis.report.pictures import Picture, Pictures
-from analysis.report.writing import write_report
-from analysis.searches import Search
+from analysis.searches import SearchRecord
 from common.bad_input import BadInput
 from experiments.gpus import Machine
 from experiments.preflight import preflight
@@ -95,13 +95,13 @@ def read(path: Path) -> Reader:
 def test_it_opens_with_the_answer(read: Reader) -> None:
     text = " ".join(read.text.split())
     answer = text[: text.index("Test scores")]
-    assert "cannot be told apart from the hand-designed dilations on the test videos" in answer
+    assert "does not differ significantly from the hand-designed dilations on the test videos" in answer
     assert "local \u2212 hand = +4.5 (\u221214.6 to +23.6)" in answer
     # The five metrics are equal, so their mean is 54.5 over 52, 54, 55, 57, whose sample deviation is 2.08.
     assert "54.5 ± 2.1 local" in answer
     assert "50.0 ± 0.0 hand" in answer
     # Each split: three global trials of 2 epochs and one local of 3, 36 seconds each, and one failure.
-    assert "8 trials were searched through (2 failures)" in answer
+    assert "8 trials succeeded (2 failures)" in answer
     assert "18 epochs" in answer
     assert "0.08 device hours" in answer
     assert read.row("Structures", "local, split 2")[:2] == ["5 9 1 | 2 1 20", "ms-tcn:stages=2,layers=3,channels=4"]
@@ -180,7 +180,7 @@ def test_every_figure_is_in_the_page_and_beside_it(path: Path, read: Reader) -> 
     }
     assert len(read.alternatives) == len(names)
     assert all(read.alternatives)
-    assert "the best 2 structures agreed" in read.text
+    assert "dilations in the best 2 structures" in read.text
     assert "the worst test video of local" in read.text
 
 
@@ -280,7 +280,7 @@ def test_a_run_of_failures_says_why(small_run: SmallRun, tmp_path: Path) -> None
     shutil.copy(small_run.folder / "pipeline.json", folder)
     records = folder / "split1" / "global" / "records.jsonl"
     records.write_text('{"event": "error", "time": 3, "message": "no data"}\n')
-    with pytest.raises(BadInput, match=r"nothing has come of this run yet: the global search of split 1 \(no data\)"):
+    with pytest.raises(BadInput, match=r"no results of this run yet: the global search of split 1 \(no data\)"):
         write_report(str(folder), tmp_path)
 
 
@@ -313,7 +313,7 @@ def test_a_known_rate_gives_seconds(small_run: SmallRun, tmp_path: Path) -> None
 
 def test_the_settings_of_a_search_start_it_again(small_run: SmallRun) -> None:
     """As a YAML file in the folder experiments, if the space is told, as NNI does."""
-    search = Search.of_folder(small_run.folder / "split1" / "global")
+    search = SearchRecord.of_folder(small_run.folder / "split1" / "global")
     search.settings["searchSpace"] = to_nni(global_space(find_network("ms-tcn")))
     content = yaml.safe_load(search.to_yaml())
     assert content["tuner"]["classArgs"] == {"population_size": 2}

@@ -50,8 +50,8 @@ def test_structures_are_compared_on_the_same_videos(small_run: SmallRun, dataset
 
 
 def test_the_first_seed_is_looked_at(small_run: SmallRun) -> None:
-    trained = Subject.of(str(small_run.folder)).trained
-    assert {final.folder.name for final in trained.values()} == {"seed0"}
+    models = Subject.of(str(small_run.folder)).models
+    assert {model.folder.name for model in models.values()} == {"seed0"}
 
 
 def test_lengths_are_those_of_the_runs_of_labels(dataset: Dataset) -> None:

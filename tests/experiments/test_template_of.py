@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from experiments import timed_steps
-from experiments.own_files import template_of
+from experiments.new import template_of
 from experiments.plan import GENETIC, make_plan
 from tests.conftest import write_dataset
 from tests.experiments.test_phases import SPEEDS

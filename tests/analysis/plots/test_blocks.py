@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analysis.plots.blocks import MOST_ROWS, label_rows, rows_height
 from analysis.plots.figure_file import new_figure
-from analysis.plots.layer_rows import MOST_ROWS, label_rows, rows_height
 from common.bad_input import BadInput
 from nas_space.networks import find_network
 from tests.analysis.plots.texts import assert_legible

@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import PathPatch
 
 from analysis.history import History, read_history
-from analysis.plots.branches import draw_branches, ranks_of
+from analysis.plots.branch_probabilities import draw_branches, ranks_of
 from analysis.plots.colours import COLOURS
 from common.bad_input import BadInput
 from nas_space.branching import Branching
@@ -169,10 +169,10 @@ def rewritten(history: History, old: str, new: str) -> History:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ('"branching"', '"other"', "Ab3dE: its records are of an older version, and do not say the branches"),
+        ('"branching"', '"other"', "Ab3dE: its records, of an older version, lack the branches"),
         ('"3,0.5,1,2048"', "3", "not the settings of branches: 3"),
-        ('"probabilities"', '"other"', "Ab3dE: damaged: the probabilities of chain 0 are not all there"),
-        ("[0.5, 0.25, 0.25]", "[0.5, 0.5]", "Ab3dE: damaged: the probabilities of chain 0 are not all there"),
+        ('"probabilities"', '"other"', "Ab3dE: damaged: probabilities and branches of chain 0 differ"),
+        ("[0.5, 0.25, 0.25]", "[0.5, 0.5]", "Ab3dE: damaged: probabilities and branches of chain 0 differ"),
     ],
 )
 def test_records_without_branches_are_refused(history: History, old: str, new: str, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""What one chain of a local search learnt: the probabilities of every layer's branches, iteration by iteration."""
+"""Learned branch probabilities of one chain of a local search, for every layer and iteration."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path
 
 from analysis.history import Evaluation, History
+from analysis.plots.blocks import label_rows, rows_height
 from analysis.plots.colours import COLOURS
 from analysis.plots.figure_file import legend_below, new_figure, short
-from analysis.plots.layer_rows import label_rows, rows_height
 from common.bad_input import BadInput
 from nas_space.branching import Branching, next_structure
 from nas_space.network import Network
 from nas_space.structure import Structure
 
 ROOM, DIGIT, GAP, SHORTEST_BAR = 13.6, 0.09, 0.07, 0.7
-"""Inches of all iterations together; and in one cell of a digit, before and after the bar, and of the bar itself."""
+"""Inches: width of all iterations; in one cell the width of a digit, of the gaps around the bar, and of the bar."""
 BAR_HEIGHT = 0.7
 """In rows."""
 SCALE = LinearSegmentedColormap.from_list("branches", [COLOURS[0], "#BBBBBB", COLOURS[1]], N=257)
@@ -39,22 +39,22 @@ def draw_branches(name: str, history: History, chain: int) -> Figure:
     if not steps:
         raise BadInput(f"{search}: no iteration of chain {chain} has finished")
     if "branching" not in steps[-1].about:
-        raise BadInput(f"{search}: its records are of an older version, and do not say the branches")
+        raise BadInput(f"{search}: its records, of an older version, lack the branches")
     branching = Branching.from_text(steps[-1].about["branching"])
     network = history.network
     structures = [Structure.from_labels(step.structure, network) for step in steps]
-    learnt = [step.probabilities or {} for step in steps]
+    learned = [step.probabilities or {} for step in steps]
     try:
-        *_, end = (next_structure(each, branching, of_each) for each, of_each in zip(structures, learnt, strict=True))
+        *_, end = (next_structure(each, branching, of_each) for each, of_each in zip(structures, learned, strict=True))
     except (KeyError, ValueError) as fault:
-        raise BadInput(f"{search}: damaged: the probabilities of chain {chain} are not all there ({fault})") from None
+        raise BadInput(f"{search}: damaged: probabilities and branches of chain {chain} differ ({fault})") from None
 
     figure = new_figure(rows_height(network) + 1.2)
     axes = figure.add_subplot()
     ranks = _draw_cells(axes, steps, network, branching)
     moves = zip(end.dilations, structures[0].dilations, strict=True)
-    label_rows(axes, network, [f"{to} ({to - start:+d})" for to, start in moves], "result (how far from the start)")
-    axes.set_title(f"{short(name)}, chain {chain}: what the branches around each dilation have learnt")
+    label_rows(axes, network, [f"{to} ({to - start:+d})" for to, start in moves], "result (change from the start)")
+    axes.set_title(f"{short(name)}, chain {chain}: learned probabilities of the branches around each dilation")
     furthest = max(map(abs, ranks))
     legend_below(
         figure,
@@ -65,14 +65,14 @@ def draw_branches(name: str, history: History, chain: int) -> Figure:
 
 
 def ranks_of(branches: Sequence[int], dilation: int) -> list[int]:
-    """How many branches each one lies above (below: negative) the dilation itself, which has 0."""
+    """Rank of each branch relative to the dilation itself, which has 0; branches below it are negative."""
     below = sum(branch < dilation for branch in branches)
     missing = dilation not in branches
     return [index - below + (missing and branch > dilation) for index, branch in enumerate(branches)]
 
 
 def _draw_cells(axes: Axes, steps: list[Evaluation], network: Network, branching: Branching) -> list[int]:
-    """In each cell a dilation and the bar of its branches. Returns the ranks of all branches, in rising order."""
+    """A dilation and the bar of its branches in each cell. Returns the ranks of all branches in ascending order."""
     digits = max(len(str(dilation)) for step in steps for dilation in step.structure.values())
     text = DIGIT * digits + GAP
     shown = steps[:: -(-len(steps) // int(ROOM / (text + 2 * GAP + SHORTEST_BAR)))]
@@ -91,7 +91,7 @@ def _draw_cells(axes: Axes, steps: list[Evaluation], network: Network, branching
                 bars[rank].append(_rectangle(left, right, row - BAR_HEIGHT / 2, row + BAR_HEIGHT / 2))
                 left = right
     for rank, rectangles in bars.items():
-        # One path of all rectangles: as many patches would make an SVG file larger by a third.
+        # One path for all rectangles: separate patches would make an SVG file a third larger.
         colour = _colour(rank, max(map(abs, bars)))
         axes.add_patch(PathPatch(Path.make_compound_path(*rectangles), facecolor=colour, linewidth=0))
     axes.set_xlim(0, len(shown))
