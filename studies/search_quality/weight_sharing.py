@@ -28,9 +28,7 @@ def search_differentiably(
     task: Task, key: SearchKey, network: Network, folder: Path, device: torch.device
 ) -> SearchResult:
     """As in ``experiments/50salads_mid_svm_differentiable.yml``; after a kill, it resumes from ``folder``."""
-    settings = TrainingSettings(
-        epochs=DIFFERENTIABLE_EPOCHS, batch_size=1, learning_rate=LEARNING_RATE, seed=key.seed
-    )
+    settings = TrainingSettings(epochs=DIFFERENTIABLE_EPOCHS, batch_size=1, learning_rate=LEARNING_RATE, seed=key.seed)
     candidates = dict.fromkeys(network.paths, POWERS_OF_TWO)
     search = SupernetTraining(task, key.split, *search_videos(task, key.split), settings, candidates, network)
 

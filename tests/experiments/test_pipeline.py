@@ -252,7 +252,7 @@ def test_a_place_that_reads_as_the_name_of_a_structure_is_refused(
 
 def test_a_step_that_began_with_other_settings_is_refused(nni: Nni, folder: Path) -> None:
     interrupted(nni, global_step(folder, budget=2), Run(folder, SETTINGS))
-    with pytest.raises(BadInput, match="begun with other settings"):
+    with pytest.raises(BadInput, match="started with other settings"):
         do_step(Run(folder, SETTINGS), global_step(folder, budget=9))
 
 
@@ -304,7 +304,7 @@ def test_a_final_training_by_grid_search_goes_on_as_it_was_started(nni: Nni, fol
 
 def test_a_final_training_by_grid_search_with_other_settings_is_refused(nni: Nni, folder: Path) -> None:
     interrupted(nni, replace(final_step(2), config={**final_step(2).config, **GRID_SEARCH}), Run(folder, SETTINGS))
-    with pytest.raises(BadInput, match="begun with other settings"):
+    with pytest.raises(BadInput, match="started with other settings"):
         do_step(Run(folder, SETTINGS), final_step(3))
 
 
@@ -359,7 +359,7 @@ def test_a_step_whose_trials_read_other_data_begins_again(nni: Nni, folder: Path
     write_json(folder / name, {"mapping.txt": "00000000", "groundTruth/a.txt": "00000000"})
     write_json(nni.records.parent / name, {"groundTruth/a.txt": "11111111"})
     reason = f"the trials read another groundTruth/a.txt than {folder} started with; restore it, then the same command"
-    with pytest.raises(BadInput, match=f"^global_split1: {reason} begins the step again$"):
+    with pytest.raises(BadInput, match=f"^global_split1: {reason} repeats the step$"):
         do_step(Run(folder, SETTINGS), global_step(folder))
     assert not (folder / "global.json").exists()
     assert Run(folder, SETTINGS).step("global_split1") == {}

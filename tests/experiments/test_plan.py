@@ -206,9 +206,13 @@ def test_unknown_templates_are_refused(tmp_path: Path) -> None:
         ({"className": "strategies.tuners.DifferentiableTuner"}, [], "seeds must be a list"),
     ],
 )
-def test_a_global_search_must_say_how_long_it_is(tuner: dict[str, str], space: object, message: str) -> None:
+def test_a_global_search_must_say_how_long_it_is(
+    tuner: dict[str, str], space: object, message: str, tmp_path: Path
+) -> None:
+    command = {"trialCommand": "t --dataset mine --split 1", "trialCodeDirectory": "."}
+    (tmp_path / "own_new.yml").write_text(yaml.safe_dump({**command, "tuner": tuner, "searchSpace": space}))
     with pytest.raises(BadInput, match=message):
-        trials_of({"tuner": tuner, "searchSpace": space})
+        make_plan(tmp_path / "run", "mine", str(tmp_path / "own"), [1], ["global"], [0], "new")
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yml")), ids=lambda path: path.name)

@@ -106,7 +106,7 @@ LOCAL = {"platform": "local"}
         ({"trialCommand": None}, "type of trial_command"),
         ({"trialCommand": " "}, "trialCommand: it is empty"),
         ({"trialCommand": "python3 'x"}, "trialCommand: it cannot be read: No closing quotation"),
-        ({"trialCommand": "cd x && python3 y.py"}, "trialCommand: .* without &&: a trial"),
+        ({"trialCommand": "cd x && python3 y.py"}, "trialCommand: .* without &&: a stopped trial"),
         ({"trialCommand": "python3 y.py --device cuda"}, "trialCommand: --device cuda, but this machine"),
     ],
     ids=repr,
@@ -177,7 +177,7 @@ def test_the_command_tells_what_it_found_or_refuses(tmp_path: Path, monkeypatch:
         f"trial command: one simple command, python3 is {python}",
         "options: trials.search_trial accepts them",
         "tuner: GlobalTuner accepts its arguments and the search space",
-        f"not checked: no data ({REPOSITORY}/data/demo is not there)",
+        f"not checked: no data ({REPOSITORY}/data/demo is missing)",
         "GPUs: none (nvidia-smi is not installed)",
         "trials: 2 side by side, on the CPU",
     ]
@@ -193,7 +193,7 @@ def test_the_command_tells_what_it_found_or_refuses(tmp_path: Path, monkeypatch:
 def test_another_python_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     found = preflight(changed(), FOLDER, "x.yml", NO_GPU)
-    assert f"python3 is not there: activate {Path(sys.executable).parent} before nnictl" in found[1]
+    assert f"python3 is missing: activate {Path(sys.executable).parent} before nnictl" in found[1]
 
 
 def never(*_: object) -> None:

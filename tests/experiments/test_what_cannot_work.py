@@ -142,7 +142,7 @@ def test_what_can_work_passes(text: str, start: Path) -> None:
         (GLOBAL, "budget: 24", "budgt: 24", "GlobalTuner has no argument 'budgt'; it has population_size, budget"),
         (GLOBAL, "budget: 24", "budget: no", "budget must be a whole number of at least 1, not False"),
         (GLOBAL, "rate: 0.2", "rate: .nan", "tuner.classArgs.mutation_rate: nan is not a number that NNI can pass on"),
-        (OWN_TUNER, "rate: 0.2", "rate: -.inf", "tuner.classArgs.mutation_rate: -inf is no number"),
+        (OWN_TUNER, "rate: 0.2", "rate: -.inf", "tuner.classArgs.mutation_rate: -inf is not a number"),
         (GLOBAL, "seed: 0", "retries: -1", "retries must be a whole number of at least 0, not -1"),
         (GLOBAL, "seed: 0", "starts: [runs/x.json]", f"tuner: {REPOSITORY}/runs/x.json: no such structure file"),
         (GLOBAL, "seed: 0", "starts: START", "starts must be a list of file names"),
@@ -332,7 +332,7 @@ def test_genetic_searches_may_begin_with_what_an_earlier_step_finds(start: Path)
 def test_only_what_is_about_to_start_needs_its_data(text: str, start: Path) -> None:
     (start.parent / "data" / "small").rename(start.parent / "data" / "elsewhere")
     folder = start.parent / "data" / "small"
-    assert f"not checked: no data ({folder} is not there)" in check(text, start, starting=False)
+    assert f"not checked: no data ({folder} is missing)" in check(text, start, starting=False)
     with pytest.raises(BadInput, match=f"{folder}: no such data set folder"):
         check(text, start)
 
