@@ -14,9 +14,11 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, Page
 
+from analysis.report import pictures
 from analysis.report.page import write_report
 from analysis.report.pictures import Picture, Pictures
 from analysis.searches import SearchRecord
+from common.atomic_file import write_text
 from common.bad_input import BadInput
 from experiments.gpus import Machine
 from experiments.preflight import preflight
@@ -194,6 +196,13 @@ def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Pictures, "draw", lambda _self, name, caption, _figure: [Picture(name, caption, 1.0, "data:,")])
 
 
+@pytest.fixture
+def unpainted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A report whose figures are made, but not painted: which there are is what matters."""
+    monkeypatch.setattr(pictures, "write_figure", lambda _, path: write_text(path, "<svg/>"))
+    monkeypatch.setattr(pictures, "adaptive_svg", str)
+
+
 @pytest.mark.usefixtures("without_pictures")
 def test_what_others_wrote_is_text(small_run: SmallRun, tmp_path: Path) -> None:
     copy = tmp_path / "runs" / "<b>bold"
@@ -217,6 +226,7 @@ def test_without_final_trainings_it_promises_nothing(small_run: SmallRun, tmp_pa
     assert read.row("Searches of split 1", "global")[1:3] == ["3", "1"]
 
 
+@pytest.mark.usefixtures("unpainted")
 def test_a_differentiable_search_shows_what_every_seed_learnt(small_run: SmallRun, tmp_path: Path) -> None:
     search, structure = tmp_path / "search", FOUND["hand"].by_label()
     records = begin(search)
@@ -233,6 +243,7 @@ def test_a_differentiable_search_shows_what_every_seed_learnt(small_run: SmallRu
     assert "Left out" not in text
 
 
+@pytest.mark.usefixtures("unpainted")
 @pytest.mark.parametrize(
     ("text", "dilations", "first", "seen"),
     [
