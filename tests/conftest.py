@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -113,14 +110,6 @@ def write_dataset(
             text = "".join(f"{video}.txt\n" for video in chosen)
             (folder / "splits" / f"{part}.split{split}.bundle").write_text(text)
     return folder
-
-
-def on_full_disk(program: str, room: int) -> subprocess.CompletedProcess[str]:
-    """Run the body of a command in a process whose files cannot grow beyond ``room`` bytes, as on a full disk."""
-    limit = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, resource.RLIM_INFINITY))\n"
-    main = "def main():\n" + textwrap.indent(limit + program, "    ")
-    code = f"{main}\nfrom common.bad_input import run_command\nrun_command(main)"
-    return subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

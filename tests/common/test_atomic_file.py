@@ -5,13 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import IO
 
+import numpy as np
 import pytest
 
 from common.atomic_file import HOST, remove_leftovers, write_atomically, write_json, write_text
-from tests.conftest import REPOSITORY, on_full_disk
+from tests.conftest import REPOSITORY
+from tests.forked import on_full_disk
 
 
 def test_new_content_replaces_the_old_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -71,24 +75,19 @@ def test_a_file_that_cannot_be_replaced_leaves_no_temporary_one(tmp_path: Path) 
 @pytest.mark.parametrize(
     "write",
     [
-        "write_text(path, 'a' * 5000)",
-        "write_json(path, list(range(5000)))",
-        "write_atomically(path, partial(np.save, arr=np.ones(5000)))",
+        lambda path: write_text(path, "a" * 5000),
+        lambda path: write_json(path, list(range(5000))),
+        lambda path: write_atomically(path, partial(np.save, arr=np.ones(5000))),
     ],
+    ids=["text", "JSON", "array"],
 )
 @pytest.mark.parametrize("room", [0, 1000])
-def test_a_full_disk_is_told_in_one_line_and_the_old_content_stays(tmp_path: Path, write: str, room: int) -> None:
+def test_a_full_disk_is_told_in_one_line_and_the_old_content_stays(
+    tmp_path: Path, write: Callable[[Path], None], room: int
+) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    program = f"""
-import numpy as np
-from functools import partial
-from pathlib import Path
-from common.atomic_file import write_atomically, write_json, write_text
-path = Path({str(path)!r})
-{write}
-"""
-    done = on_full_disk(program, room)
+    done = on_full_disk(lambda: write(path), room)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {path}: ")
     assert len(done.stderr.splitlines()) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,7 +30,8 @@ from nas_space.networks import find_network
 from nas_space.structure_files import read_structure
 from nni_api.records import Records
 from tests.analysis.records import write_final_records, write_global_records
-from tests.conftest import REPOSITORY, write_dataset
+from tests.conftest import write_dataset
+from tests.forked import shell
 
 SETTINGS = {"dataset": "demo", "splits": [1]}
 
@@ -329,13 +329,12 @@ def test_a_damaged_state_is_refused(folder: Path) -> None:
             Run(folder, SETTINGS)
 
 
-def test_a_second_pipeline_of_the_same_name_is_refused(tmp_path: Path) -> None:
+def test_a_second_pipeline_of_the_same_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_dataset(tmp_path / "data" / "small")
-    command = [sys.executable, "-m", "experiments.pipeline", "--dataset", "small", "--template", "demo"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    monkeypatch.chdir(tmp_path)
     folder = tmp_path / "runs" / "small"
     with locked(folder):
-        second = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        second = shell("experiments.pipeline", "--dataset", "small", "--template", "demo")
     assert second.returncode == 2
     holder = f"another pipeline (process {os.getpid()}) is running there"
     assert second.stderr == f"error: {folder}: {holder}; wait for its end, or choose another --name\n"

@@ -6,7 +6,6 @@ import contextlib
 import json
 import shlex
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from experiments.plan import FOLDER, make_plan
 from experiments.preflight import preflight, split_command
 from nni_api.register import Registered
 from tests.conftest import REPOSITORY, write_dataset
+from tests.forked import shell
 
 SPACE = FOLDER / "spaces" / "demo_global.json"
 NO_GPU = Machine()
@@ -162,14 +162,9 @@ def test_a_command_over_several_lines_is_one() -> None:
 
 def test_the_command_tells_what_it_found_or_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))  # without nvidia-smi
-
     monkeypatch.delenv("G2L_DATA_ROOT", raising=False)
-
-    def run(path: Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "experiments.preflight", str(path)]
-        return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-
-    passed = run(FOLDER / "demo_global.yml")
+    monkeypatch.chdir(REPOSITORY)
+    passed = shell("experiments.preflight", FOLDER / "demo_global.yml")
     assert (passed.returncode, passed.stderr) == (0, "")
     python = Path(sys.executable).parent / "python3"
     assert passed.stdout.splitlines() == [
@@ -185,7 +180,7 @@ def test_the_command_tells_what_it_found_or_refuses(tmp_path: Path, monkeypatch:
     path = tmp_path / "x.yml"
     content = changed(trainingService={**LOCAL, "reuseMode": True}, searchSpaceFile=str(SPACE))
     path.write_text(yaml.safe_dump(content).replace("..", str(REPOSITORY)))
-    refused = run(path)
+    refused = shell("experiments.preflight", path)
     assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
     assert refused.stderr.startswith(f"error: {path}: ")
 

@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
 
+from studies import worker_pool
 from studies.worker_pool import run_all
 
 
@@ -23,11 +25,21 @@ def note_or_fail(folder: Path, number: int) -> None:
     (folder / str(number)).touch()
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers are forked from a process that has imported PyTorch: each would import it for seconds."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["torch"])
+    monkeypatch.setattr(worker_pool, "get_context", lambda _: context)
+
+
+@pytest.mark.usefixtures("quick")
 def test_jobs_run_on_one_thread_and_results_keep_their_order() -> None:
     results = run_all(2, threads_times, {"b": (3,), "a": (2,)}, "job")
     assert list(results.items()) == [("b", 3), ("a", 2)]
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_first_fault_is_told_before_the_jobs_that_have_not_begun(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="the second"):
         run_all(1, note_or_fail, {number: (tmp_path, number) for number in range(50)}, "job")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -23,7 +22,7 @@ from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 from nni_api.trial_channel import TrialChannel
 from nni_api.trial_report import TrialReport
-from tests.conftest import REPOSITORY, write_dataset
+from tests.conftest import write_dataset
 from trials import train
 
 # A busy machine is no fault of the code.
@@ -78,18 +77,6 @@ def exit_of(command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         return Outcome(exited.value.code, *capsys.readouterr())
 
     return run
-
-
-def shell(module: str, *words: object) -> Outcome:
-    """Run a command in a process of its own, as a user does: only where the process itself is the matter."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, words)],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -14,7 +14,8 @@ import pytest
 
 from common.bad_input import BadInput
 from tests.conftest import write_dataset
-from tests.trials.conftest import Command, Exit, shell, tree
+from tests.forked import shell
+from tests.trials.conftest import Command, Exit, tree
 from trials.check_data import main
 
 
@@ -341,5 +342,5 @@ def test_unknown_folder_is_refused(tmp_path: Path, command: Command) -> None:
 def test_a_shell_sees_faults_and_no_traceback(dataset: Path) -> None:
     path, what = empty_labels(dataset, "p00-1")
     outcome = shell("trials.check_data", dataset)
-    assert outcome.code == 2
-    assert outcome.err.splitlines() == [f"fault: {path}{what}", f"error: {dataset}: 1 fault(s), listed above"]
+    assert outcome.returncode == 2
+    assert outcome.stderr.splitlines() == [f"fault: {path}{what}", f"error: {dataset}: 1 fault(s), listed above"]

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from common.bad_input import BadInput
-from tests.trials.conftest import Command, Exit, Trained, shell, tree
+from tests.forked import shell
+from tests.trials.conftest import Command, Exit, Trained, tree
 from trials import predict
 from trials.evaluate import main
 from trials.training.checkpoint import load_checkpoint, save_checkpoint
@@ -223,7 +224,8 @@ def test_folders_without_predictions_are_refused(tmp_path: Path, command: Comman
 
 def test_a_shell_sees_one_line_and_no_traceback(tmp_path: Path) -> None:
     outcome = shell("trials.evaluate", "--ground-truth", tmp_path, "--predictions", tmp_path / "nowhere")
-    assert outcome == type(outcome)(2, "", f"error: {tmp_path / 'nowhere'}: no such folder\n")
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert outcome.stderr == f"error: {tmp_path / 'nowhere'}: no such folder\n"
 
 
 # Training videos among them.

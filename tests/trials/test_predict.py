@@ -12,7 +12,8 @@ import torch
 from common.bad_input import BadInput
 from nas_space.layers.packed_videos import PackedVideos
 from tests.conftest import write_dataset
-from tests.trials.conftest import Command, Exit, Trained, shell, tree
+from tests.forked import shell
+from tests.trials.conftest import Command, Exit, Trained, tree
 from trials.predict import main
 from trials.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -167,9 +168,9 @@ def test_labels_are_not_overwritten(trained: Trained, command: Command) -> None:
 def test_a_shell_sees_one_line_and_no_traceback(output: Path, tmp_path: Path) -> None:
     torch.save({"weights": 1}, tmp_path / "model.pt")
     outcome = shell("trials.predict", "--checkpoint", tmp_path / "model.pt", "--split", 1, "--output", output)
-    assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.startswith(f"error: {tmp_path / 'model.pt'}: not a checkpoint of this project")
-    assert outcome.err.count("\n") == 1
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert outcome.stderr.startswith(f"error: {tmp_path / 'model.pt'}: not a checkpoint of this project")
+    assert outcome.stderr.count("\n") == 1
 
 
 # Training videos among them.

@@ -14,8 +14,9 @@ import torch
 
 from common.bad_input import BadInput
 from tests.conftest import write_dataset
+from tests.forked import shell
 from tests.trials.changes import CHANGES
-from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial, shell, tree
+from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial, tree
 from trials import search_trial, train
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
@@ -345,9 +346,9 @@ def test_a_search_needs_validation_videos(trial: Trial, words: list[object], com
 
 def test_without_nni_a_shell_sees_one_line(words: list[object]) -> None:
     outcome = shell("trials.search_trial", *words)
-    assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err.startswith("error: NNI starts this command")
-    assert outcome.err.count("\n") == 1
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert outcome.stderr.startswith("error: NNI starts this command")
+    assert outcome.stderr.count("\n") == 1
 
 
 @pytest.mark.filterwarnings("ignore:.*packed again")

@@ -14,7 +14,8 @@ from common.bad_input import BadInput
 from nas_space.structure import Structure
 from nas_space.structure_files import DIALECTS, Dialect, write_structure
 from tests.conftest import write_dataset
-from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trained, equal_weights, read_scalars, shell, tree
+from tests.forked import shell
+from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trained, equal_weights, read_scalars, tree
 from trials.train import main
 from trials.training.checkpoint import load_checkpoint, versions
 from trials.training.metrics import METRICS
@@ -249,5 +250,5 @@ def test_a_shell_sees_one_line_and_no_traceback(words: list[object], small_datas
     label_file = small_dataset / "groundTruth" / "p02-2.txt"
     label_file.write_text("")
     outcome = shell("trials.train", *words)
-    assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err == f"error: {label_file}: empty label file\n"
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert outcome.stderr == f"error: {label_file}: empty label file\n"

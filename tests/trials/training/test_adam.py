@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from torch import nn
 
-from tests.conftest import REPOSITORY
 from trials.training.adam import Adam
 
 RATES = (1e-2, 1e-3, 1e-3, 1e-4)
@@ -83,15 +79,6 @@ def test_moments_of_other_parameters_are_refused() -> None:
         adam.load({"matrix": adam.moments["matrix"]})
     with pytest.raises(ValueError, match="moments of vector of another shape"):
         adam.load({"matrix": adam.moments["matrix"], "vector": adam.moments["matrix"]})
-
-
-def test_a_training_does_not_import_pytorchs_compiler() -> None:
-    step = (
-        "import sys, torch; from trials.training.adam import Adam; "
-        "p = torch.nn.Parameter(torch.ones(2)); p.grad = p.detach(); "
-        "Adam([('p', p)]).step(0.1); assert 'torch._dynamo' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", step], cwd=REPOSITORY, check=True)
 
 
 def test_some_parameters_may_have_a_rate_of_their_own() -> None:

@@ -16,7 +16,7 @@ from common.bad_input import BadInput
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.networks import build
 from nas_space.structure import Structure
-from tests.conftest import on_full_disk
+from tests.forked import on_full_disk
 from tests.trials.conftest import TINY_STRUCTURE, Boom, equal_weights
 from trials.training.checkpoint import Checkpoint, load_checkpoint, load_torch, save_checkpoint, save_torch, versions
 
@@ -227,8 +227,7 @@ def test_weights_that_are_no_finite_numbers_are_refused(
 
 @pytest.mark.parametrize("room", [0, 100, 100_000, 400_500])
 def test_a_full_disk_is_told_in_one_line_and_nothing_is_left(path: Path, room: int) -> None:
-    program = "import torch; from pathlib import Path; from trials.training.checkpoint import save_torch\n"
-    done = on_full_disk(f"{program}save_torch(Path({str(path)!r}), {{'weights': torch.zeros(100_000)}})", room)
+    done = on_full_disk(lambda: save_torch(path, {"weights": torch.zeros(100_000)}), room)
     assert (done.returncode, done.stderr) == (1, f"error: {path}: File too large\n")
     assert list(path.parent.iterdir()) == []
 

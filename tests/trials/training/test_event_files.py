@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.bad_input import BadInput
-from tests.conftest import REPOSITORY, on_full_disk
+from tests.conftest import REPOSITORY
+from tests.forked import on_full_disk
 from tests.trials.conftest import read_scalars
 from trials.training.event_files import add_tensorboard_argument, event_folder, scalar_writer, scalars_of
 
@@ -95,12 +96,12 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_in_one_line_and_spoils_nothing(tmp_path: Path) -> None:
-    program = (
-        f"from pathlib import Path; from trials.training.event_files import scalar_writer\n"
-        f"add_scalars = scalar_writer(Path({str(tmp_path)!r}))\n"
-        f"for epoch in range(1, 100): add_scalars(epoch, {{'loss': epoch}})\n"
-    )
-    done = on_full_disk(program, room=500)
+    def write() -> None:
+        add_scalars = scalar_writer(tmp_path)
+        for epoch in range(1, 100):
+            add_scalars(epoch, {"loss": epoch})
+
+    done = on_full_disk(write, room=500)
     (path,) = tmp_path.iterdir()
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {path}: File too large\n")
     points = read_scalars(tmp_path)["loss"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import on_full_disk
+from tests.forked import on_full_disk
 from tests.trials.conftest import Exit, tree
 from tests.trials.data.feature_cache.conftest import VIDEOS, change, from_files, no_reading, read_all
 from trials import train
@@ -58,10 +58,8 @@ def test_a_disk_that_is_full_meanwhile(
     assert {path.suffix for path in cache.iterdir()} == {".lock"}
 
 
-def test_a_cache_that_outgrows_the_disk_leaves_nothing(folder: Path, cache: Path) -> None:
-    program = "from pathlib import Path; from trials.data.dataset import Dataset\n"
-    data = f"Dataset(Path({str(folder)!r}), cache_folder=Path({str(cache)!r}))"
-    done = on_full_disk(f"{program}{data}.check({VIDEOS!r})", room=3000)
+def test_a_cache_that_outgrows_the_disk_leaves_nothing(dataset: Dataset, cache: Path) -> None:
+    done = on_full_disk(lambda: dataset.check(VIDEOS), room=3000)
     assert done.returncode == 2
     _, fault = done.stderr.splitlines(keepends=True)
     assert fault.startswith(f"error: {cache}/small-every1-float32-")
