@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,10 @@ from tests.drills.nni_home import (
     wait_for,
 )
 from tests.experiments.test_nni_experiment import finish
+from trials import local_search
 
 SEEDS = (0, 1)
-ITERATIONS = 5
+ITERATIONS = 4
 NETWORK = find_network("ms-tcn:stages=1,layers=2")
 DATA = f"--dataset tiny --network {NETWORK} --device cpu --threads 1 --batch-size 1 --epochs 3"
 TRAINING = f"{DATA} --learning-rate 0.02"
@@ -72,16 +72,17 @@ def kill(home: Path, kind: Kind) -> None:
     find(home, kind)[0].kill()
 
 
-def undisturbed(seed: int, output: Path) -> list[dict[str, Any]]:
-    """The iterations of the same chain in one process, without NNI."""
+def undisturbed(seed: int, output: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The iterations of the same chain in this process, without NNI."""
     words = f"--split 1 --structure hand --seed {seed} --iterations {ITERATIONS} --expand-rate {RATE} {TRAINING}"
-    command = [sys.executable, "-m", "trials.local_search", *words.split(), "--output", str(output)]
-    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    monkeypatch.setattr(sys, "argv", ["local_search", *words.split(), "--output", str(output)])
+    local_search.main()
     return json.loads((output / "local.json").read_text())["iterations"]
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("data_root")
-def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path) -> None:
+def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def wait_for_iterations(count: int) -> None:
         pattern = "nni-experiments/*/checkpoint/records.jsonl"
         wait_for(lambda: any(len(read_history(path.parent).evaluations) >= count for path in home.glob(pattern)))
@@ -113,7 +114,7 @@ def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path) -> No
 
     # All of it is stopped in the middle of an iteration.
     started = launch("--resume", experiment)
-    wait_for_iterations(6)
+    wait_for_iterations(5)
     wait_for(lambda: bool(find(home, is_trial)))
     started.terminate()
     started.communicate(timeout=300)
@@ -125,7 +126,7 @@ def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path) -> No
     assert len(history.evaluations) == len(SEEDS) * ITERATIONS
     assert any(set(chain["structure"].values()) != {1, 2} for chain in history.chains.values())
     for chain, seed in enumerate(SEEDS):
-        expected = undisturbed(seed, tmp_path / f"seed{seed}")
+        expected = undisturbed(seed, tmp_path / f"seed{seed}", monkeypatch)
         trained = [evaluation for evaluation in history.evaluations if evaluation.about["chain"] == chain]
         assert [evaluation.structure for evaluation in trained] == [row["structure"] for row in expected]
         assert [evaluation.metrics["acc"] for evaluation in trained] == [row["epochs"][-1]["acc"] for row in expected]

@@ -6,7 +6,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -25,6 +24,7 @@ from nni_api.register import Registered, registered
 from tests.conftest import REPOSITORY
 from tests.drills.nni_home import find, history_of, is_trial, launch, only_experiment, processes_of, wait_for
 from tests.experiments.known_trial import known_metric
+from tests.forked import shell
 
 NETWORK = find_network("ms-tcn:stages=1,layers=3")
 LONGER = "resume it with a longer --max-hours, or none"
@@ -90,6 +90,7 @@ def test_what_went_wrong_is_in_the_log_unless_the_disk_is_full(tmp_path: Path, m
     assert experiment.error() == f"{tmp_path}: no space left on the disk; make room, then resume the experiment"
 
 
+@pytest.mark.long
 def test_trials_that_die_before_asking_mix_nothing_up(home: Path) -> None:
     config = write_config(home, "--die-before-asking 0 1 4 5 9", concurrency=2, budget=12)
     experiment = finish(launch(config))
@@ -107,13 +108,13 @@ def test_trials_that_die_before_asking_mix_nothing_up(home: Path) -> None:
         assert (home / "trained" / f"{evaluation.uid}-{evaluation.trial}").exists()
     true_best = max(known_metric(evaluation.structure) for evaluation in history.evaluations)
 
-    command = [sys.executable, "-m", "analysis.export", experiment, "--output", str(home / "best.json")]
-    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    assert shell("analysis.export", experiment, "--output", home / "best.json").returncode == 0
     exported = json.loads((home / "best.json").read_text())
     assert known_metric(exported["dilations"]) == true_best
     assert exported["about"]["metrics"]["default"] == true_best
 
 
+@pytest.mark.long
 def test_a_search_that_was_stopped_and_one_that_ended_early_go_on_and_train_nothing_twice(home: Path) -> None:
     started = launch(write_config(home, "--seconds 2", budget=9))
     wait_for(lambda: len(list((home / "trained").iterdir())) >= 4)
@@ -143,8 +144,7 @@ def test_a_search_that_was_stopped_and_one_that_ended_early_go_on_and_train_noth
     assert shown["best"] == early_history.best()[0].metrics["default"]
 
     # What is no longer needed is freed, and nothing that is.
-    clean = subprocess.run([sys.executable, "-m", "experiments.clean", experiment], cwd=REPOSITORY, check=True)
-    assert clean.returncode == 0
+    assert shell("experiments.clean", experiment).returncode == 0
     assert list((home / "nni-experiments" / experiment / "environments" / "local-env" / "trials").iterdir()) == []
 
     assert finish(launch("--resume", experiment)) == experiment
@@ -158,6 +158,7 @@ def test_a_search_that_was_stopped_and_one_that_ended_early_go_on_and_train_noth
     assert len(list((home / "trained").iterdir())) <= 11
 
 
+@pytest.mark.long
 def test_missing_data_ends_the_experiment_before_any_trial(home: Path) -> None:
     check = f"python3 -m trials.check_data {home / 'nowhere'} --files-only"
     config = write_config(home, budget=9, check_command=check)
@@ -167,30 +168,41 @@ def test_missing_data_ends_the_experiment_before_any_trial(home: Path) -> None:
     assert refused.returncode == 2
     assert errors.startswith(f"error: {home / 'nowhere'}: no such data set folder")
 
-    subprocess.run(["nnictl", "create", "--config", config, "--port", "18765"], check=True, capture_output=True)
+    port = free_port()
+    code, output = nni_experiment.nnictl("create", "--config", str(config), "--port", str(port))
+    assert code == 0, output
     experiment = only_experiment(home)
     try:
-        wait_for(lambda: _get(18765, "/check-status")["status"] == "ERROR")
-        assert _get(18765, "/trial-jobs") == []
+        wait_for(lambda: _get(port, "/check-status")["status"] == "ERROR")
+        assert _get(port, "/trial-jobs") == []
         assert "no such data set folder" in (home / "nni-experiments" / experiment / "log/nnimanager.log").read_text()
         assert "no such data set folder" in str(history_of(home, experiment).error)
     finally:
-        subprocess.run(["nnictl", "stop", experiment], check=True, capture_output=True)
+        assert nni_experiment.nnictl("stop", experiment)[0] == 0
 
 
-def test_a_trial_added_on_the_web_page_takes_part(home: Path) -> None:
-    started = launch(write_config(home, "--seconds 0.5", budget=6), "--port", "18766")
+@pytest.mark.long
+def test_of_two_launches_on_one_port_one_is_refused_and_a_trial_added_on_its_page_takes_part(home: Path) -> None:
+    config = write_config(home, "--seconds 0.5", budget=6)
+    port = free_port()
+    both = [launch(config, "--port", str(port)), launch(config, "--port", str(port))]
     wait_for(lambda: len(list((home / "trained").iterdir())) >= 1)
     best = {"s1l0": 8, "s1l1": 8, "s1l2": 8, "_uid": 0}
-    request = urllib.request.Request(
-        "http://127.0.0.1:18766/api/v1/nni/trial-jobs",
-        json.dumps(best).encode(),
-        {"Content-Type": "application/json"},
-    )
+    jobs = f"http://127.0.0.1:{port}/api/v1/nni/trial-jobs"
+    request = urllib.request.Request(jobs, json.dumps(best).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=10) as response:
         assert response.status == 200
-    history = history_of(home, finish(started))
+
+    printed = [launched.communicate(timeout=300) for launched in both]
+    (done,) = [output.strip() for launched, (output, _) in zip(both, printed, strict=True) if launched.returncode == 0]
+    (errors,) = [errors for launched, (_, errors) in zip(both, printed, strict=True) if launched.returncode == 2]
+    assert f"error: port {port} is in use; choose another --port" in errors
+    assert only_experiment(home) == done
+    assert len([path for path in (home / "nni-experiments").iterdir() if path.is_dir() and path.name[0] != "_"]) == 1
+    history = history_of(home, done)
     assert history.done
+    # As many trials as proposals, and the added one: no second tuner proposed anything to this manager.
+    assert len(history.evaluations) == len(list((home / "trained").iterdir())) == 7
     assert len({evaluation.uid for evaluation in history.evaluations} - {None}) == 6
     (added,) = [evaluation for evaluation in history.evaluations if evaluation.uid is None]
     assert added.structure == {"s1l0": 8, "s1l1": 8, "s1l2": 8}
@@ -209,6 +221,7 @@ def test_what_is_no_experiment_is_never_stopped(id: Any, manager: int) -> None:
         Experiment(id, 8080, manager)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("interrupts", [2, 3])
 def test_nothing_is_left_however_impatient_the_user(home: Path, interrupts: int) -> None:
     started = launch(write_config(home, "--seconds 60", budget=6))
@@ -221,21 +234,6 @@ def test_nothing_is_left_however_impatient_the_user(home: Path, interrupts: int)
     assert "waiting for NNI's manager" in errors
     assert ("ended by process id: " in errors) == (interrupts == 3)
     assert processes_of(home) == []
-
-
-def test_of_two_launches_on_one_port_one_is_refused(home: Path) -> None:
-    config = write_config(home, "--seconds 0.2", budget=4)
-    port = str(free_port())
-    both = [launch(config, "--port", port), launch(config, "--port", port)]
-    printed = [launched.communicate(timeout=300) for launched in both]
-    (done,) = [output.strip() for launched, (output, _) in zip(both, printed, strict=True) if launched.returncode == 0]
-    (errors,) = [errors for launched, (_, errors) in zip(both, printed, strict=True) if launched.returncode == 2]
-    assert f"error: port {port} is in use; choose another --port" in errors
-    assert only_experiment(home) == done
-    assert len([path for path in (home / "nni-experiments").iterdir() if path.is_dir() and path.name[0] != "_"]) == 1
-    assert len(history_of(home, done).evaluations) == 4
-    # As many trials as proposals: no second tuner proposed anything to this manager.
-    assert len(list((home / "trained").iterdir())) == 4
 
 
 @pytest.mark.usefixtures("home")

@@ -9,15 +9,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from analysis.history import read_history
+from experiments import plan
 from nas_space.branching import Branching, next_structure
 from nas_space.networks import find_network
 from nas_space.space import global_space, to_nni
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
 from tests.conftest import REPOSITORY, write_dataset
+from tests.forked import shell
 
 NETWORK = find_network("ms-tcn:stages=1,layers=2")
 DATA = f"--dataset tiny --network {NETWORK} --device cpu --threads 1 --batch-size 2"
@@ -58,16 +61,19 @@ def write_configs(folder: Path) -> None:
     write("final", "final_trial --output runs --epochs 1", final)
 
 
-def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(home: Path, tmp_path: Path) -> None:
+@pytest.mark.long
+def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_dataset(tmp_path / "data" / "tiny", train=6, test=2)
     write_configs(home)
-    environment = {**os.environ, "G2L_DATA_ROOT": str(tmp_path / "data"), "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-c", RUN, str(home), "--dataset", "tiny", "--seeds", "0", "--name", "mine"]
-
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-
-    first = run()
+    monkeypatch.setenv("G2L_DATA_ROOT", str(tmp_path / "data"))
+    monkeypatch.setattr(plan, "FOLDER", home)
+    monkeypatch.chdir(tmp_path)
+    words = ("--dataset", "tiny", "--seeds", "0", "--name", "mine")
+    command = [sys.executable, "-c", RUN, str(home), *words]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    first = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert first.returncode == 0, first.stderr
     folder = tmp_path / "runs" / "mine"
     assert set(json.loads((folder / "summary.json").read_text())) == {"hand", "global", "local"}
@@ -95,14 +101,13 @@ def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(home: Path, tmp_pat
     assert first.stderr.count("2 of 2 trials done") == 1  # of the local search
 
     # What is no longer needed can go: the run, its report and an export stay as they are.
-    clean = [sys.executable, "-m", "experiments.clean", str(folder)]
-    cleaned = subprocess.run(clean, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    cleaned = shell("experiments.clean", folder)
+    assert cleaned.returncode == 0
     assert "checkpoints of finished searches (2)" in cleaned.stdout
     assert not list((home / "nni-experiments" / experiment / "chains").rglob("*.pt"))
-    export = [sys.executable, "-m", "analysis.export", experiment, "--output", str(tmp_path / "best.json")]
-    subprocess.run(export, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    assert shell("analysis.export", experiment, "--output", tmp_path / "best.json").returncode == 0
     assert read_structure(tmp_path / "best.json", NETWORK) == structure
 
-    again = run()
+    again = shell("experiments.pipeline", *words)
     assert (again.returncode, again.stdout) == (0, first.stdout)
     assert again.stderr.count("done already") == 3
