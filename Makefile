@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: help demo screenshots test browser lint audit benchmarks clean
+.PHONY: help demo screenshots test pytest browser lint style types audit benchmarks clean
 
 help:
 	@echo "make demo   set up, make the demo data, search globally and locally, train, score, report"
@@ -35,9 +35,13 @@ demo: .venv/installed
 screenshots: demo browser
 	$(BIN)/python -m tools.screenshots
 
-lint: .venv/installed
+lint: style types
+
+style: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: .venv/installed
 	$(BIN)/mypy
 
 # Without a Chromium, tests of web pages are skipped and say so. The pages themselves need none.
@@ -45,9 +49,15 @@ browser: .venv/installed
 	$(BIN)/python -m tools.browser || timeout 300 $(BIN)/python -m playwright install chromium \
 		|| echo "no Chromium to be had: tests of web pages will be skipped"
 
+# mypy takes one core for a minute, where it has not run before: the tests, which also wait, run beside it.
+# Compiled tests are kept whatever the user has set: each worker compiles all of them for ten seconds.
+test: export PYTHONDONTWRITEBYTECODE =
+test: style browser
+	$(MAKE) --no-print-directory --jobs 2 types pytest
+
 # The tests wait for processes more than they compute, so twice as many run side by side as there are cores.
 # An advisory that comes out later must not fail the tests of an old checkout: there it is a warning.
-test: lint browser
+pytest: .venv/installed
 	$(BIN)/python -m tools.audit --warn
 	$(BIN)/python -m pytest -n $$((2 * $$(nproc))) --dist worksteal
 

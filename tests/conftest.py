@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,6 +19,28 @@ from tests.nni_api.small_manager import Manager
 from tools.browser import open_browser
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long tests, in every other worker, while the rest compute.
+
+    xdist's ``worksteal`` hands each worker a block of the list, and an idle one takes from the end of another's.
+    """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("long")]
+    others = [item for item in items if not item.get_closest_marker("long")]
+    begins = [[] if worker % 2 else long[worker // 2 :: (workers + 1) // 2] for worker in range(workers)]
+    ordered: list[pytest.Item] = []
+    for worker, begin in enumerate(begins):
+        rest = (len(items) - len(ordered)) // (workers - worker) - len(begin)
+        ordered += [*begin, *others[:rest]]
+        del others[:rest]
+    items[:] = ordered
+
+
+def pytest_collection_finish() -> None:
+    """Let no garbage collection go through all modules and tests again: it takes a fifteenth of the time."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
