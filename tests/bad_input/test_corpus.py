@@ -225,7 +225,7 @@ EARLIER_LINES = (
     "search: resumed",
     "global search: ",
     "Ab3dE: ",
-    "scores are of the last epoch",
+    "scores are those of each trial's last epoch",
     "data/small: reading ",
     "feature cache: ",
 )

@@ -18,8 +18,7 @@ from tests.forked import shell
 from tests.trials.changes import CHANGES
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial, tree
 from trials import search_trial, train
-from trials.data.batches import Batch
-from trials.data.dataset import Dataset
+from trials.data.dataset import Dataset, Video
 from trials.search_trial import main
 from trials.training import epochs, training
 from trials.training.metrics import METRICS
@@ -166,17 +165,27 @@ class Seen:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.trained: set[str] = set()
         self.scored: set[str] = set()
-        of, score = Batch.of, training.score_network
+        run, load, score = training.Training.run_epoch, Dataset.load, training.score_network
+        training_now = False
 
-        def watched_batch(videos: Any, device: torch.device) -> Batch:
-            self.trained |= {video.name for video in videos}
-            return of(videos, device)
+        def watched_epoch(*arguments: Any) -> float:
+            nonlocal training_now
+            training_now = True
+            loss = run(*arguments)
+            training_now = False
+            return loss
+
+        def watched_load(dataset: Dataset, name: str) -> Video:
+            if training_now:
+                self.trained.add(name)
+            return load(dataset, name)
 
         def watched_score(network: Any, dataset: Dataset, videos: Any, *others: Any) -> dict[str, float]:
             self.scored |= set(videos)
             return score(network, dataset, videos, *others)
 
-        monkeypatch.setattr(Batch, "of", watched_batch)
+        monkeypatch.setattr(training.Training, "run_epoch", watched_epoch)
+        monkeypatch.setattr(Dataset, "load", watched_load)
         monkeypatch.setattr(epochs, "score_network", watched_score)
 
 
