@@ -55,11 +55,11 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: style browser
 	$(MAKE) --no-print-directory --jobs 2 types pytest
 
-# The tests wait for processes more than they compute, so twice as many run side by side as there are cores.
+# The tests wait for processes more than they compute, so more than twice as many run side by side as there are cores.
 # An advisory that comes out later must not fail the tests of an old checkout: there it is a warning.
 pytest: .venv/installed
 	$(BIN)/python -m tools.audit --warn
-	$(BIN)/python -m pytest -n $$((2 * $$(nproc))) --dist worksteal
+	$(BIN)/python -m pytest -n $$((2 * $$(nproc) + 1)) --dist worksteal
 
 audit: .venv/installed
 	$(BIN)/python -m tools.audit

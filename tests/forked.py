@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import runpy
+import signal
 import subprocess
 import sys
 import traceback
@@ -12,13 +13,18 @@ import warnings
 from collections.abc import Callable
 from typing import NoReturn
 
+import torch
+
 from common.bad_input import run_command
+
+LONGEST = 240
+"""Seconds until a fork is ended."""
 
 
 def forked(run: Callable[[], object]) -> subprocess.CompletedProcess[str]:
     """Run something in a fork of this process up to its ``SystemExit``: its exit code, and the few lines it wrote.
 
-    Threads do not come along, and PyTorch refuses to train there.
+    Threads do not come along: PyTorch computes on one, and refuses to train. What hangs nevertheless is ended.
     """
     pipes = [os.pipe(), os.pipe()]  # not files, which a full disk would not take
     with warnings.catch_warnings():
@@ -38,6 +44,9 @@ def forked(run: Callable[[], object]) -> subprocess.CompletedProcess[str]:
 
 
 def _run_to_its_end(run: Callable[[], object], out: int, err: int) -> NoReturn:
+    signal.alarm(LONGEST)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    torch.set_num_threads(1)  # those of the parent's pool are not here, and would be waited for
     os.dup2(out, 1)
     os.dup2(err, 2)
     warnings.resetwarnings()  # those of pytest

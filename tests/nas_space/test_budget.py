@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.bad_input import BadInput
@@ -101,6 +101,7 @@ def test_cut_off() -> None:
     assert cut == {39: (1, 8, 2, 8), 38: (1, 8, 2, 4), 30: (1, 4, 2, 4), 22: (1, 4, 2, 2), 18: (1, 2, 2, 2)}
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     st.sampled_from([TINY, CAUSAL, DUAL, find_network("ms-tcn")]),
     st.integers(60, 400),

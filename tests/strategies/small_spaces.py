@@ -13,7 +13,7 @@ from nni_api.trial_report import TrialReport
 from strategies.genetic import GeneticSearch
 from strategies.proposals import Proposal
 
-law = settings(deadline=None, max_examples=80)
+law = settings(deadline=None, max_examples=40)
 
 CANDIDATES = (1, 2, 4, 8, 16)
 SPACE = {f"s1l{layer}": CANDIDATES for layer in range(8)}

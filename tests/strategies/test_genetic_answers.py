@@ -227,7 +227,7 @@ def act(search: GeneticSearch, action: tuple[str, int, int]) -> object:
     return None
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(spaces(), seeds, actions, st.integers(0, 60))
 def test_resumed_search_goes_on_as_if_never_interrupted(
     space: dict[str, tuple[int, ...]], seed: int, script: list[tuple[str, int, int]], interruption: int
