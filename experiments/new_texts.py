@@ -12,7 +12,6 @@ from common.bad_input import BadInput
 from experiments.data_look import DataLook
 from experiments.phases import BUDGET, ITERATIONS, SEEDS, Costs, PhaseCost
 from nas_space.network import Network
-from nas_space.space import space_json
 
 ROOT = Path(__file__).parent.parent
 PLAIN = re.compile(r"[A-Za-z/][\w./ -]*[\w./-]", re.ASCII)
@@ -58,6 +57,8 @@ def texts(look: DataLook, network: Network, costs: Costs, paths: ExperimentPaths
     Raises:
         BadInput: the name or a path cannot be written into a YAML file.
     """
+    from nas_space.space import space_json  # with NNI, which a pipeline of known files does not wait for
+
     for value in (look.name, str(paths.folder), str(paths.data_root or "")):
         if any(ord(character) < 32 for character in value) or "{split}" in value:
             raise BadInput(f"{value!r}: a name with control characters or {{split}} cannot be in experiment files")

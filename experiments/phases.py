@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from experiments import schedules
 from experiments.data_look import DataLook
 from experiments.schedules import Schedule
-from experiments.timed_steps import Speed, Speeds
+
+if TYPE_CHECKING:
+    from experiments.timed_steps import Speed, Speeds
 
 BUDGET = 24
 """Structures of a genetic search, as in the committed files of small data sets."""

@@ -95,6 +95,11 @@ def test_trials_import_only_what_they_use_and_the_openmp_of_pytorch_listens() ->
     assert "OMP_WAIT_POLICY = 'PASSIVE'" in printed
 
 
+def test_a_pipeline_starts_without_pytorch_and_nni() -> None:
+    says = "import sys; print({'torch', 'nni', 'pandas', 'matplotlib'} & set(sys.modules))"
+    assert python(f"import experiments.pipeline; {says}") == "set()\n"
+
+
 @pytest.mark.parametrize("package", sorted(PACKAGES))
 def test_so_does_every_package_that_loads_it_later(package: str) -> None:
     says = "import os, sys; assert 'torch' not in sys.modules; print(os.environ['OMP_WAIT_POLICY'])"
