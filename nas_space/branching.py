@@ -74,17 +74,18 @@ class Branching:
         Raises:
             BadInput: as ``check``.
         """
-        self.check(structure)
+        of_layers = self._expand_all(structure)
+        if self.budget == NO_LIMITS:
+            return of_layers
         dilations = structure.by_label()
 
         def keeps(label: str, branch: int) -> bool:
-            wider = Structure.from_labels({**dilations, label: branch}, structure.network)
-            return branch <= dilations[label] or not self.budget.exceeded(wider)
+            wider = {**dilations, label: branch}
+            return branch <= dilations[label] or not self.budget.exceeded(structure.network, list(wider.values()))
 
-        of_layers = {}
-        for label, dilation in dilations.items():
-            kept = [branch for branch in self.expand(dilation) if keeps(label, branch)]
-            of_layers[label] = tuple(kept if len(kept) > 1 else sorted({*kept, dilation}))
+        for label, branches in of_layers.items():
+            kept = [branch for branch in branches if keeps(label, branch)]
+            of_layers[label] = tuple(kept if len(kept) > 1 else sorted({*kept, dilations[label]}))
         return of_layers
 
     def cut_off(self, structure: Structure) -> Structure:
@@ -99,13 +100,18 @@ class Branching:
 
     def check(self, structure: Structure) -> None:
         """Check that all dilations are within the bounds and the budget. Raises BadInput, which names the layer."""
+        self._expand_all(structure)
+
+    def _expand_all(self, structure: Structure) -> dict[str, tuple[int, ...]]:
+        of_layers = {}
         for label, dilation in structure.by_label().items():
             try:
-                self.expand(dilation)
+                of_layers[label] = self.expand(dilation)
             except BadInput as fault:
                 raise BadInput(f"layer {label}: {fault}") from None
-        if self.budget.exceeded(structure):
+        if self.budget.exceeded(structure.network, structure.dilations):
             raise BadInput(f"the structure {structure} sees more than max_context {self.budget} allows")
+        return of_layers
 
     def to_text(self) -> str:
         """The settings as one short text, as a tuner passes them to its trials."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from common.bad_input import BadInput
-from nas_space.network import Network
-from nas_space.receptive_field import Extent, ReceptiveField, block_reaches
+from nas_space.network import Block, Network
+from nas_space.receptive_field import ReceptiveField, block_reaches
 from nas_space.structure import Structure
 
 EXAMPLES = "500, 33s, or network=500,stage=120,past=20s,future=2s; where the rate is not known, 33s@15"
@@ -66,25 +66,15 @@ class Budget:
             limits[name] = _frames(number.strip(), fps, least, value)
         return cls(**limits)
 
-    def exceeded(self, structure: Structure) -> set[str]:
-        """Labels of the layers that together see too far: none where the structure keeps the budget."""
-        if self == NO_LIMITS:
-            return set()
-        field = ReceptiveField.of(structure)
-        if not self._network_keeps(field.network):
-            return set(structure.network.paths)
-        if self.stage is None:
-            return set()
+    def exceeded(self, network: Network, dilations: Sequence[int]) -> set[str]:
+        """Labels of the layers that together see too far: none where the dilations ``(layers,)`` keep the budget."""
         return {
             layer.label
-            for block, seen in zip(structure.network.blocks, field.blocks, strict=True)
-            if seen.frames > self.stage
+            for limit, frames, blocks in self._limits(network, dilations)
+            if frames > limit
+            for block in blocks
             for layer in block.layers
         }
-
-    def _network_keeps(self, seen: Extent) -> bool:
-        limits = ((self.network, seen.frames), (self.past, seen.past), (self.future, seen.future))
-        return all(limit is None or value <= limit for limit, value in limits)
 
     def excess(self, network: Network, dilations: Sequence[Any]) -> list[Any]:
         """By which share each limit is exceeded: 0.5 for 150 frames of 100; below 0 where it is kept.
@@ -92,17 +82,27 @@ class Budget:
         Args:
             dilations: (layers,): numbers, or tensors of one number each.
         """
-        blocks = block_reaches(network, dilations)
-        reach = sum(blocks[1:], blocks[0])
+        return [(frames - limit) / max(limit, 1) for limit, frames, _ in self._limits(network, dilations)]
+
+    def _limits(self, network: Network, dilations: Sequence[Any]) -> list[tuple[int, Any, tuple[Block, ...]]]:
+        """Each limit, the frames that are seen of it, and the blocks that see them."""
+        if self == NO_LIMITS:
+            return []
+        reaches = block_reaches(network, dilations)
+        reach = sum(reaches[1:], reaches[0])
         past, future = (reach, 0 * reach) if network.causal else (reach / 2, reach / 2)
-        seen = [(self.network, reach + 1), (self.past, past), (self.future, future)]
-        seen += [(self.stage, of_block + 1) for of_block in blocks]
-        return [(frames - limit) / max(limit, 1) for limit, frames in seen if limit is not None]
+        limits = [
+            (self.network, reach + 1, network.blocks),
+            (self.past, past, network.blocks),
+            (self.future, future, network.blocks),
+            *((self.stage, of_block + 1, (block,)) for block, of_block in zip(network.blocks, reaches, strict=True)),
+        ]
+        return [(limit, frames, blocks) for limit, frames, blocks in limits if limit is not None]
 
     def check(self, candidates: Mapping[str, Sequence[int]], network: Network) -> None:
         """Raise BadInput where no structure over these candidates, by label, keeps the budget."""
         least = Structure.from_labels({label: min(of_layer) for label, of_layer in candidates.items()}, network)
-        if self.exceeded(least):
+        if self.exceeded(network, least.dilations):
             field = ReceptiveField.of(least)
             widest = max(block.frames for block in field.blocks)
             raise BadInput(
@@ -112,11 +112,9 @@ class Budget:
 
     def possible(self, candidates: Mapping[str, Sequence[int]], network: Network) -> dict[str, tuple[int, ...]]:
         """The candidates of each layer with which the budget can be kept: if all other layers take their smallest."""
-        least = {label: min(of_layer) for label, of_layer in candidates.items()}
+        least = {label: min(candidates[label]) for label in network.paths}
         return {
-            label: tuple(
-                each for each in of_layer if not self.exceeded(Structure.from_labels({**least, label: each}, network))
-            )
+            label: tuple(each for each in of_layer if not self.exceeded(network, list({**least, label: each}.values())))
             for label, of_layer in candidates.items()
         }
 
@@ -133,19 +131,18 @@ class Budget:
         Raises:
             BadInput: no structure over these candidates keeps it.
         """
-        dilations = structure.by_label()
-        while exceeded := self.exceeded(structure):
+        network, dilations = structure.network, structure.by_label()
+        while exceeded := self.exceeded(network, list(dilations.values())):
             smaller = {
                 label: sorted(lower)
                 for label in dilations
                 if label in exceeded and (lower := [each for each in candidates[label] if each < dilations[label]])
             }
             if not smaller:
-                self.check(candidates, structure.network)
+                self.check(candidates, network)
             label, dilation = (choose or _longest)(smaller, dilations)
             dilations[label] = dilation
-            structure = Structure.from_labels(dilations, structure.network)
-        return structure
+        return Structure.from_labels(dilations, network)
 
     def __str__(self) -> str:
         """As ``parse`` takes it."""

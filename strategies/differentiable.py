@@ -37,10 +37,9 @@ class DifferentiableSearch(Trainings):
             raise BadInput(f"seeds must be a list of different whole numbers of at least 0, not {seeds!r}")
         self._layers = set(layers)
         space = None if candidates is None else {label: list(of_layer) for label, of_layer in candidates.items()}
-        known = {"candidates": space, "max_context": str(budget) or None}
-        self._settings = {"seeds": seeds, **{name: value for name, value in known.items() if value is not None}}
-        parameters = {CANDIDATES: space, MAX_CONTEXT: str(budget) or None}
-        to_trials = {name: value for name, value in parameters.items() if value is not None}
+        limits = {CANDIDATES: space, MAX_CONTEXT: str(budget) or None}
+        to_trials = {name: value for name, value in limits.items() if value is not None}
+        self._settings = {"seeds": seeds, **{name.removeprefix("_"): value for name, value in to_trials.items()}}
         super().__init__(
             [Proposal(uid, {}, {"seed": seed}, {"seed": seed, **to_trials}) for uid, seed in enumerate(seeds)]
         )

@@ -14,6 +14,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -149,9 +150,8 @@ class SupernetTraining(SearchTraining):
             BadInput: the data is faulty, or ``folder`` holds a search with another description.
             NonFiniteLoss: the training failed.
         """
-        possible = self.budget.possible(self.candidates, self.network)
         training = self.start(
-            Structure.hand(self.network), device, lambda module: choose(module, self.network, possible)
+            Structure.hand(self.network), device, lambda module: choose(module, self.network, self._possible)
         )
         module = training.network
         record = self.data_record(folder)
@@ -183,7 +183,8 @@ class SupernetTraining(SearchTraining):
             warming_up = training.epoch < self.warm_up_epochs
             training.branch_learning_rate = 0.0 if warming_up else self.branch_learning_rate
             if self.budget != NO_LIMITS:
-                if not warming_up and self.budget.exceeded(self._read_out(module, NO_LIMITS)):
+                likeliest = self._read_out(self._probabilities(module), NO_LIMITS)
+                if not warming_up and self.budget.exceeded(self.network, likeliest.dilations):
                     weight *= 2
                 training.penalty = lambda: weight * self._excess(module)
 
@@ -200,19 +201,23 @@ class SupernetTraining(SearchTraining):
             after_epoch(epochs[-1])
         set_temperature(module, self.temperature(self.settings.epochs - 1))
         learned = self._probabilities(module)
-        structure = self._read_out(module, self.budget)
+        structure = self._read_out(learned, self.budget)
         collapse(module, structure)
         metrics = score_network(module, self.task.dataset, self.validation_videos, self.task.background, device)
         return SupernetResult(structure, learned, metrics, epochs, seconds)
 
-    def _read_out(self, module: nn.Module, budget: Budget) -> Structure:
-        return read_out(self._probabilities(module), self.candidates, self.network, budget)
+    @cached_property
+    def _possible(self) -> dict[str, tuple[int, ...]]:
+        """The candidates that get a branch, by short label: those with which the budget can be kept."""
+        return self.budget.possible(self.candidates, self.network)
+
+    def _read_out(self, learned: Mapping[str, Sequence[float]], budget: Budget) -> Structure:
+        return read_out(learned, self.candidates, self.network, budget)
 
     def _probabilities(self, module: nn.Module) -> dict[str, list[float]]:
-        """Of all candidates, by short label: 0 of those with which the budget cannot be kept."""
-        possible = self.budget.possible(self.candidates, self.network)
+        """Of all candidates, by short label: 0 of those without a branch."""
         learned = {
-            label: dict(zip(possible[label], of_layer, strict=True))
+            label: dict(zip(self._possible[label], of_layer, strict=True))
             for label, of_layer in probabilities(module, self.network).items()
         }
         return {

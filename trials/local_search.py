@@ -160,7 +160,10 @@ def main() -> None:
     start = branching.cut_off(whole)
     branching.check(start)
     if start != whole:
-        print(f"{arguments.structure} sees more than {budget}: it is cut off to {start}", file=sys.stderr)
+        print(
+            f"{arguments.structure} sees more than max_context {budget} allows: it is cut off to {start}",
+            file=sys.stderr,
+        )
     training = BranchedTraining.from_arguments(arguments, split_number(arguments.split), branching)
     device = find_device(arguments.device)
     with tqdm(total=arguments.iterations, unit="iteration", disable=None) as progress:

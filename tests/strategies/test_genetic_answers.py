@@ -303,7 +303,7 @@ def test_every_proposal_keeps_the_budget(seed: int) -> None:
     proposals = play(within_budget(seed), small_fitness, 30)
     structures = [Structure.from_labels(proposal.dilations, TINY) for proposal in proposals]
     assert len(set(structures)) == 30
-    assert not any(map(BUDGET.exceeded, structures))
+    assert not any(BUDGET.exceeded(TINY, structure.dilations) for structure in structures)
 
 
 def test_a_search_ends_where_no_other_structure_keeps_the_budget() -> None:
