@@ -8,13 +8,11 @@ from statistics import mean, median
 
 from common.bad_input import BadInput
 from experiments.group_guess import Guess, guess_group
+from nas_space.network import candidates_within
 from trials.check_data import DataCheck, parse_arguments
 from trials.data.arguments import held_out
 from trials.data.dataset import Dataset, find_dataset
 from trials.data.known_datasets import defaults_of
-
-LARGEST_CANDIDATE = 1024
-"""The largest candidate of the paper's global search."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +38,8 @@ class DataLook:
 
     @property
     def candidates(self) -> tuple[int, ...]:
-        """Powers of two below the length of the longest video, at least two: longer ones would only see padding."""
-        longest = min(self.lengths[2] - 1, LARGEST_CANDIDATE)
-        return tuple(2**exponent for exponent in range(max(2, longest.bit_length())))
+        """The candidates of a search."""
+        return candidates_within(self.lengths[2])
 
     def describe(self) -> str:
         """In one line."""

@@ -23,7 +23,8 @@ class Branching:
     The paper's branches are (1 - rate) d, d, (1 + rate) d, rounded and clipped; around d <= 4 all three are equal
     (rate 0.1), so small dilations can never move. Here they are distinct: with h the larger of rate x d (rounded) and
     (branches - 1) / 2 (rounded up), they are spread evenly over [d - h, d + h], clipped to the bounds, and duplicates
-    are removed. At a bound they lie on one side, so equal probabilities pull inwards there.
+    are removed. At a bound they lie on one side, so equal probabilities pull inwards there. A layer that is left out
+    (d = 0) stays so.
 
     ======  ==================  ==================  =====================
     d       3 branches, 0.1     3 branches, 0.5     5 branches, 0.1
@@ -57,11 +58,13 @@ class Branching:
             raise BadInput(f"dilations of {self.minimum} to {self.maximum} leave no room for two branches")
 
     def expand(self, dilation: int) -> tuple[int, ...]:
-        """The branches around a dilation: at least two distinct ones, in ascending order.
+        """The branches around a dilation: at least two distinct ones, in ascending order; of 0 only itself.
 
         Raises:
             BadInput: the dilation lies beyond the bounds.
         """
+        if dilation == 0:
+            return (0,)
         if not self.minimum <= dilation <= self.maximum:
             raise BadInput(f"dilation {dilation} lies outside the bounds {self.minimum} to {self.maximum}")
         half = max(_round(self.rate * dilation), math.ceil((self.count - 1) / 2))
@@ -110,7 +113,7 @@ class Branching:
             except BadInput as fault:
                 raise BadInput(f"layer {label}: {fault}") from None
         if self.budget.exceeded(structure.network, structure.dilations):
-            raise BadInput(f"the structure {structure} sees more than max_context {self.budget} allows")
+            raise BadInput(f"the structure {structure} exceeds the limits {self.budget}")
         return of_layers
 
     def to_text(self) -> str:
@@ -147,7 +150,7 @@ class Branching:
         """The settings as JSON content; without a budget as in earlier versions."""
         names = ("count", "rate", "minimum", "maximum")
         budget = str(self.budget)
-        return {name: getattr(self, name) for name in names} | ({"max_context": budget} if budget else {})
+        return {name: getattr(self, name) for name in names} | ({"limits": budget} if budget else {})
 
 
 def expectation(branches: Sequence[int], probabilities: Sequence[float], current: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -20,6 +20,11 @@ POWERS_OF_TWO = tuple(2**exponent for exponent in range(11))
 """The sparse candidates of the global search: 1, 2, 4, ..., 1024 (Gao et al., CVPR 2021, section 3.2)."""
 
 
+def candidates_within(longest: int) -> tuple[int, ...]:
+    """Those of ``POWERS_OF_TWO``, at least two, below the length of the longest video: others see only padding."""
+    return tuple(candidate for candidate in POWERS_OF_TWO if candidate < max(longest, 3))
+
+
 @dataclass(frozen=True)
 class Layer:
     """A searchable convolution."""
@@ -33,6 +38,8 @@ class Layer:
     kernel_size: int = 3
     partner: str | None = None
     """Label of the layer in parallel to it, with the same input (dual dilated layers)."""
+    multiply_adds: int = field(default=0, compare=False)
+    """For each frame and each time that its block is applied: what leaving the layer out saves."""
 
 
 @dataclass(frozen=True)

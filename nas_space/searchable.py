@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from nas_space.branching import Branching
-from nas_space.layers.convolutions import BranchedConv, ChoosingConv, DilatedConv
+from nas_space.layers.convolutions import BranchedConv, ChoosingConv, DilatedConv, LeftOut
 from nas_space.network import Layer, Network
 from nas_space.structure import Structure
 
@@ -43,21 +44,27 @@ def collapse(module: nn.Module, structure: Structure) -> None:
 
 
 def probabilities(module: nn.Module, network: Network) -> dict[str, list[float]]:
-    """The branch probabilities of every searchable convolution, by label."""
-    branched = _searchable(module, network, BranchedConv)
-    return {layer.label: conv.probabilities().tolist() for layer, conv in branched}
+    """The branch probabilities of every searchable convolution, by label: 1 for a layer that is left out."""
+    branched = {
+        layer.label: conv.probabilities().tolist() for layer, conv in _searchable(module, network, BranchedConv)
+    }
+    return {label: branched.get(label, [1.0]) for label in network.paths}
 
 
-def expected_dilations(module: nn.Module, network: Network) -> list[Tensor]:
-    """The expectation of the dilation of every searchable convolution over its branches: one number each."""
-    return [
-        conv.probabilities() @ conv.branch_weights.new_tensor(conv.branches)
-        for _, conv in _searchable(module, network, BranchedConv)
-    ]
+def expected_dilations(module: nn.Module, network: Network) -> tuple[list[Tensor], list[Tensor]]:
+    """Of every searchable convolution, the expected dilation and the probability that it is kept: one number each."""
+    dilations, kept = {}, {}
+    for layer, conv in _searchable(module, network, BranchedConv):
+        probabilities, branches = conv.probabilities(), conv.branch_weights.new_tensor(conv.branches)
+        dilations[layer.label], kept[layer.label] = probabilities @ branches, probabilities @ (branches > 0).float()
+    none = torch.zeros(())
+    return [dilations.get(label, none) for label in network.paths], [kept.get(label, none) for label in network.paths]
 
 
 def _searchable(module: nn.Module, network: Network, kind: type[Conv]) -> Iterator[tuple[Layer, Conv]]:
+    """The layers that are not left out, each with its convolution."""
     for layer in network.layers:
         conv = module.get_submodule(layer.path)
-        assert isinstance(conv, kind)
-        yield layer, conv
+        if not isinstance(conv, LeftOut):
+            assert isinstance(conv, kind)
+            yield layer, conv

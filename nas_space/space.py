@@ -25,7 +25,7 @@ def global_space(network: Network, candidates: Sequence[int] = POWERS_OF_TWO) ->
     """The space of the global search: one categorical choice of dilation for each searchable convolution, by label.
 
     Raises:
-        BadInput: fewer than two candidates, a repeated one, or one that is not a whole number of at least 1.
+        BadInput: fewer than two candidates, a repeated one, or one that is not a whole number of at least 0.
     """
     _check_candidates("the candidates", candidates)
     space = MutableDict({label: Categorical(list(candidates), label=label) for label in network.paths})
@@ -87,8 +87,8 @@ def from_nni(search_space: Any, network: Network) -> dict[str, tuple[int, ...]]:
 def _check_candidates(what: str, candidates: Sequence[Any]) -> None:
     for value in candidates:
         # bool is a subclass of int, and NNI would accept True and 1.0 for 1.
-        if type(value) is not int or value < 1:
-            raise BadInput(f"{what} must be whole numbers of at least 1, not {value!r}")
+        if type(value) is not int or value < 0:
+            raise BadInput(f"{what} must be whole numbers of at least 0, not {value!r}")
     if len(set(candidates)) != len(candidates):
         raise BadInput(f"{what} must differ, not {list(candidates)}")
     if len(candidates) < 2:
@@ -105,8 +105,11 @@ def space_json(network: Network, candidates: Sequence[int] | None) -> str:
 DEMO = "ms-tcn:stages=2,layers=2"
 COMMITTED_SPACES: dict[str, tuple[str, Sequence[int] | None]] = {
     "ms_tcn_global.json": ("ms-tcn", POWERS_OF_TWO),
+    # For data sets whose longest video has 513 to 1024 frames.
+    "ms_tcn_512_global.json": ("ms-tcn", POWERS_OF_TWO[:-1]),
     "ms_tcn_local.json": ("ms-tcn", None),
     "ms_tcn_pp_global.json": ("ms-tcn++", POWERS_OF_TWO),
+    "ms_tcn_pp_512_global.json": ("ms-tcn++", POWERS_OF_TWO[:-1]),
     "ms_tcn_pp_local.json": ("ms-tcn++", None),
     "demo_global.json": (DEMO, tuple(2**exponent for exponent in range(7))),
     "demo_local.json": (DEMO, None),

@@ -17,6 +17,8 @@ from nas_space.network import LARGEST_DILATION, Network
 class Structure:
     """One dilation for each searchable convolution, in the order of ``network.layers``. Immutable and hashable.
 
+    A dilation of 0 leaves the layer out: its output is its input.
+
     Raises:
         BadInput: a dilation is missing, is not an integer, or is out of range; the message names the layer.
     """
@@ -78,8 +80,8 @@ def _dilation(layer: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise BadInput(f"the dilation of layer {layer!r} must be a whole number, not {shortened(value)}")
     dilation = int(value)
-    if dilation < 1:
-        raise BadInput(f"the dilation of layer {layer!r} must be at least 1, not {dilation}")
+    if dilation < 0:
+        raise BadInput(f"the dilation of layer {layer!r} must be at least 0, not {dilation}")
     if dilation > LARGEST_DILATION:
         raise BadInput(f"the dilation of layer {layer!r} must be at most {LARGEST_DILATION}, not {dilation}")
     return dilation

@@ -70,7 +70,13 @@ def write_structure(
 def structure_to_json(
     structure: Structure, dialect: Dialect = "native", about: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """A structure as the JSON content of one dialect."""
+    """A structure as the JSON content of one dialect.
+
+    Raises:
+        BadInput: it leaves layers out, which only the native dialect can say.
+    """
+    if dialect != "native":
+        _check_all_kept(structure)
     if dialect == "seed":
         return {"global": dict(SEED_SETTINGS), "model": structure.by_path()}
     if dialect == "mmcv":
@@ -87,17 +93,26 @@ def _from_json(content: Any, network: Network) -> Structure:
             return Structure.from_paths(_mapping(content, "dilations"), network)
         if "model" in content:
             dilations = {path: _seed_dilation(path, value) for path, value in _mapping(content, "model").items()}
-            return Structure.from_paths(dilations, network)
+            return _check_all_kept(Structure.from_paths(dilations, network))
         if "structure" in content:
             rates = _mapping(content, "structure")
             if len({path.removeprefix(MMCV_PREFIX) for path in rates}) != len(rates):
                 raise BadInput(f"a layer comes twice, with and without {MMCV_PREFIX!r}")
-            return Structure.from_paths(
-                {path.removeprefix(MMCV_PREFIX): _mmcv_dilation(path, rate) for path, rate in rates.items()}, network
-            )
+            dilations = {path.removeprefix(MMCV_PREFIX): _mmcv_dilation(path, rate) for path, rate in rates.items()}
+            return _check_all_kept(Structure.from_paths(dilations, network))
     raise BadInput(
         f'not a structure: expected "format": "{FORMAT}" (ours), "model" (the seed\'s dialect) or "structure" (MMCV\'s)'
     )
+
+
+def _check_all_kept(structure: Structure) -> Structure:
+    """The structure; raises BadInput where it leaves layers out."""
+    left_out = [path for path, dilation in structure.by_path().items() if dilation == 0]
+    if left_out:
+        raise BadInput(
+            f"layer {left_out[0]!r} has the dilation 0: only native structure files can say that a layer is left out"
+        )
+    return structure
 
 
 def _check_network(content: Any, network: Network) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 CANDIDATES = "_candidates"
 """The parameter with the candidate dilations of each layer, by short label, for trials of a differentiable search."""
-MAX_CONTEXT = "_max_context"
-"""The parameter with the limits on what a network may see, as a text for ``Budget.parse``, for the same trials."""
+LIMITS = "_limits"
+"""The parameter with the limits on what a structure may cost, as a text for ``Budget.parse``, for the same trials."""
 
 
 @dataclass(frozen=True)

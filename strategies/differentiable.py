@@ -7,7 +7,7 @@ from typing import Any
 
 from common.bad_input import BadInput
 from nas_space.budget import NO_LIMITS, Budget
-from nni_api.trial_report import CANDIDATES, MAX_CONTEXT, TrialReport
+from nni_api.trial_report import CANDIDATES, LIMITS, TrialReport
 from strategies.proposals import Proposal
 from strategies.trainings import Trainings
 
@@ -19,7 +19,7 @@ class DifferentiableSearch(Trainings):
         seeds: of the trainings.
         layers: short labels of the layers that each is to find dilations of.
         candidates: what each layer chooses among, by short label; None: the command of the trials says it.
-        budget: how far the structures may see.
+        budget: what the structures may cost.
 
     Raises:
         BadInput: no seeds, one that is no whole number of at least 0, or one that comes twice.
@@ -37,8 +37,7 @@ class DifferentiableSearch(Trainings):
             raise BadInput(f"seeds must be a list of different whole numbers of at least 0, not {seeds!r}")
         self._layers = set(layers)
         space = None if candidates is None else {label: list(of_layer) for label, of_layer in candidates.items()}
-        limits = {CANDIDATES: space, MAX_CONTEXT: str(budget) or None}
-        to_trials = {name: value for name, value in limits.items() if value is not None}
+        to_trials = {name: value for name, value in {CANDIDATES: space, LIMITS: str(budget)}.items() if value}
         self._settings = {"seeds": seeds, **{name.removeprefix("_"): value for name, value in to_trials.items()}}
         super().__init__(
             [Proposal(uid, {}, {"seed": seed}, {"seed": seed, **to_trials}) for uid, seed in enumerate(seeds)]
@@ -65,7 +64,7 @@ class DifferentiableSearch(Trainings):
             BadInput: it is of a search with other seeds or candidates.
             KeyError, TypeError, ValueError: it is damaged.
         """
-        for name in ("seeds", "candidates", "max_context"):
+        for name in ("seeds", "candidates", "limits"):
             if state.get(name) != self._settings.get(name):
                 raise BadInput(f"the saved search has other {name}: start a new experiment")
         super().load_state_dict(state)

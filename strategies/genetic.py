@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from common.bad_input import BadInput
-from nas_space.budget import NO_LIMITS, Budget
+from nas_space.budget import NO_LIMITS, Budget, Moves
 from nas_space.network import Network
 from nas_space.structure import Structure
 from nni_api.trial_report import TrialReport
@@ -31,7 +31,7 @@ Repair = Callable[[dict[str, int], np.random.Generator], Mapping[str, int]]
 
 
 def repair_within(budget: Budget, candidates: Mapping[str, Sequence[int]], network: Network) -> Repair | None:
-    """Shorten layers at random, each to its next smaller candidate, until a structure keeps the budget.
+    """Shorten layers at random, each to its next smaller candidate, or leave them out, until the budget is kept.
 
     None where the budget has no limit.
     """
@@ -39,9 +39,9 @@ def repair_within(budget: Budget, candidates: Mapping[str, Sequence[int]], netwo
         return None
 
     def repair(dilations: dict[str, int], random: np.random.Generator) -> dict[str, int]:
-        def choose(smaller: Mapping[str, Sequence[int]], _: Mapping[str, int]) -> tuple[str, int]:
-            label = list(smaller)[int(random.integers(len(smaller)))]
-            return label, smaller[label][-1]
+        def choose(moves: Moves, _: Mapping[str, int]) -> tuple[str, int]:
+            label = list(moves)[int(random.integers(len(moves)))]
+            return label, max(moves[label])
 
         return budget.shorten(Structure.from_labels(dilations, network), candidates, choose).by_label()
 

@@ -78,7 +78,7 @@ def cut_off(name: str, start: Structure, branching: Branching) -> Structure:
 
 def _noted(name: str, whole: Structure, within: Structure, budget: Budget) -> Structure:
     if within != whole:
-        log.warning("%s sees more than max_context %s allows: it is cut off to %s", name, budget, within)
+        log.warning("%s exceeds the limits %s: it is cut off to %s", name, budget, within)
     return within
 
 

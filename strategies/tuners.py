@@ -26,7 +26,7 @@ class GlobalTuner(SearchTuner):
         population_size, budget, mutation_rate, seed: of the search, see ``GeneticSearch``.
         starts: structure files, from the repository root, or ``hand``: the population begins with them. Where the
             search space ends earlier than ``hand``, that one takes the largest candidates.
-        max_context: how far structures may see, see ``Budget.parse``: starts are cut off, children are shortened.
+        max_context, max_multiply_adds: limits, see ``Budget.parse``: starts are cut off, children are shortened.
         network: whose layers the search space names, as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries, earlier: see ``SearchTuner``.
     """
@@ -42,6 +42,7 @@ class GlobalTuner(SearchTuner):
         seed: int = 0,
         starts: list[str] | None = None,
         max_context: int | str | None = None,
+        max_multiply_adds: int | str | None = None,
         network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
@@ -50,11 +51,11 @@ class GlobalTuner(SearchTuner):
         super().__init__(network, earlier, check_command, retries)
         self._arguments = (population_size, budget, mutation_rate, seed)
         self._starts = starts
-        self._max_context = max_context
+        self._limits = max_context, max_multiply_adds
 
     def create_search(self, search_space: Any) -> GeneticSearch:
         """The genetic search over the candidates that the search space names."""
-        network, budget = self.network, Budget.parse(self._max_context)
+        network, budget = self.network, Budget.parse(*self._limits, self.network)
         space = from_nni(search_space, network)
         budget.check(space, network)
         starts = [] if self._starts is None else starts_within(self._starts, space, network, budget)
@@ -69,7 +70,7 @@ class LocalTuner(SearchTuner):
         splits, seeds: of the chains.
         iterations: of a chain, see ``ExpectationSearch``.
         branches, expand_rate, min_dilation, max_dilation: see ``Branching``.
-        max_context: how far structures may see, see ``Budget.parse``: starts are cut off, branches stay within.
+        max_context, max_multiply_adds: limits, see ``Budget.parse``: starts are cut off, branches stay within.
         network: as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries, earlier: see ``SearchTuner``.
     """
@@ -89,6 +90,7 @@ class LocalTuner(SearchTuner):
         min_dilation: int = Branching.minimum,
         max_dilation: int = Branching.maximum,
         max_context: int | str | None = None,
+        max_multiply_adds: int | str | None = None,
         network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
@@ -98,7 +100,7 @@ class LocalTuner(SearchTuner):
         self._chains = (starts, splits, seeds)
         self._iterations = iterations
         self._branching = (branches, expand_rate, min_dilation, max_dilation)
-        self._max_context = max_context
+        self._limits = max_context, max_multiply_adds
 
     def create_search(self, search_space: Any) -> ExpectationSearch:
         """The chains. The search space is only for NNI's web page: it must name the layers of the network."""
@@ -106,7 +108,7 @@ class LocalTuner(SearchTuner):
         if not isinstance(search_space, dict) or set(search_space) != set(network.paths):
             raise BadInput("the search space must name the layers of the network (experiments/spaces/*_local.json)")
         names, splits, seeds = self._chains
-        branching = Branching(*self._branching, Budget.parse(self._max_context))
+        branching = Branching(*self._branching, Budget.parse(*self._limits, self.network))
         structures = [cut_off(name, start, branching) for name, start in read_starts(names, network)]
         _check_splits_and_seeds(splits, seeds)
         starts = [(start, {"split": split, "seed": seed}) for start, split, seed in product(structures, splits, seeds)]
@@ -118,7 +120,7 @@ class DifferentiableTuner(SearchTuner):
 
     Args:
         seeds: of the trainings; None where the search space names them and nothing else, as in earlier versions.
-        max_context: how far structures may see, see ``Budget.parse``.
+        max_context, max_multiply_adds: limits, see ``Budget.parse``.
         network: as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries, earlier: see ``SearchTuner``.
     """
@@ -129,6 +131,7 @@ class DifferentiableTuner(SearchTuner):
         self,
         seeds: list[int] | None = None,
         max_context: int | str | None = None,
+        max_multiply_adds: int | str | None = None,
         network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
@@ -136,11 +139,11 @@ class DifferentiableTuner(SearchTuner):
     ) -> None:
         super().__init__(network, earlier, check_command, retries)
         self._seeds = seeds
-        self._max_context = max_context
+        self._limits = max_context, max_multiply_adds
 
     def create_search(self, search_space: Any) -> DifferentiableSearch:
         """A training for each seed, in which every layer chooses among the candidates that the search space names."""
-        network, budget = self.network, Budget.parse(self._max_context)
+        network, budget = self.network, Budget.parse(*self._limits, self.network)
         if self._seeds is not None:
             space = from_nni(search_space, network)
             budget.check(space, network)

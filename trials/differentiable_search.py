@@ -29,7 +29,7 @@ from nas_space.network import Network
 from nas_space.searchable import choose, collapse, expected_dilations, probabilities, set_temperature
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
-from trials.data.arguments import parse_with_dataset, split_number
+from trials.data.arguments import Task, parse_with_dataset, split_number
 from trials.read_out import read_out
 from trials.training.checkpoint import DAMAGE, load_torch, save_torch, versions
 from trials.training.epochs import SearchTraining
@@ -92,13 +92,14 @@ class SupernetTraining(SearchTraining):
         cls,
         arguments: argparse.Namespace,
         candidates: Mapping[str, Sequence[int]] | None = None,
-        max_context: str | None = None,
+        budget: Budget = NO_LIMITS,
     ) -> SupernetTraining:
         """The search that the options name.
 
         Args:
-            candidates: those of an experiment's search space; None: those of the options.
-            max_context: see ``Budget.parse``.
+            candidates: those of an experiment's search space; None: those of the options, by default those that are
+                shorter than the longest video.
+            budget: what the structure may cost.
 
         Raises:
             BadInput: the options are invalid, or the candidates are of other layers.
@@ -106,12 +107,11 @@ class SupernetTraining(SearchTraining):
         check_differentiable_arguments(arguments)
         fields = cls.fields_from(arguments, split_number(arguments.split))
         network = arguments.network
-        of_layers = candidates_of_layers(arguments)
-        if candidates is not None:
-            if candidates.keys() != network.paths.keys():
-                raise BadInput(f"the search space names other layers than --network {network}")
-            of_layers = {label: tuple(candidates[label]) for label in network.paths}
-        budget = Budget.parse(max_context, fields[0].frames_per_second)
+        if candidates is None:
+            candidates = candidates_of_layers(arguments, fields[0].dataset)
+        if candidates.keys() != network.paths.keys():
+            raise BadInput(f"the search space names other layers than --network {network}")
+        of_layers = {label: tuple(candidates[label]) for label in network.paths}
         return cls(*fields, of_layers, network, arguments.branch_learning_rate, arguments.warm_up, budget)
 
     @property
@@ -135,7 +135,7 @@ class SupernetTraining(SearchTraining):
             "warm_up": self.warm_up,
             "candidates": candidates,
             "network": self.network.to_json(),
-            **({"max_context": str(self.budget)} if self.budget != NO_LIMITS else {}),
+            **({"limits": str(self.budget)} if self.budget != NO_LIMITS else {}),
         }
 
     def run(
@@ -225,8 +225,8 @@ class SupernetTraining(SearchTraining):
         }
 
     def _excess(self, module: nn.Module) -> Tensor:
-        """By which share the expected dilations exceed each limit, all limits together."""
-        shares = self.budget.excess(self.network, expected_dilations(module, self.network))
+        """By which share the expected dilations and multiply-adds exceed each limit, all limits together."""
+        shares = self.budget.excess(self.network, *expected_dilations(module, self.network))
         return torch.stack(shares).relu().sum()
 
 
@@ -238,7 +238,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
         epilog="example: python -m trials.differentiable_search --dataset gtea --split 1 --output runs/found",
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for best.json, search.json and search.pt")
-    Budget.add_argument(parser)
+    Budget.add_arguments(parser)
     add_differentiable_arguments(parser)
     return parse_with_dataset(parser, "differentiable_search", words)
 
@@ -247,7 +247,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Search the global space in one training; started again with the same --output, it resumes."""
     arguments = parse_arguments()
-    search = SupernetTraining.from_arguments(arguments, max_context=arguments.max_context)
+    budget = Budget.from_arguments(arguments, Task.from_arguments(arguments).frames_per_second)
+    search = SupernetTraining.from_arguments(arguments, budget=budget)
     device = find_device(arguments.device)
     with tqdm(total=search.settings.epochs, unit="epoch", disable=None) as progress:
 

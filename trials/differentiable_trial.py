@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 
 from common.bad_input import BadInput, run_command
-from nni_api.trial_report import CANDIDATES, MAX_CONTEXT
+from nas_space.budget import Budget
+from nas_space.network import POWERS_OF_TWO
+from nni_api.trial_report import CANDIDATES, LIMITS
 from trials.differentiable_search import SupernetTraining
 from trials.nni_trial import NniTrial, experiment_folder
 from trials.training.event_files import event_folder, scalar_writer, scalars_of
@@ -23,7 +25,8 @@ def main() -> None:
         candidates = trial.parameters.get(CANDIDATES)
         if candidates is not None and arguments.candidates is not None:
             raise BadInput(CANDIDATES_TWICE)
-        search = SupernetTraining.from_arguments(arguments, candidates, trial.parameters.get(MAX_CONTEXT))
+        arguments.candidates = arguments.candidates or POWERS_OF_TWO  # of experiments of earlier versions
+        search = SupernetTraining.from_arguments(arguments, candidates, Budget.parse(trial.parameters.get(LIMITS)))
         add_scalars = scalar_writer(event_folder(arguments, trial.tensorboard_folder))
 
         def report(row: dict[str, float]) -> None:

@@ -142,7 +142,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--iterations", type=int, default=ITERATIONS, help="of --epochs each (default: %(default)s)")
     parser.add_argument("--output", type=Path, required=True, help="folder for best.json, local.json and checkpoints")
     Branching.add_arguments(parser)
-    Budget.add_argument(parser)
+    Budget.add_arguments(parser)
     add_local_arguments(parser)
     add_run_arguments(parser, EPOCHS_PER_ITERATION, decay_epochs=())
     return parse_with_dataset(parser, "local_search", words)
@@ -154,16 +154,13 @@ def main() -> None:
     arguments = parse_arguments()
     if arguments.iterations < 1:
         raise BadInput(f"--iterations must be at least 1, not {arguments.iterations}")
-    budget = Budget.parse(arguments.max_context, Task.from_arguments(arguments).frames_per_second)
+    budget = Budget.from_arguments(arguments, Task.from_arguments(arguments).frames_per_second)
     branching = Branching.from_arguments(arguments, budget)
     whole = read_structure(arguments.structure, arguments.network)
     start = branching.cut_off(whole)
     branching.check(start)
     if start != whole:
-        print(
-            f"{arguments.structure} sees more than max_context {budget} allows: it is cut off to {start}",
-            file=sys.stderr,
-        )
+        print(f"{arguments.structure} exceeds the limits {budget}: it is cut off to {start}", file=sys.stderr)
     training = BranchedTraining.from_arguments(arguments, split_number(arguments.split), branching)
     device = find_device(arguments.device)
     with tqdm(total=arguments.iterations, unit="iteration", disable=None) as progress:

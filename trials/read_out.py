@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from nas_space.budget import Budget
+from nas_space.budget import Budget, Moves
 from nas_space.network import Network
 from nas_space.structure import Structure
 
@@ -21,7 +21,7 @@ def read_out(
 ) -> Structure:
     """The most probable candidate of each layer, of several the first; shortened until the budget is kept.
 
-    Next is always the layer and the smaller candidate that lose least of the probability's logarithm a frame.
+    Next is always the layer and the smaller candidate that lose least of the probability's logarithm by what they save.
 
     Args:
         probabilities, candidates: of each layer, by short label.
@@ -37,12 +37,12 @@ def read_out(
         for label, learned in probabilities.items()
     }
 
-    def cheapest(smaller: Mapping[str, Sequence[int]], dilations: Mapping[str, int]) -> tuple[str, int]:
+    def cheapest(moves: Moves, dilations: Mapping[str, int]) -> tuple[str, int]:
         def loss(move: tuple[str, int]) -> float:
-            (label, to), now = move, dilations[move[0]]
-            return (logarithms[label][now] - logarithms[label][to]) / (now - to)
+            label, to = move
+            return (logarithms[label][dilations[label]] - logarithms[label][to]) / moves[label][to]
 
-        return min(((label, to) for label, lower in smaller.items() for to in lower), key=loss)
+        return min(((label, to) for label, lower in moves.items() for to in lower), key=loss)
 
     likeliest = {label: max(of_layer, key=of_layer.__getitem__) for label, of_layer in logarithms.items()}
     return budget.shorten(Structure.from_labels(likeliest, network), candidates, cheapest)

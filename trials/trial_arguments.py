@@ -6,12 +6,13 @@ They are read and checked without PyTorch, so that a command can be checked befo
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from common.bad_input import BadInput
-from nas_space.network import POWERS_OF_TWO
+from nas_space.network import POWERS_OF_TWO, candidates_within
 from nas_space.networks import add_network_argument
 from trials.data.arguments import (
     SEARCH_FRACTION,
@@ -21,6 +22,8 @@ from trials.data.arguments import (
     check_search_holdout,
     split_number,
 )
+from trials.data.dataset import Dataset
+from trials.data.lengths import longest_video
 from trials.training.arguments import add_training_arguments, check_training_arguments
 from trials.training.event_files import add_tensorboard_argument
 from trials.training.metrics import METRICS
@@ -96,7 +99,8 @@ def add_differentiable_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs="+",
         metavar="D",
-        help="dilations of each layer (default: those of the experiment's search space; without NNI, 1 2 4 ... 1024)",
+        help="dilations of each layer; 0 leaves it out (default: those of the experiment's search space; without NNI, "
+        "those of 1 2 4 ... 1024 that are shorter than the longest video)",
     )
     parser.add_argument(
         "--branch-learning-rate",
@@ -171,7 +175,7 @@ def _check_search(arguments: argparse.Namespace) -> None:
 def check_differentiable_arguments(arguments: argparse.Namespace) -> None:
     """Raise BadInput for options of ``add_differentiable_arguments`` that no search can have, whatever the data."""
     candidates = POWERS_OF_TWO if arguments.candidates is None else arguments.candidates
-    if len(set(candidates)) != len(candidates) or len(candidates) < 2 or min(candidates) < 1:
+    if len(set(candidates)) != len(candidates) or len(candidates) < 2 or min(candidates) < 0:
         raise BadInput(f"--candidates must be at least two different dilations, not {candidates}")
     check_schedule(arguments.warm_up, arguments.branch_learning_rate)
     _check_search(arguments)
@@ -185,9 +189,21 @@ def check_schedule(warm_up: float, branch_learning_rate: float) -> None:
         raise BadInput(f"the branch learning rate must be above 0, not {branch_learning_rate}")
 
 
-def candidates_of_layers(arguments: argparse.Namespace) -> dict[str, tuple[int, ...]]:
-    """The candidates from the options, the same for each layer, by short label."""
-    candidates = POWERS_OF_TWO if arguments.candidates is None else tuple(arguments.candidates)
+def candidates_of_layers(arguments: argparse.Namespace, dataset: Dataset) -> dict[str, tuple[int, ...]]:
+    """The candidates from the options, the same for each layer, by short label.
+
+    By default those that are shorter than the longest video of the split; says so where some are left out.
+    """
+    if arguments.candidates is not None:
+        return dict.fromkeys(arguments.network.paths, tuple(arguments.candidates))
+    longest = longest_video(dataset, split_number(arguments.split))
+    candidates = candidates_within(longest)
+    if candidates != POWERS_OF_TWO:
+        print(
+            f"candidates: {' '.join(map(str, candidates))}; longer ones see nothing, as no video of split "
+            f"{arguments.split} has more than {longest} frames",
+            file=sys.stderr,
+        )
     return dict.fromkeys(arguments.network.paths, candidates)
 
 

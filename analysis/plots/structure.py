@@ -82,14 +82,14 @@ def _draw_map(
     layers = 1 + max(row for row, _ in cells)
     dilations = np.full((layers, starts[-1]), np.nan)
     for cell, dilation in cells.items():
-        dilations[cell] = dilation
+        dilations[cell] = dilation or np.nan
     colours = scale.to_rgba(dilations)
     axes.imshow(colours, aspect="auto")
     ends = [max(len(rows_of(block)) for block in beside) - 0.5 for beside in pairwise(blocks)]
     axes.vlines([start - 0.5 for start in starts[1:-1]], -0.5, ends, color=FAINT, linewidth=2)
     for (row, column), dilation in cells.items():
-        colour = "black" if is_light(to_hex(tuple(colours[row, column]))) else "white"
-        axes.text(column, row, str(dilation), color=colour, ha="center", va="center")
+        colour = "black" if dilation == 0 or is_light(to_hex(tuple(colours[row, column]))) else "white"
+        axes.text(column, row, str(dilation or "-"), color=colour, ha="center", va="center")
     middles = [start + (width - 1) / 2 for start, width in zip(starts, widths, strict=False)]
     below = _sees(structure, fps)
     for line, texts in enumerate(below.values()):

@@ -24,6 +24,10 @@ class PointwiseConv(nn.Conv1d):
         return F.linear(frames, self.weight[:, :, 0], self.bias)
 
 
+class LeftOut(nn.Module):
+    """Stands for the convolutions of a layer that is left out: it has no weights, and is never called."""
+
+
 class DilatedConv(nn.Conv1d):
     """A dilated convolution of odd kernel size k that keeps the number of frames.
 
@@ -73,6 +77,11 @@ class BranchedConv(DilatedConv):
     Global2Local code does; RF-Next (arXiv 2206.06637) and MMCV do not.
     """
 
+    branches: tuple[int, ...]
+    """Their dilations."""
+    dilations: tuple[int, ...]
+    """Those of the branches that convolve: all but a branch of dilation 0, which only ``ChoosingConv`` can have."""
+
     def __init__(
         self,
         in_channels: int,
@@ -81,8 +90,9 @@ class BranchedConv(DilatedConv):
         branches: Sequence[int],
         inner_activation: bool = False,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, branches[0])
+        super().__init__(in_channels, out_channels, kernel_size, max(branches))
         self.branches = tuple(branches)
+        self.dilations = tuple(dilation for dilation in branches if dilation > 0)
         self.inner_activation = inner_activation
         self.branch_weights = nn.Parameter(torch.full((len(self.branches),), INITIAL_BRANCH_WEIGHT))
 
@@ -94,8 +104,10 @@ class BranchedConv(DilatedConv):
         branched.weight, branched.bias = conv.weight, conv.bias
         return branched
 
-    def collapse(self, dilation: int) -> DilatedConv:
+    def collapse(self, dilation: int) -> DilatedConv | LeftOut:
         """A plain convolution of one dilation, which shares weight and bias."""
+        if dilation == 0:
+            return LeftOut()
         conv = DilatedConv(self.in_channels, self.out_channels, self.kernel_size[0], dilation)
         conv.present = self.present
         conv.weight, conv.bias = self.weight, self.bias
@@ -106,25 +118,37 @@ class BranchedConv(DilatedConv):
         strengths = self.branch_weights.abs()
         return strengths / strengths.sum()
 
+    def shares(self) -> Tensor:
+        """``(dilations,)``: the probabilities of the branches that convolve, of sum 1."""
+        return self.probabilities()
+
+    def kept(self) -> Tensor | None:
+        """The probability that the layer is not left out, one number; None where that is no choice."""
+        return None
+
     def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:  # type: ignore[override]
         """``(frames, in_channels)`` -> ``(frames, out_channels)``; see ``DilatedConv.forward``."""
-        outputs = self.convolve(frames, offsets, self.branches)
+        outputs = self.convolve(frames, offsets, self.dilations)
         if self.inner_activation:
             outputs = outputs.relu()
-        return torch.einsum("b,bfc->fc", self.probabilities(), outputs)
+        return torch.einsum("b,bfc->fc", self.shares(), outputs)
 
 
 class ChoosingConv(BranchedConv):
     """A dilated convolution that chooses among branches, with probabilities softmax(branch weights / temperature).
 
     The lower the temperature, the closer the output is to the most probable branch alone. Branch weights start at 0.
+    A branch of dilation 0 is the choice to leave the layer out: the output is that of the others, and the layer adds
+    it to its input ``kept`` times.
     """
 
     temperature: float = 1.0
 
     @classmethod
-    def among(cls, conv: DilatedConv, candidates: Sequence[int]) -> ChoosingConv:
+    def among(cls, conv: DilatedConv, candidates: Sequence[int]) -> ChoosingConv | LeftOut:
         """A version of a convolution that chooses among dilations and shares its weight and bias."""
+        if not any(candidates):
+            return LeftOut()
         choosing = cls.expand(conv, candidates)
         nn.init.zeros_(choosing.branch_weights)
         return choosing
@@ -132,3 +156,16 @@ class ChoosingConv(BranchedConv):
     def probabilities(self) -> Tensor:
         """``(branches,)``: non-negative, of sum 1."""
         return torch.softmax(self.branch_weights / self.temperature, dim=0)
+
+    def shares(self) -> Tensor:
+        """See ``BranchedConv.shares``; not divided by ``kept``, which may be too small for that."""
+        if self.dilations == self.branches:
+            return self.probabilities()
+        return torch.softmax(self.branch_weights[self._convolving()] / self.temperature, dim=0)
+
+    def kept(self) -> Tensor | None:
+        """See ``BranchedConv.kept``."""
+        return None if self.dilations == self.branches else self.probabilities()[self._convolving()].sum()
+
+    def _convolving(self) -> Tensor:
+        return torch.tensor(self.branches, device=self.branch_weights.device) > 0

@@ -35,19 +35,26 @@ def describe(**options: Any) -> Network:
 def layout(name: str, chosen: Mapping[str, Any]) -> tuple[tuple[Option, ...], tuple[Block, ...]]:
     """Options and blocks of a network of MS-TCN's stages."""
     options = chosen_options(name, OPTIONS, chosen)
-    stages, layers, kernel, _ = (option.value for option in options)
+    stages, layers, kernel, channels = (option.value for option in options)
     if kernel % 2 == 0:
         raise BadInput(f"network {name}: kernel must be an odd number, not {kernel}")
     paths = ["stage1", *(f"stages.{number}" for number in range(stages - 1))]
-    return options, tuple(stage_block(stage, path, layers, kernel) for stage, path in enumerate(paths, start=1))
+    blocks = (stage_block(stage, path, layers, channels, kernel) for stage, path in enumerate(paths, start=1))
+    return options, tuple(blocks)
 
 
-def stage_block(stage: int, path: str, layers: int, kernel: int = 3, repeats: int = 1) -> Block:
+def stage_block(stage: int, path: str, layers: int, channels: int, kernel: int = 3, repeats: int = 1) -> Block:
     """A stage of dilated residual layers with doubling dilations, labelled ``s1l0``, ``s1l1``, ..."""
     return Block(
         f"stage {stage}",
         tuple(
-            Layer(f"s{stage}l{layer}", f"{path}.layers.{layer}.conv_dilated", min(2**layer, LARGEST_DILATION), kernel)
+            Layer(
+                f"s{stage}l{layer}",
+                f"{path}.layers.{layer}.conv_dilated",
+                min(2**layer, LARGEST_DILATION),
+                kernel,
+                multiply_adds=channels * channels * (kernel + 1),
+            )
             for layer in range(layers)
         ),
         repeats,

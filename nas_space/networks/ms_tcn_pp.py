@@ -34,21 +34,22 @@ def describe(**options: Any) -> Network:
         BadInput: an option is unknown or out of range.
     """
     chosen = chosen_options(NAME, OPTIONS, options)
-    prediction, refinements, layers, shared, _ = (option.value for option in chosen)
-    dual = tuple(each for layer in range(prediction) for each in _pair(layer, prediction - 1 - layer))
+    prediction, refinements, layers, shared, channels = (option.value for option in chosen)
+    dual = tuple(each for layer in range(prediction) for each in _pair(layer, prediction - 1 - layer, channels))
     blocks = [Block("stage 1", dual)]
     own = 1 if shared and refinements else refinements
     for number in range(own):
-        blocks.append(stage_block(number + 2, f"Rs.{number}", layers, repeats=refinements // own))
+        blocks.append(stage_block(number + 2, f"Rs.{number}", layers, channels, repeats=refinements // own))
     return Network(NAME, chosen, tuple(blocks))
 
 
-def _pair(layer: int, opposite: int) -> tuple[Layer, Layer]:
+def _pair(layer: int, opposite: int, channels: int) -> tuple[Layer, Layer]:
     """The two convolutions of a dual layer, with dilations 2^opposite and 2^layer (equation 4)."""
     first, second = f"s1l{layer}a", f"s1l{layer}b"
+    cost = 4 * channels * channels  # three taps, and a half of the fusion
     return (
-        Layer(first, f"PG.conv_dilated_1.{layer}", min(2**opposite, LARGEST_DILATION), partner=second),
-        Layer(second, f"PG.conv_dilated_2.{layer}", min(2**layer, LARGEST_DILATION), partner=first),
+        Layer(first, f"PG.conv_dilated_1.{layer}", min(2**opposite, LARGEST_DILATION), 3, second, cost),
+        Layer(second, f"PG.conv_dilated_2.{layer}", min(2**layer, LARGEST_DILATION), 3, first, cost),
     )
 
 

@@ -288,14 +288,21 @@ def test_layers_that_grow_together_are_shortened() -> None:
 
 def test_a_structure_beyond_the_budget_is_refused_or_cut_off() -> None:
     branching = Branching(3, 0.5, budget=Budget(network=21))
-    with pytest.raises(BadInput, match="the structure 4 8 sees more than max_context network=21 allows"):
+    with pytest.raises(BadInput, match="the structure 4 8 exceeds the limits network=21"):
         branching.check(Structure((4, 8), PAIR))
     assert branching.cut_off(Structure((4, 8), PAIR)).dilations == (4, 6)
+
+
+def test_a_layer_that_is_left_out_stays_so() -> None:
+    branching = Branching(3, 0.5, minimum=2, budget=Budget(network=21))
+    structure = Structure((0, 8), PAIR)
+    assert branching.branches(structure) == {"s1l0": (0,), "s1l1": (4, 8)}
+    assert next_structure(structure, branching, {"s1l0": [1.0], "s1l1": [0.5, 0.5]}).dilations == (0, 6)
 
 
 def test_the_text_has_the_budget() -> None:
     branching = Branching(3, 0.5, 1, 512, Budget(network=500, stage=120))
     assert branching.to_text() == "3,0.5,1,512;network=500,stage=120"
     assert Branching.from_text(branching.to_text()) == branching
-    assert branching.describe()["max_context"] == "network=500,stage=120"
+    assert branching.describe()["limits"] == "network=500,stage=120"
     assert Branching(3, 0.5).describe() == {"count": 3, "rate": 0.5, "minimum": 1, "maximum": 2048}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.bad_input import BadInput
-from nas_space.budget import Budget
+from nas_space.budget import Budget, Moves, layer_costs
 from nas_space.network import POWERS_OF_TWO, Network
 from nas_space.networks import find_network
 from nas_space.receptive_field import ReceptiveField
@@ -18,6 +18,9 @@ TINY = find_network("ms-tcn:stages=2,layers=2")
 CAUSAL = find_network("causal-ms-tcn:stages=2,layers=2")
 DUAL = find_network("ms-tcn++:prediction=3,refinements=1,layers=2")
 SPACE = dict.fromkeys(TINY.paths, (1, 2, 4, 8))
+OPTIONAL = dict.fromkeys(TINY.paths, (8, 0, 4, 2, 1))
+LAYER = 64 * 64 * 4
+"""Multiply-adds of a layer: three taps and a 1x1 convolution of 64 channels."""
 
 
 @pytest.mark.parametrize(
@@ -33,7 +36,7 @@ SPACE = dict.fromkeys(TINY.paths, (1, 2, 4, 8))
     ],
 )
 def test_parsed(value: Any, fps: float | None, budget: Budget) -> None:
-    assert Budget.parse(value, fps) == budget
+    assert Budget.parse(value, fps=fps) == budget
     assert Budget.parse(str(budget) or None) == budget
 
 
@@ -41,6 +44,21 @@ def test_parsed(value: Any, fps: float | None, budget: Budget) -> None:
 def test_what_is_no_budget_is_refused(value: Any) -> None:
     with pytest.raises(BadInput, match=r"max_context .*: write 500, 33s, or network=500"):
         Budget.parse(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "limit"), [(250000, 250000), ("250000", 250000), ("50%", 2 * LAYER), ("99.9%", 65470), ("0%", 0)]
+)
+def test_multiply_adds_are_parsed(value: Any, limit: int) -> None:
+    budget = Budget.parse("past=3", value, TINY)
+    assert budget == Budget(past=3, multiply_adds=limit)
+    assert Budget.parse(str(budget)) == budget
+
+
+@pytest.mark.parametrize("value", ["", "half", "-3", 2.5, "101%", "1e3", True, "50 %", "٣", {}])
+def test_what_is_no_number_of_multiply_adds_is_refused(value: Any) -> None:
+    with pytest.raises(BadInput, match=r"max_multiply_adds .*: write 250000, or 50% of what all layers take"):
+        Budget.parse(None, value, TINY)
 
 
 def test_seconds_need_a_rate() -> None:
@@ -59,18 +77,24 @@ def test_a_budget_below_the_own_frame_is_refused(value: str, least: int) -> None
 @pytest.mark.parametrize(
     ("budget", "exceeded"),
     [
-        (Budget(), set()),
-        (Budget(network=31), set()),
-        (Budget(network=30), {"s1l0", "s1l1", "s2l0", "s2l1"}),
-        (Budget(stage=25), set()),
-        (Budget(stage=24), {"s2l0", "s2l1"}),
-        (Budget(past=15, future=15), set()),
-        (Budget(past=14), {"s1l0", "s1l1", "s2l0", "s2l1"}),
-        (Budget(future=14), {"s1l0", "s1l1", "s2l0", "s2l1"}),
+        (Budget(), False),
+        (Budget(network=31), False),
+        (Budget(network=30), True),
+        (Budget(stage=25), False),
+        (Budget(stage=24), True),
+        (Budget(past=15, future=15), False),
+        (Budget(past=14), True),
+        (Budget(future=14), True),
+        (Budget(multiply_adds=4 * LAYER), False),
+        (Budget(multiply_adds=4 * LAYER - 1), True),
     ],
 )
-def test_exceeded_by_hand(budget: Budget, exceeded: set[str]) -> None:
+def test_exceeded_by_hand(budget: Budget, exceeded: bool) -> None:
     assert budget.exceeded(TINY, (1, 2, 4, 8)) == exceeded
+
+
+def test_only_the_layers_of_a_stage_that_sees_too_far_are_shortened() -> None:
+    assert Budget(stage=9).shorten(Structure((1, 2, 4, 8), TINY), SPACE).dilations == (1, 2, 2, 2)
 
 
 def test_a_causal_network_sees_the_past_only() -> None:
@@ -84,13 +108,15 @@ def test_the_excess_is_above_zero_where_the_budget_is_exceeded(
 ) -> None:
     structure = Structure(tuple(random.choice((1, 2, 4)) for _ in network.layers), network)
     for budget in (Budget(network=frames), Budget(stage=frames), Budget(past=side), Budget(future=side)):
-        exceeds = any(share > 0 for share in budget.excess(network, structure.dilations))
-        assert exceeds == bool(budget.exceeded(network, structure.dilations))
+        exceeds = any(share > 0 for share in budget.excess(network, structure.dilations, [1] * len(network.layers)))
+        assert exceeds == budget.exceeded(network, structure.dilations)
 
 
 def test_the_excess_by_hand() -> None:
-    assert Budget(20, 25, 30).excess(TINY, (1, 2, 4, 8)) == [11 / 20, -15 / 30, -18 / 25, 0]
-    assert Budget(future=0).excess(CAUSAL, (1, 2, 4, 8)) == [0]
+    kept = (1, 0.5, 0, 1)
+    assert Budget(20, 25, 30).excess(TINY, (1, 2, 4, 8), kept) == [11 / 20, -15 / 30, -18 / 25, 0]
+    assert Budget(future=0).excess(CAUSAL, (1, 2, 4, 8), kept) == [0]
+    assert Budget(multiply_adds=2 * LAYER).excess(TINY, (1, 2, 4, 8), kept) == [0.25]
 
 
 def test_cut_off() -> None:
@@ -112,9 +138,9 @@ def test_a_shortened_structure_keeps_the_budget(network: Network, limit: int, st
     budget = Budget(limit if network.name != "ms-tcn" else limit + 40, stage)
     candidates = dict.fromkeys(network.paths, POWERS_OF_TWO)
 
-    def choose(smaller: Mapping[str, Sequence[int]], _: Mapping[str, int]) -> tuple[str, int]:
-        label = random.choice(list(smaller))
-        return label, random.choice(smaller[label])
+    def choose(moves: Moves, _: Mapping[str, int]) -> tuple[str, int]:
+        label = random.choice(list(moves))
+        return label, random.choice(list(moves[label]))
 
     within = budget.shorten(structure, candidates, choose)
     field = ReceptiveField.of(within)
@@ -125,12 +151,29 @@ def test_a_shortened_structure_keeps_the_budget(network: Network, limit: int, st
     assert budget.shorten(within, candidates) == within
 
 
+def test_layers_are_left_out_for_multiply_adds() -> None:
+    structure = Structure((1, 8, 2, 8), TINY)
+    cut = {layers: Budget(multiply_adds=layers * LAYER).shorten(structure, OPTIONAL).dilations for layers in range(5)}
+    assert cut == {4: (1, 8, 2, 8), 3: (1, 8, 2, 0), 2: (1, 0, 2, 0), 1: (1, 0, 0, 0), 0: (0, 0, 0, 0)}
+    # Both limits: what is left sees 1 + 2 (1 + 8 + 2) = 23 frames, and its 8 becomes 4.
+    assert Budget(network=15, multiply_adds=3 * LAYER).shorten(structure, OPTIONAL).dilations == (1, 4, 2, 0)
+    # A layer without 0 among its candidates stays.
+    assert Budget(multiply_adds=LAYER).shorten(structure, {**OPTIONAL, "s2l1": (4, 8)}).dilations == (0, 0, 0, 8)
+
+
+def test_repeated_stages_cost_as_often() -> None:
+    shared = find_network("ms-tcn++:prediction=1,refinements=3,layers=1,shared=1,channels=2")
+    assert layer_costs(shared) == {"s1l0a": 16, "s1l0b": 16, "s2l0": 3 * 16}
+
+
 def test_what_no_structure_keeps_is_refused() -> None:
     longest = Structure((1, 8, 2, 8), TINY)
-    message = "max_context network=8: with the smallest candidates the network sees 9 frames, and a stage up to 5"
+    message = "the limits network=8: with the smallest candidates the network sees 9 frames, a stage up to 5, and"
     with pytest.raises(BadInput, match=message):
         Budget(network=8).check(SPACE, TINY)
     with pytest.raises(BadInput, match=message):
         Budget(network=8).shorten(longest, SPACE)
     Budget(network=9).check(SPACE, TINY)
     assert Budget(network=9).shorten(longest, SPACE).dilations == (1, 1, 1, 1)
+    with pytest.raises(BadInput, match="its 4 layers take 65536 multiply-adds a frame: allow more, take a network"):
+        Budget(multiply_adds=LAYER).shorten(longest, SPACE)

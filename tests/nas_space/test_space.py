@@ -103,11 +103,11 @@ def test_other_distributions_are_refused(choice: Any) -> None:
 @pytest.mark.parametrize(
     ("candidates", "fault"),
     [
-        ([1, True], "whole numbers of at least 1, not True"),
-        ([1, 2.0], "whole numbers of at least 1, not 2.0"),
-        ([1, "2"], "whole numbers of at least 1, not '2'"),
-        ([1, [2]], r"whole numbers of at least 1, not \[2\]"),
-        ([0, 1], "whole numbers of at least 1, not 0"),
+        ([1, True], "whole numbers of at least 0, not True"),
+        ([1, 2.0], "whole numbers of at least 0, not 2.0"),
+        ([1, "2"], "whole numbers of at least 0, not '2'"),
+        ([1, [2]], r"whole numbers of at least 0, not \[2\]"),
+        ([-1, 1], "whole numbers of at least 0, not -1"),
         ([4, 1, 4], r"differ, not \[4, 1, 4\]"),
         ([4], r"at least two, not \[4\]"),
         ([], r"at least two, not \[\]"),

@@ -95,10 +95,10 @@ def test_a_dilation_is_a_whole_number(value: Any) -> None:
         Structure.from_labels({**BY_LABEL, "s2l0": value}, SMALL)
 
 
-@pytest.mark.parametrize("value", [0, -4, np.int64(0)])
-def test_a_dilation_is_at_least_1(value: Any) -> None:
-    message = f"^the dilation of layer 'stages.0.layers.0.conv_dilated' must be at least 1, not {value}$"
+@pytest.mark.parametrize("value", [-1, -4, np.int64(-1)])
+def test_a_dilation_is_at_least_0(value: Any) -> None:
+    message = f"^the dilation of layer 'stages.0.layers.0.conv_dilated' must be at least 0, not {value}$"
     with pytest.raises(BadInput, match=message):
         Structure.from_paths({**BY_PATH, "stages.0.layers.0.conv_dilated": value}, SMALL)
-    with pytest.raises(BadInput, match=f"^the dilation of layer 's2l0' must be at least 1, not {value}$"):
+    with pytest.raises(BadInput, match=f"^the dilation of layer 's2l0' must be at least 0, not {value}$"):
         Structure((1, 3, value, 27), SMALL)

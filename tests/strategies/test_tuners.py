@@ -14,12 +14,12 @@ from nni.runtime.tuner_command_channel import CommandType
 from common.bad_input import BadInput
 from nas_space.network import POWERS_OF_TWO
 from nas_space.networks import find_network, ms_tcn
-from nas_space.space import COMMITTED_SPACES, SPACES_FOLDER, global_space, space_json, to_nni
+from nas_space.space import COMMITTED_SPACES, SPACES_FOLDER, global_space, local_space, space_json, to_nni
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from nni_api.records import RECORDS_FILE, read_records
 from nni_api.trial_report import TrialReport
-from strategies.tuners import GlobalTuner
+from strategies.tuners import GlobalTuner, LocalTuner
 from tests.conftest import REPOSITORY
 from tests.strategies.fake_nni import SPACE, FakeNni
 
@@ -106,11 +106,30 @@ def test_a_search_within_a_budget_cuts_hand_off(caplog: pytest.LogCaptureFixture
     proposals = [search.ask() for _ in range(8)]
     assert proposals[0] is not None
     assert proposals[0].dilations == {"s1l0": 1, "s1l1": 2, "s1l2": 2}
-    assert "hand sees more than max_context stage=11 allows: it is cut off to 1 2 2" in caplog.text
+    assert "hand exceeds the limits stage=11: it is cut off to 1 2 2" in caplog.text
     assert all(sum(proposal.dilations.values()) <= 5 for proposal in proposals if proposal is not None)
     for limit, message in ((6, "with the smallest candidates the network sees 7"), ("3s", "frames per second are not")):
         with pytest.raises(BadInput, match=message):
             GlobalTuner(network=str(network), max_context=limit).create_search(space)
+
+
+@pytest.mark.usefixtures("nni")
+def test_a_search_leaves_layers_out() -> None:
+    network = find_network("ms-tcn:stages=1,layers=3")
+    space = to_nni(global_space(network, (0, 1, 2, 4)))
+    limited: dict[str, Any] = {"network": str(network), "max_multiply_adds": "67%"}
+    search = GlobalTuner(starts=["hand"], population_size=4, budget=20, **limited).create_search(space)
+    proposals = [search.ask() for _ in range(4)]
+    for proposal in proposals:
+        assert proposal is not None
+        search.tell(proposal.uid, TrialReport(metrics={"default": 50.0}))
+    proposals += [search.ask() for _ in range(16)]
+    found = [tuple(proposal.dilations.values()) for proposal in proposals if proposal is not None]
+    assert found[0] == (1, 2, 0)  # hand without its longest dilation
+    assert len(set(found)) == 20
+    assert all(0 in dilations for dilations in found)
+    with pytest.raises(BadInput, match="its 3 layers take 49152 multiply-adds a frame: allow more"):
+        LocalTuner(["hand"], [1], [0], **limited).create_search(to_nni(local_space(network)))
 
 
 @pytest.mark.parametrize(

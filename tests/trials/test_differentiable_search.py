@@ -12,7 +12,7 @@ import torch
 from common.bad_input import BadInput
 from nas_space.budget import NO_LIMITS, Budget
 from nas_space.layers.convolutions import BRANCH_WEIGHTS
-from nas_space.networks import ms_tcn
+from nas_space.networks import find_network, ms_tcn
 from nas_space.structure_files import read_structure
 from studies.search_quality.search import SearchResult
 from tests.trials.changes import CHANGES
@@ -81,8 +81,22 @@ def test_a_search_within_a_budget_learns_to_keep_it(search: SupernetTraining, tm
     weights = [row["budget_weight"] for row in found.epochs]
     assert weights[: limited.warm_up_epochs] == [1.0] * limited.warm_up_epochs
     assert weights == sorted(weights)
-    assert limited.describe()["max_context"] == f"network={1 + 2 * (LAG + 3)}"
+    assert limited.describe()["limits"] == f"network={1 + 2 * (LAG + 3)}"
     assert "budget_weight" not in search.run(tmp_path / "free", CPU).epochs[0]
+
+
+def test_a_search_leaves_layers_out(search: SupernetTraining, tmp_path: Path) -> None:
+    """One layer of four sees what decides the classes; half of the multiply-adds are allowed."""
+    network = find_network("ms-tcn:stages=2,layers=2,channels=16")
+    candidates = dict.fromkeys(network.paths, (0, 3, LAG))
+    settings = replace(search.settings, epochs=14)
+    budget = Budget.parse(None, "50%", network)
+    limited = replace(search, settings=settings, network=network, candidates=candidates, budget=budget)
+    found = limited.run(tmp_path, CPU)
+    assert found.structure == read_out(found.probabilities, candidates, network, NO_LIMITS)
+    assert found.structure.dilations.count(0) >= 2
+    assert LAG in found.structure.dilations
+    assert limited.describe()["limits"] == f"multiply_adds={2 * 16 * 16 * 4}"
 
 
 def test_a_search_within_a_budget_resumes(search: SupernetTraining, tmp_path: Path) -> None:

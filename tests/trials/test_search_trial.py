@@ -241,7 +241,7 @@ def test_data_is_not_touched(trial: Trial, folder: Path, words: list[object], co
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"s2l2": 0}, "the dilation of layer 's2l2' must be at least 1, not 0"),
+        ({"s2l2": -1}, "the dilation of layer 's2l2' must be at least 0, not -1"),
         ({"s1l0": 1.5}, "the dilation of layer 's1l0' must be a whole number, not 1.5"),
         ({"s1l1": None}, "the dilation of layer 's1l1' must be a whole number"),
     ],

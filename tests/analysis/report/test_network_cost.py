@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import pytest
+
 from analysis.report.network_cost import NetworkCost, measure, processor
+from nas_space.budget import layer_costs
 from nas_space.networks import build, find_network
 from nas_space.structure import Structure
 
@@ -33,6 +36,25 @@ def test_shared_weights_are_counted_once_and_used_in_each_stage() -> None:
     assert own.multiply_adds == shared.multiply_adds == one.multiply_adds + refinement
     assert own.parameters == one.parameters + refinement + 5 + 5 + 5 + 3
     assert shared.parameters == one.parameters
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ms-tcn:stages=2,layers=2,kernel=5,channels=5",
+        "causal-ms-tcn:stages=2,layers=2,channels=5",
+        "ms-tcn++:prediction=2,refinements=2,layers=2,shared=1,channels=5",
+    ],
+)
+def test_leaving_out_a_layer_saves_what_the_description_says(text: str) -> None:
+    network = find_network(text)
+    hand = Structure.hand(network)
+    costs = layer_costs(network)
+    structures = {label: Structure.from_labels({**hand.by_label(), label: 0}, network) for label in costs}
+    modules = {label: build(each, 7, 3) for label, each in {"hand": hand, **structures}.items()}
+    found = measure(modules, network, feature_dim=7, frames=5)
+    saved = {label: found["hand"].multiply_adds - found[label].multiply_adds for label in costs}
+    assert saved == costs
 
 
 def test_the_machine_is_told() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import cycle, islice
 
 import pytest
 import torch
@@ -11,15 +12,27 @@ from nas_space import searchable
 from nas_space.layers.convolutions import ChoosingConv, DilatedConv
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.layers.residual import DilatedResidualLayer
-from nas_space.networks import build, ms_tcn
+from nas_space.network import Network
+from nas_space.networks import build, find_network, ms_tcn
 from nas_space.structure import Structure
 
 CANDIDATES = (1, 2, 4)
 NETWORK = ms_tcn.describe(stages=2, layers=2, channels=5)
+NETWORKS = [
+    NETWORK,
+    find_network("causal-ms-tcn:stages=2,layers=2,channels=5"),
+    find_network("ms-tcn++:prediction=2,refinements=1,layers=2,channels=5"),
+]
+
+
+def among(candidates: tuple[int, ...]) -> ChoosingConv:
+    conv = ChoosingConv.among(DilatedConv(3, 3, 3, 1), candidates)
+    assert isinstance(conv, ChoosingConv)
+    return conv
 
 
 def choosing(weights: list[float], temperature: float = 1.0) -> ChoosingConv:
-    conv = ChoosingConv.among(DilatedConv(3, 3, 3, 1), CANDIDATES)
+    conv = among(CANDIDATES)
     with torch.no_grad():
         conv.branch_weights.copy_(torch.tensor(weights))
     conv.temperature = temperature
@@ -27,7 +40,7 @@ def choosing(weights: list[float], temperature: float = 1.0) -> ChoosingConv:
 
 
 def test_all_candidates_are_equal_at_first() -> None:
-    conv = ChoosingConv.among(DilatedConv(3, 3, 3, 1), CANDIDATES)
+    conv = among(CANDIDATES)
     assert conv.probabilities().tolist() == pytest.approx([1 / 3] * 3)
 
 
@@ -47,38 +60,85 @@ def test_it_mixes_convolutions_of_its_own_weights() -> None:
     torch.testing.assert_close(conv(frames, offsets), expected)
 
 
-def test_both_forms_of_a_layer_learn_the_same_choice() -> None:
+@pytest.mark.parametrize("candidates", [CANDIDATES, (2, 0, 1)])
+def test_both_forms_of_a_layer_learn_the_same_choice(candidates: tuple[int, ...]) -> None:
     gradients = []
     for form in (DilatedResidualLayer.__call__, DilatedResidualLayer.padded):
         torch.manual_seed(0)
         layer = DilatedResidualLayer(3, 3, 1, dropout=0.0).double()
-        layer.conv_dilated = ChoosingConv.among(layer.conv_dilated, CANDIDATES).double()
-        layer.conv_dilated.temperature = 0.7
+        layer.conv_dilated = conv = among(candidates).double()
+        conv.temperature = 0.7
         frames = torch.randn(11, 3, dtype=torch.float64)
         form(layer, frames, (0, 4, 11)).square().sum().backward()
-        gradient = layer.conv_dilated.branch_weights.grad
+        gradient = conv.branch_weights.grad
         assert gradient is not None
         gradients.append(gradient)
     assert gradients[0].abs().max() > 1e-3
     torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=1e-12)
 
 
-def test_a_network_chooses_and_becomes_what_it_chose() -> None:
+def test_a_layer_is_left_out_in_part() -> None:
     torch.manual_seed(0)
-    network = build(Structure.hand(NETWORK), 4, 3).eval()
-    searchable.choose(network, NETWORK, dict.fromkeys(NETWORK.paths, CANDIDATES))
-    structure = Structure((4, 1, 2, 2), NETWORK)
+    layer = DilatedResidualLayer(3, 3, 1, dropout=0.0)
+    layer.conv_dilated = conv = among((0, 1, 4))
+    with torch.no_grad():
+        conv.branch_weights.copy_(torch.tensor([0.3, -0.2, 0.5]))
+    frames, offsets = torch.randn(11, 3), (0, 4, 11)
+    _, one, four = powers = [math.exp(weight) for weight in (0.3, -0.2, 0.5)]
+    mixture = sum(
+        power / (one + four) * convolution(frames, offsets)
+        for power, dilation in ((one, 1), (four, 4))
+        if isinstance(convolution := conv.collapse(dilation), DilatedConv)
+    )
+    assert isinstance(mixture, torch.Tensor)
+    change = layer.conv_1x1(mixture.relu())
+    torch.testing.assert_close(layer(frames, offsets), frames + (one + four) / sum(powers) * change)
+
+
+def test_a_layer_that_is_surely_left_out_learns_finite_numbers() -> None:
+    """At the lowest temperature, all other candidates together have a probability of 0 in single precision."""
+    layer = DilatedResidualLayer(3, 3, 1, dropout=0.0)
+    layer.conv_dilated = conv = among((0, 1, 4))
+    conv.temperature = 0.02
+    with torch.no_grad():
+        conv.branch_weights.copy_(torch.tensor([5.0, 0.0, 1.0]))
+    frames = torch.randn(11, 3)
+    output = layer(frames, (0, 11))
+    assert torch.equal(output, frames)
+    output.sum().backward()
+    assert all(bool(parameter.grad.isfinite().all()) for parameter in layer.parameters() if parameter.grad is not None)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=str)
+@pytest.mark.parametrize("candidates", [CANDIDATES, (4, 0, 2, 1)])
+def test_a_network_chooses_and_becomes_what_it_chose(network: Network, candidates: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    module = build(Structure.hand(network), 4, 3).eval()
+    searchable.choose(module, network, dict.fromkeys(network.paths, candidates))
+    structure = Structure(tuple(islice(cycle((4, candidates[1], 2, 2)), len(network.layers))), network)
     for path, dilation in structure.by_path().items():
-        conv = network.get_submodule(path)
+        conv = module.get_submodule(path)
         assert isinstance(conv, ChoosingConv)
         torch.nn.init.zeros_(conv.branch_weights)
-        conv.branch_weights.data[CANDIDATES.index(dilation)] = 1.0
-    searchable.set_temperature(network, 0.01)
-    assert [max(learnt) for learnt in searchable.probabilities(network, NETWORK).values()] == pytest.approx([1.0] * 4)
+        conv.branch_weights.data[candidates.index(dilation)] = 1.0
+    searchable.set_temperature(module, 0.01)
+    learnt = searchable.probabilities(module, network)
+    assert [max(each) for each in learnt.values()] == pytest.approx([1.0] * len(network.layers))
+    expected, kept = searchable.expected_dilations(module, network)
+    assert [float(each.detach()) for each in expected] == pytest.approx(list(structure.dilations))
+    assert [float(each.detach()) for each in kept] == pytest.approx([float(each > 0) for each in structure.dilations])
     videos = PackedVideos(torch.randn(20, 4), (0, 20))
-    mixture = network(videos)
-    searchable.collapse(network, structure)
-    torch.testing.assert_close(network(videos), mixture)
+    mixture = module(videos)
+    searchable.collapse(module, structure)
+    torch.testing.assert_close(module(videos), mixture)
+
+
+def test_a_layer_whose_only_candidate_is_0_is_left_out() -> None:
+    module = build(Structure.hand(NETWORK), 4, 3)
+    searchable.choose(module, NETWORK, {**dict.fromkeys(NETWORK.paths, CANDIDATES), "s1l1": (0,)})
+    assert searchable.probabilities(module, NETWORK)["s1l1"] == [1.0]
+    _, kept = searchable.expected_dilations(module, NETWORK)
+    assert [float(each.detach()) for each in kept] == pytest.approx([1, 0, 1, 1])
 
 
 def test_each_layer_has_candidates_of_its_own() -> None:

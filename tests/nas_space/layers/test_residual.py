@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nas_space.layers import packed_residual
-from nas_space.layers.convolutions import BranchedConv
+from nas_space.layers.convolutions import BranchedConv, DilatedConv, PointwiseConv
 from nas_space.layers.packed_conv import shifted_rows
 from nas_space.layers.packed_residual import allocate_like, sample_dropout_mask
 from nas_space.layers.residual import DilatedResidualLayer, plain_packed_layers, residual_layers
@@ -33,15 +33,22 @@ def residual_layer(
     torch.manual_seed(0)
     layer = DilatedResidualLayer(CHANNELS, kernel_size, dilations[0], dropout)
     if len(dilations) > 1:
-        layer.conv_dilated = BranchedConv.expand(layer.conv_dilated, dilations, activate)
+        conv, _ = convolutions(layer)
+        layer.conv_dilated = branched = BranchedConv.expand(conv, dilations, activate)
         with torch.no_grad():
-            layer.conv_dilated.branch_weights.copy_(torch.randn(len(dilations)))
+            branched.branch_weights.copy_(torch.randn(len(dilations)))
     return layer.double()
+
+
+def convolutions(layer: DilatedResidualLayer) -> tuple[DilatedConv, PointwiseConv]:
+    both = layer.convolutions()
+    assert both is not None
+    return both
 
 
 def by_definition(layer: DilatedResidualLayer, video: Tensor, dilations: tuple[int, ...], activate: bool) -> Tensor:
     """One video ``(frames, channels)`` alone, with nothing but F.conv1d."""
-    conv = layer.conv_dilated
+    conv, pointwise = convolutions(layer)
     total = torch.zeros_like(video.t()[None])
     shares = torch.ones(1, dtype=video.dtype)
     if isinstance(conv, BranchedConv):
@@ -50,7 +57,7 @@ def by_definition(layer: DilatedResidualLayer, video: Tensor, dilations: tuple[i
         padding = dilation * (conv.kernel_size[0] // 2)
         branch = F.conv1d(video.t()[None], conv.weight, conv.bias, padding=padding, dilation=dilation)
         total = total + share * (branch.relu() if activate else branch)
-    change = F.conv1d(total.relu(), layer.conv_1x1.weight, layer.conv_1x1.bias)
+    change = F.conv1d(total.relu(), pointwise.weight, pointwise.bias)
     return video + change[0].t()
 
 

@@ -33,7 +33,7 @@ def test_a_tuner_that_can_search_passes_and_leaves_no_trace(tmp_path: Path, monk
         ({}, SPACE, "no choice for layer 's1l2' of ms-tcn"),
         (SIZE, None, "the search space must be an object of choices"),
         ({"num_stages": [1]}, SPACE, r"stages must be a whole number from 1 to 1000, not \[1\]"),
-        (SIZE, {**SPACE, "s1l0": {"_type": "choice", "_value": [1, [2]]}}, "must be whole numbers of at least 1"),
+        (SIZE, {**SPACE, "s1l0": {"_type": "choice", "_value": [1, [2]]}}, "must be whole numbers of at least 0"),
         ({**SIZE, "starts": [["hand"]]}, SPACE, "starts must be a list of file names"),
     ],
 )
