@@ -19,7 +19,7 @@ from experiments.config_file import class_arguments, read_config
 from experiments.gpu_settings import check_gpus
 from experiments.gpus import Machine, read_machine
 from experiments.run_data import share_data_folders
-from experiments.tuner_check import MayBeMissing, check_tuner, splits_of
+from experiments.tuner_check import MayBeMissing, check_tuner, splits_of, warn_of_long_candidates
 
 BOOLEANS = ("debug", "useannotation", "useactivegpu", "reusemode")
 """NNI's Boolean settings, in the form in which NNI compares names."""
@@ -88,6 +88,7 @@ def _check_search(config: Any, words: list[str], check_command: Any, may_be_miss
         splits = splits_of(config, trial)
         if trial.data_folder.is_dir() or may_be_missing.starting:
             trial.check_data(splits)
+            warn_of_long_candidates(config.search_space, trial, splits)
             yield f"data: {trial.data_folder}, split {', '.join(map(str, splits))}"
         else:
             yield f"not checked: no data ({trial.data_folder} is missing)"

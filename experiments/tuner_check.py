@@ -18,6 +18,7 @@ from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from nas_space.structure_names import structure_file
 from strategies.differentiable import seeds_of
+from trials.data.lengths import longest_video
 from trials.trial_arguments import CANDIDATES_TWICE
 
 MODULE = "strategies.tuners"
@@ -87,6 +88,23 @@ def splits_of(config: Any, trial: TrialCommand) -> list[int]:
     if splits is None and trial.module == "trials.final_trial":
         splits = _choices(config.search_space, "split")
     return list(dict.fromkeys(splits)) if isinstance(splits, list) else []
+
+
+def warn_of_long_candidates(space: Any, trial: TrialCommand, splits: Sequence[int]) -> None:
+    """Warn of candidates that no video is longer than; not for a local search, whose space is for NNI's page only."""
+    if trial.module not in ("trials.search_trial", "trials.differentiable_trial") or not isinstance(space, dict):
+        return
+    dataset = trial.dataset()
+    longest = max(longest_video(dataset, split) for split in splits)
+    candidates = {value for label in trial.network.paths for value in space.get(label, {}).get("_value", ())}
+    if too_long := sorted(value for value in candidates if value >= longest):
+        kept = " ".join(map(str, sorted(candidates - set(too_long))))
+        warnings.warn(
+            f"search space: no video has more than {longest} frames, so a layer of dilation "
+            f"{' or '.join(map(str, too_long))} sees its own frame only: leave these candidates out (python -m "
+            f"nas_space.space --network {trial.network} --candidates {kept} --output FILE)",
+            stacklevel=2,
+        )
 
 
 def _check_ours(name: str, arguments: Mapping[str, Any], space: Any, may_be_missing: MayBeMissing) -> None:
