@@ -20,6 +20,7 @@ COMMANDS = {
     "preflight": Command("experiments.preflight", "check an experiment file; start nothing"),
     "launch": Command("experiments.launch", "run one experiment file through NNI, bound to this machine"),
     "pipeline": Command("experiments.pipeline", "global search, local search, final training and report in one go"),
+    "context": Command("experiments.context", "how far must a network look? Searches within budgets beside hand"),
     "export": Command("analysis.export", "write the best structures of a search as JSON"),
     "structure": Command("nas_space.structure_files", "show or translate a structure file"),
     "search": Command("trials.differentiable_search", "global search in one training, without NNI"),

@@ -61,7 +61,17 @@ def do_step(run: Run, step: PipelineStep, steps: Sequence[PipelineStep] = (), ma
         how = " early, by --max-hours" if known.get("ended_early") else ""
         print(f"{step.name}: done already{how} (experiment {known['experiment']['id']})", file=sys.stderr)
         return
-    share, ran = share_of(step, steps, of_all, max_hours), 0.0
+    run_step(run, step, share_of(step, steps, of_all, max_hours), max_hours)
+
+
+def run_step(run: Run, step: PipelineStep, share: float | None, max_hours: float | None) -> None:
+    """Run or resume a step.
+
+    Args:
+        share: how long it may run in all, in hours; None: to its end.
+        max_hours: of the whole run, noted where the step ends early.
+    """
+    known, ran = run.step(step.name), 0.0
     require_check(step.check_command)
 
     def require_same_data(experiment: Experiment) -> None:
@@ -118,7 +128,7 @@ def do_step(run: Run, step: PipelineStep, steps: Sequence[PipelineStep] = (), ma
     else:
         folders = [run.folder / "final" / folder for folder in final_trainings(step.config)]
         missing = sum(not (folder / "metrics.json").exists() for folder in folders)
-        if missing:
+        if missing and not early:
             run.forget(step.name)
             why = "failed" if class_name(read_config(config)) else "failed, or were missed by NNI's grid search"
             raise KnownFailure(
@@ -129,7 +139,7 @@ def do_step(run: Run, step: PipelineStep, steps: Sequence[PipelineStep] = (), ma
     run.note(step.name, done=True, ended_early=ended_early, ran=round(ran + (time.monotonic() - start) / 3600, 4))
 
 
-def _needs(run: Run, step: PipelineStep) -> list[Need]:
+def needs(run: Run, step: PipelineStep) -> list[Need]:
     """The disk space that a step will need; none if it is done."""
     known = run.step(step.name)
     if known.get("done"):
@@ -258,7 +268,7 @@ def main() -> None:
                 preflight(step.config, FOLDER, step.source, machine, starting=True, results=results)
             if step.result is not None:
                 results.append(step.result)
-        require_room(need for step in steps for need in _needs(run, step))
+        require_room(need for step in steps for need in needs(run, step))
         for step in steps:
             if step is steps[0] or not run.step(step.name).get("done"):
                 require_same_run_data(folder, [each.config for each in steps], splits, run.started)

@@ -79,7 +79,7 @@ def make_plan(
         for name in (step, *(f"{phase}_split{split}" for split in splits)):
             if name in started and (own := run / f"{name}.yml").exists():
                 return own, str(own)
-        return FOLDER / file, _source(file)
+        return FOLDER / file, source_of(file)
 
     steps = []
     for split in splits:
@@ -88,13 +88,13 @@ def make_plan(
             file = file_of(f"global_split{split}", searching)
             if not file[0].exists():
                 raise BadInput(_missing(searching, searching.removeprefix(template)))
-            steps.append(_search("global", *file, dataset, split, folder))
+            steps.append(search_step("global", *file, dataset, split, folder))
         if "local" in phases:
             file = file_of(f"local_split{split}", f"{template}_local.yml")
-            steps.append(_search("local", *file, dataset, split, folder))
+            steps.append(search_step("local", *file, dataset, split, folder))
     if "final" in phases:
         found = [phase for phase in phases if phase != "final"]
-        steps.append(_final(*file_of("final", f"{template}_final.yml"), dataset, splits, found, seeds, run))
+        steps.append(final_step(*file_of("final", f"{template}_final.yml"), dataset, splits, found, seeds, run))
     return steps
 
 
@@ -134,11 +134,12 @@ def _is_differentiable(config: dict[str, Any]) -> bool:
 def _missing(file: str, ending: str) -> str:
     """What to do about a missing YAML file."""
     known = ", ".join(sorted(path.name.removesuffix(ending) for path in FOLDER.glob(f"*{ending}")))
-    wanted = f"no {_source(file)}: copy one for your data"
+    wanted = f"no {source_of(file)}: copy one for your data"
     return f"{wanted}, or give --template ({known})" if known else f"{wanted}, or leave out --global-search"
 
 
-def _search(phase: Phase, file: Path, source: str, dataset: str, split: int, folder: Path) -> PipelineStep:
+def search_step(phase: Phase, file: Path, source: str, dataset: str, split: int, folder: Path) -> PipelineStep:
+    """The search of a split, from a YAML file; ``folder`` is that of the split. Raises BadInput as ``make_plan``."""
     name = f"{phase}_split{split}"
     options = {"--dataset": dataset, "--split": str(split)}
     trial_options = options if phase == "global" else {"--dataset": dataset}
@@ -177,7 +178,7 @@ def trials_of(config: dict[str, Any]) -> int | None:
     return number or None
 
 
-def _final(
+def final_step(
     file: Path,
     source: str,
     dataset: str,
@@ -186,6 +187,11 @@ def _final(
     seeds: Sequence[int],
     run: Path,
 ) -> PipelineStep:
+    """The final trainings of ``hand`` and of the structures ``found``, from a YAML file.
+
+    Args:
+        found: names of structure files in the folders of the splits, without suffix.
+    """
     options = {"--dataset": dataset, "--output": str(run / "final")}
     config = _adapted(file, source, f"{dataset} final", options, {"--dataset": dataset})
     structures = ["hand", *(str(run / "split{split}" / f"{phase}.json") for phase in found)]
@@ -232,7 +238,7 @@ def _adapted(
     return config
 
 
-def _source(file: str) -> str:
+def source_of(file: str) -> str:
     """The name of a YAML file in messages."""
     return file if Path(file).is_absolute() else f"experiments/{file}"
 

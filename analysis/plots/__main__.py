@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from analysis.plots import confusion, progress, structure, timeline
+from analysis.plots import confusion, frontier, progress, structure, timeline
 from analysis.plots.figure_file import check_ending, write_figure
 from common.bad_input import run_command
 
@@ -13,6 +13,7 @@ FIGURES = {
     "timeline": (timeline, "--ground-truth data/gtea/groundTruth --predictions ours=predictions --video S1_Tea_C1"),
     "structure": (structure, "hand global.json local.json"),
     "progress": (progress, "3kd8xyzw"),
+    "frontier": (frontier, "runs/gtea/context"),
     "confusion": (confusion, "--ground-truth data/gtea/groundTruth --predictions predictions"),
 }
 """Each figure's module and the options of its example, by the name of its command."""
