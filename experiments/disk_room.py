@@ -24,7 +24,7 @@ from trials.data.feature_cache import default_cache_folder
 BYTES_A_TRIAL = 50_000
 """Output, rows in NNI's database, and records of the tuner. Measured: 30 kB with 10 layers and 8 epochs."""
 STATE_NUMBERS = 3
-"""Numbers per parameter in a resumable checkpoint: the parameter and Adam's two moments."""
+"""Numbers per parameter in a resumable checkpoint: the parameter and Adam's two moments; its average comes on top."""
 NUMBER = 4
 """Bytes of a float32."""
 
@@ -82,7 +82,7 @@ def _results(
 ) -> list[Need]:
     """What the trials write in addition to logs."""
     model = NUMBER * parameters(trial.network, dataset.feature_dim(dataset.videos()[0]), len(dataset.classes))
-    state = STATE_NUMBERS * model
+    state = (STATE_NUMBERS + (trial.arguments.average_last > 0)) * model
     if trial.module == "trials.local_trial":
         what = f"{_count(left, 'checkpoint')} of {size(state)}"
         return [Need(code / (trial.arguments.chains or nni), left * state, what)]

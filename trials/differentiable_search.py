@@ -65,7 +65,7 @@ class SupernetResult:
     probabilities: dict[str, list[float]]
     """Of the candidates, by short label."""
     metrics: dict[str, float]
-    """Of the network with that structure and the weights of the search, on the validation videos."""
+    """Of the network with that structure and the weights of the search, or their average, on the validation videos."""
     epochs: list[dict[str, float]]
     """Loss, temperature and the validation metrics of the mixture, epoch by epoch."""
     seconds: float = field(compare=False)
@@ -202,6 +202,7 @@ class SupernetTraining(SearchTraining):
         set_temperature(module, self.temperature(self.settings.epochs - 1))
         learned = self._probabilities(module)
         structure = self._read_out(learned, self.budget)
+        module.load_state_dict(training.scored_weights)  # an average has no say in the structure, only in its score
         collapse(module, structure)
         metrics = score_network(module, self.task.dataset, self.validation_videos, self.task.background, device)
         return SupernetResult(structure, learned, metrics, epochs, seconds)

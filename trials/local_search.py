@@ -144,7 +144,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     Branching.add_arguments(parser)
     Budget.add_arguments(parser)
     add_local_arguments(parser)
-    add_run_arguments(parser, EPOCHS_PER_ITERATION, decay_epochs=())
+    add_run_arguments(parser, EPOCHS_PER_ITERATION, decay_epochs=(), averages=False)
     return parse_with_dataset(parser, "local_search", words)
 
 

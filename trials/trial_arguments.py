@@ -124,13 +124,18 @@ def add_run_arguments(
     epochs: int = TrainingSettings.epochs,
     decay_epochs: Sequence[int] = TrainingSettings.decay_epochs,
     validation_fraction: float | None = SEARCH_FRACTION,
+    averages: bool = True,
 ) -> None:
-    """Add the options of network, data, validation (unless the fraction is None) and training."""
+    """Add the options of network, data, validation (unless the fraction is None) and training.
+
+    Args:
+        averages: whether ``--average-last`` is one of them.
+    """
     add_network_argument(parser)
     add_dataset_arguments(parser)
     if validation_fraction is not None:
         add_holdout_arguments(parser, validation_fraction)
-    add_training_arguments(parser, epochs, decay_epochs)
+    add_training_arguments(parser, epochs, decay_epochs, averages)
 
 
 def _add_search_arguments(parser: argparse.ArgumentParser) -> None:
@@ -148,7 +153,8 @@ def _add_search_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_chain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--chains", type=Path, metavar="DIR", help="checkpoints (default: in the experiment's folder)")
     add_local_arguments(parser)
-    add_run_arguments(parser, EPOCHS_PER_ITERATION)
+    # No average: the next iteration goes on from the weights and branch probabilities after the last step of this one.
+    add_run_arguments(parser, EPOCHS_PER_ITERATION, averages=False)
 
 
 def _add_final_arguments(parser: argparse.ArgumentParser) -> None:

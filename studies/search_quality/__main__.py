@@ -26,7 +26,7 @@ from trials.data.arguments import Task
 from trials.data.dataset import background_classes, find_dataset, is_plain_name
 from trials.data.feature_cache import default_cache_folder
 from trials.table import csv_text
-from trials.training.training import find_device, handle_out_of_memory
+from trials.training.training import TrainingSettings, find_device, handle_out_of_memory
 
 
 def find_task(name: str, data_root: Path | None) -> Task:
@@ -81,7 +81,9 @@ def report(output: Path, against: Sequence[str]) -> None:
     for name in against:
         if name not in there:
             raise BadInput(f"--against {name}: not compared yet; there are {'; '.join(there)}")
-    fields = text_fields(searched)
+    share = read_rules(output).get("average_last")
+    averaged = f"final trainings: weights averaged over the last {share} of the epochs\n\n" if share else ""
+    fields = f"{averaged}{text_fields(searched)}"
     write_text(output / "table.txt", f"{text_table(rows)}\n\n{fields}\n")
     write_text(output / TABLE, csv_text([final.describe() for final in finals]))
     write_text(output / "strategies.csv", csv_text([row.describe() for row in rows]))
@@ -125,6 +127,13 @@ def main() -> None:
     )
     parser.add_argument("--epochs", type=int, default=10, help="of a short training (default: %(default)s)")
     parser.add_argument("--final-epochs", type=int, default=40, help="of a final training (default: %(default)s)")
+    parser.add_argument(
+        "--average-last",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="in a final training, average the weights after each of the last epochs, this share of them (default: 0)",
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/search_quality"), help="(default: %(default)s)")
@@ -151,6 +160,7 @@ def compare(arguments: argparse.Namespace) -> None:
         raise BadInput("at least 1 worker, 1 epoch, and a budget of two short trainings are needed")
     if min(arguments.search_seeds + arguments.final_seeds) < 0:
         raise BadInput("--search-seeds and --final-seeds must be at least 0")
+    TrainingSettings(epochs=arguments.final_epochs, average_last=arguments.average_last)  # refused before any search
     external = external_structures(arguments.structures)
     check_strategies(arguments.strategy, external)
     tasks = {name: find_task(name, arguments.data_root) for name in arguments.dataset}
@@ -160,10 +170,14 @@ def compare(arguments: argparse.Namespace) -> None:
         tasks[name].dataset.split(split)  # refuse a missing split before anything is trained
     device = find_device(arguments.device)
     budget, epochs, final_epochs = arguments.budget, arguments.epochs, arguments.final_epochs
-    sizes = {"budget": budget, "epochs": epochs, "final_epochs": final_epochs}
+    sizes: dict[str, Any] = {"budget": budget, "epochs": epochs, "final_epochs": final_epochs}
+    if arguments.average_last:  # earlier versions' rules do not have it
+        sizes["average_last"] = arguments.average_last
     # The same training gives other numbers on a GPU.
     write_rules(arguments.output, {**sizes, "network": arguments.network.to_json(), "device": device.type})
-    rules = Rules(arguments.output, tasks, arguments.network, budget, epochs, final_epochs, device)
+    rules = Rules(
+        arguments.output, tasks, arguments.network, budget, epochs, final_epochs, device, arguments.average_last
+    )
     strategies = [*arguments.strategy, *external]
     # The hand-designed structure was not searched for: it has one seed.
     keys = [

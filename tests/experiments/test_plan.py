@@ -9,6 +9,7 @@ import yaml
 
 from common.bad_input import BadInput
 from experiments import plan
+from experiments.command_check import ROOT, TrialCommand, read_trial_command
 from experiments.config_file import class_arguments, read_config
 from experiments.gpus import Machine
 from experiments.plan import (
@@ -29,6 +30,8 @@ from nas_space.structure_names import training_folder
 from strategies.adapter.data_check import failed_check
 from strategies.tuners import FinalTuner
 from tests.conftest import write_dataset
+from trials.training.arguments import check_training_arguments
+from trials.training.settings import TrainingSettings
 
 
 @pytest.fixture
@@ -125,6 +128,19 @@ def test_a_copied_yaml_file_with_nnis_grid_search_keeps_it(tmp_path: Path, monke
     assert (final.config["tuner"], final.config["maxTrialNumber"], final.trials) == ({"name": "GridSearch"}, 4, 4)
     assert trials_of(final.config) == 4
     assert final.config["searchSpace"]["split"] == {"_type": "choice", "_value": [1, 2]}
+
+
+def test_options_of_a_template_reach_the_trainings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (FOLDER / "demo_final.yml").read_text()
+    (tmp_path / "mine_final.yml").write_text(text.replace("--decay-epochs 13", "--decay-epochs 13 --average-last 0.25"))
+    monkeypatch.setattr(plan, "FOLDER", tmp_path)
+    (final,) = make_plan(tmp_path, "mine", "mine", [1], ["final"], [0])
+    command = final.config["trialCommand"]
+    trial = read_trial_command(command, command.split(), ROOT)
+    assert isinstance(trial, TrialCommand)
+    assert check_training_arguments(trial.arguments) == TrainingSettings(
+        epochs=16, batch_size=1, learning_rate=3e-3, decay_epochs=(13,), average_last=0.25
+    )
 
 
 def test_the_cost_is_known_before(tmp_path: Path) -> None:

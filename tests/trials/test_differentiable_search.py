@@ -12,7 +12,7 @@ import torch
 from common.bad_input import BadInput
 from nas_space.budget import NO_LIMITS, Budget
 from nas_space.layers.convolutions import BRANCH_WEIGHTS
-from nas_space.networks import find_network, ms_tcn
+from nas_space.networks import build, find_network, ms_tcn
 from nas_space.structure_files import read_structure
 from studies.search_quality.search import SearchResult
 from tests.trials.changes import CHANGES
@@ -23,7 +23,7 @@ from trials.data.dataset import Dataset
 from trials.differentiable_search import SupernetTraining, main, temperature
 from trials.read_out import read_out
 from trials.training.checkpoint import load_torch
-from trials.training.training import Training, TrainingSettings
+from trials.training.training import Training, TrainingSettings, score_network
 
 CPU = torch.device("cpu")
 CANDIDATES = (1, 3, LAG, 48)
@@ -158,6 +158,27 @@ def test_a_search_goes_on_where_it_was_stopped(
     assert search.run(tmp_path / "parts", CPU).seconds == load_torch(tmp_path / "parts" / "search.pt")["seconds"] > 0
     weights = [load_torch(tmp_path / name / "search.pt")["training"]["network"] for name in ("whole", "parts")]
     assert equal_weights(*weights)
+
+
+def test_an_average_is_scored_but_decides_nothing(search: SupernetTraining, tmp_path: Path) -> None:
+    plain = search.run(tmp_path / "plain", CPU)
+    averaging = replace(search, settings=replace(search.settings, average_last=0.25))
+
+    def stop(row: dict[str, float]) -> None:
+        if row["epoch"] == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        averaging.run(tmp_path / "average", CPU, stop)
+    found = averaging.run(tmp_path / "average", CPU)
+    assert (found.structure, found.probabilities) == (plain.structure, plain.probabilities)
+    assert [row["loss"] for row in found.epochs] == [row["loss"] for row in plain.epochs]
+    assert found.epochs[:8] == plain.epochs[:8]  # ceil(0.25 * 10) = 3 epochs are averaged, that of the eighth is alone
+    assert averaging.run(tmp_path / "average", CPU) == found
+    average = load_torch(tmp_path / "average" / "search.pt")["training"]["average"]
+    network = build(found.structure, search.task.dataset.feature_dim(VIDEOS[0]), len(search.task.dataset.classes))
+    network.load_state_dict({name: value for name, value in average.items() if not name.endswith(BRANCH_WEIGHTS)})
+    assert found.metrics == score_network(network, search.task.dataset, VIDEOS[-1:], (), CPU)
 
 
 def test_a_damaged_search_is_refused(search: SupernetTraining, tmp_path: Path) -> None:

@@ -94,12 +94,14 @@ def test_the_seed_decides_the_numbers(trial: Trial, words: list[object], command
     assert one != other
 
 
+@pytest.mark.parametrize("share", [0, 0.6])
 def test_equals_the_validation_scores_of_the_train_command(
-    trial: Trial, words: list[object], tmp_path: Path, command: Command
+    trial: Trial, words: list[object], tmp_path: Path, share: float, command: Command
 ) -> None:
     validation = ("--validation-fraction", 0.25, "--validation-seed", 3, "--sample-rate", 2, "--background", "class_1")
-    command(main, *words, *validation)
-    command(train.main, *words, *validation, "--structure", "hand", "--output", tmp_path / "out")
+    words += [*validation, "--average-last", share]
+    command(main, *words)
+    command(train.main, *words, "--structure", "hand", "--output", tmp_path / "out")
     history = json.loads((tmp_path / "out" / "metrics.json").read_text())["history"]
     assert [{name: row[name] for name in METRICS} for row in history] == [
         {name: row[name] for name in METRICS} for row in trial.intermediate

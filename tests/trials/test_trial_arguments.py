@@ -34,6 +34,7 @@ HOLDOUT = [
     ("--validation-seed -1", "the validation seed must be at least 0, not -1"),
     ("--group (", r"the group expression '\(' is no regular expression"),
 ]
+AVERAGING = [("--average-last 1.5", "--average-last must be a share of the epochs, at least 0 and at most 1, not 1.5")]
 OF_A_SPLIT = [("--split all", "--split must be the number of a split, not 'all'")]
 CHOOSING = [
     ("--candidates 4", "--candidates must be at least two different dilations"),
@@ -47,10 +48,10 @@ CHOOSING = [
     [
         (options, needed, *fault)
         for options, needed, faults in (
-            (SEARCH_TRIAL, SPLIT, SHARED + HOLDOUT + OF_A_SPLIT),
+            (SEARCH_TRIAL, SPLIT, SHARED + AVERAGING + HOLDOUT + OF_A_SPLIT),
             (LOCAL_TRIAL, SPLIT[:2], SHARED + HOLDOUT),
-            (DIFFERENTIABLE_TRIAL, SPLIT, SHARED + HOLDOUT + OF_A_SPLIT + CHOOSING),
-            (FINAL_TRIAL, OUTPUT, SHARED),
+            (DIFFERENTIABLE_TRIAL, SPLIT, SHARED + AVERAGING + HOLDOUT + OF_A_SPLIT + CHOOSING),
+            (FINAL_TRIAL, OUTPUT, SHARED + AVERAGING),
         )
         for fault in faults
     ],
@@ -61,6 +62,13 @@ def test_values_that_no_trial_can_have_are_refused(
     options.parse(needed)
     with pytest.raises(BadInput, match=message):
         options.parse([*needed, *more.split()])
+
+
+def test_an_iteration_has_no_average(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        LOCAL_TRIAL.parse([*SPLIT[:2], "--average-last", "0.5"])
+    assert refused.value.code == 2
+    assert "unrecognized arguments: --average-last 0.5" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,20 @@ def add_training_arguments(
     parser: argparse.ArgumentParser,
     epochs: int = TrainingSettings.epochs,
     decay_epochs: Sequence[int] = TrainingSettings.decay_epochs,
+    averages: bool = True,
 ) -> None:
-    """Add all options of a training."""
+    """Add all options of a training; ``averages``: also the one that averages weights."""
     group = add_schedule_arguments(parser, epochs, decay_epochs)
+    if averages:
+        group.add_argument(
+            "--average-last",
+            type=float,
+            default=TrainingSettings.average_last,
+            metavar="SHARE",
+            help="average the weights after each of the last epochs, this share of them (default: 0, no average)",
+        )
+    else:
+        parser.set_defaults(average_last=TrainingSettings.average_last)
     group.add_argument("--seed", type=int, default=TrainingSettings.seed, help="(default: %(default)s)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     group.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="bf16 needs CUDA")
@@ -89,4 +100,9 @@ def check_training_arguments(arguments: argparse.Namespace) -> TrainingSettings:
     if arguments.threads is not None and arguments.threads < 1:
         raise BadInput(f"--threads must be at least 1, not {arguments.threads}")
     device_index(arguments.device)
-    return replace(schedule_settings(arguments), precision=arguments.precision, seed=arguments.seed)
+    return replace(
+        schedule_settings(arguments),
+        precision=arguments.precision,
+        seed=arguments.seed,
+        average_last=arguments.average_last,
+    )

@@ -60,7 +60,8 @@ def train_epochs(
     """Train from the present epoch to the last one.
 
     Yields after each epoch: ``epoch`` (from 1), ``loss``, ``learning_rate``, the metrics on ``scored_videos`` if there
-    are any, and ``seconds``.
+    are any, and ``seconds``. In the epochs over which the weights are averaged, the metrics are those of the average so
+    far; the training goes on from the weights themselves.
 
     Raises:
         NonFiniteLoss: the training failed.
@@ -72,7 +73,8 @@ def train_epochs(
         loss = training.run_epoch(task.dataset, train_videos, after_step)
         row: dict[str, float] = {"epoch": training.epoch, "loss": loss, "learning_rate": learning_rate}
         if scored_videos:
-            row |= score_network(training.network, task.dataset, scored_videos, task.background, training.device)
+            with training.scored_network() as network:
+                row |= score_network(network, task.dataset, scored_videos, task.background, training.device)
         yield {**row, "seconds": round(time.monotonic() - started, 3)}
 
 

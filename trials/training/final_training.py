@@ -103,8 +103,8 @@ class FinalTraining:
                 history.append(row)
                 add_scalars(training.epoch, scalars_of(row))
                 if self.keep == "best" and (best is None or _mean(row) > _mean(best)):
-                    weights = training.network.state_dict()
-                    best = {**row, "weights": {name: value.cpu().clone() for name, value in weights.items()}}
+                    weights = {name: value.cpu().clone() for name, value in training.scored_weights.items()}
+                    best = {**row, "weights": weights}
                 progress.set_postfix_str(f"epoch {training.epoch}, loss {row['loss']:.3f}")
                 if progress.disable:
                     print(_line(row, self.settings.epochs), file=sys.stderr, flush=True)
@@ -112,8 +112,7 @@ class FinalTraining:
                 progress_so_far = {"training": training.state_dict(), "history": history, "best": best}
                 save_torch(unfinished, {"run": description, **progress_so_far, "data": record.files})
 
-        if best is not None:
-            training.network.load_state_dict(best["weights"])
+        training.network.load_state_dict(training.scored_weights if best is None else best["weights"])
 
         def save(video: str, predicted: Labels) -> None:
             write_text(output / PREDICTIONS / f"{video}.txt", write_labels(predicted, dataset.classes))

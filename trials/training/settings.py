@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import Any, Literal
 
 from common.bad_input import BadInput
@@ -27,6 +29,8 @@ class TrainingSettings:
     smoothing_average: SmoothingAverage = "valid"
     precision: Precision = "float32"
     seed: int = 0
+    average_last: float = 0.0
+    """Share of the epochs, the last ones, over which the weights are averaged; 0: those of the last epoch count."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1:
@@ -41,10 +45,23 @@ class TrainingSettings:
             raise BadInput(f"the seed must be at least 0, not {self.seed}")
         if self.seed >= 2**64:
             raise BadInput(f"the seed must be below 2^64, not {self.seed}")
+        if not 0 <= self.average_last <= 1:
+            raise BadInput(
+                f"--average-last must be a share of the epochs, at least 0 and at most 1, not {self.average_last}"
+            )
+
+    def averaged_epochs(self, epoch: int) -> int:
+        """How many epochs are averaged after ``epoch`` of them; all together, the last ceil(share * epochs)."""
+        # As a decimal fraction: 0.07 of 100 epochs are 7, but the product of the floats is above that.
+        window = math.ceil(Fraction(str(self.average_last)) * self.epochs)
+        return min(window, max(0, epoch - (self.epochs - window)))
 
     def describe(self) -> dict[str, Any]:
-        """The settings as JSON content."""
-        return {**asdict(self), "decay_epochs": list(self.decay_epochs)}
+        """The settings as JSON content; without an average, as earlier versions described them."""
+        described = {**asdict(self), "decay_epochs": list(self.decay_epochs)}
+        if not self.average_last:
+            del described["average_last"]
+        return described
 
 
 def device_index(name: str) -> int | None:

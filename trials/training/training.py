@@ -92,6 +92,8 @@ class Training:
         self.penalty: Callable[[], Tensor] | None = None
         """Added to the loss of every step, but not to the loss that is reported."""
         self._branches = [name for name in self.optimizer.parameters if name.endswith(BRANCH_WEIGHTS)]
+        self.average: dict[str, Tensor] | None = None
+        """Mean of the weights after each of the last epochs so far; None before the first of those."""
         self.shuffling = torch.Generator().manual_seed(settings.seed)
         self._notes = EpochNotes()
         torch.manual_seed(settings.seed)
@@ -126,6 +128,7 @@ class Training:
             losses.append(loss)
             after_step()
         self.epoch += 1
+        self._update_average()
         self._notes.end(self.epoch, self.settings.epochs)
         return float(np.mean(losses))
 
@@ -143,6 +146,32 @@ class Training:
         self.optimizer.step(self.learning_rate, {} if rate is None else dict.fromkeys(self._branches, rate))
         return float(loss.detach())
 
+    def _update_average(self) -> None:
+        averaged = self.settings.averaged_epochs(self.epoch)
+        if averaged == 1:
+            self.average = _copied(self.network.state_dict())
+        elif self.average is not None:
+            for name, weight in self.network.state_dict().items():
+                self.average[name].lerp_(weight, 1 / averaged)
+
+    @property
+    def scored_weights(self) -> dict[str, Tensor]:
+        """The weights that are scored and kept: the average if there is one, else those of the network."""
+        return self.network.state_dict() if self.average is None else self.average
+
+    @contextmanager
+    def scored_network(self) -> Iterator[nn.Module]:
+        """The network with ``scored_weights``; afterwards it has its own again, with which the training goes on."""
+        if self.average is None:
+            yield self.network
+            return
+        own = _copied(self.network.state_dict())
+        self.network.load_state_dict(self.average)
+        try:
+            yield self.network
+        finally:
+            self.network.load_state_dict(own)
+
     def state_dict(self) -> dict[str, Any]:
         """All that a killed training needs to resume and end with the same numbers."""
         return {
@@ -152,17 +181,26 @@ class Training:
             "shuffling": self.shuffling.get_state(),
             "dropout": torch.get_rng_state(),
             "cuda_dropout": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            **({} if self.average is None else {"average": self.average}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Resume from a saved state."""
         self.epoch = state["epoch"]
+        self.average = None
+        if self.settings.averaged_epochs(self.epoch):
+            self.network.load_state_dict(state["average"])  # to check that it fits
+            self.average = _copied(self.network.state_dict())
         self.network.load_state_dict(state["network"])
         self.optimizer.load(state["optimiser"])
         self.shuffling.set_state(state["shuffling"])
         torch.set_rng_state(state["dropout"])
         if state["cuda_dropout"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_dropout"], self.device)
+
+
+def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: weight.clone() for name, weight in weights.items()}
 
 
 @torch.no_grad()

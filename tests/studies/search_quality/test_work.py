@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from common.bad_input import BadInput
+from common.read_file import read_json
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from studies.search_quality import __main__ as command
 from studies.search_quality import weight_sharing
 from studies.search_quality import work as working
 from studies.search_quality.__main__ import main
-from studies.search_quality.final_results import read_final_results
+from studies.search_quality.final_results import read_final_results, read_rules
 from studies.search_quality.search import SearchKey, SearchResult
 from studies.search_quality.work import Rules, work
 from tests.studies.search_quality.conftest import CPU, NETWORK
@@ -142,6 +143,29 @@ def test_all_of_it(
     assert (output / "dilations.svg").exists()
     with pytest.raises(BadInput, match="other settings"):
         run(monkeypatch, *words, "--epochs", 1)
+
+
+def test_final_trainings_that_average_say_so(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    data: Sequence[object] = ("--data-root", task.dataset.folder.parent, "--dataset", "small", "--splits", 1)
+    size = ("--network", "ms-tcn:stages=2,layers=3", "--final-epochs", 2, "--final-seeds", 0, "--workers", 1)
+    search = ("--strategy", "hand", "random", "--budget", 2, "--epochs", 1, "--search-seeds", 0)
+    words = (*data, *size, *search, "--output", output)
+    monkeypatch.setattr(working, "new_pool", PlayedPool)
+    with pytest.raises(BadInput, match="--average-last must be a share of the epochs"):
+        run(monkeypatch, *words, "--average-last", 2)
+    assert not output.exists()
+    run(monkeypatch, *words, "--average-last", 0.25)
+    said = "final trainings: weights averaged over the last 0.25 of the epochs\n"
+    assert said in capsys.readouterr().out
+    assert said in (output / "table.txt").read_text()
+    settings = [read_json(path)["run"]["settings"] for path in times(output, "metrics.json")]
+    assert [each["average_last"] for each in settings] == [0.25, 0.25]
+    assert read_rules(output)["average_last"] == 0.25
+    with pytest.raises(BadInput, match="other settings"):
+        run(monkeypatch, *words)
 
 
 def test_searches_that_are_trainings(

@@ -52,6 +52,7 @@ def test_epochs_have_a_default_of_the_command() -> None:
         (("--smoothing-average", "padded"), {"smoothing_average": "padded"}),
         (("--precision", "bf16"), {"precision": "bf16"}),
         (("--seed", 7), {"seed": 7}),
+        (("--average-last", 0.25), {"average_last": 0.25}),
     ],
     ids=str,
 )

@@ -28,7 +28,7 @@ from trials.training import epochs, final_training
 from trials.training.checkpoint import load_checkpoint, versions
 from trials.training.final_training import FinalTraining
 from trials.training.metrics import METRICS
-from trials.training.training import Training, TrainingSettings
+from trials.training.training import Training, TrainingSettings, score_network
 
 CPU = torch.device("cpu")
 EPOCHS = 4
@@ -249,6 +249,7 @@ CHANGES: dict[str, Callable[[FinalTraining], dict[str, Any]]] = {
     "background": lambda final: {"task": replace(final.task, background=())},
     "videos": lambda final: {"train_videos": final.train_videos[:2]},
     "keep": lambda _: {"keep": "best"},
+    "average": lambda final: {"settings": replace(final.settings, average_last=0.5)},
     "network": lambda _: {"structure": Structure.hand(ms_tcn.describe(stages=2, layers=3, channels=16))},
 }
 
@@ -285,12 +286,59 @@ def test_damaged_state_is_refused(final: FinalTraining, output: Path) -> None:
         final.run(output, CPU)
 
 
+@pytest.mark.parametrize("text", ["missing", "another shape"])
+def test_a_state_without_its_average_is_refused(
+    final: FinalTraining, output: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    final = replace(final, settings=replace(final.settings, average_last=0.75))
+    stop_after(2, final, output, monkeypatch)
+    state = torch.load(output / "training.pt")
+    average = state["training"].pop("average")
+    if text == "another shape":
+        state["training"]["average"] = {name: value[:1] for name, value in average.items()}
+    torch.save(state, output / "training.pt")
+    with pytest.raises(BadInput, match=r"training\.pt: damaged"):
+        final.run(output, CPU)
+
+
 # Which weights are kept.
 
 
+def test_an_average_is_scored_and_kept_and_survives_a_kill(
+    final: FinalTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = final.run(tmp_path / "plain", CPU)
+    averaging = replace(final, settings=replace(final.settings, average_last=0.5))
+    assert averaging.describe()["settings"] == {**final.describe()["settings"], "average_last": 0.5}
+    after: list[dict[str, torch.Tensor]] = []
+    run_epoch = Training.run_epoch
+
+    def noting(self: Training, *arguments: Any) -> float:
+        loss = run_epoch(self, *arguments)
+        after.append({name: value.clone() for name, value in self.network.state_dict().items()})
+        return loss
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "run_epoch", noting)
+        whole = averaging.run(tmp_path / "whole", CPU)
+    for name, value in weights(tmp_path / "whole").items():
+        torch.testing.assert_close(value, (after[2][name] + after[3][name]) / 2, rtol=1e-5, atol=1e-7)
+    network = load_checkpoint(tmp_path / "whole" / "model.pt").module()
+    for row, videos in ((whole["history"][3], final.validation_videos), (whole["test"], final.test_videos)):
+        scored = score_network(network, final.task.dataset, videos, final.task.background, CPU)
+        assert {name: row[name] for name in METRICS} == scored
+    # The average has no say in the training, and that of the third epoch is of one epoch only.
+    assert [row["loss"] for row in whole["history"]] == [row["loss"] for row in plain["history"]]
+    assert numbers(whole)["history"][:3] == numbers(plain)["history"][:3]
+    stop_after(3, averaging, tmp_path / "stopped", monkeypatch)
+    assert numbers(averaging.run(tmp_path / "stopped", CPU)) == numbers(whole)
+    assert equal_weights(weights(tmp_path / "stopped"), weights(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
 @pytest.mark.parametrize(("keep", "kept"), [("last", 4), ("best", 2)])
 def test_best_is_the_first_epoch_of_the_highest_validation_mean(
-    final: FinalTraining, output: Path, keep: Any, kept: int, monkeypatch: pytest.MonkeyPatch
+    final: FinalTraining, output: Path, keep: Any, kept: int, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Scripted scores: the mean over the metrics is 10, 50, 50, 20, though the accuracy is best in the first epoch."""
     scripted = iter([(90, -10), (50, 50), (50, 50), (20, 20), (77, 77)])
@@ -304,7 +352,8 @@ def test_best_is_the_first_epoch_of_the_highest_validation_mean(
 
     for module in (epochs, final_training):
         monkeypatch.setattr(module, "score_network", score)
-    result = replace(final, keep=keep).run(output, CPU)
+    final = replace(final, keep=keep, settings=replace(final.settings, average_last=share))
+    result = final.run(output, CPU)
     assert result["weights_of_epoch"] == kept
     assert equal_weights(after[-1], after[kept - 1])  # the weights that were tested
     assert equal_weights(weights(output), after[kept - 1])

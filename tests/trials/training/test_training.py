@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from common.bad_input import BadInput
@@ -115,6 +117,66 @@ def test_loss_of_an_epoch_is_the_mean_of_its_steps(dataset: Dataset, monkeypatch
     monkeypatch.setattr(training, "step", lambda _: next(values))
     assert training.run_epoch(dataset, dataset.split(1)[0], lambda: steps.append(1)) == 2.5
     assert steps == [1, 1]
+
+
+# The average of the weights.
+
+
+def test_the_average_is_over_the_last_epochs_and_leaves_the_training_alone(dataset: Dataset) -> None:
+    plain, losses, after = start(epochs=5), [], []
+    for _ in range(5):
+        losses += epochs(plain, dataset, 1)
+        after.append({name: weight.clone() for name, weight in plain.network.state_dict().items()})
+    averaging = start(epochs=5, average_last=0.5)
+    for epoch in range(1, 6):
+        assert epochs(averaging, dataset, 1) == [losses[epoch - 1]]
+        with averaging.scored_network() as network:
+            scored = {name: weight.clone() for name, weight in network.state_dict().items()}
+        # Over ceil(0.5 * 5) = 3 epochs; before them, the weights themselves.
+        window = after[2:epoch] or [after[epoch - 1]]
+        for name, weight in scored.items():
+            mean = torch.stack([each[name].double() for each in window]).mean(dim=0)
+            torch.testing.assert_close(weight.double(), mean, rtol=1e-6, atol=1e-7)
+        assert equal_weights(scored, averaging.scored_weights)
+        assert (averaging.average is None) == (epoch < 3)
+        assert equal_weights(averaging.network.state_dict(), after[epoch - 1])
+    assert not equal_weights(averaging.scored_weights, after[-1])
+
+
+def test_the_average_over_one_epoch_is_its_weights(dataset: Dataset) -> None:
+    training = start(epochs=2, average_last=0.01)
+    epochs(training, dataset, 2)
+    assert training.average is not None
+    assert equal_weights(training.average, training.network.state_dict())
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_an_average_goes_on_with_the_training(dataset: Dataset, tmp_path: Path, after: int) -> None:
+    whole = start(epochs=4, average_last=0.75)
+    epochs(whole, dataset, 4)
+    first = start(epochs=4, average_last=0.75)
+    epochs(first, dataset, after)
+    save_torch(tmp_path / "state.pt", first.state_dict())
+    second = start(seed=9, epochs=4, average_last=0.75)
+    epochs(second, dataset, 3)  # another average
+    second.load_state_dict(load_torch(tmp_path / "state.pt"))
+    epochs(second, dataset, 4 - after)
+    assert equal_weights(second.scored_weights, whole.scored_weights)
+    assert not equal_weights(second.scored_weights, second.network.state_dict())
+
+
+def test_without_an_average_the_state_is_that_of_earlier_versions(dataset: Dataset) -> None:
+    training = start(epochs=1)
+    epochs(training, dataset, 1)
+    assert set(training.state_dict()) == {"epoch", "network", "optimiser", "shuffling", "dropout", "cuda_dropout"}
+
+
+@given(st.integers(0, 100), st.integers(1, 300))
+def test_a_share_of_the_epochs_is_averaged(percent: int, epochs: int) -> None:
+    settings = TrainingSettings(epochs=epochs, average_last=percent / 100)
+    averaged = [settings.averaged_epochs(epoch) for epoch in range(1, epochs + 1)]
+    window = -(-percent * epochs // 100)
+    assert averaged == [0] * (epochs - window) + list(range(1, window + 1))
 
 
 # Learning.
@@ -241,6 +303,9 @@ def test_bf16_needs_a_gpu() -> None:
         ({"seed": -1}, "the seed must .* not -1"),
         ({"seed": 2**64}, "the seed must .* not 18446744073709551616"),
         ({"decay_epochs": (5, 0)}, "decay epochs must .* not 0"),
+        ({"average_last": -0.1}, "--average-last must be a share of the epochs, at least 0 and at most 1, not -0.1"),
+        ({"average_last": 1.01}, "--average-last must .* not 1.01"),
+        ({"average_last": math.nan}, "--average-last must .* not nan"),
     ],
     ids=str,
 )
