@@ -6,8 +6,10 @@ NNI's own database is not used: it can pair trials with the wrong parameters.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from common.bad_input import BadInput
@@ -56,6 +58,8 @@ class Evaluation:
     structure, split and seed."""
     time: float
     """Time of the record, in seconds since 1970."""
+    confirmed_by: int = 0
+    """Number of confirmations that the metrics are the mean of; 0: they are those of this trial."""
 
 
 @dataclass
@@ -66,11 +70,14 @@ class History:
     phase: str | None = None
     """``global``, ``local`` or ``final``; None in records of earlier versions, which are of searches."""
     evaluations: list[Evaluation] = field(default_factory=list)
+    confirmations: list[Evaluation] = field(default_factory=list)
+    """Further trainings of the best structures with other seeds, after the search itself."""
     failures: list[dict[str, Any]] = field(default_factory=list)
     """``failed`` events: uid, trial, reason, again (whether it was retried)."""
     chains: dict[int, dict[str, Any]] = field(default_factory=dict)
     """``chain_ended`` events of a local search, by chain."""
     proposed: int = 0
+    """By the search itself, without confirmations."""
     done: bool = False
     error: str | None = None
     """Why the search ended early."""
@@ -98,6 +105,9 @@ class History:
         Once a chain of a local search has ended, the chains' results count instead: the structure that each ended with,
         by the metrics of its last iteration.
 
+        Structures that were confirmed come before all others, by the mean of their confirmations alone: the first score
+        of a structure, by which it was chosen, is too high.
+
         Raises:
             BadInput: no trial succeeded, or they are final trainings, which find no structure.
         """
@@ -109,13 +119,25 @@ class History:
                 "'python -m analysis.final OUTPUT' prints their table, OUTPUT as in the trialCommand"
             )
         candidates = self.chain_results() or self.evaluations
-        if not candidates:
+        confirmed = self._confirmed()
+        if not candidates and not confirmed:
             reason = self.error or (self.failures[-1]["reason"] if self.failures else "none has finished yet")
             raise BadInput(f"{self.folder / RECORDS_FILE}: no successful trial: {reason}")
-        different: dict[tuple[tuple[str, int], ...], Evaluation] = {}
-        for evaluation in sorted(candidates, key=lambda evaluation: -evaluation.metrics["default"]):
-            different.setdefault(tuple(sorted(evaluation.structure.items())), evaluation)
-        return list(different.values())[:count]
+        return _different([*_ranked(confirmed), *_ranked(candidates)])[:count]
+
+    def _confirmed(self) -> list[Evaluation]:
+        """Each confirmed structure, with the mean metrics of its confirmations.
+
+        The rest is that of the trial in which the search evaluated it best, or of its first confirmation if none did.
+        """
+        confirmed = []
+        for first in _different(self.confirmations):
+            own = [each.metrics for each in self.confirmations if each.structure == first.structure]
+            searched = [each for each in self.evaluations if each.structure == first.structure]
+            common = [name for name in first.metrics if all(name in metrics for metrics in own)]
+            means = {name: mean(metrics[name] for metrics in own) for name in common}
+            confirmed.append(replace((_ranked(searched) or [first])[0], metrics=means, confirmed_by=len(own)))
+        return confirmed
 
     def chain_results(self) -> list[Evaluation]:
         """The last evaluation of each ended chain, with the structure that the chain ended with."""
@@ -145,7 +167,7 @@ def read_history(folder: Path) -> History:
             raise BadInput(f"{path}: damaged: an event {event['event']!r} without its content ({fault!r})") from None
         kind = event["event"]
         if kind == "proposed":
-            history.proposed += event["uid"] not in origins
+            history.proposed += event["uid"] not in origins and "confirmation" not in event
             origins[event["uid"]] = {name: event[name] for name in event.keys() - {"event", "uid", "structure", "time"}}
         elif kind == "finished":
             names = ("uid", "trial", "structure", "metrics", "epochs", "seconds", "time")
@@ -154,7 +176,8 @@ def read_history(folder: Path) -> History:
                 continue  # written again after a kill between the record and the tuner's state
             if event["uid"] is not None:
                 finished.add(event["uid"])
-            history.evaluations.append(Evaluation(**known, about=origins.get(event["uid"], {})))
+            evaluation = Evaluation(**known, about=origins.get(event["uid"], {}))
+            (history.confirmations if "confirmation" in evaluation.about else history.evaluations).append(evaluation)
         elif kind == "chain_ended":
             history.chains[event["chain"]] = event
         elif kind == "failed":
@@ -173,6 +196,19 @@ def read_history(folder: Path) -> History:
         elif kind == "error":
             history.error = event["message"]
     return history
+
+
+def _ranked(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """The best first; of equals, the earlier."""
+    return sorted(evaluations, key=lambda evaluation: -evaluation.metrics["default"])
+
+
+def _different(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """The first evaluation of each structure."""
+    different: dict[tuple[tuple[str, int], ...], Evaluation] = {}
+    for evaluation in evaluations:
+        different.setdefault(tuple(sorted(evaluation.structure.items())), evaluation)
+    return list(different.values())
 
 
 def _check(event: dict[str, Any]) -> None:

@@ -82,7 +82,7 @@ class SearchRecord:
 
     def cost(self) -> SearchCost:
         """Its cost so far."""
-        evaluations = self.history.evaluations
+        evaluations = self.history.evaluations + self.history.confirmations
         return SearchCost(
             trials=len(evaluations),
             failures=len(self.history.failures),

@@ -14,6 +14,9 @@ CANDIDATES = "_candidates"
 LIMITS = "_limits"
 """The parameter with the limits on what a structure may cost, as a text for ``Budget.parse``, for the same trials."""
 
+CONFIRMATION = "_confirmation"
+"""The parameter of trials that train a structure of a search once more: 1, 2, ..., to be added to their seed."""
+
 
 @dataclass(frozen=True)
 class TrialReport:

@@ -12,10 +12,12 @@ from nas_space.networks import DEFAULT
 from nas_space.space import from_nni
 from nas_space.structure_names import structure_file
 from strategies.adapter.search_tuner import SearchTuner
+from strategies.confirmation import confirmed
 from strategies.differentiable import DifferentiableSearch, seeds_of
 from strategies.expectation import ExpectationSearch
 from strategies.final import FinalPhase
 from strategies.genetic import POPULATION_SIZE, GeneticSearch, repair_within
+from strategies.search import Search
 from strategies.starts import check_list, cut_off, read_start, read_starts, starts_within
 
 
@@ -27,6 +29,8 @@ class GlobalTuner(SearchTuner):
         starts: structure files, from the repository root, or ``hand``: the population begins with them. Where the
             search space ends earlier than ``hand``, that one takes the largest candidates.
         max_context, max_multiply_adds: limits, see ``Budget.parse``: starts are cut off, children are shortened.
+        confirm: how many of the best structures are trained again with other seeds, as are ``starts``; None: none.
+        confirm_seeds: how many times each is, see ``ConfirmedSearch``; None: 3.
         network: whose layers the search space names, as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries, earlier: see ``SearchTuner``.
     """
@@ -43,6 +47,8 @@ class GlobalTuner(SearchTuner):
         starts: list[str] | None = None,
         max_context: int | str | None = None,
         max_multiply_adds: int | str | None = None,
+        confirm: int | None = None,
+        confirm_seeds: int | None = None,
         network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
@@ -52,14 +58,16 @@ class GlobalTuner(SearchTuner):
         self._arguments = (population_size, budget, mutation_rate, seed)
         self._starts = starts
         self._limits = max_context, max_multiply_adds
+        self._confirmation = (confirm, confirm_seeds)
 
-    def create_search(self, search_space: Any) -> GeneticSearch:
+    def create_search(self, search_space: Any) -> Search:
         """The genetic search over the candidates that the search space names."""
         network, budget = self.network, Budget.parse(*self._limits, self.network)
         space = from_nni(search_space, network)
         budget.check(space, network)
         starts = [] if self._starts is None else starts_within(self._starts, space, network, budget)
-        return GeneticSearch(space, *self._arguments, starts, repair_within(budget, space, network))
+        search = GeneticSearch(space, *self._arguments, starts, repair_within(budget, space, network))
+        return confirmed(search, *self._confirmation, starts)
 
 
 class LocalTuner(SearchTuner):
@@ -121,6 +129,9 @@ class DifferentiableTuner(SearchTuner):
     Args:
         seeds: of the trainings; None where the search space names them and nothing else, as in earlier versions.
         max_context, max_multiply_adds: limits, see ``Budget.parse``.
+        confirm: how many of the structures found are then trained from scratch, with several seeds; None: none.
+        confirm_seeds: how many times each is, see ``ConfirmedSearch``; None: 3.
+        starts: further structures to train so, files or ``hand`` as in ``GlobalTuner``.
         network: as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries, earlier: see ``SearchTuner``.
     """
@@ -132,6 +143,9 @@ class DifferentiableTuner(SearchTuner):
         seeds: list[int] | None = None,
         max_context: int | str | None = None,
         max_multiply_adds: int | str | None = None,
+        confirm: int | None = None,
+        confirm_seeds: int | None = None,
+        starts: list[str] | None = None,
         network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
@@ -140,16 +154,22 @@ class DifferentiableTuner(SearchTuner):
         super().__init__(network, earlier, check_command, retries)
         self._seeds = seeds
         self._limits = max_context, max_multiply_adds
+        self._confirmation = (confirm, confirm_seeds)
+        self._starts = starts
 
-    def create_search(self, search_space: Any) -> DifferentiableSearch:
+    def create_search(self, search_space: Any) -> Search:
         """A training for each seed, in which every layer chooses among the candidates that the search space names."""
         network, budget = self.network, Budget.parse(*self._limits, self.network)
+        if self._starts is not None and self._confirmation[0] is None:
+            raise BadInput("starts needs confirm: a differentiable search itself starts from no structure")
         if self._seeds is not None:
             space = from_nni(search_space, network)
             budget.check(space, network)
-            return DifferentiableSearch(self._seeds, network.paths, space, budget)
+            search = DifferentiableSearch(self._seeds, network.paths, space, budget)
+            starts = [] if self._starts is None else starts_within(self._starts, space, network, budget)
+            return confirmed(search, *self._confirmation, starts)
         seeds = seeds_of(search_space)
-        if seeds is None:
+        if seeds is None or self._confirmation != (None, None):
             raise BadInput("DifferentiableTuner needs the argument seeds, as in seeds: [0, 1, 2]")
         return DifferentiableSearch(seeds, network.paths, budget=budget)
 

@@ -35,14 +35,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "home"
 
 
-def config_of(command: str, tuner: str = "", **content: Any) -> dict[str, Any]:
+def config_of(command: str, kind: str = "", **content: Any) -> dict[str, Any]:
     command = f"python3 -m trials.{command} --dataset tiny --no-cache"
     tuners = {
         "local": {"classArgs": {"starts": ["hand"], "splits": [1, 2], "seeds": [0, 1, 2], "iterations": 5}},
         "differentiable": {"className": "strategies.tuners.DifferentiableTuner"},
     }
     local = {"trainingService": {"platform": "local"}, "trialConcurrency": 2, "trialCodeDirectory": ".."}
-    return {**local, "trialCommand": command, "tuner": tuners.get(tuner, {"name": "GridSearch"}), **content}
+    return {**local, "trialCommand": command, "tuner": tuners.get(kind, {"name": "GridSearch"}), **content}
 
 
 NETWORKS = ["ms-tcn", "ms-tcn:stages=3,layers=4,kernel=5", "ms-tcn++:shared=1", "causal-ms-tcn"]
@@ -79,6 +79,9 @@ def test_each_kind_of_trial_has_its_own_needs(tmp_path: Path) -> None:
     _, trained = needs_of(config_of(f"final_trial {small} --output {tmp_path / 'found'}", maxTrialNumber=6), FOLDER)
     assert trained.folder == tmp_path / "found"
     assert 6 * model + 12 * model < trained.size < 6 * model + 12 * model + 6 * 10_000
+    tuner = {"className": "strategies.tuners.DifferentiableTuner", "classArgs": {"confirm": 2}}
+    logs, search = needs_of(config_of(f"differentiable_trial --split 1 {small}", "", **seeds, tuner=tuner), FOLDER)
+    assert (logs.size, search.size) == (9 * BYTES_A_TRIAL, (3 + 2) * 3 * model)  # a confirmation leaves no checkpoint
     average = f"differentiable_trial --split 1 {small} --average-last 0.25"
     assert needs_of(config_of(average, "differentiable", **seeds), FOLDER)[1].size == (3 + 2) * 4 * model
     (logs,) = needs_of(config_of(f"search_trial --split 1 {small}", maxTrialNumber=24), FOLDER)

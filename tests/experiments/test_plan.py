@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -149,6 +149,23 @@ def test_the_cost_is_known_before(tmp_path: Path) -> None:
     # Population 50, 100 generations.
     assert make_plan(tmp_path, "breakfast", "breakfast", [1], ["global"], [0], "paper")[0].trials == 5000
     assert make_plan(tmp_path, "breakfast", "breakfast", [1], ["global"], [0], "genetic")[0].trials == 24
+
+
+@pytest.mark.parametrize(
+    ("file", "more", "confirmations"),
+    [
+        ("demo_global.yml", {"confirm": 2}, 9),  # two and hand, three seeds each
+        ("demo_global.yml", {"confirm": 2, "confirm_seeds": 5, "starts": ["hand", "far.json"]}, 20),
+        ("demo_differentiable.yml", {"confirm": 1, "confirm_seeds": 2}, 2),
+        ("demo_differentiable.yml", {"confirm": None}, 0),
+    ],
+)
+def test_confirmations_are_trainings_too(file: str, more: dict[str, Any], confirmations: int) -> None:
+    config = read_config(FOLDER / file)
+    before = trials_of(config)
+    assert before is not None
+    config["tuner"]["classArgs"] |= more
+    assert trials_of(config) == before + confirmations
 
 
 def test_the_default_search_is_one_that_has_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

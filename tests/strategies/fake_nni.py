@@ -44,7 +44,7 @@ class Trial:
 
     @property
     def structure(self) -> dict[str, int]:
-        return {label: value for label, value in self.parameters.items() if label != "_uid"}
+        return {label: value for label, value in self.parameters.items() if not label.startswith("_")}
 
     def report(self, fitness: float) -> dict[str, Any]:
         """The final result of a good trial."""

@@ -19,6 +19,7 @@ from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from nni_api.records import RECORDS_FILE, read_records
 from nni_api.trial_report import TrialReport
+from strategies.genetic import GeneticSearch
 from strategies.tuners import GlobalTuner, LocalTuner
 from tests.conftest import REPOSITORY
 from tests.strategies.fake_nni import SPACE, FakeNni
@@ -27,6 +28,7 @@ from tests.strategies.fake_nni import SPACE, FakeNni
 @pytest.mark.usefixtures("nni")
 def test_default_search_is_the_papers() -> None:
     search = GlobalTuner().create_search(to_nni(global_space(ms_tcn.describe(), POWERS_OF_TWO)))
+    assert isinstance(search, GeneticSearch)
     assert search.labels == list(ms_tcn.describe().paths)
     assert search.candidates == [(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)] * 40
     assert (search.population_size, search.budget, search.mutation_rate) == (50, 50 * 100, 0.2)
@@ -49,6 +51,7 @@ def test_committed_spaces_are_searched(nni: FakeNni, name: str) -> None:
 def test_each_argument_reaches_the_search() -> None:
     space = json.loads(space_json(ms_tcn.describe(), (1, 2)))
     search = GlobalTuner(population_size=7, budget=11, mutation_rate=0.5, seed=1).create_search(space)
+    assert isinstance(search, GeneticSearch)
     assert (search.population_size, search.budget, search.mutation_rate) == (7, 11, 0.5)
     assert search.ask() == GlobalTuner(seed=1, population_size=7).create_search(space).ask()
     assert search.ask() != GlobalTuner(seed=2, population_size=7).create_search(space).ask()

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from common.bad_input import BadInput
+from nni_api.trial_report import TrialReport
 from tests.conftest import write_dataset
 from tests.forked import shell
 from tests.trials.changes import CHANGES
@@ -84,6 +85,14 @@ def test_a_trial_added_by_hand_has_no_uid(trial: Trial, words: list[object], com
     command(main, *words, "--epochs", 1)
     assert trial.report.uid is None
     assert trial.report.structure == LABELS
+
+
+def test_a_confirmation_is_a_training_with_another_seed(trial: Trial, words: list[object], command: Command) -> None:
+    command(main, *words, "--seed", 5)
+    trial.parameters["_confirmation"] = 2
+    command(main, *words, "--seed", 3)
+    assert trial.intermediate[:EPOCHS] == trial.intermediate[EPOCHS:]
+    assert TrialReport.from_nni(trial.final[1], None, None).structure == LABELS
 
 
 def test_the_seed_decides_the_numbers(trial: Trial, words: list[object], command: Command) -> None:
