@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from analysis.rank_correlation import kendall_tau
 from common.bad_input import BadInput, run_command
 from nas_space.network import POWERS_OF_TWO, Network
 from nas_space.networks import find_network
@@ -43,13 +44,6 @@ EARLY_EPOCHS = (1, 2, 3, 5, 10, 20, 30)
 CPU = torch.device("cpu")
 
 Scores = npt.NDArray[np.float64]
-
-
-def kendall_tau(one: Sequence[float] | Scores, other: Sequence[float] | Scores) -> float:
-    """Kendall's tau-a of two rankings: (pairs in the same order - pairs in the other order) / pairs, in -1..1."""
-    upper = np.triu_indices(len(one), k=1)
-    orders = [np.sign(np.subtract.outer(values, values))[upper] for values in (np.asarray(one), np.asarray(other))]
-    return float((orders[0] * orders[1]).mean())
 
 
 def agreement(early: Scores, late: Scores) -> float:

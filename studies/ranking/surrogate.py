@@ -15,10 +15,10 @@ from statistics import mean, stdev
 import numpy as np
 import numpy.typing as npt
 
+from analysis.rank_correlation import kendall_tau
 from common.bad_input import BadInput, run_command
 from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
-from studies.ranking.early_epochs import kendall_tau
 from studies.search_quality.evaluator import read_short_trainings
 from studies.search_quality.final_results import read_network
 

@@ -4,23 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nas_space.networks import find_network
-from studies.ranking.early_epochs import agreement, kendall_tau, random_structures, report, spread
+from studies.ranking.early_epochs import agreement, random_structures, report, spread
 from trials.training.metrics import METRICS
-
-
-def test_kendall_tau_by_hand() -> None:
-    # Of the pairs ab, ac, ad, bc, bd, cd only bc is in the other order: (5 - 1) / 6.
-    assert kendall_tau([1, 2, 3, 4], [10, 30, 20, 40]) == pytest.approx(4 / 6)
-
-
-@given(st.lists(st.integers(-1000, 1000), min_size=2, max_size=8, unique=True))
-def test_kendall_tau_of_a_ranking_with_itself_and_its_reverse(scores: list[float]) -> None:
-    assert kendall_tau(scores, scores) == 1
-    assert kendall_tau(scores, [-score for score in scores]) == -1
 
 
 def test_agreement_judges_a_seed_by_the_others_only() -> None:
