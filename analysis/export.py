@@ -1,4 +1,4 @@
-"""Export the best structures of a search as JSON files."""
+"""Export the best structures of a search as JSON files, and all of its trials as a CSV table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.history import Evaluation, find_experiment, read_history
+from analysis.trial_table import write_trial_table
 from common.bad_input import BadInput, run_command
 from nas_space.network import Network
 from nas_space.structure import Structure
@@ -50,6 +51,7 @@ def main() -> None:
     parser.add_argument("--top", type=int, default=1, metavar="K", help="the K best: best.json, best_2.json, ...")
     parser.add_argument("--dialect", choices=DIALECTS, default="native", help="(default: %(default)s)")
     parser.add_argument("--output", type=Path, help="JSON file for the best one (default: only print)")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="CSV file for all trials, failed ones included")
     arguments = parser.parse_args()
     if arguments.top < 1:
         raise BadInput(f"--top must be at least 1, not {arguments.top}")
@@ -65,6 +67,9 @@ def main() -> None:
     print("scores are those of each trial's last epoch, not of its best", file=sys.stderr)
     if len(best) < arguments.top:
         print(f"warning: only {len(best)} different structures were evaluated", file=sys.stderr)
+    if arguments.table is not None:
+        write_trial_table(history, arguments.table)
+        print(arguments.table)
     for rank, evaluation in enumerate(best, start=1):
         name = f"rank {rank}"
         if arguments.output is not None:

@@ -61,6 +61,12 @@ class Evaluation:
     confirmed_by: int = 0
     """Number of confirmations that the metrics are the mean of; 0: they are those of this trial."""
 
+    @property
+    def epoch_scores(self) -> list[float]:
+        """(epochs,): ``default`` after each epoch; empty where the trial did not report it after every one."""
+        scores = [epoch["default"] for epoch in self.epochs if _is_finite(epoch.get("default"))]
+        return scores if len(scores) == len(self.epochs) else []
+
 
 @dataclass
 class History:
@@ -76,8 +82,8 @@ class History:
     """``failed`` events: uid, trial, reason, again (whether it was retried)."""
     chains: dict[int, dict[str, Any]] = field(default_factory=dict)
     """``chain_ended`` events of a local search, by chain."""
-    proposed: int = 0
-    """By the search itself, without confirmations."""
+    proposals: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """``proposed`` events, by uid."""
     done: bool = False
     error: str | None = None
     """Why the search ended early."""
@@ -98,6 +104,29 @@ class History:
         # A trial added by hand may be of another network.
         own = sorted(self.evaluations, key=lambda evaluation: evaluation.uid is None)
         return ms_tcn.of_labels(own[0].structure if own else {})
+
+    @property
+    def proposed(self) -> int:
+        """How many structures were proposed by the search itself, without confirmations."""
+        return sum("confirmation" not in event for event in self.proposals.values())
+
+    def origin(self, uid: int | None) -> dict[str, Any]:
+        """What its search said of a proposal, as ``Evaluation.about``; empty for a trial added on NNI's web page."""
+        event = {} if uid is None else self.proposals.get(uid, {})
+        return {name: event[name] for name in event.keys() - {"event", "uid", "structure", "time"}}
+
+    def scored_structures(self) -> dict[tuple[int, ...], float]:
+        """``default`` by the dilations of the network's layers, in order; of a structure trained twice, the first.
+
+        Structures of other networks are left out: a trial added by hand may have one.
+        """
+        scores: dict[tuple[int, ...], float] = {}
+        labels = self.network.paths
+        for evaluation in self.evaluations:
+            if evaluation.structure.keys() == labels.keys():
+                layers = tuple(evaluation.structure[label] for label in labels)
+                scores.setdefault(layers, evaluation.metrics["default"])
+        return scores
 
     def best(self, count: int = 1) -> list[Evaluation]:
         """The best evaluations by ``default``, the best first; of equals, the earlier. Each structure comes once.
@@ -159,7 +188,6 @@ def read_history(folder: Path) -> History:
         raise BadInput(f"{path}: no records: {why_ended(folder.parent) or nothing}")
     history = History(folder)
     finished: set[int] = set()
-    origins: dict[int | None, dict[str, Any]] = {}
     for event in read_records(path):
         try:
             _check(event)
@@ -167,8 +195,7 @@ def read_history(folder: Path) -> History:
             raise BadInput(f"{path}: damaged: an event {event['event']!r} without its content ({fault!r})") from None
         kind = event["event"]
         if kind == "proposed":
-            history.proposed += event["uid"] not in origins and "confirmation" not in event
-            origins[event["uid"]] = {name: event[name] for name in event.keys() - {"event", "uid", "structure", "time"}}
+            history.proposals[event["uid"]] = event
         elif kind == "finished":
             names = ("uid", "trial", "structure", "metrics", "epochs", "seconds", "time")
             known = {name: event[name] for name in names} | {"probabilities": event.get("probabilities")}
@@ -176,7 +203,7 @@ def read_history(folder: Path) -> History:
                 continue  # written again after a kill between the record and the tuner's state
             if event["uid"] is not None:
                 finished.add(event["uid"])
-            evaluation = Evaluation(**known, about=origins.get(event["uid"], {}))
+            evaluation = Evaluation(**known, about=history.origin(event["uid"]))
             (history.confirmations if "confirmation" in evaluation.about else history.evaluations).append(evaluation)
         elif kind == "chain_ended":
             history.chains[event["chain"]] = event
@@ -225,6 +252,10 @@ def _check(event: dict[str, Any]) -> None:
         numbers += [probability for of_layer in (branches or {}).values() for probability in of_layer]
         if not all(map(math.isfinite, numbers)) or not all(isinstance(epoch, dict) for epoch in event["epochs"]):
             raise ValueError("metrics, structure, epochs, seconds or probabilities")
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def find_experiment(experiment: str) -> Path:

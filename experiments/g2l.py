@@ -21,7 +21,7 @@ COMMANDS = {
     "launch": Command("experiments.launch", "run one experiment file through NNI, bound to this machine"),
     "pipeline": Command("experiments.pipeline", "global search, local search, final training and report in one go"),
     "context": Command("experiments.context", "how far must a network look? Searches within budgets beside hand"),
-    "export": Command("analysis.export", "write the best structures of a search as JSON"),
+    "export": Command("analysis.export", "write the best structures of a search as JSON, or all trials as CSV"),
     "structure": Command("nas_space.structure_files", "show or translate a structure file"),
     "search": Command("trials.differentiable_search", "global search in one training, without NNI"),
     "local": Command("trials.local_search", "refine every dilation of a structure, without NNI"),

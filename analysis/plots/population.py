@@ -74,11 +74,7 @@ def draw_population(name: str, history: History, size: int) -> Figure:
     history.best()
     network = history.network
     height = rows_height(network)
-    objectives: dict[tuple[int, ...], float] = {}
-    for evaluation in history.evaluations:
-        if evaluation.structure.keys() == network.paths.keys():  # a trial added by hand may be of another network
-            layers = tuple(evaluation.structure[label] for label in network.paths)
-            objectives.setdefault(layers, evaluation.metrics["default"])
+    objectives = history.scored_structures()
     if not objectives:
         raise BadInput(f"{history.folder.parent.name}: damaged: no trial had a structure of {network}")
     dilations = np.array(list(objectives))

@@ -103,6 +103,17 @@ def test_the_top_structures_are_numbered_by_rank(
     assert "only 3 different structures" in capsys.readouterr().err
 
 
+def test_all_trials_are_written_as_a_table(
+    experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "trials.csv"
+    run(monkeypatch, experiment, "--table", path)
+    assert capsys.readouterr().out == f"{path}\nrank 1: trial trial1, default 30.00\n"
+    head, *rows = path.read_text().splitlines()
+    assert head.startswith("trial,proposal,ended,state,")
+    assert [row.split(",")[0] for row in rows] == ["trial0", "trial1", "trial2"]
+
+
 def test_final_trainings_are_not_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that does best on the test videos is not what anybody found."""
     folder = write_final_records(tmp_path / "Ab3dE" / "checkpoint", [50.0, 60.0])

@@ -167,7 +167,11 @@ READERS: dict[str, Reader] = {
         may_be_missing=True,
     ),
     "records": Reader(
-        export.main, ("Ab3dE", "--output", "new.json"), f"{HISTORY}/checkpoint/records.jsonl", RECORDS, names=("Ab3dE",)
+        export.main,
+        ("Ab3dE", "--output", "new.json", "--table", "new/trials.csv"),
+        f"{HISTORY}/checkpoint/records.jsonl",
+        RECORDS,
+        names=("Ab3dE",),
     ),
     "register": Reader(
         export.main, ("Ab3dE",), "home/nni-experiments/.experiment", REGISTER, names=("unknown experiment 'Ab3dE'",)
