@@ -15,6 +15,7 @@ from analysis.plots.population import draw_population
 from analysis.plots.progress import SPENT, draw_progress
 from analysis.plots.receptive_field import draw_receptive_fields
 from analysis.plots.structure import draw_structures
+from analysis.report.lessons import Lessons, lessons
 from analysis.report.pictures import Picture, Pictures
 from analysis.report.subject import Subject
 from analysis.searches import SearchRecord
@@ -64,6 +65,8 @@ class SplitSection:
     """The same against epochs and seconds."""
     learned: list[Picture] = field(default_factory=list)
     """Convergence of the population, and probabilities of the branches."""
+    lessons: list[Lessons] = field(default_factory=list)
+    """Of each search."""
     structures: list[Picture] = field(default_factory=list)
     fields: list[Picture] = field(default_factory=list)
     receptive_fields: list[ReceptiveFieldRow] = field(default_factory=list)
@@ -143,6 +146,7 @@ def _add_search(section: SplitSection, phase: str, search: SearchRecord, picture
             caption = f"Seed {seed}: learned probability of each candidate, and the resulting dilations."
             figure = partial(draw_choices, f"{name}, seed {seed}", evaluation, history.network, search.candidates)
             section.learned += pictures.draw(f"{stem}_seed{seed}_choices", caption, figure)
+    section.lessons.append(lessons(phase, stem, name, search, pictures))
 
 
 def _receptive_fields(name: str, structure: Structure, lengths: Mapping[str, Sequence[int]]) -> ReceptiveFieldRow:

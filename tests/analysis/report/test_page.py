@@ -121,6 +121,13 @@ def test_searches_are_told_as_they_were_recorded(read: Reader) -> None:
         assert of_local == ["Ab3dE", "1", "0", "3", "0.010", "41.0", "finished"]
 
 
+def test_few_trials_tell_nothing_and_the_page_says_so(read: Reader) -> None:
+    text = " ".join(read.text.split())
+    why = "3 different structures are too few to tell anything of layers or epochs (at least 20)."
+    assert text.count(f"What the trials of the global search tell {why}") == 2
+    assert text.count("What the trials of the local search tell The iterations of a chain are no independent") == 2
+
+
 def test_receptive_fields_are_set_against_the_longest_segment(read: Reader, small_run: SmallRun) -> None:
     """1 + 2 x the sum of the dilations: of stage 1, and of the network. class_0 is background, and does not count."""
     lengths = []
