@@ -25,10 +25,13 @@ from nni_api.register import registered
 from strategies.differentiable import seeds_of
 from strategies.genetic import POPULATION_SIZE
 from trials.data.dataset import is_plain_name
+from trials.trial_arguments import DIFFERENTIABLE_TRIAL, LOCAL_TRIAL, SEARCH_TRIAL
 
 SETTINGS_FILE = "experiment.json"
 RECORDED_SETTINGS = ("experimentName", "trialCommand", "trialConcurrency", "maxTrialDuration", "tuner", "searchSpace")
 """Of NNI's configuration: those that the results depend on, and that are needed to repeat the search."""
+KINDS = {"GlobalTuner": "genetic", "DifferentiableTuner": "differentiable", "LocalTuner": "local"}
+"""The algorithm of each tuner."""
 
 
 class SearchCost(NamedTuple):
@@ -112,8 +115,21 @@ class SearchRecord:
     @property
     def phase(self) -> str:
         """``global`` or ``local``, by the class of its tuner."""
-        name = str(self.settings.get("tuner", {}).get("className")).rpartition(".")[2]
-        return "local" if name == "LocalTuner" else "global"
+        return "local" if self._tuner == "LocalTuner" else "global"
+
+    @property
+    def kind(self) -> str:
+        """Its algorithm: genetic, differentiable or local; for a tuner of one's own, the name of its class."""
+        return KINDS.get(self._tuner, self._tuner)
+
+    @property
+    def objective(self) -> str | None:
+        """The metric that its trials report as ``default``; None for a trial of one's own that does not name it."""
+        named = option(self._words, "--objective")
+        for trial in (SEARCH_TRIAL, LOCAL_TRIAL, DIFFERENTIABLE_TRIAL):
+            if named is None and f"trials.{trial.trial}" in self._words:
+                return str(trial.parser().get_default("objective"))
+        return named
 
     @property
     def split(self) -> int:
@@ -149,6 +165,11 @@ class SearchRecord:
         values = option_values(self._words, "--candidates") or []
         of_all = tuple(map(int, takewhile(str.isdecimal, values))) or POWERS_OF_TWO
         return dict.fromkeys(network.paths, of_all)
+
+    @property
+    def _tuner(self) -> str:
+        """The name of its class."""
+        return str(self.settings.get("tuner", {}).get("className")).rpartition(".")[2]
 
     @property
     def _arguments(self) -> dict[str, Any]:

@@ -30,6 +30,7 @@ COMMANDS = {
     "evaluate": Command("trials.evaluate", "score predictions against the ground truth"),
     "final": Command("analysis.final", "table of a folder of final trainings"),
     "report": Command("analysis.report", "write the HTML report of a run or a search"),
+    "compare": Command("analysis.compare", "several past searches in one table and figure"),
     "plots": Command("analysis.plots", "draw segmentations, structures, searches, confusion"),
     "clean": Command("experiments.clean", "free the disk space that an ended search no longer needs"),
 }

@@ -61,6 +61,31 @@ def test_the_tuner_says_what_kind_of_search_it_is(tuner: str, phase: str, experi
     assert search.phase == phase
 
 
+@pytest.mark.parametrize(
+    ("tuner", "kind"), [("GlobalTuner", "genetic"), ("DifferentiableTuner", "differentiable"), ("MyTuner", "MyTuner")]
+)
+def test_the_tuner_names_the_algorithm(tuner: str, kind: str, experiment: Path) -> None:
+    search = SearchRecord.of_experiment(experiment.name)
+    assert search.kind == "local"
+    search.settings["tuner"]["className"] = f"strategies.tuners.{tuner}"
+    assert search.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("command", "objective"),
+    [
+        ("python3 -m trials.search_trial --dataset a --split 1", "f1@10"),
+        ("python3 -m trials.differentiable_trial --dataset a --split 1", "mean"),
+        ("python3 -m trials.local_trial --objective edit --dataset a", "edit"),
+        ("python3 mine.py", None),
+    ],
+)
+def test_the_objective_is_that_of_the_trials(command: str, objective: str | None, experiment: Path) -> None:
+    search = SearchRecord.of_experiment(experiment.name)
+    search.settings["trialCommand"] = command
+    assert search.objective == objective
+
+
 def test_of_an_option_that_comes_twice_the_last_counts(experiment: Path) -> None:
     search = SearchRecord.of_experiment(experiment.name)
     search.settings["trialCommand"] = "python3 -m trials.search_trial --dataset a --dataset=b --split=1 --split 3"

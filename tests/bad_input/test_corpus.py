@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import export, final
+from analysis import compare, export, final
 from analysis.plots import __main__ as plots
 from analysis.report import __main__ as report
 from analysis.report.pictures import Pictures
@@ -204,6 +204,9 @@ READERS: dict[str, Reader] = {
         {**NO_TEXT, **NO_JSON, **KEPT},
     ),
     "records of a report": Reader(report.main, ("kept", *REPORT), "kept/records.jsonl", RECORDS, names=("kept",)),
+    "records of a comparison": Reader(
+        compare.main, ("Ab3dE", "kept", "--output", "new"), "kept/records.jsonl", RECORDS, names=("kept",)
+    ),
     "run of a report": Reader(
         report.main,
         ("reported", *REPORT),
