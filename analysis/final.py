@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -12,6 +13,10 @@ from typing import Any
 from analysis.comparison import Comparison
 from common.bad_input import BadInput, run_command
 from common.read_file import read_json
+from nas_space.budget import multiply_adds
+from nas_space.networks import network_from_json
+from nas_space.receptive_field import ReceptiveField
+from nas_space.structure import Structure
 from trials.training.metrics import METRICS, read_metrics
 
 COLUMNS = (*METRICS, "mean")
@@ -45,11 +50,45 @@ def read_runs(folder: Path) -> Runs:
     return dict(sorted(runs.items(), key=lambda item: item[0] != "hand"))
 
 
-def aggregate(runs: Runs) -> dict[str, dict[str, Any]]:
-    """For each structure the number of trainings, and mean and sample standard deviation of each metric."""
+def read_costs(folder: Path) -> dict[str, dict[str, float]]:
+    """What the structures of the trainings in ``folder`` cost, each the mean over its trainings.
+
+    ``sees``: frames of the network's receptive field; ``layers``: those that are not left out; ``multiply_adds``: of
+    these layers, a frame. A structure with a training of an earlier version, which did not note its network, is left
+    out.
+
+    Raises:
+        BadInput: a training has no structure of its network.
+    """
+    costs: dict[str, list[dict[str, float]]] = defaultdict(list)
+    for path in sorted(folder.glob("*/split*/seed*/metrics.json")):
+        run = read_json(path)["run"]
+        if "network" in run:
+            try:
+                structure = Structure.from_paths(run["structure"], network_from_json(run["network"]))
+            except (KeyError, TypeError, AttributeError, BadInput) as fault:
+                raise BadInput(f"{path}: damaged: no structure of its network ({fault})") from None
+            costs[path.parts[-4]].append(
+                {
+                    "sees": ReceptiveField.of(structure).network.frames,
+                    "layers": sum(dilation > 0 for dilation in structure.dilations),
+                    "multiply_adds": multiply_adds(structure),
+                }
+            )
+    return {name: {each: mean(row[each] for row in rows) for each in rows[0]} for name, rows in costs.items()}
+
+
+def aggregate(runs: Runs, costs: Mapping[str, dict[str, float]] | None = None) -> dict[str, dict[str, Any]]:
+    """For each structure the number of trainings, and mean and sample standard deviation of each metric.
+
+    Args:
+        costs: of ``read_costs``; they become the ``cost`` of the structures.
+    """
     rows: dict[str, dict[str, Any]] = {}
     for structure, trainings in runs.items():
         rows[structure] = {"trainings": len(trainings)}
+        if costs and structure in costs:
+            rows[structure]["cost"] = costs[structure]
         for name in COLUMNS:
             column = [metrics[name] for metrics in trainings.values()]
             deviation = stdev(column) if len(column) > 1 else None
@@ -79,15 +118,22 @@ def _differences(trainings: TestMetrics, hand: TestMetrics) -> list[float]:
 
 
 def final_table(rows: dict[str, dict[str, Any]]) -> str:
-    """Mean and standard deviation as text, one structure per line, then each difference from ``hand``."""
+    """Mean and standard deviation, and costs, as text, one structure per line, then each difference from ``hand``."""
     width = max(len(name) for name in rows)
-    lines = [" " * width + f"{'n':>4}" + "".join(f"{name:>13}" for name in COLUMNS)]
+    with_costs = any("cost" in row for row in rows.values())
+    heads = [*COLUMNS, *(("sees (frames)", "multiply-adds") if with_costs else ())]
+    lines = [" " * width + f"{'n':>4}" + "".join(f"{head:>{max(13, len(head) + 2)}}" for head in heads)]
     for name, row in rows.items():
         cells = []
         for column in COLUMNS:
             spread = "" if row[column]["std"] is None else f" ±{row[column]['std']:4.1f}"
             cells.append(f"{row[column]['mean']:.1f}{spread}")
-        lines.append(f"{name:<{width}}{row['trainings']:>4}" + "".join(f"{cell:>13}" for cell in cells))
+        line = f"{name:<{width}}{row['trainings']:>4}" + "".join(f"{cell:>13}" for cell in cells)
+        if with_costs:
+            cost = row.get("cost")
+            line += f"{'-' if cost is None else format(cost['sees'], '.0f'):>15}"
+            line += f"{'-' if cost is None else format(cost['multiply_adds'], ',.0f'):>15}"
+        lines.append(line)
     for name, row in rows.items():
         if "better_than_hand" in row:
             better = row["better_than_hand"]
@@ -106,7 +152,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="the --output of the final trainings")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
-    rows = aggregate(read_runs(arguments.folder))
+    rows = aggregate(read_runs(arguments.folder), read_costs(arguments.folder))
     print(json.dumps(rows, indent=2) if arguments.json else final_table(rows))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from analysis.history import History
 from common.atomic_file import write_text
 from common.bad_input import BadInput
+from nas_space.budget import multiply_adds
 from nas_space.network import Network
 from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
@@ -35,7 +36,7 @@ def trial_rows(history: History) -> list[dict[str, Any]]:
             raise BadInput(f"{history.folder / RECORDS_FILE}, trial {trial}: {fault}") from None
         return {"trial": trial, "proposal": uid, "state": state, **_origin(history, uid), **seen}
 
-    for each in history.evaluations:
+    for each in (*history.evaluations, *history.confirmations):
         scores = {f"default_epoch_{epoch}": score for epoch, score in enumerate(each.epoch_scores, start=1)}
         result = {"seconds": each.seconds, "epochs": len(each.epochs), **each.metrics, **scores}
         rows.append((each.time, {**row(each.uid, each.trial, "succeeded", each.structure), **result}))
@@ -64,7 +65,7 @@ def _structure(dilations: Any, network: Network, foreign: bool) -> dict[str, int
     structure = Structure.from_labels(dilations, network)
     seen = ReceptiveField.of(structure).network
     frames = {"past_frames": seen.past, "future_frames": seen.future, "receptive_field": seen.frames}
-    return {**structure.by_label(), **frames}
+    return {**structure.by_label(), **frames, "multiply_adds": multiply_adds(structure)}
 
 
 def _origin(history: History, uid: int | None) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def _columns(history: History, network: Network) -> list[str]:
         *("trial", "proposal", "ended", "state", "reason", "retried"),
         *origins,
         *network.paths,
-        *("past_frames", "future_frames", "receptive_field"),
+        *("past_frames", "future_frames", "receptive_field", "multiply_adds"),
         *_names(each.metrics for each in evaluations),
         *("seconds", "epochs"),
         *(f"default_epoch_{epoch}" for epoch in epochs),

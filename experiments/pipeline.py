@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from analysis.export import export
-from analysis.final import aggregate, final_table, read_runs
+from analysis.final import aggregate, final_table, read_costs, read_runs
 from analysis.history import find_experiment
 from analysis.searches import SearchRecord
 from common.atomic_file import write_json, write_text
@@ -177,7 +177,7 @@ def summary(run: Run, steps: list[PipelineStep]) -> str:
     """The table of the final trainings, and the cost of the searches."""
     text = ""
     if steps[-1].phase == "final":
-        rows = aggregate(read_runs(run.folder / "final"))
+        rows = aggregate(read_runs(run.folder / "final"), read_costs(run.folder / "final"))
         write_json(run.folder / "summary.json", rows)
         text += f"Test videos, mean ± standard deviation over splits and seeds:\n\n{final_table(rows)}\n\n"
     text += f"{'search':<20}{'trials':>8}{'epochs':>8}{'device hours':>14}\n"

@@ -132,8 +132,7 @@ class Budget:
         if self.exceeded(network, least.dilations):
             field = ReceptiveField.of(least)
             widest = max(block.frames for block in field.blocks)
-            layers = sum(dilation > 0 for dilation in least.dilations)
-            cost = _cost(network, [dilation > 0 for dilation in least.dilations])
+            layers, cost = sum(dilation > 0 for dilation in least.dilations), multiply_adds(least)
             raise BadInput(
                 f"the limits {self}: with the smallest candidates the network sees {field.network.frames} frames, "
                 f"a stage up to {widest}, and its {layers} layers take {cost} multiply-adds a frame: allow more, "
@@ -209,6 +208,11 @@ NO_LIMITS = Budget()
 def layer_costs(network: Network) -> dict[str, int]:
     """The multiply-adds a frame that leaving out each layer saves, by label."""
     return {layer.label: block.repeats * layer.multiply_adds for block in network.blocks for layer in block.layers}
+
+
+def multiply_adds(structure: Structure) -> int:
+    """A frame, of the layers that are not left out; see ``Budget.multiply_adds``."""
+    return int(_cost(structure.network, [dilation > 0 for dilation in structure.dilations]))
 
 
 def _cost(network: Network, kept: Sequence[Any]) -> Any:

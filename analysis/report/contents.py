@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from analysis.comparison import Comparison
-from analysis.final import aggregate
+from analysis.final import aggregate, read_costs
 from analysis.plots.confusion import draw_confusion
 from analysis.plots.timeline import draw_timeline
 from analysis.report.answer import compared_with_hand, explanation, headline, total_cost
@@ -68,7 +68,8 @@ def collect(subject: Subject, dataset: Dataset | None, pictures: Pictures) -> Co
     Args:
         dataset: None: the data is missing, and everything that needs its labels is left out.
     """
-    rows = aggregate(subject.runs) if subject.runs else {}
+    costs = None if subject.folder is None else read_costs(subject.folder / "final")
+    rows = aggregate(subject.runs, costs) if subject.runs else {}
     compared = compared_with_hand(rows)
     contents = Contents(
         subject,

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from analysis.final import aggregate, final_table, read_runs
+from analysis.final import aggregate, final_table, read_costs, read_runs
 from common.bad_input import BadInput
+from nas_space.networks import find_network
+from nas_space.structure import Structure
 from trials.training.metrics import METRICS
 
 
@@ -52,6 +54,28 @@ def test_with_one_split_its_seeds_are_the_samples(tmp_path: Path) -> None:
         write_run(tmp_path, "global", 1, seed, found)
     rows = aggregate(read_runs(tmp_path))
     assert rows["global"]["better_than_hand"] == {"mean": 2.0, "standard_error": pytest.approx(1.0), "samples": 2}
+
+
+def test_costs_are_means_over_the_trainings(tmp_path: Path) -> None:
+    network = find_network("ms-tcn:stages=1,layers=3,channels=2")
+    for split, dilations in ((1, (1, 0, 4)), (2, (1, 2, 4))):
+        write_run(tmp_path, "global", split, 0, 60.0)
+        path = tmp_path / "global" / f"split{split}" / "seed0" / "metrics.json"
+        content = json.loads(path.read_text())
+        content["run"] |= {"network": network.to_json(), "structure": Structure(dilations, network).by_path()}
+        path.write_text(json.dumps(content))
+    write_run(tmp_path, "hand", 1, 0, 50.0)  # of an earlier version
+    costs = read_costs(tmp_path)
+    # 11 and 15 frames; layers of 2 x 2 x (3 + 1) multiply-adds.
+    assert costs == {"global": {"sees": 13, "layers": 2.5, "multiply_adds": 40}}
+    head, of_hand, of_global, _ = final_table(aggregate(read_runs(tmp_path), costs)).splitlines()
+    assert head.split()[-3:] == ["sees", "(frames)", "multiply-adds"]
+    assert of_hand.split()[-2:] == ["-", "-"]
+    assert of_global.split()[-2:] == ["13", "40"]
+    content["run"]["structure"] = {"stage1.layers.0.conv_dilated": 1}
+    path.write_text(json.dumps(content))
+    with pytest.raises(BadInput, match=r"split2/seed0/metrics\.json: damaged: no structure of its network"):
+        read_costs(tmp_path)
 
 
 def test_a_folder_without_trainings_is_refused(tmp_path: Path) -> None:

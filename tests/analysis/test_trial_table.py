@@ -46,6 +46,7 @@ def test_every_trial_has_a_row_with_what_is_known_of_it(folder: Path) -> None:
             "past_frames": 24,
             "future_frames": 0,
             "receptive_field": 25,
+            "multiply_adds": 2 * 64 * 64 * 4,
             "default": 30.5,
             **dict.fromkeys(METRICS, 40.0),
         },
@@ -55,7 +56,14 @@ def test_every_trial_has_a_row_with_what_is_known_of_it(folder: Path) -> None:
     assert known == {
         **{"trial": "bad", "proposal": 1, "ended": 1003, "state": "failed", "retried": True},
         **{"reason": 'out of "memory",\nor so', "generation": 1, "parents": "0 7"},
-        **{"s1l0": 1, "s1l1": 2, "past_frames": 6, "future_frames": 0, "receptive_field": 7},
+        **{
+            "s1l0": 1,
+            "s1l1": 2,
+            "past_frames": 6,
+            "future_frames": 0,
+            "receptive_field": 7,
+            "multiply_adds": 2 * 64 * 64 * 4,
+        },
     }
     known = {name: value for name, value in other.items() if value is not None}
     assert known == {"trial": "other", "ended": 1005, "state": "succeeded", "default": 50.0, "epochs": 1}

@@ -110,8 +110,14 @@ def test_it_opens_with_the_answer(read: Reader) -> None:
 
 
 def test_test_scores_are_those_of_the_trainings(read: Reader) -> None:
-    assert read.row("Test scores", "global") == ["4"] + ["51.0 ± 0.0"] * 6 + ["+1.0 (+1.0 to +1.0)"]
-    assert read.row("Test scores", "local") == ["4"] + ["54.5 ± 2.1"] * 6 + ["+4.5 (\u221214.6 to +23.6)"]
+    assert read.row("Test scores", "global") == [
+        "4",
+        *["51.0 ± 0.0"] * 6,
+        "+1.0 (+1.0 to +1.0)",
+        *("67", "6", "384"),  # 1 + 2 (4 + 8 + 1 + 2 + 2 + 16) frames; 6 layers of 4 channels, 4 x 4 x (3 + 1) each
+    ]
+    of_local = read.row("Test scores", "local")
+    assert of_local == ["4", *["54.5 ± 2.1"] * 6, "+4.5 (\u221214.6 to +23.6)", "77", "6", "384"]
 
 
 def test_searches_are_told_as_they_were_recorded(read: Reader) -> None:
