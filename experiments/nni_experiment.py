@@ -24,20 +24,29 @@ from nni_api.logs import why_ended
 from nni_api.manager import REST_PATH, UNFINISHED
 from nni_api.register import TRIALS_FOLDER, read_register, registered
 
-MANAGER_CHANGES = [Path(__file__).with_name(name) for name in ("listen_locally.js", "patient_start.js")]
+MANAGER_CHANGES = [
+    Path(__file__).with_name(name) for name in ("listen_locally.js", "patient_start.js", "quick_start.js")
+]
 """Loaded by NNI's manager, a node process, before its own code."""
 
 FULL = 2**20
 """Bytes: a disk with less free space counts as full."""
 
-NNICTL = """
+NNICTL = f"""
+import sys
+
+sys.path.append({str(Path(__file__).parent.parent)!r})
+from nni_api.quick_nni import import_nni
+
+import_nni()
 from nni.experiment import launcher
 from nni.tools.nnictl.nnictl import parse_args
 
 launcher._check_rest_server.__defaults__ = (30, None)
 parse_args()
 """
-"""nnictl with a timeout of half a minute for NNI's manager; the default of 3 seconds is too short on a busy machine."""
+"""nnictl, importing NNI quickly, and with a timeout of half a minute for NNI's manager; the default of 3 seconds is too
+short on a busy machine."""
 
 
 class Trials(NamedTuple):
