@@ -15,10 +15,13 @@ from playwright.sync_api import Browser
 
 from common.bad_input import BadInput
 from nni_api import trial_channel
+from nni_api.quick_nni import import_nni
 from tests.nni_api.small_manager import Manager
 from tools.browser import open_browser
 
 REPOSITORY = Path(__file__).parent.parent
+
+import_nni()  # before a test module imports all of it, for each worker
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,9 +41,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = ordered
 
 
+def pytest_configure() -> None:
+    """Collect no garbage while tests are imported: it takes an eighth of that time, and finds none."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Let no garbage collection go through all modules and tests again: it takes a fifteenth of the time."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

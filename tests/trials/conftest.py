@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import settings
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from common.bad_input import run_command
 from nas_space.networks import ms_tcn
@@ -94,6 +93,8 @@ def equal_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) 
 
 def read_scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """What TensorBoard shows of the event files in a folder: steps and values by tag."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # half a second of CPU time
+
     events = EventAccumulator(str(folder)).Reload()
     shown = {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
     return {tag: points for tag, points in shown.items() if points}
