@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from analysis.comparison import Comparison
 from analysis.final import aggregate, read_costs
+from analysis.frontier import answer, read_frontier
 from analysis.plots.confusion import draw_confusion
+from analysis.plots.frontier import draw_frontier
 from analysis.plots.timeline import draw_timeline
 from analysis.report.answer import compared_with_hand, explanation, headline, total_cost
 from analysis.report.network_cost import NetworkCost, measure, processor
@@ -49,6 +52,10 @@ class Contents:
     """Frames per second of the label files; None: unknown."""
     rate: float | None = None
     """Frames per second as the network reads them; None: unknown."""
+    context: str = ""
+    """How far the network must look, where ``experiments.context`` has asked."""
+    frontier: list[Picture] = field(default_factory=list)
+    """Its figure."""
     timelines: list[Picture] = field(default_factory=list)
     confusions: dict[str, list[Picture]] = field(default_factory=dict)
     """By structure."""
@@ -91,6 +98,8 @@ def collect(subject: Subject, dataset: Dataset | None, pictures: Pictures) -> Co
     ]
     if subject.runs:
         _add_networks(contents)
+    if subject.folder is not None and any(subject.folder.glob("context/final/*")):
+        _add_context(contents, subject.folder / "context", pictures)
     if found is not None:
         _add_segmentations(contents, found, pictures)
     contents.left_out += pictures.left_out
@@ -122,6 +131,18 @@ def _read_labels(contents: Contents, dataset: Dataset | None) -> tuple[dict[str,
         contents.left_out.append(missing)
         return lengths, None
     return lengths, Segmentations.of(subject, dataset)
+
+
+def _add_context(contents: Contents, folder: Path, pictures: Pictures) -> None:
+    """What ``experiments.context`` has found in the folder of the run."""
+    try:
+        points = read_frontier(folder)
+    except BadInput as fault:
+        contents.left_out.append(str(fault))
+        return
+    contents.context = answer(points)
+    caption = "Test scores by how far the network sees: found within budgets, and hand-designed scaled to them."
+    contents.frontier = pictures.draw("frontier", caption, lambda: draw_frontier(points))
 
 
 def _add_networks(contents: Contents) -> None:

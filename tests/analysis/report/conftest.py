@@ -17,6 +17,7 @@ from nas_space.network import Network
 from nas_space.networks import find_network
 from nas_space.structure import Structure
 from nni_api.records import Records
+from tests.analysis.test_frontier import write_results
 from tests.conftest import made_once, write_dataset
 from trials.data.arguments import Task
 from trials.data.dataset import Dataset
@@ -54,6 +55,7 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
 def make_small_run(root: Path) -> None:
     dataset = Dataset(write_dataset(root / "data" / "small", splits=2))
     folder = root / "runs" / "small"
+    write_results(folder / "context")
     for split in (1, 2):
         global_search(folder / f"split{split}" / "global", split)
         local_search(folder / f"split{split}" / "local", split)

@@ -120,6 +120,13 @@ def test_test_scores_are_those_of_the_trainings(read: Reader) -> None:
     assert of_local == ["4", *["54.5 ± 2.1"] * 6, "+4.5 (\u221214.6 to +23.6)", "77", "6", "384"]
 
 
+def test_how_far_the_network_must_look_is_told(read: Reader) -> None:
+    assert "A context of 90 frames, 45 s (found_1_8: found by the search) is enough" in read.text
+    assert "Test scores by how far the network sees: found within budgets, and hand-designed scaled to them." in (
+        read.alternatives
+    )
+
+
 def test_searches_are_told_as_they_were_recorded(read: Reader) -> None:
     for split in (1, 2):
         of_global, of_local = (read.row(f"Searches of split {split}", phase) for phase in ("global", "local"))
@@ -188,8 +195,9 @@ def test_it_says_how_to_do_it_again(read: Reader) -> None:
 
 def test_every_figure_is_in_the_page_and_beside_it(path: Path, read: Reader) -> None:
     names = {picture.stem for picture in (path.parent / "figures").iterdir()}
-    # In two splits 3 and 3 figures of progress, and population, branches, structures, fields; 3 videos, 3 confusions.
-    assert len(names) == 2 * (3 + 3 + 1 + 1 + 1 + 1) + 3 + 3
+    # In two splits 3 and 3 figures of progress, and population, branches, structures, fields; 3 videos, 3 confusions,
+    # and the context.
+    assert len(names) == 2 * (3 + 3 + 1 + 1 + 1 + 1) + 3 + 3 + 1
     assert {picture.name for picture in (path.parent / "figures").iterdir()} == {
         f"{name}.{ending}" for name in names for ending in ("png", "svg")
     }
@@ -379,7 +387,7 @@ WIDTHS = pytest.mark.parametrize("page", [(1280, "light"), (390, "dark")], indir
 def test_every_picture_is_drawn(page: Page) -> None:
     page.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     sizes = page.evaluate("[...document.images].map(each => [each.complete, each.naturalWidth])")
-    assert len(sizes) == 26
+    assert len(sizes) == 27
     assert all(complete and width > 500 for complete, width in sizes)
 
 
