@@ -127,6 +127,8 @@ def main() -> None:
     )
     parser.add_argument("--epochs", type=int, default=10, help="of a short training (default: %(default)s)")
     parser.add_argument("--final-epochs", type=int, default=40, help="of a final training (default: %(default)s)")
+    parser.add_argument("--final-batch-size", type=int, default=2, help="(default: %(default)s)")
+    parser.add_argument("--final-learning-rate", type=float, default=5e-4, help="(default: %(default)s)")
     parser.add_argument(
         "--average-last",
         type=float,
@@ -160,7 +162,12 @@ def compare(arguments: argparse.Namespace) -> None:
         raise BadInput("at least 1 worker, 1 epoch, and a budget of two short trainings are needed")
     if min(arguments.search_seeds + arguments.final_seeds) < 0:
         raise BadInput("--search-seeds and --final-seeds must be at least 0")
-    TrainingSettings(epochs=arguments.final_epochs, average_last=arguments.average_last)  # refused before any search
+    final = TrainingSettings(
+        epochs=arguments.final_epochs,
+        batch_size=arguments.final_batch_size,
+        learning_rate=arguments.final_learning_rate,
+        average_last=arguments.average_last,
+    )
     external = external_structures(arguments.structures)
     check_strategies(arguments.strategy, external)
     tasks = {name: find_task(name, arguments.data_root) for name in arguments.dataset}
@@ -169,15 +176,13 @@ def compare(arguments: argparse.Namespace) -> None:
     for name, split in searched:
         tasks[name].dataset.split(split)  # refuse a missing split before anything is trained
     device = find_device(arguments.device)
-    budget, epochs, final_epochs = arguments.budget, arguments.epochs, arguments.final_epochs
-    sizes: dict[str, Any] = {"budget": budget, "epochs": epochs, "final_epochs": final_epochs}
-    if arguments.average_last:  # earlier versions' rules do not have it
-        sizes["average_last"] = arguments.average_last
+    sizes = {"budget": arguments.budget, "epochs": arguments.epochs, "final_epochs": final.epochs}
+    # What earlier versions' rules do not have, where it differs from what they did.
+    later = {"average_last": 0.0, "final_batch_size": 2, "final_learning_rate": 5e-4}
+    sizes |= {name: getattr(arguments, name) for name, usual in later.items() if getattr(arguments, name) != usual}
     # The same training gives other numbers on a GPU.
     write_rules(arguments.output, {**sizes, "network": arguments.network.to_json(), "device": device.type})
-    rules = Rules(
-        arguments.output, tasks, arguments.network, budget, epochs, final_epochs, device, arguments.average_last
-    )
+    rules = Rules(arguments.output, tasks, arguments.network, arguments.budget, arguments.epochs, final, device)
     strategies = [*arguments.strategy, *external]
     # The hand-designed structure was not searched for: it has one seed.
     keys = [

@@ -37,10 +37,9 @@ class Rules:
     """Epochs of all short trainings of a search."""
     epochs: int
     """Of a short training."""
-    final_epochs: int
+    final: TrainingSettings
+    """Of a final training, but for its seed."""
     device: torch.device
-    average_last: float = 0.0
-    """Of a final training, see ``TrainingSettings``."""
 
     def search(self, key: SearchKey, start: SearchResult | None) -> SearchResult:
         """Run or resume a search; one that starts from another's result also counts the cost of that one."""
@@ -60,7 +59,7 @@ class Rules:
         """The final training of the result of a search, as for the results in docs."""
         task = self.tasks[key.dataset]
         train_videos, test_videos = task.dataset.split(key.split)
-        settings = TrainingSettings(epochs=self.final_epochs, batch_size=2, seed=seed, average_last=self.average_last)
+        settings = replace(self.final, seed=seed)
         training = FinalTraining(task, key.split, structure, settings, train_videos, (), test_videos, "last")
         return training.run(key.final_folder(self.output, structure, seed), self.device)
 

@@ -27,6 +27,7 @@ class DatasetDefaults:
 
 FEW_VIDEOS = {"batch_size": 1, "learning_rate": 1e-3}
 """Of a differentiable search: with larger batches it would have too few steps."""
+FEW_VIDEOS_LOCALLY = {"batch_size": 1, "objective": "mean", "expand_rate": 0.5}
 DEMO = {"network": "ms-tcn:stages=2,layers=2", "batch_size": 1, "learning_rate": 3e-3}
 
 KNOWN_DATASETS: dict[str, DatasetDefaults] = {
@@ -54,9 +55,21 @@ KNOWN_DATASETS: dict[str, DatasetDefaults] = {
             frames_per_second=1,
             group=r"rgb-(\d+)-",
             background=("background",),
-            local_search={"batch_size": 1, "objective": "mean", "expand_rate": 0.5},
+            local_search=FEW_VIDEOS_LOCALLY,
             differentiable_search=FEW_VIDEOS,
         ),
+    ),
+    # Eye movements; u01_02 is a clip of person 1 (studies/eye_movements.py).
+    "hmr": DatasetDefaults(
+        frames_per_second=50,
+        group=r"(u\d+)_",
+        background=(),
+        local_search=FEW_VIDEOS_LOCALLY,
+        differentiable_search=FEW_VIDEOS,
+    ),
+    # Local keys of piano sonatas, a frame for each quarter beat; K279-1 is a movement (Hentschel et al., TISMIR 2021).
+    "mozart": DatasetDefaults(
+        group=r"(K\d+)", background=(), local_search=FEW_VIDEOS_LOCALLY, differentiable_search=FEW_VIDEOS
     ),
     # The synthetic data of experiments/demo_data.py.
     "demo": DatasetDefaults(

@@ -22,6 +22,9 @@ from studies.search_quality.search import SearchKey, SearchResult
 from studies.search_quality.work import Rules, work
 from tests.studies.search_quality.conftest import CPU, NETWORK
 from trials.data.arguments import Task
+from trials.training.training import TrainingSettings
+
+FINAL = TrainingSettings(epochs=1, batch_size=2)
 
 
 class PlayedPool:
@@ -58,7 +61,7 @@ def test_a_stop_leaves_balanced_results(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Rules, "train", train)
     hand = [SearchKey("small", "hand", split, 0) for split in (1, 2)]
     keys = hand + [SearchKey("small", "random", split, seed) for seed in (0, 1) for split in (1, 2)]
-    work(Rules(tmp_path, {}, NETWORK, 4, 2, 1, CPU), keys, {}, [7, 8], workers=1)
+    work(Rules(tmp_path, {}, NETWORK, 4, 2, FINAL, CPU), keys, {}, [7, 8], workers=1)
     assert done == [
         *(("search", 0, 1), ("search", 0, 2)),
         *((1, "hand", 0, 7, 1), (1, "hand", 0, 7, 2), (8, "random", 0, 7, 1), (16, "random", 0, 7, 2)),
@@ -83,7 +86,7 @@ def test_a_search_goes_on_from_what_the_one_of_its_seed_found(tmp_path: Path, mo
     keys = [SearchKey("small", "hand", split, 0) for split in (1, 2)]
     names = ("hand+local", "random", "random+genetic+local", "random+genetic")
     keys += [SearchKey("small", name, split, seed) for seed in (0, 1) for split in (1, 2) for name in names]
-    work(Rules(tmp_path, {}, NETWORK, 4, 2, 1, CPU), keys, {}, [0], workers=1)
+    work(Rules(tmp_path, {}, NETWORK, 4, 2, FINAL, CPU), keys, {}, [0], workers=1)
     assert starts == {
         **{("hand+local", split, seed): 1 for split in (1, 2) for seed in (0, 1)},
         **{("random", split, seed): None for split in (1, 2) for seed in (0, 1)},
@@ -255,7 +258,7 @@ def test_all_work_on_the_device_and_none_goes_on_on_another(
         with pytest.raises(KeyboardInterrupt if device == "meta" else BadInput):
             run(monkeypatch, *words)
     assert used == [torch.device("meta")]
-    rules = Rules(output, {"small": task}, NETWORK, 4, 2, 1, torch.device("meta"))
+    rules = Rules(output, {"small": task}, NETWORK, 4, 2, FINAL, torch.device("meta"))
     for search in ("random", "differentiable"):
         with pytest.raises((NotImplementedError, RuntimeError), match="meta"):
             rules.search(SearchKey("small", search, 1, 0), None)

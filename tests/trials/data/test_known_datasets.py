@@ -81,7 +81,7 @@ def test_a_differentiable_search_is_the_same_with_nni_and_without(file: str) -> 
 def test_every_known_data_set_with_a_file_is_compared() -> None:
     files = {file.removesuffix("_local.yml") for file in FILES if file.endswith("_local.yml")}
     of_files = {name for name in files if not name.endswith(("_pp", "_causal"))}  # of other networks
-    assert of_files == KNOWN_DATASETS.keys() - {"50salads_eval_svm"}
+    assert of_files == KNOWN_DATASETS.keys() - {"50salads_eval_svm", "hmr", "mozart"}
     assert KNOWN_DATASETS["50salads_eval_svm"] == KNOWN_DATASETS["50salads_mid_svm"]
 
 
