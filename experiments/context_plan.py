@@ -34,8 +34,13 @@ def useful_context(network: Network, dataset: Dataset, splits: Sequence[int]) ->
 
 
 def budgets(useful: int) -> dict[str, Budget]:
-    """The limits of the searches, by the ending of their structures' names."""
-    return {name: Budget(network=max(1, int(share * useful))) for name, share in SHARES.items()}
+    """The limits of the searches, by the ending of their structures' names; of equal ones, the smallest share."""
+    limits: dict[str, Budget] = {}
+    for name, share in SHARES.items():
+        budget = Budget(network=max(1, int(share * useful)))
+        if budget not in limits.values():
+            limits[name] = budget
+    return limits
 
 
 def patterns(network: Network, budget: Budget) -> dict[str, Structure]:
@@ -65,7 +70,8 @@ def patterns(network: Network, budget: Budget) -> dict[str, Structure]:
     for _ in range(40):
         middle = (low + high) / 2
         low, high = (low, middle) if budget.exceeded(network, scaled(middle).dilations) else (middle, high)
-    return {"cut": budget.shorten(hand, halved, longest), "even": scaled(low)}
+    cut, even = budget.shorten(hand, halved, longest), scaled(low)
+    return {"cut": cut} if even == cut else {"cut": cut, "even": even}
 
 
 def context_plan(

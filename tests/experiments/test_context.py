@@ -95,13 +95,13 @@ def test_the_cost_is_told_before_anything_starts(
     monkeypatch.setattr(sys, "argv", ["context", *words])
     main()
     outcome = capsys.readouterr()
-    assert "searches within 1, 1, 6, 13 frames\n" in outcome.err
-    # Four budgets on three splits, each with the demo's two seeds; 11 structures on three splits with three seeds.
-    assert "24 trainings of searches and 99 final trainings: about " in outcome.err
+    assert "searches within 1, 6, 13 frames\n" in outcome.err
+    # Three budgets on three splits, each with the demo's two seeds; 7 structures on three splits with three seeds.
+    assert "18 trainings of searches and 63 final trainings: about " in outcome.err
     assert outcome.err.endswith(" on this machine, by timed steps; ended after 2 hours\n")
     first, *others = outcome.out.splitlines()
     assert first.split()[:3] == ["found_1_32_split1", "2", "trainings,"]
-    assert len(others) == 16
+    assert len(others) == 13
     assert not (tmp_path / "runs").exists()
 
 

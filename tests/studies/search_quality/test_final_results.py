@@ -84,7 +84,7 @@ def test_a_search_that_finds_what_another_found_shares_its_trainings(tmp_path: P
         ("50.0", "nan"),
         ("1 2 4", "1 2"),
         ("1 2 4", "1 2 x"),
-        ("1 2 4", "1 2 0"),
+        ("1 2 4", "1 2 -1"),
         ("small,random,2", "small,random,two"),
         (",50.0,50.0", ""),
         ("edit,", "other,"),
