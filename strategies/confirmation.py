@@ -170,6 +170,6 @@ def _different(structures: Sequence[dict[str, int]]) -> list[dict[str, int]]:
 
 def _checked(structure: Any) -> dict[str, int]:
     """The dilations by label. Raises ValueError or AttributeError where they are none."""
-    if not all(type(dilation) is int and dilation > 0 for dilation in structure.values()):
-        raise ValueError("a dilation is no whole number of at least 1")
+    if not all(type(dilation) is int and dilation >= 0 for dilation in structure.values()):
+        raise ValueError("a dilation is no whole number of at least 0")
     return dict(structure)

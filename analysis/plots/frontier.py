@@ -41,6 +41,8 @@ def draw_frontier(points: Sequence[Point]) -> Figure:
         )
         handles.append(drawn)
         labels.append(KINDS[kind])
+    low, high = axes.get_ylim()
+    axes.set_ylim(max(low, 0), min(high, 100))  # intervals of few pairs are wider than what there is
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel(f"the network sees ({'seconds' if in_seconds else 'frames'})")

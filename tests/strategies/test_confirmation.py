@@ -207,7 +207,7 @@ def test_a_state_of_another_search_is_refused(other: ConfirmedSearch, message: s
     "damage",
     [
         {"best": [[float("nan"), HAND]]},
-        {"best": [[1.0, {"s1l0": 0}]]},
+        {"best": [[1.0, {"s1l0": -1}]]},
         {"best": [[1.0, None]]},
         {"best": [1.0]},
         {"candidates": [{"s1l0": "1"}]},
