@@ -29,8 +29,8 @@ SHARES = {"1_32": 1 / 32, "1_8": 1 / 8, "1_2": 1 / 2, "1_1": 1.0}
 def useful_context(network: Network, dataset: Dataset, splits: Sequence[int]) -> int:
     """Frames, as the network reads them: the context of ``hand``, or twice the median video length, if that is less."""
     videos = {video for split in splits for part in dataset.split(split) for video in part}
-    lengths = [-(-len(dataset.labels(video)) // dataset.sample_rate) for video in videos]
-    return min(ReceptiveField.of(Structure.hand(network)).network.frames, int(2 * median(lengths)))
+    middle = median(dataset.frames(video) for video in videos)
+    return min(ReceptiveField.of(Structure.hand(network)).network.frames, int(2 * middle))
 
 
 def budgets(useful: int) -> dict[str, Budget]:

@@ -18,7 +18,6 @@ from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
 from nas_space.structure_names import structure_file
 from strategies.differentiable import seeds_of
-from trials.data.lengths import longest_video
 from trials.trial_arguments import CANDIDATES_TWICE
 
 MODULE = "strategies.tuners"
@@ -95,7 +94,7 @@ def warn_of_long_candidates(space: Any, trial: TrialCommand, splits: Sequence[in
     if trial.module not in ("trials.search_trial", "trials.differentiable_trial") or not isinstance(space, dict):
         return
     dataset = trial.dataset()
-    longest = max(longest_video(dataset, split) for split in splits)
+    longest = max(dataset.frames(video) for split in splits for part in dataset.split(split) for video in part)
     candidates = {value for label in trial.network.paths for value in space.get(label, {}).get("_value", ())}
     if too_long := sorted(value for value in candidates if value >= longest):
         kept = " ".join(map(str, sorted(candidates - set(too_long))))

@@ -23,7 +23,6 @@ from trials.data.arguments import (
     split_number,
 )
 from trials.data.dataset import Dataset
-from trials.data.lengths import longest_video
 from trials.training.arguments import add_training_arguments, check_training_arguments
 from trials.training.event_files import add_tensorboard_argument
 from trials.training.metrics import METRICS
@@ -202,7 +201,7 @@ def candidates_of_layers(arguments: argparse.Namespace, dataset: Dataset) -> dic
     """
     if arguments.candidates is not None:
         return dict.fromkeys(arguments.network.paths, tuple(arguments.candidates))
-    longest = longest_video(dataset, split_number(arguments.split))
+    longest = max(dataset.frames(video) for part in dataset.split(split_number(arguments.split)) for video in part)
     candidates = candidates_within(longest)
     if candidates != POWERS_OF_TWO:
         print(

@@ -185,6 +185,10 @@ class Dataset:
             self._labels[video] = labels.astype(np.min_scalar_type(len(self.classes)))
         return self._labels[video].astype(np.int64)
 
+    def frames(self, video: str) -> int:
+        """The length of a video as the network reads it, by its labels."""
+        return -(-len(self.labels(video)) // self.sample_rate)
+
     def load(self, video: str) -> Video:
         """Read one video; features and labels are cut to the shorter of the two.
 

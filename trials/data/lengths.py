@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from common.bad_input import BadInput
-
-if TYPE_CHECKING:
-    from trials.data.dataset import Dataset
 
 
 def length_tolerance(frames: int) -> int:
@@ -30,11 +26,6 @@ def common_frames(path: Path, frames: int, labels: int) -> int:
             f"a difference of up to {length_tolerance(labels)} is cut"
         )
     return min(frames, labels)
-
-
-def longest_video(dataset: Dataset, split: int) -> int:
-    """The frames of the longest video of a split, training or test, as the network reads it."""
-    return max(-(-len(dataset.labels(video)) // dataset.sample_rate) for part in dataset.split(split) for video in part)
 
 
 def cut_warning(cuts: Sequence[int], videos: int) -> str:

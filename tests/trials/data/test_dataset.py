@@ -48,7 +48,9 @@ def test_video_is_frames_by_channels(folder: Path) -> None:
 @pytest.mark.parametrize(("frames", "kept"), [(6, [0, 2, 4]), (7, [0, 2, 4, 6])])
 def test_every_second_frame(folder: Path, frames: int, kept: list[int]) -> None:
     write_video(folder, "x", frames, frames)
-    video = Dataset(folder, sample_rate=2).load("x")
+    dataset = Dataset(folder, sample_rate=2)
+    video = dataset.load("x")
+    assert dataset.frames("x") == len(kept)
     assert video.features[:, 0].tolist() == kept
     assert video.labels.tolist() == [frame % 3 for frame in kept]
 

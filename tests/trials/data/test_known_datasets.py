@@ -73,8 +73,8 @@ def test_a_differentiable_search_is_the_same_with_nni_and_without(file: str) -> 
     compared = wanted.keys() - OF_NNI - {"candidates"}
     assert {name: own[name] for name in compared} == {name: wanted[name] for name in compared}
     space = json.loads((EXPERIMENTS / yaml.safe_load((EXPERIMENTS / file).read_text())["searchSpaceFile"]).read_text())
-    dataset = Mock(sample_rate=2, split=lambda _: (("short",), ("long",)))
-    dataset.labels = lambda video: range(2 * LONGEST_VIDEOS.get(arguments.dataset, 1100) if video == "long" else 30)
+    dataset = Mock(split=lambda _: (("short",), ("long",)))
+    dataset.frames = lambda video: LONGEST_VIDEOS.get(arguments.dataset, 1100) if video == "long" else 30
     assert candidates_of_layers(argparse.Namespace(**own), dataset) == from_nni(space, arguments.network)
 
 
