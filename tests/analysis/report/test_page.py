@@ -114,10 +114,10 @@ def test_test_scores_are_those_of_the_trainings(read: Reader) -> None:
         "4",
         *["51.0 ± 0.0"] * 6,
         "+1.0 (+1.0 to +1.0)",
-        *("67", "6", "384"),  # 1 + 2 (4 + 8 + 1 + 2 + 2 + 16) frames; 6 layers of 4 channels, 4 x 4 x (3 + 1) each
+        *("67", "384"),  # 1 + 2 (4 + 8 + 1 + 2 + 2 + 16) frames; 6 layers of 4 channels, 4 x 4 x (3 + 1) each
     ]
     of_local = read.row("Test scores", "local")
-    assert of_local == ["4", *["54.5 ± 2.1"] * 6, "+4.5 (\u221214.6 to +23.6)", "77", "6", "384"]
+    assert of_local == ["4", *["54.5 ± 2.1"] * 6, "+4.5 (\u221214.6 to +23.6)", "77", "384"]
 
 
 def test_how_far_the_network_must_look_is_told(read: Reader) -> None:
