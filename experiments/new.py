@@ -15,7 +15,8 @@ from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
 from experiments import plan
 from experiments.data_look import look_at
-from experiments.new_texts import ROOT, ExperimentPaths, texts
+from experiments.experiment_paths import ROOT, ExperimentPaths
+from experiments.new_texts import texts
 from experiments.phases import costs_of, side_by_side
 from experiments.run_folder import locked
 from experiments.schedules import differentiable

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
-from dataclasses import dataclass
-from pathlib import Path
 
 from common.bad_input import BadInput
 from experiments.data_look import DataLook
+from experiments.experiment_paths import ExperimentPaths, quoted
 from experiments.phases import BUDGET, ITERATIONS, SEEDS, Costs, PhaseCost
 from nas_space.network import Network
-
-ROOT = Path(__file__).parent.parent
-PLAIN = re.compile(r"[A-Za-z/][\w./ -]*[\w./-]", re.ASCII)
 
 GPUS = """\
   # No trialGpuNumber on purpose: every trial then sees the GPUs that CUDA_VISIBLE_DEVICES names (or the CPU), so the
@@ -25,30 +20,6 @@ GPUS = """\
   # maxTrialNumberPerGpu: 1
 """
 CHECK = "# Runs before the first trial: what is missing ends the experiment at once, with this command's message."
-
-
-@dataclass(frozen=True)
-class ExperimentPaths:
-    """The folder of the files, and the paths in them."""
-
-    folder: Path
-    """Folder of the files, absolute."""
-    absolute: bool
-    """Whether paths are absolute, so that the files may be anywhere; else relative to ``experiments/``."""
-    data_root: Path | None = None
-    """Absolute, for the commands; None: trials use ``$G2L_DATA_ROOT``, else ``./data``."""
-
-    def code(self) -> str:
-        """The working directory of trials."""
-        return quoted(str(ROOT)) if self.absolute else ".."
-
-    def space(self, file: str) -> str:
-        """A search space."""
-        return quoted(str(self.folder / "spaces" / file)) if self.absolute else quoted(f"spaces/{file}")
-
-    def run(self, path: str) -> str:
-        """A result of a run, below ``runs/`` of the repository or of the folder of the files."""
-        return str(self.folder / "runs" / path) if self.absolute else f"runs/{path}"
 
 
 def texts(look: DataLook, network: Network, costs: Costs, paths: ExperimentPaths) -> dict[str, str]:
@@ -71,11 +42,6 @@ def texts(look: DataLook, network: Network, costs: Costs, paths: ExperimentPaths
         f"{name}_local.yml": _local(look, network, costs.local, paths),
         f"{name}_final.yml": _final(look, network, costs.final, paths),
     }
-
-
-def quoted(text: str) -> str:
-    """A string as a YAML scalar that is valid anywhere, also between brackets."""
-    return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _head(look: DataLook, paths: ExperimentPaths, what: str, file: str, cost: PhaseCost, needs: str = "") -> str:

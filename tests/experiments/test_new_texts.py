@@ -11,9 +11,10 @@ import yaml
 from common.bad_input import BadInput
 from experiments.config_file import class_arguments, read_config
 from experiments.data_look import DataLook, look_at
+from experiments.experiment_paths import ROOT, ExperimentPaths, quoted
 from experiments.gpus import Machine
 from experiments.new import EXPERIMENTS
-from experiments.new_texts import ROOT, ExperimentPaths, quoted, texts
+from experiments.new_texts import texts
 from experiments.phases import costs_of
 from experiments.preflight import preflight
 from nas_space.network import Network
@@ -64,12 +65,12 @@ def test_each_file_names_its_tuner_and_trial(written: dict[str, dict[str, Any]])
 def test_preflight_passes_them(
     look: DataLook, which: str, longest: int, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
-    """Also where the longest dilations of hand are no candidates."""
+    """Also where the longest dilations of hand are no candidates. The data itself is shorter, of which they warn."""
     look = replace(look, lengths=(3, 3, longest), splits=(1,))
     written = read(look, ExperimentPaths(tmp_path / "my files", absolute=True, data_root=tmp_path / "the data"))
     lines = preflight(written[which], tmp_path / "my files", which, CPU)
     assert f"data: {tmp_path}/the data/mine, split 1" in lines
-    assert not recwarn.list
+    assert not [each for each in recwarn.list if "no video has more than" not in str(each.message)]
 
 
 @pytest.mark.parametrize("which", ["global", "differentiable", "local", "final"])
