@@ -72,8 +72,8 @@ def _draw_panel(axes: Axes, rows: Sequence[Row], strategies: Sequence[str]) -> N
         if row.strategy == HAND:
             continue
         number = strategies.index(row.strategy)
-        # (searches, layers)
-        dilations = np.log2([result.structure.dilations for result in row.results])
+        # (searches, layers); a layer that is left out is drawn at 1/2.
+        dilations = np.log2(np.maximum([result.structure.dilations for result in row.results], 0.5))
         low, middle, high = 2 ** np.quantile(dilations, [0.25, 0.5, 0.75], axis=0)
         beside = (number + 1) / (len(strategies) + 1) - 0.5
         colour = COLOURS[number % len(COLOURS)]

@@ -61,6 +61,13 @@ def test_each_strategy_is_drawn_with_its_quartiles_beside_hand() -> None:
     assert (low, high) == (2, 8)
 
 
+def test_a_layer_that_is_left_out_is_drawn_at_a_half() -> None:
+    (axes,) = draw_dilations(summarise([*CELLS[-1:], final("random", 0, 0, 0, 2, 4, 8, 0, 32)])).axes
+    (random,) = [drawn for drawn in axes.containers if isinstance(drawn, ErrorbarContainer)]
+    assert random.lines[0] is not None
+    assert list(random.lines[0].get_ydata()) == [0.5, 2, 4, 8, 0.5, 32]  # type: ignore[arg-type]
+
+
 def test_many_strategies_and_data_sets_stay_legible() -> None:
     strategies = ("hand", "random", "genetic", "tpe", "evolution", "differentiable")
     usual, large = (Structure.hand(find_network(text)) for text in ("ms-tcn", "ms-tcn:stages=8,layers=20"))
