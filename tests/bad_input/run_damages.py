@@ -36,7 +36,7 @@ RECORDS: dict[str, Damage] = {
     "no trial": swapped('"trial": "trial1", ', ""),
     "a number of a list": swapped('"uid": 1', '"uid": [1]'),
     "a dilation as text": edited(lambda of: of.replace(b'"s1l0": 2', b'"s1l0": "2"')),
-    "a dilation of 0": edited(lambda of: of.replace(b'"s1l0": 2', b'"s1l0": 0')),
+    "a dilation of -1": edited(lambda of: of.replace(b'"s1l0": 2', b'"s1l0": -1')),
     "a half dilation": edited(lambda of: of.replace(b'"s1l0": 2', b'"s1l0": 2.5')),
     "a layer that is a path": edited(lambda of: of.replace(b'"s1l0"', b'"../s1l0"')),
     "a layer beyond all": edited(lambda of: of.replace(b'"s1l0"', b'"s999999999l0"')),

@@ -51,7 +51,7 @@ def no_fingerprint(with_value: Callable[..., Damage]) -> dict[str, Damage]:
     return {f"a fingerprint that is {name}": with_value(value, "data") for name, value in NO_FINGERPRINT.items()}
 
 
-DILATIONS: tuple[Any, ...] = (0, -1, 1.0, True, None, "4", [4], {}, 2**20 + 1, 10**400, "x" * 100_000)
+DILATIONS: tuple[Any, ...] = (-1, -(10**400), 1.0, True, None, "4", [4], {}, 2**20 + 1, 10**400, "x" * 100_000)
 STRUCTURE: dict[str, Damage] = {
     **TEXT,
     **NO_JSON,
@@ -109,7 +109,7 @@ MODEL: dict[str, Damage] = {
     "a kernel beyond all": torch_with(10**9 + 1, "network", "kernel"),
     "a network of no name": torch_with({"stages": 2}, "network"),
     "no dilations": torch_with({}, "dilations"),
-    "a dilation of 0": torch_with(0, "dilations", FIRST),
+    "a dilation of -1": torch_with(-1, "dilations", FIRST),
     "weights left out": torch_with(LEFT_OUT, "weights", "stage1.conv_1x1.bias"),
     "no weights": torch_with(None, "weights"),
     "weights that are lists": torch_with([0.0], "weights", "stage1.conv_1x1.bias"),
@@ -186,7 +186,7 @@ LOCAL: dict[str, Damage] = {
     "iterations that are texts": json_with(["x"], "iterations"),
     "no structure": json_with(LEFT_OUT, "iterations", 0, "next"),
     "a structure of another network": json_with({"s1l0": 1}, "iterations", 0, "next"),
-    "a dilation of 0": json_with(0, "iterations", 0, "next", "s1l0"),
+    "a dilation of -1": json_with(-1, "iterations", 0, "next", "s1l0"),
     "a dilation as text": json_with("2", "iterations", 0, "next", "s1l0"),
     "an iteration left out": json_with(1, "iterations", 0, "iteration"),
     "no epochs": json_with([], "iterations", 0, "epochs"),
