@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common.atomic_file import write_json, write_text
-from common.bad_input import BadInput, KnownFailure, run_command
+from common.bad_input import KnownFailure, run_command
 from experiments.context_cost import estimated_hours, trial_of
 from experiments.context_plan import budgets, context_plan, useful_context, write_patterns
-from experiments.disk_room import require_room
 from experiments.gpus import read_machine
 from experiments.new import template_of
 from experiments.phases import amount
-from experiments.pipeline import needs, run_step
+from experiments.pipeline import check_steps, run_step
 from experiments.plan import (
     DIFFERENTIABLE,
     FOLDER,
@@ -26,13 +25,11 @@ from experiments.plan import (
     search_step,
     source_of,
 )
-from experiments.preflight import preflight
-from experiments.run_data import require_same_run_data, share_data_folders
+from experiments.run_data import require_same_run_data
 from experiments.run_folder import Run, locked
+from experiments.run_options import add_run_options, folder_and_splits
 from experiments.search_hours import hours
 from nas_space.budget import Budget
-from trials.data.arguments import split_number
-from trials.data.dataset import find_dataset
 from trials.table import csv_text
 
 LEAST_HOURS = 1 / 60
@@ -51,18 +48,6 @@ def describe(
         f"{searches} trainings of searches and {finals} final trainings: about {amount(60 * sum(cost.values()))} on "
         f"this machine, by timed steps{ended}"
     )
-
-
-def check_steps(run: Run, steps: Sequence[PipelineStep], splits: Sequence[int]) -> None:
-    """Raise BadInput where a step that is not done could not start, or the data has changed."""
-    results: list[Path] = []
-    for step in steps:
-        if not run.step(step.name).get("done"):
-            preflight(step.config, FOLDER, step.source, read_machine(), starting=True, results=results)
-        if step.result is not None:
-            results.append(step.result)
-    require_room(need for step in steps for need in needs(run, step))
-    require_same_run_data(run.folder, [step.config for step in steps], splits, run.started)
 
 
 def run_steps(run: Run, steps: Sequence[PipelineStep], max_hours: float | None) -> None:
@@ -89,15 +74,16 @@ def write_results(folder: Path) -> str:
     """Write the table (CSV), the figure and the answer of a folder; returns the answer and their paths, as text."""
     # Imported last: a run of days need not hold the memory of matplotlib.
     from analysis.frontier import answer, read_frontier, smallest_sufficient
-    from analysis.plots.figure_file import write_figure
+    from analysis.plots.figure_file import ENDINGS, write_figure
     from analysis.plots.frontier import draw_frontier
 
     points = read_frontier(folder)
-    write_text(folder / "frontier.csv", csv_text([point.row() for point in points]))
-    write_json(folder / "frontier.json", {"answer": answer(points), "points": [point.row() for point in points]})
-    for ending in ("png", "svg"):
-        write_figure(draw_frontier(points), folder / f"frontier.{ending}")
-    lines = [answer(points), f"table and figure: {folder}/frontier.csv, {folder}/frontier.png"]
+    rows, sentence, figure = [point.row() for point in points], answer(points), draw_frontier(points)
+    write_text(folder / "frontier.csv", csv_text(rows))
+    write_json(folder / "frontier.json", {"answer": sentence, "points": rows})
+    for ending in ENDINGS:
+        write_figure(figure, folder / f"frontier{ending}")
+    lines = [sentence, f"table and figure: {folder}/frontier.csv, {folder}/frontier.png"]
     chosen = smallest_sufficient(points) or smallest_sufficient(points, shown=False)
     if chosen is not None:
         files = sorted(folder.glob(f"split*/{chosen.name}.json"))
@@ -113,39 +99,24 @@ def main() -> None:
         description=main.__doc__,
         epilog="example: python -m experiments.context --dataset 50salads_mid_svm --max-hours 3",
     )
-    parser.add_argument("--dataset", required=True, metavar="NAME", help="folder of the data set in the data root")
-    parser.add_argument(
-        "--template", metavar="NAME", help="use experiments/NAME_*.yml (default: those of the data set, else new ones)"
-    )
+    add_run_options(parser, split="all")
     parser.add_argument("--global-search", choices=GLOBAL_SEARCHES, help=f"(default: {DIFFERENTIABLE})")
-    parser.add_argument("--split", default="all", help="number of a split, or 'all' (default: %(default)s)")
-    parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of final trainings (default: 0 1 2)")
-    parser.add_argument("--name", help="the results' folder is runs/NAME/context (default: the data set's name)")
     parser.add_argument(
         "--max-hours", type=hours, metavar="H", help="start nothing after H hours in all; whole splits and seeds first"
     )
     parser.add_argument("--dry-run", action="store_true", help="only print the steps and their cost")
     arguments = parser.parse_args()
-    name = arguments.name or arguments.dataset
-    if Path(name).name != name or name.startswith("."):
-        raise BadInput(f"--name must be a plain folder name, not {name!r}")
-    if min(arguments.seeds) < 0 or len(set(arguments.seeds)) != len(arguments.seeds):
-        raise BadInput(f"--seeds must be different whole numbers of at least 0, not {arguments.seeds}")
-    share_data_folders(arguments.data_root)
-    splits = find_dataset(arguments.dataset).splits()
-    if arguments.split != "all":
-        splits = [split_number(arguments.split)]
-    folder = Path("runs").resolve() / name / "context"
+    run_folder, splits = folder_and_splits(arguments)
+    folder = run_folder / "context"
     with template_of(arguments.dataset, arguments.template, folder, arguments.dry_run) as files:
         search = arguments.global_search or default_search(files)
         file = search_file(files, search)
         first = search_step("global", FOLDER / file, source_of(file), arguments.dataset, splits[0], folder)
         trial = trial_of(first)
-        limits = budgets(useful_context(trial.network, trial.dataset(), splits))
-        what = (folder, arguments.dataset, files, search, trial.network, limits, splits, arguments.seeds)
-        steps = context_plan(*what)
-        cost = estimated_hours(steps, trial.network, trial.dataset())
+        network, dataset = trial.network, trial.dataset()
+        limits = budgets(useful_context(network, dataset, splits))
+        steps = context_plan(folder, arguments.dataset, files, search, network, limits, splits, arguments.seeds)
+        cost = estimated_hours(steps, network, dataset)
         print(describe(steps, limits, cost, arguments.max_hours), file=sys.stderr)
         if arguments.dry_run:
             for step in steps:
@@ -154,8 +125,9 @@ def main() -> None:
         with locked(folder):
             settings = {"dataset": arguments.dataset, "template": files, "splits": splits, "seeds": arguments.seeds}
             run = Run(folder, {**settings, "global_search": search, "phases": ["global", "final"]})
-            write_patterns(folder, trial.network, limits, splits)
-            check_steps(run, steps, splits)
+            write_patterns(folder, network, limits, splits)
+            check_steps(run, steps, read_machine())
+            require_same_run_data(folder, [step.config for step in steps], splits, run.started)
             run_steps(run, steps, arguments.max_hours)
             text = write_results(folder)
             write_text(folder / "frontier.txt", f"{text}\n")

@@ -39,15 +39,16 @@ def estimated_hours(steps: Sequence[PipelineStep], network: Network, dataset: Da
     speeds = time_steps(network, dataset, train, searching.arguments.batch_size, candidates, side_by_side)
 
     def frames(videos: Sequence[str]) -> float:
-        return sum(len(dataset.labels(video)) for video in videos) / dataset.sample_rate
+        return sum(map(dataset.frames, videos))
 
     in_hours = {}
     for step in steps:
-        arguments = trial_of(step).arguments
+        trial = trial_of(step)
+        arguments = trial.arguments
         if step.phase == "final":
             seconds = arguments.epochs * speeds.plain.epoch(frames(dataset.split(split)[0]), 0)
         else:
-            speed = speeds.choosing if "differentiable" in trial_of(step).module else speeds.plain
+            speed = speeds.choosing if "differentiable" in trial.module else speeds.plain
             seconds = arguments.epochs * speed.epoch(frames(train), frames(validation))
         rounds = -(-step.trials // int(step.config["trialConcurrency"]))
         in_hours[step.name] = rounds * (speeds.start + seconds) / 3600

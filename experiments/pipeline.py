@@ -21,7 +21,7 @@ from common.atomic_file import write_json, write_text
 from common.bad_input import BadInput, KnownFailure, run_command
 from experiments.config_file import class_name, read_config
 from experiments.disk_room import Need, needs_of, require_room
-from experiments.gpus import read_machine
+from experiments.gpus import Machine, read_machine
 from experiments.launch import free_port, require_check, running, watch
 from experiments.new import template_of
 from experiments.nni_experiment import Experiment
@@ -38,13 +38,12 @@ from experiments.plan import (
 )
 from experiments.preflight import preflight
 from experiments.progress import PROGRESS_FILE
-from experiments.run_data import other_data_of_step, require_same_run_data, share_data_folders
+from experiments.run_data import other_data_of_step, require_same_run_data
 from experiments.run_folder import Run, locked
+from experiments.run_options import add_run_options, folder_and_splits
 from experiments.search_hours import continues, hours, share_of
 from experiments.stopping import stop
 from nni_api.register import registered
-from trials.data.arguments import split_number
-from trials.data.dataset import find_dataset
 
 START_SECONDS = 20
 """How long nnictl may take to register an experiment."""
@@ -139,7 +138,22 @@ def run_step(run: Run, step: PipelineStep, share: float | None, max_hours: float
     run.note(step.name, done=True, ended_early=ended_early, ran=round(ran + (time.monotonic() - start) / 3600, 4))
 
 
-def needs(run: Run, step: PipelineStep) -> list[Need]:
+def check_steps(run: Run, steps: Sequence[PipelineStep], machine: Machine) -> None:
+    """Check all steps that are not done, so that no search runs for a final training that cannot start.
+
+    Raises:
+        BadInput: a step cannot start, or the disk has no room for all.
+    """
+    results: list[Path] = []
+    for step in steps:
+        if not run.step(step.name).get("done"):
+            preflight(step.config, FOLDER, step.source, machine, starting=True, results=results)
+        if step.result is not None:
+            results.append(step.result)
+    require_room(need for step in steps for need in _needs(run, step))
+
+
+def _needs(run: Run, step: PipelineStep) -> list[Need]:
     """The disk space that a step will need; none if it is done."""
     known = run.step(step.name)
     if known.get("done"):
@@ -195,21 +209,14 @@ def main() -> None:
         description=main.__doc__,
         epilog="example: python -m experiments.pipeline --dataset 50salads --split all",
     )
-    parser.add_argument("--dataset", required=True, metavar="NAME", help="folder of the data set in the data root")
-    parser.add_argument(
-        "--template", metavar="NAME", help="use experiments/NAME_*.yml (default: those of the data set, else new ones)"
-    )
+    add_run_options(parser, split="1")
     parser.add_argument(
         "--global-search",
         metavar="NAME",
         help=f"{', '.join(GLOBAL_SEARCHES)}, or NAME of an experiments/TEMPLATE_NAME.yml of your own "
         f"(default: {DIFFERENTIABLE}, which the comparison favours; a started run keeps its own)",
     )
-    parser.add_argument("--split", default="1", help="number of a split, or 'all' (default: %(default)s)")
-    parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
     parser.add_argument("--phases", default=",".join(PHASES), help="which of %(default)s")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of final trainings (default: 0 1 2)")
-    parser.add_argument("--name", help="the run's folder below runs/ (default: the data set's name)")
     parser.add_argument(
         "--max-hours",
         type=hours,
@@ -222,20 +229,8 @@ def main() -> None:
     phases = [phase for phase in PHASES if phase in arguments.phases.split(",")]
     if set(arguments.phases.split(",")) - set(PHASES):
         raise BadInput(f"--phases must be some of {','.join(PHASES)}, not {arguments.phases!r}")
-    name = arguments.name or arguments.dataset
-    if Path(name).name != name or name.startswith("."):
-        raise BadInput(f"--name must be a plain folder name, not {name!r}")
-    share_data_folders(arguments.data_root)
-    dataset = find_dataset(arguments.dataset)
-    splits = dataset.splits() if arguments.split == "all" else [split_number(arguments.split)]
-    folder = Path("runs").resolve() / name
-    if "{split}" in str(folder):
-        raise BadInput(f"{folder}: {{split}} stands for the number of a split; choose another --name or folder")
+    folder, splits = folder_and_splits(arguments)
     template = arguments.template or arguments.dataset
-    for split in splits:
-        dataset.split(split)
-    if min(arguments.seeds) < 0 or len(set(arguments.seeds)) != len(arguments.seeds):
-        raise BadInput(f"--seeds must be different whole numbers of at least 0, not {arguments.seeds}")
     settings = {"dataset": arguments.dataset, "template": template, "splits": splits, "seeds": arguments.seeds}
     # Earlier versions called the search in NAME_global.yml "global", whichever it was.
     asked = None if arguments.global_search == "global" else arguments.global_search
@@ -261,14 +256,7 @@ def main() -> None:
         run, steps = read_run(files)
         if "global" in phases:
             print(f"global search: {run.global_search} ({steps[0].source})", file=sys.stderr)
-        # All checked now, so that no search runs for a final training that cannot start.
-        results: list[Path] = []
-        for step in steps:
-            if not run.step(step.name).get("done"):
-                preflight(step.config, FOLDER, step.source, machine, starting=True, results=results)
-            if step.result is not None:
-                results.append(step.result)
-        require_room(need for step in steps for need in needs(run, step))
+        check_steps(run, steps, machine)
         for step in steps:
             if step is steps[0] or not run.step(step.name).get("done"):
                 require_same_run_data(folder, [each.config for each in steps], splits, run.started)
