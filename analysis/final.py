@@ -117,6 +117,15 @@ def _differences(trainings: TestMetrics, hand: TestMetrics) -> list[float]:
     return [mean(samples) for samples in by_split.values()]
 
 
+def compared_with_hand(rows: dict[str, dict[str, Any]]) -> dict[str, Comparison]:
+    """The difference of each structure from ``hand``, from the rows of ``aggregate``."""
+    differences = {name: row["better_than_hand"] for name, row in rows.items() if "better_than_hand" in row}
+    return {
+        name: Comparison(better["mean"], better["standard_error"], better["samples"])
+        for name, better in differences.items()
+    }
+
+
 def final_table(rows: dict[str, dict[str, Any]]) -> str:
     """Mean and standard deviation, and costs, as text, one structure per line, then each difference from ``hand``."""
     width = max(len(name) for name in rows)

@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 from analysis.comparison import Comparison
-from analysis.final import aggregate, read_runs
+from analysis.final import aggregate, compared_with_hand, read_runs
 from common.bad_input import BadInput
 from common.read_file import read_json
 
@@ -74,11 +74,14 @@ def read_frontier(folder: Path) -> list[Point]:
     if not common or HAND not in runs:
         raise BadInput(f"{folder}: no split and seed on which all structures have been trained yet")
     rows = aggregate({name: {key: trainings[key] for key in sorted(common)} for name, trainings in runs.items()})
-    points = [_point(folder, name, row, common) for name, row in rows.items()]
+    compared = compared_with_hand(rows)
+    points = [_point(folder, name, row, compared.get(name), common) for name, row in rows.items()]
     return sorted(points, key=lambda point: (point.name != HAND, point.frames, point.name))
 
 
-def _point(folder: Path, name: str, row: dict[str, Any], common: set[tuple[int, int]]) -> Point:
+def _point(
+    folder: Path, name: str, row: dict[str, Any], comparison: Comparison | None, common: set[tuple[int, int]]
+) -> Point:
     fields = []
     for split, seed in common:
         path = folder / "final" / name / f"split{split}" / f"seed{seed}" / "metrics.json"
@@ -88,14 +91,13 @@ def _point(folder: Path, name: str, row: dict[str, Any], common: set[tuple[int, 
         except (KeyError, TypeError, ValueError):
             raise BadInput(f"{path}: damaged, or of a version without receptive fields") from None
     frames, seconds = zip(*fields, strict=True)
-    better = row.get("better_than_hand")
     return Point(
         name,
         mean(frames),
         None if None in seconds else mean(seconds),
         row["mean"]["mean"],
         row["trainings"],
-        None if better is None else Comparison(better["mean"], better["standard_error"], better["samples"]),
+        comparison,
     )
 
 

@@ -16,7 +16,7 @@ FEWEST_TRIALS = 20
 
 @dataclass(frozen=True)
 class Importance:
-    """What the forest says of each layer, and whether it has learnt anything.
+    """What the forest says of each layer, and whether it has learned anything.
 
     Everything is out of bag: a trial is predicted by those trees only that were fitted without it (Breiman, 2001).
     """

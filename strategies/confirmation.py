@@ -1,6 +1,6 @@
 """The confirmation of a search: its best structures are trained again with other seeds, and the mean decides.
 
-The best first score of many is too high: it was chosen for its noise, too. The confirmations choose anew, among few
+The best first score of many is too high: it was chosen for its noise, too. The confirmations choose again, among few
 structures, by trainings that have had no part in choosing them; the first scores do not count any more.
 """
 

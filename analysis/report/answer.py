@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from analysis.comparison import Comparison
 from analysis.report.subject import HAND, Subject
 from analysis.searches import SearchCost
 
 MINUS = "\N{MINUS SIGN}"
-
-
-def compared_with_hand(rows: dict[str, dict[str, Any]]) -> dict[str, Comparison]:
-    """The difference of each structure from ``hand``, from the rows of ``analysis.final.aggregate``."""
-    differences = {name: row["better_than_hand"] for name, row in rows.items() if "better_than_hand" in row}
-    return {
-        name: Comparison(better["mean"], better["standard_error"], better["samples"])
-        for name, better in differences.items()
-    }
 
 
 def total_cost(subject: Subject) -> SearchCost:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from analysis.comparison import Comparison
-from analysis.final import aggregate, read_costs
+from analysis.final import aggregate, compared_with_hand, read_costs
 from analysis.frontier import answer, read_frontier
 from analysis.plots.confusion import draw_confusion
 from analysis.plots.frontier import draw_frontier
 from analysis.plots.timeline import draw_timeline
-from analysis.report.answer import compared_with_hand, explanation, headline, total_cost
+from analysis.report.answer import explanation, headline, total_cost
 from analysis.report.network_cost import NetworkCost, measure, processor
 from analysis.report.pictures import Picture, Pictures
 from analysis.report.segmentations import Segmentations, segment_lengths, without_predictions

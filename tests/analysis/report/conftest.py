@@ -86,7 +86,7 @@ def local_search(folder: Path, split: int) -> None:
     start = FOUND["global"].by_label()
     about = {"chain": 0, "iteration": 0, "split": split, "seed": 0, "branching": BRANCHING.to_text()}
     records.write("proposed", uid=0, structure=start, **about)
-    probabilities = {label: learnt(len(BRANCHING.expand(dilation))) for label, dilation in start.items()}
+    probabilities = {label: learned(len(BRANCHING.expand(dilation))) for label, dilation in start.items()}
     finish(records, 0, start, 41.0, epochs=3, probabilities=probabilities)
     ended = FOUND["local"].by_label()
     records.write("chain_ended", chain=0, why="done", iterations=1, structure=ended)
@@ -94,7 +94,7 @@ def local_search(folder: Path, split: int) -> None:
     keep(folder, "LocalTuner", {"starts": ["hand"], "splits": [split]}, "--dataset small")
 
 
-def learnt(branches: int) -> list[float]:
+def learned(branches: int) -> list[float]:
     return [1 / branches] * branches
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.final import aggregate
-from analysis.report.answer import compared_with_hand, explanation, headline, total_cost
+from analysis.final import aggregate, compared_with_hand
+from analysis.report.answer import explanation, headline, total_cost
 from analysis.report.subject import Subject
 from tests.analysis.report.conftest import SmallRun
 

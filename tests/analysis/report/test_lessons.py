@@ -30,7 +30,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Pictures, "draw", draw)
 
 
-def learnt(folder: Path, scores: list[list[float]], phase: str = "global", planted: bool = True) -> Lessons:
+def lessons_of(folder: Path, scores: list[list[float]], phase: str = "global", planted: bool = True) -> Lessons:
     """From trials with these scores after each epoch; if planted, the first layer has dilation 8 in the better half."""
     records = Records(folder)
     records.write("started", network=NETWORK.to_json())
@@ -47,7 +47,7 @@ def learnt(folder: Path, scores: list[list[float]], phase: str = "global", plant
 def test_many_trials_tell_of_layers_and_epochs(tmp_path: Path) -> None:
     scores = np.random.default_rng(0).permutation(60).tolist()
     # After the first epoch the ranking is the reverse; after the second it is the last one.
-    found = learnt(tmp_path, [[-score, 1.0 * score, 1.0 * score] for score in scores])
+    found = lessons_of(tmp_path, [[-score, 1.0 * score, 1.0 * score] for score in scores])
     layers, top, epochs = found.notes
     assert layers.startswith("Importance: a random forest over 60 structures predicts unseen ones (out of bag: R² 0.")
     assert "are permuted: s1l0 (" in layers
@@ -60,7 +60,7 @@ def test_many_trials_tell_of_layers_and_epochs(tmp_path: Path) -> None:
 
 
 def test_what_the_trials_do_not_tell_is_said_and_not_shown(tmp_path: Path) -> None:
-    found = learnt(tmp_path, [[float(score)] for score in np.random.default_rng(0).permutation(24)], planted=False)
+    found = lessons_of(tmp_path, [[float(score)] for score in np.random.default_rng(0).permutation(24)], planted=False)
     layers, top, epochs = found.notes
     assert layers.startswith("Importance: the trials do not tell which layers matter.")
     assert top == "The best 20 % have no dilation of any layer more often than chance explains."
@@ -77,4 +77,4 @@ def test_what_the_trials_do_not_tell_is_said_and_not_shown(tmp_path: Path) -> No
     ],
 )
 def test_where_trials_tell_nothing_one_sentence_says_why(trials: int, phase: str, why: str, tmp_path: Path) -> None:
-    assert learnt(tmp_path, [[50.0, 50.0]] * trials, phase) == Lessons(phase, [why])
+    assert lessons_of(tmp_path, [[50.0, 50.0]] * trials, phase) == Lessons(phase, [why])

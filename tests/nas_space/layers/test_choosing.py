@@ -122,8 +122,8 @@ def test_a_network_chooses_and_becomes_what_it_chose(network: Network, candidate
         torch.nn.init.zeros_(conv.branch_weights)
         conv.branch_weights.data[candidates.index(dilation)] = 1.0
     searchable.set_temperature(module, 0.01)
-    learnt = searchable.probabilities(module, network)
-    assert [max(each) for each in learnt.values()] == pytest.approx([1.0] * len(network.layers))
+    learned = searchable.probabilities(module, network)
+    assert [max(each) for each in learned.values()] == pytest.approx([1.0] * len(network.layers))
     expected, kept = searchable.expected_dilations(module, network)
     assert [float(each.detach()) for each in expected] == pytest.approx(list(structure.dilations))
     assert [float(each.detach()) for each in kept] == pytest.approx([float(each > 0) for each in structure.dilations])
@@ -145,7 +145,7 @@ def test_each_layer_has_candidates_of_its_own() -> None:
     network = build(Structure.hand(NETWORK), 4, 3)
     candidates = {label: tuple(range(1, 3 + layer)) for layer, label in enumerate(NETWORK.paths)}
     searchable.choose(network, NETWORK, candidates)
-    assert [len(learnt) for learnt in searchable.probabilities(network, NETWORK).values()] == [2, 3, 4, 5]
+    assert [len(learned) for learned in searchable.probabilities(network, NETWORK).values()] == [2, 3, 4, 5]
     for label, path in NETWORK.paths.items():
         conv = network.get_submodule(path)
         assert isinstance(conv, ChoosingConv)
