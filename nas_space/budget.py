@@ -95,26 +95,43 @@ class Budget:
         kept = [dilation > 0 for dilation in dilations]
         return any(amount > limit for limit, amount, _ in self._limits(network, dilations, kept))
 
-    def excess(self, network: Network, dilations: Sequence[Any], kept: Sequence[Any]) -> list[Any]:
-        """By which share each limit is exceeded: 0.5 for 150 frames of 100; below 0 where it is kept.
+    def excess(self, network: Network, dilations: Sequence[float], kept: Sequence[float]) -> list[float]:
+        """By which share each limit is exceeded: 0.5 for 150 frames of 100; at most 0 where it is kept.
 
         Args:
-            dilations: (layers,): numbers, or tensors of one number each.
+            dilations: (layers,), or what is expected of them.
             kept: (layers,): 0 where the layer is left out, 1 where it is not, or the probability of that.
         """
         return [(amount - limit) / max(limit, 1) for limit, amount, _ in self._limits(network, dilations, kept)]
 
+    def costs(self, network: Network) -> list[dict[str, tuple[int, int]]]:
+        """Of each limit as in ``excess``, by label, what a layer adds: a frame of its dilation, and the layer itself.
+
+        Of parallel partners, each as if it were the longer one; for past and future, of both together.
+        """
+        layers = layer_costs(network)
+        return [
+            {
+                layer.label: (block.repeats * (layer.kernel_size - 1) if block in blocks else 0, 0)
+                if blocks
+                else (0, layers[layer.label])
+                for block in network.blocks
+                for layer in block.layers
+            }
+            for _, _, blocks in self._limits(network, [0] * len(layers), [0] * len(layers))
+        ]
+
     def _limits(
-        self, network: Network, dilations: Sequence[Any], kept: Sequence[Any]
-    ) -> list[tuple[int, Any, tuple[Block, ...]]]:
+        self, network: Network, dilations: Sequence[float], kept: Sequence[float]
+    ) -> list[tuple[int, float, tuple[Block, ...]]]:
         """Each limit, what there is of it, and the blocks whose dilations it is; for multiply-adds none."""
-        limits: list[tuple[int | None, Any, tuple[Block, ...]]] = []
+        limits: list[tuple[int | None, float, tuple[Block, ...]]] = []
         if self.multiply_adds is not None:
             limits.append((self.multiply_adds, _cost(network, kept), ()))
         if any(limit is not None for limit in (self.network, self.stage, self.past, self.future)):
             reaches = block_reaches(network, dilations)
             reach = sum(reaches[1:], reaches[0])
-            past, future = (reach, 0 * reach) if network.causal else (reach / 2, reach / 2)
+            past, future = (reach, 0) if network.causal else (reach / 2, reach / 2)
             limits += [
                 (self.network, reach + 1, network.blocks),
                 (self.past, past, network.blocks),
@@ -215,7 +232,7 @@ def multiply_adds(structure: Structure) -> int:
     return int(_cost(structure.network, [dilation > 0 for dilation in structure.dilations]))
 
 
-def _cost(network: Network, kept: Sequence[Any]) -> Any:
+def _cost(network: Network, kept: Sequence[float]) -> float:
     """The multiply-adds a frame of the layers that are kept; see ``Budget.excess``."""
     return sum(cost * each for cost, each in zip(layer_costs(network).values(), kept, strict=True))
 

@@ -55,11 +55,11 @@ class ReceptiveField:
         )
 
 
-def block_reaches(network: Network, dilations: Sequence[Any]) -> list[Any]:
+def block_reaches(network: Network, dilations: Sequence[float]) -> list[float]:
     """The reach of each block, past and future together: ``(blocks,)``.
 
     Args:
-        dilations: (layers,): numbers, or tensors of one number each (expected dilations), through which gradients flow.
+        dilations: (layers,), or what is expected of them.
     """
     return [of_block[-1] for of_block in _reaches(network, dilations)[1]]
 

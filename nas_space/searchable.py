@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from nas_space.branching import Branching
 from nas_space.layers.convolutions import BranchedConv, ChoosingConv, DilatedConv, LeftOut
@@ -51,14 +50,9 @@ def probabilities(module: nn.Module, network: Network) -> dict[str, list[float]]
     return {label: branched.get(label, [1.0]) for label in network.paths}
 
 
-def expected_dilations(module: nn.Module, network: Network) -> tuple[list[Tensor], list[Tensor]]:
-    """Of every searchable convolution, the expected dilation and the probability that it is kept: one number each."""
-    dilations, kept = {}, {}
-    for layer, conv in _searchable(module, network, BranchedConv):
-        probabilities, branches = conv.probabilities(), conv.branch_weights.new_tensor(conv.branches)
-        dilations[layer.label], kept[layer.label] = probabilities @ branches, probabilities @ (branches > 0).float()
-    none = torch.zeros(())
-    return [dilations.get(label, none) for label in network.paths], [kept.get(label, none) for label in network.paths]
+def choices(module: nn.Module, network: Network) -> dict[str, ChoosingConv]:
+    """The convolutions that choose, by label."""
+    return {layer.label: conv for layer, conv in _searchable(module, network, ChoosingConv)}
 
 
 def _searchable(module: nn.Module, network: Network, kind: type[Conv]) -> Iterator[tuple[Layer, Conv]]:

@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
 from nas_space.budget import NO_LIMITS, Budget
 from nas_space.network import Network
-from nas_space.searchable import choose, collapse, expected_dilations, probabilities, set_temperature
+from nas_space.projection import project
+from nas_space.searchable import choose, collapse, probabilities, set_temperature
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from trials.data.arguments import Task, parse_with_dataset, split_number
@@ -47,8 +48,8 @@ from trials.trial_arguments import (
 ANNEALING = 0.8
 """Share of the epochs after the warm-up in which the temperature falls."""
 LOWEST_TEMPERATURE = 0.02
-FIRST_BUDGET_WEIGHT = 1.0
-"""Weight of the excess over the budget in the loss; doubled by each epoch after which the structure exceeds it."""
+LIMITS_FALL = 0.5
+"""Share of the epochs after the warm-up in which the limits fall to the budget."""
 
 
 def temperature(epoch: int, epochs: int, warm_up: int) -> float:
@@ -175,24 +176,20 @@ class SupernetTraining(SearchTraining):
         for row in epochs:
             after_epoch(row)
 
-        weight = epochs[-1].get("budget_weight", 0.0) if epochs else FIRST_BUDGET_WEIGHT
-
         def set_schedule() -> None:
-            nonlocal weight
             set_temperature(module, self.temperature(training.epoch))
             warming_up = training.epoch < self.warm_up_epochs
             training.branch_learning_rate = 0.0 if warming_up else self.branch_learning_rate
-            if self.budget != NO_LIMITS:
-                likeliest = self._read_out(self._probabilities(module), NO_LIMITS)
-                if not warming_up and self.budget.exceeded(self.network, likeliest.dilations):
-                    weight *= 2
-                training.penalty = lambda: weight * self._excess(module)
 
-        for row in self.epochs(training, set_schedule):
+        def hold() -> None:
+            after = training.epoch - self.warm_up_epochs
+            if self.budget != NO_LIMITS and after >= 0:
+                fall = LIMITS_FALL * (self.settings.epochs - self.warm_up_epochs)
+                project(module, self.network, self.budget, min((after + 1) / fall, 1.0))
+
+        for row in self.epochs(training, set_schedule, hold):
             metrics = {name: row[name] for name in METRICS}
             schedule = {"temperature": self.temperature(training.epoch - 1)}
-            if self.budget != NO_LIMITS:
-                schedule["budget_weight"] = weight
             epochs.append({"epoch": training.epoch, "loss": row["loss"], **schedule, **metrics})
             seconds += row["seconds"]
             record.note()
@@ -224,11 +221,6 @@ class SupernetTraining(SearchTraining):
         return {
             label: [of_layer.get(each, 0.0) for each in self.candidates[label]] for label, of_layer in learned.items()
         }
-
-    def _excess(self, module: nn.Module) -> Tensor:
-        """By which share the expected dilations and multiply-adds exceed each limit, all limits together."""
-        shares = self.budget.excess(self.network, *expected_dilations(module, self.network))
-        return torch.stack(shares).relu().sum()
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:

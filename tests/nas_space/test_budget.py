@@ -119,6 +119,20 @@ def test_the_excess_by_hand() -> None:
     assert Budget(multiply_adds=2 * LAYER).excess(TINY, (1, 2, 4, 8), kept) == [0.25]
 
 
+def test_the_costs_by_hand() -> None:
+    reach, none = (2, 0), (0, 0)
+    costs = Budget(network=9, stage=5, past=3, multiply_adds=10).costs(TINY)
+    assert [list(of_limit.values()) for of_limit in costs] == [
+        [(0, LAYER)] * 4,
+        [reach] * 4,
+        [reach] * 4,
+        [reach, reach, none, none],
+        [none, none, reach, reach],
+    ]
+    applied_twice = find_network("ms-tcn++:prediction=1,refinements=2,layers=1,shared=1")
+    assert list(Budget(network=9).costs(applied_twice)[0].values()) == [(2, 0), (2, 0), (4, 0)]
+
+
 def test_cut_off() -> None:
     # 1 + 2 (1 + 8 + 2 + 8) = 39; the later 8 is shortened first, then the other one, then the 4 that it left.
     structure = Structure((1, 8, 2, 8), TINY)

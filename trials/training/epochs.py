@@ -137,7 +137,10 @@ class SearchTraining:
         return new_training(self.task, structure, self.settings, *videos, device, change)
 
     def epochs(
-        self, training: Training, before_epoch: Callable[[], object] = lambda: None
+        self,
+        training: Training,
+        before_epoch: Callable[[], object] = lambda: None,
+        after_step: Callable[[], object] = lambda: None,
     ) -> Iterator[dict[str, float]]:
         """See ``train_epochs``."""
-        return train_epochs(training, self.task, self.train_videos, self.validation_videos, before_epoch)
+        return train_epochs(training, self.task, self.train_videos, self.validation_videos, before_epoch, after_step)

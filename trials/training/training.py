@@ -89,8 +89,6 @@ class Training:
         self.epoch = 0
         self.optimizer = Adam(self.network.named_parameters())
         self.branch_learning_rate = branch_learning_rate
-        self.penalty: Callable[[], Tensor] | None = None
-        """Added to the loss of every step, but not to the loss that is reported."""
         self._branches = [name for name in self.optimizer.parameters if name.endswith(BRANCH_WEIGHTS)]
         self.average: dict[str, Tensor] | None = None
         """Mean of the weights after each of the last epochs so far; None before the first of those."""
@@ -141,7 +139,7 @@ class Training:
         loss = segmentation_loss(
             logits, batch.labels, batch.videos.offsets, settings.smoothing_weight, settings.smoothing_average
         )
-        (loss if self.penalty is None else loss + self.penalty()).backward()
+        loss.backward()
         rate = self.branch_learning_rate
         self.optimizer.step(self.learning_rate, {} if rate is None else dict.fromkeys(self._branches, rate))
         return float(loss.detach())
