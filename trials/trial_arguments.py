@@ -23,6 +23,7 @@ from trials.data.arguments import (
     split_number,
 )
 from trials.data.dataset import Dataset
+from trials.data.holdout import check_holdout
 from trials.training.arguments import add_training_arguments, check_training_arguments
 from trials.training.event_files import add_tensorboard_argument
 from trials.training.metrics import METRICS
@@ -159,12 +160,18 @@ def _add_chain_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_final_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, help="results go to OUTPUT/STRUCTURE/splitK/seedS")
     add_objective_argument(parser, "mean", "what NNI's page shows")
-    add_run_arguments(parser, validation_fraction=None)
+    add_run_arguments(parser, validation_fraction=0.0)
 
 
 def _check_run(arguments: argparse.Namespace) -> None:
     check_dataset_arguments(arguments)
     check_training_arguments(arguments)
+
+
+def _check_final(arguments: argparse.Namespace) -> None:
+    _check_run(arguments)
+    if arguments.validation_fraction != 0:
+        check_holdout(arguments.validation_fraction, arguments.validation_seed, arguments.group)
 
 
 def _check_local(arguments: argparse.Namespace) -> None:
@@ -238,5 +245,5 @@ FINAL_TRIAL = TrialOptions(
     "final training: the parameters structure, split and seed say which",
     "--output runs/f",
     _add_final_arguments,
-    _check_run,
+    _check_final,
 )

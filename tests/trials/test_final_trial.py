@@ -15,6 +15,8 @@ from nas_space.structure_files import write_structure
 from tests.trials.changes import CHANGES
 from tests.trials.conftest import Trial
 from trials import final_trial
+from trials.data.dataset import Dataset
+from trials.data.holdout import hold_out
 
 
 @pytest.fixture
@@ -60,6 +62,21 @@ def test_the_name_of_a_structure_may_hold_the_split(
     run(monkeypatch, small_dataset, tmp_path / "final")
     written = json.loads((tmp_path / "final" / "global" / "split1" / "seed3" / "metrics.json").read_text())
     assert list(written["run"]["structure"].values()) == [3, 5, 7, 9]
+
+
+@pytest.mark.usefixtures("trial")
+def test_videos_that_are_held_out_are_scored_in_place_of_the_test_videos(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = Dataset(small_dataset)
+    train, test = dataset.split(1)
+    run(monkeypatch, small_dataset, tmp_path / "choice", "--validation-fraction", "0.3", "--validation-seed", "1")
+    folder = tmp_path / "choice" / "hand" / "split1" / "seed3"
+    about = json.loads((folder / "metrics.json").read_text())["run"]
+    assert (tuple(about["train_videos"]), tuple(about["test_videos"])) == hold_out(train, 0.3, 1)
+    predicted = {path.stem for path in (folder / "predictions").iterdir()}
+    assert predicted == set(about["test_videos"])
+    assert not predicted & set(test)
 
 
 def test_other_parameters_are_refused_with_a_reason(
