@@ -50,6 +50,12 @@ def read_runs(folder: Path) -> Runs:
     return dict(sorted(runs.items(), key=lambda item: item[0] != "hand"))
 
 
+def common_trainings(runs: Runs) -> Runs:
+    """The trainings of those splits and seeds that all structures have."""
+    common = set.intersection(*map(set, runs.values())) if runs else set()
+    return {name: {key: trainings[key] for key in trainings if key in common} for name, trainings in runs.items()}
+
+
 def read_costs(folder: Path) -> dict[str, dict[str, float]]:
     """What the structures of the trainings in ``folder`` cost, each the mean over its trainings.
 
@@ -62,12 +68,8 @@ def read_costs(folder: Path) -> dict[str, dict[str, float]]:
     """
     costs: dict[str, list[dict[str, float]]] = defaultdict(list)
     for path in sorted(folder.glob("*/split*/seed*/metrics.json")):
-        run = read_json(path)["run"]
-        if "network" in run:
-            try:
-                structure = Structure.from_paths(run["structure"], network_from_json(run["network"]))
-            except (KeyError, TypeError, AttributeError, BadInput) as fault:
-                raise BadInput(f"{path}: damaged: no structure of its network ({fault})") from None
+        structure = read_structure_of(path)
+        if structure is not None:
             costs[path.parts[-4]].append(
                 {
                     "sees": ReceptiveField.of(structure).network.frames,
@@ -76,6 +78,21 @@ def read_costs(folder: Path) -> dict[str, dict[str, float]]:
                 }
             )
     return {name: {each: mean(row[each] for row in rows) for each in rows[0]} for name, rows in costs.items()}
+
+
+def read_structure_of(path: Path) -> Structure | None:
+    """The structure of a training, from its ``metrics.json``; None where it is of a version that noted no network.
+
+    Raises:
+        BadInput: it has no structure of its network.
+    """
+    run = read_json(path)["run"]
+    if "network" not in run:
+        return None
+    try:
+        return Structure.from_paths(run["structure"], network_from_json(run["network"]))
+    except (KeyError, TypeError, AttributeError, BadInput) as fault:
+        raise BadInput(f"{path}: damaged: no structure of its network ({fault})") from None
 
 
 def aggregate(runs: Runs, costs: Mapping[str, dict[str, float]] | None = None) -> dict[str, dict[str, Any]]:

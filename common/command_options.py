@@ -41,6 +41,11 @@ def with_option(words: Sequence[str], name: str, value: str) -> list[str] | None
     return changed if given else None
 
 
+def setting_option(words: Sequence[str], name: str, value: str) -> list[str]:
+    """The words of a command with this value of an option, which is added at the end if it is not given."""
+    return with_option(words, name, value) or [*words, name, value]
+
+
 def _positions(words: Sequence[str], name: str) -> list[int]:
     """The indices at which an option is given."""
     options = takewhile(lambda word: word != "--", words)

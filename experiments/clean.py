@@ -80,9 +80,10 @@ def of_run(folder: Path) -> list[Freeable]:
     """
     run = Run(folder, {})
     final = Freeable("final trainings")
-    for metrics in folder.glob("final/*/split*/seed*/metrics.json"):
-        # A kill between writing the last two files of a training leaves it behind.
-        final.add("checkpoints of finished trainings", metrics.parent.glob("training.pt"))
+    for phase in ("choice", "final"):
+        for metrics in folder.glob(f"{phase}/*/split*/seed*/metrics.json"):
+            # A kill between writing the last two files of a training leaves it behind.
+            final.add("checkpoints of finished trainings", metrics.parent.glob("training.pt"))
     known = read_register()
     started = [step["experiment"]["id"] for step in run.steps().values() if "experiment" in step]
     return [*(of_experiment(id) for id in started if id in known), final]

@@ -15,20 +15,12 @@ from experiments.gpus import read_machine
 from experiments.new import template_of
 from experiments.phases import amount
 from experiments.pipeline import check_steps, run_step
-from experiments.plan import (
-    DIFFERENTIABLE,
-    FOLDER,
-    GLOBAL_SEARCHES,
-    PipelineStep,
-    default_search,
-    search_file,
-    search_step,
-    source_of,
-)
+from experiments.plan import DIFFERENTIABLE, FOLDER, GLOBAL_SEARCHES, default_search, search_file, source_of
 from experiments.run_data import require_same_run_data
 from experiments.run_folder import Run, locked
 from experiments.run_options import add_run_options, folder_and_splits
 from experiments.search_hours import hours
+from experiments.steps import PipelineStep, search_step
 from nas_space.budget import Budget
 from trials.table import csv_text
 

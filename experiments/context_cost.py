@@ -7,8 +7,8 @@ from pathlib import Path
 
 from common.bad_input import BadInput
 from experiments.command_check import TrialCommand, read_trial_command
-from experiments.plan import PipelineStep
 from experiments.preflight import split_command
+from experiments.steps import PipelineStep
 from nas_space.network import Network
 from trials.data.arguments import held_out
 from trials.data.dataset import Dataset

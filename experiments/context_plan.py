@@ -13,7 +13,8 @@ from typing import Any
 from common.bad_input import BadInput
 from common.read_file import read_json
 from experiments.config_file import class_arguments, class_name
-from experiments.plan import FOLDER, PipelineStep, final_step, search_file, search_step, source_of
+from experiments.plan import FOLDER, search_file, source_of
+from experiments.steps import PipelineStep, final_step, search_step
 from nas_space.budget import Budget, Moves
 from nas_space.network import Network
 from nas_space.receptive_field import ReceptiveField

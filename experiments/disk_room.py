@@ -16,7 +16,7 @@ from typing import Any
 
 from common.bad_input import BadInput
 from experiments.command_check import TrialCommand, read_trial_command
-from experiments.plan import confirmations_of, trials_of
+from experiments.steps import confirmations_of, trials_of
 from nas_space.networks import parameters
 from trials.data.dataset import Dataset
 from trials.data.feature_cache import default_cache_folder

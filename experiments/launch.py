@@ -17,11 +17,11 @@ from experiments.config_file import class_arguments, read_config
 from experiments.disk_room import needs_of, require_room
 from experiments.gpus import read_machine
 from experiments.nni_experiment import Experiment, Trials, say, start
-from experiments.plan import naming, trials_of
 from experiments.preflight import preflight
 from experiments.progress import PROGRESS_FILE, ProgressDisplay
 from experiments.run_data import require_same_experiment_data, share_data_folders
 from experiments.search_hours import hours
+from experiments.steps import naming, trials_of
 from experiments.stopping import StopSignals, stop
 from nni_api.register import registered
 from strategies.adapter.data_check import failed_check

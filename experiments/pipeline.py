@@ -16,6 +16,7 @@ import yaml
 from analysis.export import export
 from analysis.final import aggregate, final_table, read_costs, read_runs
 from analysis.history import find_experiment
+from analysis.recommendation import Recommendation
 from analysis.searches import SearchRecord
 from common.atomic_file import write_json, write_text
 from common.bad_input import BadInput, KnownFailure, run_command
@@ -25,23 +26,14 @@ from experiments.gpus import Machine, read_machine
 from experiments.launch import free_port, require_check, running, watch
 from experiments.new import template_of
 from experiments.nni_experiment import Experiment
-from experiments.plan import (
-    DIFFERENTIABLE,
-    FOLDER,
-    GLOBAL_SEARCHES,
-    PHASES,
-    PipelineStep,
-    default_search,
-    final_trainings,
-    make_plan,
-    search_kind,
-)
+from experiments.plan import DIFFERENTIABLE, FOLDER, GLOBAL_SEARCHES, default_search, make_plan, search_kind
 from experiments.preflight import preflight
 from experiments.progress import PROGRESS_FILE
 from experiments.run_data import other_data_of_step, require_same_run_data
 from experiments.run_folder import Run, locked
 from experiments.run_options import add_run_options, folder_and_splits
 from experiments.search_hours import continues, hours, share_of
+from experiments.steps import PHASES, PipelineStep, final_trainings
 from experiments.stopping import stop
 from nni_api.register import registered
 
@@ -77,7 +69,7 @@ def run_step(run: Run, step: PipelineStep, share: float | None, max_hours: float
         changed = other_data_of_step(run.folder, find_experiment(experiment.id).parent)
         if changed is not None:
             run.forget(step.name)
-            also = f" and remove {run.folder / 'final'}" if step.phase == "final" else ""
+            also = f" and remove {run.folder / step.phase}" if step.result is None else ""
             raise BadInput(f"{step.name}: {changed}; restore it{also}, then the same command repeats the step")
 
     config = run.folder / f"{step.name}.yml"
@@ -125,13 +117,13 @@ def run_step(run: Run, step: PipelineStep, share: float | None, max_hours: float
             if chain["why"] != "done":
                 print(f"warning: {step.name}, chain {chain['chain']} ended early: {chain['why']}", file=sys.stderr)
     else:
-        folders = [run.folder / "final" / folder for folder in final_trainings(step.config)]
+        folders = [run.folder / step.phase / folder for folder in final_trainings(step.config)]
         missing = sum(not (folder / "metrics.json").exists() for folder in folders)
         if missing and not early:
             run.forget(step.name)
             why = "failed" if class_name(read_config(config)) else "failed, or were missed by NNI's grid search"
             raise KnownFailure(
-                f"{missing} of {step.trials} final trainings {why}: "
+                f"{missing} of {step.trials} {step.phase} trainings {why}: "
                 f"see {experiment.trials_folder()}; the same command tries them again"
             )
     ended_early = max_hours if early else None
@@ -188,12 +180,16 @@ def _marked(config: dict[str, Any], mark: str) -> dict[str, Any]:
 
 
 def summary(run: Run, steps: list[PipelineStep]) -> str:
-    """The table of the final trainings, and the cost of the searches."""
+    """The table of the final trainings, what is recommended, and the cost of the searches."""
     text = ""
     if steps[-1].phase == "final":
         rows = aggregate(read_runs(run.folder / "final"), read_costs(run.folder / "final"))
         write_json(run.folder / "summary.json", rows)
         text += f"Test videos, mean ± standard deviation over splits and seeds:\n\n{final_table(rows)}\n\n"
+    recommended = Recommendation.of_run(run.folder)
+    if recommended is not None:
+        files = recommended.write(run.folder / "recommended")
+        text += f"{recommended.sentence}\nIts structures: {', '.join(map(str, files))}\n\n"
     text += f"{'search':<20}{'trials':>8}{'epochs':>8}{'device hours':>14}\n"
     for step in steps:
         cost = run.step(step.name).get("cost")
@@ -216,7 +212,9 @@ def main() -> None:
         help=f"{', '.join(GLOBAL_SEARCHES)}, or NAME of an experiments/TEMPLATE_NAME.yml of your own "
         f"(default: {DIFFERENTIABLE}, which the comparison favours; a started run keeps its own)",
     )
-    parser.add_argument("--phases", default=",".join(PHASES), help="which of %(default)s")
+    parser.add_argument(
+        "--phases", metavar="NAMES", help=f"which of {','.join(PHASES)} (default: all; a started run keeps its own)"
+    )
     parser.add_argument(
         "--max-hours",
         type=hours,
@@ -226,9 +224,10 @@ def main() -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="only print the steps and the number of trainings")
     arguments = parser.parse_args()
-    phases = [phase for phase in PHASES if phase in arguments.phases.split(",")]
-    if set(arguments.phases.split(",")) - set(PHASES):
+    asked_phases = None if arguments.phases is None else arguments.phases.split(",")
+    if asked_phases is not None and set(asked_phases) - set(PHASES):
         raise BadInput(f"--phases must be some of {','.join(PHASES)}, not {arguments.phases!r}")
+    phases = None if asked_phases is None else [phase for phase in PHASES if phase in asked_phases]
     folder, splits = folder_and_splits(arguments)
     template = arguments.template or arguments.dataset
     settings = {"dataset": arguments.dataset, "template": template, "splits": splits, "seeds": arguments.seeds}
@@ -237,13 +236,10 @@ def main() -> None:
     settings |= {"global_search": asked, "phases": phases}
 
     def read_run(files: str) -> tuple[Run, list[PipelineStep]]:
-        default = DIFFERENTIABLE
-        if arguments.global_search == "global":
-            default = search_kind(FOLDER / f"{files}_global.yml")
-        elif "global" in phases:
-            default = default_search(files)
+        usual = arguments.global_search == "global"
+        default = search_kind(FOLDER / f"{files}_global.yml") if usual else default_search(files)
         run = Run(folder, settings, default)
-        what = (arguments.dataset, files, splits, phases, arguments.seeds, run.global_search)
+        what = (arguments.dataset, files, splits, run.phases, arguments.seeds, run.global_search)
         return run, make_plan(folder, *what, started=run.steps())
 
     with template_of(arguments.dataset, arguments.template, folder, arguments.dry_run) as files:
@@ -254,7 +250,7 @@ def main() -> None:
     machine = read_machine()
     with locked(folder):
         run, steps = read_run(files)
-        if "global" in phases:
+        if "global" in run.phases:
             print(f"global search: {run.global_search} ({steps[0].source})", file=sys.stderr)
         check_steps(run, steps, machine)
         for step in steps:

@@ -1,53 +1,16 @@
-"""The steps of a pipeline run, each an NNI experiment made from the YAML file of its data set and phase."""
+"""The steps of a pipeline run, in order, and the YAML file that each is made from."""
 
 from __future__ import annotations
 
-import math
-import os
-import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from reprlib import repr as shortened
-from typing import Any, Literal, get_args
 
 from common.bad_input import BadInput
-from common.command_options import with_option
-from experiments.config_file import class_arguments, class_name, read_config
-from nas_space.structure_names import training_folder
-from strategies.confirmation import SEEDS
-from strategies.differentiable import seeds_of
+from experiments.config_file import read_config
+from experiments.steps import Phase, PipelineStep, final_step, is_differentiable, search_step
 
-Phase = Literal["global", "local", "final"]
-PHASES: tuple[Phase, ...] = get_args(Phase)
 DIFFERENTIABLE, GENETIC, PAPER = GLOBAL_SEARCHES = ("differentiable", "genetic", "paper")
 FOLDER = Path(__file__).parent
-
-KINDS = {str: "a string", int: "a whole number", list: "a list", dict: "an object"}
-
-
-@dataclass(frozen=True)
-class PipelineStep:
-    """One NNI experiment of a run."""
-
-    name: str
-    """``global_split1``, ``local_split1``, ..., ``final``."""
-    phase: Phase
-    source: str
-    """The YAML file that it is made from, for messages."""
-    config: dict[str, Any]
-    """The configuration for nnictl, with absolute paths."""
-    result: Path | None
-    """The structure file that the step writes; None for the final training."""
-    trials: int
-    """Number of trainings, if none fails."""
-
-    @property
-    def check_command(self) -> str | None:
-        """The check that must pass before the step starts."""
-        return class_arguments(self.config).get("check_command")
 
 
 def make_plan(
@@ -60,7 +23,9 @@ def make_plan(
     global_search: str = DIFFERENTIABLE,
     started: Collection[str] = (),
 ) -> list[PipelineStep]:
-    """The steps of a run, in order: for each split global, then local search; then the final training of all.
+    """The steps of a run, in order: for each split global, then local search; then the trainings of all that is found.
+
+    Those of the choice, each with the first seed, are scored on videos held out of the training splits.
 
     Args:
         run: the folder of the run.
@@ -93,9 +58,13 @@ def make_plan(
         if "local" in phases:
             file = file_of(f"local_split{split}", f"{template}_local.yml")
             steps.append(search_step("local", *file, dataset, split, folder))
+    found = [phase for phase in phases if phase in ("global", "local")]
+    if "choice" in phases and found:
+        file, search = file_of("choice", f"{template}_final.yml"), steps[0].config["trialCommand"]
+        steps.append(final_step(*file, dataset, splits, found, seeds[:1], run, search))
     if "final" in phases:
-        found = [phase for phase in phases if phase != "final"]
-        steps.append(final_step(*file_of("final", f"{template}_final.yml"), dataset, splits, found, seeds, run))
+        file = file_of("final", f"{template}_final.yml")
+        steps.append(final_step(*file, dataset, splits, found, seeds, run))
     return steps
 
 
@@ -119,17 +88,13 @@ def default_search(template: str) -> str:
 
 def search_kind(file: Path) -> str:
     """The global search of a YAML file, by its tuner; ``genetic`` if there is no file."""
-    return DIFFERENTIABLE if file.exists() and _is_differentiable(read_config(file)) else GENETIC
+    return DIFFERENTIABLE if file.exists() and is_differentiable(read_config(file)) else GENETIC
 
 
 def search_of_run(run: Path) -> str | None:
     """The global search of a run, by its tuner (earlier versions called each ``global``); None before its start."""
     files = sorted(run.glob("global_split*.yml"))
     return search_kind(files[0]) if files else None
-
-
-def _is_differentiable(config: dict[str, Any]) -> bool:
-    return str(class_name(config)).endswith(".DifferentiableTuner")
 
 
 def _missing(file: str, ending: str) -> str:
@@ -139,153 +104,6 @@ def _missing(file: str, ending: str) -> str:
     return f"{wanted}, or give --template ({known})" if known else f"{wanted}, or leave out --global-search"
 
 
-def search_step(phase: Phase, file: Path, source: str, dataset: str, split: int, folder: Path) -> PipelineStep:
-    """The search of a split, from a YAML file; ``folder`` is that of the split. Raises BadInput as ``make_plan``."""
-    name = f"{phase}_split{split}"
-    options = {"--dataset": dataset, "--split": str(split)}
-    trial_options = options if phase == "global" else {"--dataset": dataset}
-    config = _adapted(file, source, f"{dataset} {name}", trial_options, options)
-    arguments = class_arguments(config)
-    with naming(source):
-        if phase == "local":
-            _require(arguments, {"seeds": list, "iterations": int})
-            arguments |= {"starts": [str(folder / "global.json")], "splits": [split]}
-        elif not _is_differentiable(config):
-            _require(arguments, {"budget": int})
-        trials = trials_of(config) or 0
-    return PipelineStep(name, phase, source, config, folder / f"{phase}.json", trials)
-
-
-def trials_of(config: dict[str, Any]) -> int | None:
-    """Number of trials of any experiment if none fails, from its configuration; None: unknown.
-
-    Of confirmations, it is the most that there may be: a start may be among the best.
-
-    Raises:
-        BadInput: the numbers are not numbers.
-    """
-    arguments = class_arguments(config)
-    if _is_differentiable(config):
-        seeds = arguments.get("seeds", seeds_of(config.get("searchSpace")))
-        _require({"seeds": seeds}, {"seeds": list})
-        return len(seeds) + confirmations_of(config)
-    # Local search and final training: all combinations of three lists.
-    lists = [arguments[name] for name in ("starts", "structures", "splits", "seeds") if name in arguments]
-    if len(lists) == 3 and all(isinstance(each, list) for each in lists):
-        combinations = math.prod(map(len, lists))
-        number = combinations * arguments.get("iterations", 0) if "starts" in arguments else combinations
-    else:
-        number = arguments.get("budget") or config.get("maxTrialNumber")
-    if number is not None and type(number) is not int:
-        raise BadInput(f"the number of trials must be a whole number, not {shortened(number)}")
-    return number + confirmations_of(config) if number else None
-
-
-def confirmations_of(config: dict[str, Any]) -> int:
-    """The most confirmations that an experiment may have, from its configuration. Raises BadInput for no numbers."""
-    arguments = class_arguments(config)
-    if arguments.get("confirm") is None:
-        return 0
-    seeds, starts = (arguments.get(name) for name in ("confirm_seeds", "starts"))
-    values = {"confirm": arguments["confirm"], "confirm_seeds": SEEDS if seeds is None else seeds}
-    values["starts"] = [] if starts is None else starts
-    _require(values, {"confirm": int, "confirm_seeds": int, "starts": list})
-    return (values["confirm"] + len(values["starts"])) * values["confirm_seeds"]
-
-
-def final_step(
-    file: Path,
-    source: str,
-    dataset: str,
-    splits: Sequence[int],
-    found: Sequence[str],
-    seeds: Sequence[int],
-    run: Path,
-) -> PipelineStep:
-    """The final trainings of ``hand`` and of the structures ``found``, from a YAML file.
-
-    Args:
-        found: names of structure files in the folders of the splits, without suffix.
-    """
-    options = {"--dataset": dataset, "--output": str(run / "final")}
-    config = _adapted(file, source, f"{dataset} final", options, {"--dataset": dataset})
-    structures = ["hand", *(str(run / "split{split}" / f"{phase}.json") for phase in found)]
-    values: dict[str, list[Any]] = {"structure": structures, "split": list(splits), "seed": list(seeds)}
-    config["searchSpace"] = {name: {"_type": "choice", "_value": chosen} for name, chosen in values.items()}
-    trials = len(structures) * len(splits) * len(seeds)
-    if class_name(config) is None:  # by NNI's own grid search, as in YAML files of earlier versions
-        config |= {"tuner": {"name": "GridSearch"}, "maxTrialNumber": trials}
-        return PipelineStep("final", "final", source, config, None, trials)
-    arguments = {**class_arguments(config), **{f"{name}s": list(chosen) for name, chosen in values.items()}}
-    if "check_command" in arguments and len(splits) == 1 and " --split " not in arguments["check_command"]:
-        arguments["check_command"] += f" --split {splits[0]}"
-    config["tuner"]["classArgs"] = arguments
-    return PipelineStep("final", "final", source, config, None, trials)
-
-
-def final_trainings(config: dict[str, Any]) -> list[Path]:
-    """The folders of all final trainings of a configuration, relative to its trials' ``--output``."""
-    values = (config["searchSpace"][name]["_value"] for name in ("structure", "split", "seed"))
-    return [training_folder(*each) for each in product(*values)]
-
-
-def _adapted(
-    file: Path, source: str, name: str, options: dict[str, str], check_options: dict[str, str]
-) -> dict[str, Any]:
-    """A configuration with another name, other options of its commands, and absolute paths."""
-    config = read_config(file)
-    with naming(source):
-        _require(config, {"trialCommand": str, "trialCodeDirectory": str, "tuner": dict})
-        config["experimentName"] = name
-        config["trialCommand"] = with_options(config["trialCommand"], options)
-        arguments = class_arguments(config)
-        if "check_command" in arguments:
-            _require(arguments, {"check_command": str})
-            arguments["check_command"] = with_options(arguments["check_command"], check_options)
-        for holder, key in (
-            (config, "trialCodeDirectory"),
-            (config, "searchSpaceFile"),
-            (config["tuner"], "codeDirectory"),
-        ):
-            if holder.get(key) is not None:
-                _require(holder, {key: str})
-                holder[key] = os.path.realpath(file.parent / holder[key])
-    return config
-
-
 def source_of(file: str) -> str:
     """The name of a YAML file in messages."""
     return file if Path(file).is_absolute() else f"experiments/{file}"
-
-
-@contextmanager
-def naming(source: str) -> Iterator[None]:
-    """Prefix the message of a BadInput with the file that it is about."""
-    try:
-        yield
-    except BadInput as fault:
-        raise BadInput(f"{source}: {fault}") from None
-
-
-def _require(values: dict[str, Any], kinds: Mapping[str, type]) -> None:
-    for name, kind in kinds.items():
-        if type(values.get(name)) is not kind:
-            raise BadInput(f"{name} must be {KINDS[kind]}, not {shortened(values.get(name))}")
-
-
-def with_options(command: str, options: dict[str, str]) -> str:
-    """A command with other values of some of its options.
-
-    Raises:
-        BadInput: the command cannot be parsed, or lacks one of the options.
-    """
-    try:
-        words = shlex.split(command)
-    except ValueError as fault:
-        raise BadInput(f"the command {command!r} cannot be read: {fault}") from None
-    for name, value in options.items():
-        changed = with_option(words, name, value)
-        if changed is None:
-            raise BadInput(f"the command {command!r} needs the option {name}")
-        words = changed
-    return shlex.join(words)

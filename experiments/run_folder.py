@@ -16,13 +16,15 @@ from common.bad_input import BadInput
 from common.read_file import read_json
 from experiments.nni_experiment import Experiment
 from experiments.plan import DIFFERENTIABLE, search_of_run
+from experiments.steps import PHASES, Phase
 
 
 class Run:
     """Settings and state of a run (pipeline.json).
 
     Args:
-        settings: the current ones; without a ``global_search``, the run's own, or else ``default``.
+        settings: the current ones; where ``global_search`` or ``phases`` is None, the run's own counts, or else
+            ``default`` and all phases.
 
     Raises:
         BadInput: the run was started with other settings, or its files are damaged.
@@ -31,8 +33,11 @@ class Run:
     def __init__(self, folder: Path, settings: dict[str, Any], default: str = DIFFERENTIABLE) -> None:
         self.folder = folder
         self._path = folder / "pipeline.json"
-        search = settings.get("global_search") or default
-        self._state: dict[str, Any] = {"settings": {**settings, "global_search": search}, "steps": {}}
+        chosen = {
+            "global_search": settings.get("global_search") or default,
+            "phases": settings.get("phases") or [*PHASES],
+        }
+        self._state: dict[str, Any] = {"settings": {**settings, **chosen}, "steps": {}}
         if self._path.exists():
             former = search_of_run(folder) or default
             try:
@@ -41,8 +46,9 @@ class Run:
                 # Runs of versions without a choice lack it.
                 if known.setdefault("global_search", "global") == "global":
                     known["global_search"] = former
-                if settings.get("global_search") is None:
-                    settings = {**settings, "global_search": known["global_search"]}
+                if not set(known["phases"]) <= set(PHASES):
+                    raise ValueError("phases")
+                settings = {**settings, **{name: known[name] for name in chosen if settings.get(name) is None}}
                 other = [name for name in settings if self._state["settings"].get(name) != settings[name]]
                 for known in self._state["steps"].values():
                     _check_step(known)
@@ -55,6 +61,11 @@ class Run:
     def global_search(self) -> str:
         """Its global search."""
         return str(self._state["settings"]["global_search"])
+
+    @property
+    def phases(self) -> list[Phase]:
+        """Its phases, in order."""
+        return [phase for phase in PHASES if phase in self._state["settings"]["phases"]]
 
     @property
     def started(self) -> bool:

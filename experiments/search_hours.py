@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.plan import PipelineStep
+from experiments.steps import PipelineStep
 
 Known = Mapping[str, Any]
 """The state of a step in ``pipeline.json``."""

@@ -15,6 +15,7 @@ from analysis.frontier import answer, read_frontier
 from analysis.plots.confusion import draw_confusion
 from analysis.plots.frontier import draw_frontier
 from analysis.plots.timeline import draw_timeline
+from analysis.recommendation import Recommendation
 from analysis.report.answer import explanation, headline, total_cost
 from analysis.report.network_cost import NetworkCost, measure, processor
 from analysis.report.pictures import Picture, Pictures
@@ -40,6 +41,8 @@ class Contents:
     """Date and time."""
     headline: str
     explanation: str
+    recommendation: str
+    """What the run recommends by its choice; empty where it has made none."""
     cost: SearchCost | None
     """Of all searches."""
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -78,11 +81,13 @@ def collect(subject: Subject, dataset: Dataset | None, pictures: Pictures) -> Co
     costs = None if subject.folder is None else read_costs(subject.folder / "final")
     rows = aggregate(subject.runs, costs) if subject.runs else {}
     compared = compared_with_hand(rows)
+    recommended = None if subject.folder is None else Recommendation.of_run(subject.folder)
     contents = Contents(
         subject,
         datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
         headline(subject, compared),
         explanation(subject, compared),
+        "" if recommended is None else recommended.sentence,
         total_cost(subject) if subject.searches else None,
         rows,
         compared,

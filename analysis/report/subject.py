@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from analysis.final import Runs, read_runs
+from analysis.final import Runs, common_trainings, read_runs
 from analysis.searches import SETTINGS_FILE, SearchRecord
 from common.bad_input import BadInput
 from common.read_file import read_json
@@ -121,12 +121,11 @@ class Subject:
         if not trained and not searches:
             raise BadInput(f"{folder}: no results of this run yet{''.join(f': {why}' for why in unfinished)}")
         runs = read_runs(folder / "final") if trained else {}
-        common = set.intersection(*map(set, runs.values())) if runs else set()
-        left = sum(len(trainings.keys() - common) for trainings in runs.values())
+        common = common_trainings(runs)
+        left = sum(len(runs[name]) - len(trainings) for name, trainings in common.items())
         if left:
             unfinished.append(f"{left} final trainings of splits and seeds that some structures were not trained on")
-
-        runs = {name: {key: trainings[key] for key in common} for name, trainings in runs.items() if common}
+        runs = common if all(common.values()) else {}
         return cls(folder.resolve().name, settings["dataset"], searches, runs, tuple(unfinished), folder, settings)
 
     @cached_property

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.command_options import option, option_values, with_option
+from common.command_options import option, option_values, setting_option, with_option
 
 PARSER = argparse.ArgumentParser(allow_abbrev=False)
 PARSER.add_argument("--split")
@@ -54,3 +54,10 @@ def test_the_last_of_several_options_counts() -> None:
 @pytest.mark.parametrize("words", [["x"], ["x", "--split"], ["x", "--splits", "1"]])
 def test_nothing_is_replaced_where_there_is_no_value(words: list[str]) -> None:
     assert with_option(words, "--split", "5") is None
+
+
+@given(commands, st.sampled_from(["--split", "--seed"]), values)
+def test_an_option_is_set_whether_it_is_given_or_not(words: list[str], name: str, value: str) -> None:
+    changed = setting_option(words, name, value)
+    assert option(changed, name) == value
+    assert vars(PARSER.parse_args(changed)) == {**vars(PARSER.parse_args(words)), name.removeprefix("--"): value}

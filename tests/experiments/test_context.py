@@ -12,8 +12,8 @@ import pytest
 from common.bad_input import BadInput, KnownFailure
 from experiments import context
 from experiments.context import main, run_steps, write_results
-from experiments.plan import PipelineStep
 from experiments.run_folder import Run
+from experiments.steps import PipelineStep
 from tests.analysis.test_frontier import write_results as write_made_up_results
 from tests.conftest import write_dataset
 

@@ -24,8 +24,8 @@ from experiments import pipeline
 from experiments.config_file import class_name, read_config
 from experiments.nni_experiment import Experiment
 from experiments.pipeline import do_step, started_experiment
-from experiments.plan import PipelineStep
 from experiments.run_folder import Run, locked
+from experiments.steps import PipelineStep
 from nas_space.networks import find_network
 from nas_space.structure_files import read_structure
 from nni_api.records import Records
@@ -33,7 +33,7 @@ from tests.analysis.records import write_final_records, write_global_records
 from tests.conftest import write_dataset
 from tests.forked import shell
 
-SETTINGS = {"dataset": "demo", "splits": [1]}
+SETTINGS = {"dataset": "demo", "splits": [1], "phases": ["global", "final"]}
 
 
 class Nni:
@@ -316,9 +316,17 @@ def test_a_failing_check_stops_before_nni(nni: Nni, folder: Path) -> None:
 
 
 def test_a_run_of_other_settings_is_refused(folder: Path) -> None:
-    Run(folder, SETTINGS).note("global_split1", done=True)
-    with pytest.raises(BadInput, match="choose another --name"):
+    Run(folder, SETTINGS).note("global_split1", mark="00c0ffee", begun=0.0)
+    with pytest.raises(BadInput, match=r"other settings \(splits\); choose another --name"):
         Run(folder, {**SETTINGS, "splits": [2]})
+
+
+def test_a_run_keeps_its_phases(folder: Path) -> None:
+    Run(folder, SETTINGS).note("global_split1", mark="00c0ffee", begun=0.0)
+    assert Run(folder, {**SETTINGS, "phases": None}).phases == ["global", "final"]
+    with pytest.raises(BadInput, match=r"other settings \(phases\)"):
+        Run(folder, {**SETTINGS, "phases": ["final"]})
+    assert Run(folder / "new", {**SETTINGS, "phases": None}).phases == ["global", "local", "choice", "final"]
 
 
 def test_a_damaged_state_is_refused(folder: Path) -> None:

@@ -12,17 +12,9 @@ from experiments import plan
 from experiments.command_check import ROOT, TrialCommand, read_trial_command
 from experiments.config_file import class_arguments, read_config
 from experiments.gpus import Machine
-from experiments.plan import (
-    FOLDER,
-    Phase,
-    default_search,
-    final_trainings,
-    make_plan,
-    search_file,
-    trials_of,
-    with_options,
-)
+from experiments.plan import FOLDER, default_search, make_plan, search_file
 from experiments.preflight import preflight
+from experiments.steps import Phase, final_trainings, trials_of, with_options
 from nas_space.networks import find_network
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
@@ -63,7 +55,7 @@ def test_an_option_that_is_missing_is_named() -> None:
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_every_data_set_has_a_plan(template: str, tmp_path: Path) -> None:
     steps = make_plan(tmp_path, template, template, [1], get_args(Phase), [0])
-    assert [step.name for step in steps] == ["global_split1", "local_split1", "final"]
+    assert [step.name for step in steps] == ["global_split1", "local_split1", "choice", "final"]
     assert all(Path(step.config["trialCodeDirectory"]) == FOLDER.parent for step in steps)
     assert all(f"--dataset {template}" in step.config["trialCommand"] for step in steps)
     assert all(f"--dataset {template}" in str(step.check_command) for step in steps)
@@ -87,6 +79,30 @@ def test_steps_hand_their_structures_on(tmp_path: Path) -> None:
     folders = final_trainings(final.config)
     assert len(set(folders)) == 12
     assert folders[-1] == Path("local/split3/seed1")
+
+
+def test_the_choice_trains_on_what_is_left_by_another_holdout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    phases: list[Phase] = ["global", "choice", "final"]
+    _, choice, final = make_plan(tmp_path, "mine", "demo", [1], phases, [4, 5])
+    assert (choice.trials, final.trials) == (2, 4)  # hand and global, with one seed
+    assert class_arguments(choice.config) == {**class_arguments(final.config), "seeds": [4]}
+    trial = choice.config["trialCommand"]
+    assert (
+        trial
+        == final.config["trialCommand"].replace(f"{tmp_path}/final", f"{tmp_path}/choice")
+        + " --validation-fraction 0.25 --validation-seed 1"
+    )
+    # As the search holds out: half of the videos, by person, with seed 3.
+    for name in ("differentiable", "final"):
+        (tmp_path / f"mine_{name}.yml").write_text((FOLDER / f"demo_{name}.yml").read_text())
+    text = (tmp_path / "mine_differentiable.yml").read_text()
+    more = "--split 1 --validation-fraction 0.5 --validation-seed=3 --group '(p..)'"
+    (tmp_path / "mine_differentiable.yml").write_text(text.replace("--split 1", more))
+    monkeypatch.setattr(plan, "FOLDER", tmp_path)
+    (tmp_path / "spaces").symlink_to(FOLDER / "spaces")
+    _, choice, _ = make_plan(tmp_path, "mine", "mine", [1], phases, [0])
+    assert choice.config["trialCommand"].endswith("--validation-fraction 0.5 --validation-seed 4 --group '(p..)'")
+    assert [step.name for step in make_plan(tmp_path, "mine", "mine", [1], ["choice", "final"], [0])] == ["final"]
 
 
 @pytest.mark.parametrize("splits", [[1], [1, 2]])

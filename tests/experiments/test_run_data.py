@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from common.bad_input import BadInput
-from experiments import launch, pipeline, plan
+from experiments import launch, pipeline
 from experiments.nni_experiment import Experiment
 from experiments.run_data import dataset_of, require_same_experiment_data, require_same_run_data
 from experiments.run_folder import Run
+from experiments.steps import PipelineStep
 from tests.conftest import write_dataset
 from tests.trials.changes import CHANGES
 from trials.data.dataset import Dataset
@@ -136,7 +137,7 @@ def test_the_pipeline_looks_before_each_step_and_when_all_are_done(
 ) -> None:
     done: list[str] = []
 
-    def do_step(run: Run, step: plan.PipelineStep, *_: object) -> None:
+    def do_step(run: Run, step: PipelineStep, *_: object) -> None:
         if not run.step(step.name).get("done"):
             done.append(step.name)
             run.note(step.name, done=True, experiment={"id": "Ab3dE", "port": 1, "manager": 0})

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from experiments.plan import Phase, PipelineStep
 from experiments.search_hours import continues, hours, share_of
+from experiments.steps import Phase, PipelineStep
 
 
 def step(name: str, phase: Phase) -> PipelineStep:

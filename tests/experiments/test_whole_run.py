@@ -82,6 +82,10 @@ def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(
         ["global_split1", "3"],
         ["local_split1", "2"],
     ]
+    recommended = next(line.split()[1].rstrip(".") for line in first.stdout.splitlines() if "Recommended: " in line)
+    hand = {"hand": Structure.hand(NETWORK)}
+    found = hand | {name: read_structure(folder / "split1" / f"{name}.json", NETWORK) for name in ("global", "local")}
+    assert read_structure(folder / "recommended" / "split1.json", NETWORK) == found[recommended]
     report = folder / "report" / "report.html"
     assert first.stdout.splitlines()[-1] == str(report)
     assert "Left out:" not in report.read_text()
@@ -112,4 +116,4 @@ def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(
     monkeypatch.setattr(Pictures, "draw", lambda *_: [])  # all were drawn above
     again = shell("experiments.pipeline", *words)
     assert (again.returncode, again.stdout) == (0, first.stdout)
-    assert again.stderr.count("done already") == 3
+    assert again.stderr.count("done already") == 4

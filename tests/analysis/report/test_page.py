@@ -102,6 +102,8 @@ def test_it_opens_with_the_answer(read: Reader) -> None:
     # The five metrics are equal, so their mean is 54.5 over 52, 54, 55, 57, whose sample deviation is 2.08.
     assert "54.5 ± 2.1 local" in answer
     assert "50.0 ± 0.0 hand" in answer
+    assert "Recommended: global. On videos held out of the training splits" in answer
+    assert "hand 40.0, global 42.5, local 41.0 (2 trainings of each)" in answer
     # Each split: three global trials of 2 epochs and one local of 3, 36 seconds each, and one failure.
     assert "8 trials succeeded (2 failures)" in answer
     assert "18 epochs" in answer
