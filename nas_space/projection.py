@@ -32,7 +32,7 @@ def project(module: nn.Module, network: Network, budget: Budget, progress: float
     """
     layers = choices(module, network)
     branches = _padded([conv.branch_weights.new_tensor(conv.branches) for conv in layers.values()], 0.0)
-    before = _padded([conv.branch_weights / conv.temperature for conv in layers.values()], -torch.inf)
+    before = _padded([conv.logits() for conv in layers.values()], -torch.inf)
 
     def excess(logits: Tensor) -> list[float]:
         """By which share the expected costs exceed each limit, for logits ``(layers, branches)``."""
@@ -57,7 +57,7 @@ def project(module: nn.Module, network: Network, budget: Budget, progress: float
             logits = logits - _least(is_allowed, 1e-3 / float(cost.max())) * cost
     if logits is not before:
         for conv, of_layer in zip(layers.values(), logits, strict=True):
-            conv.branch_weights.copy_(conv.temperature * of_layer[: len(conv.branches)])
+            conv.set_logits(of_layer[: len(conv.branches)])
 
 
 def _padded(rows: list[Tensor], padding: float) -> Tensor:

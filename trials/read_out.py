@@ -21,6 +21,8 @@ def read_out(
 ) -> Structure:
     """The most probable candidate of each layer, of several the first; shortened until the budget is kept.
 
+    A layer is left out where that is more probable than all of its other candidates together.
+
     Next is always the layer and the smaller candidate that lose least of the probability's logarithm by what they save.
 
     Args:
@@ -44,5 +46,12 @@ def read_out(
 
         return min(((label, to) for label, lower in moves.items() for to in lower), key=loss)
 
-    likeliest = {label: max(of_layer, key=of_layer.__getitem__) for label, of_layer in logarithms.items()}
+    likeliest = {label: _likeliest(of_layer) for label, of_layer in logarithms.items()}
     return budget.shorten(Structure.from_labels(likeliest, network), candidates, cheapest)
+
+
+def _likeliest(logarithms: Mapping[int, float]) -> int:
+    kept = {dilation: each for dilation, each in logarithms.items() if dilation > 0}
+    if not kept or logarithms.get(0, -math.inf) > math.log(0.5):
+        return 0
+    return max(kept, key=kept.__getitem__)

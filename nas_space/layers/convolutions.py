@@ -137,9 +137,11 @@ class BranchedConv(DilatedConv):
 class ChoosingConv(BranchedConv):
     """A dilated convolution that chooses among branches, with probabilities softmax(branch weights / temperature).
 
-    The lower the temperature, the closer the output is to the most probable branch alone. Branch weights start at 0.
+    The lower the temperature, the closer the output is to the most probable branch alone. All start equally probable.
     A branch of dilation 0 is the choice to leave the layer out: the output is that of the others, and the layer adds
-    it to its input ``kept`` times.
+    it to its input ``kept`` times. That choice comes first, with the probability sigmoid(its weight / temperature);
+    the softmax is over the others. As one of many in the softmax, it would win wherever it is half as probable as all
+    others together.
     """
 
     temperature: float = 1.0
@@ -150,22 +152,46 @@ class ChoosingConv(BranchedConv):
         if not any(candidates):
             return LeftOut()
         choosing = cls.expand(conv, candidates)
-        nn.init.zeros_(choosing.branch_weights)
+        choosing.set_logits(torch.zeros(len(candidates)))
         return choosing
 
     def probabilities(self) -> Tensor:
         """``(branches,)``: non-negative, of sum 1."""
-        return torch.softmax(self.branch_weights / self.temperature, dim=0)
+        kept = self.kept()
+        if kept is None:
+            return self.shares()
+        convolving = self._convolving()
+        return torch.where(convolving, 0, 1 - kept).masked_scatter(convolving, kept * self.shares())
+
+    def logits(self) -> Tensor:
+        """The logarithms of the probabilities, also of those too small for a number: ``(branches,)``, float64."""
+        weights = self.branch_weights.double() / self.temperature
+        if self.dilations == self.branches:
+            return weights.log_softmax(dim=0)
+        convolving = self._convolving()
+        left_out = weights[~convolving]
+        others = weights[convolving].log_softmax(dim=0) + F.logsigmoid(-left_out)
+        return torch.where(convolving, 0, F.logsigmoid(left_out)).masked_scatter(convolving, others)
+
+    def set_logits(self, logits: Tensor) -> None:
+        """Set the probabilities to softmax(logits), ``(branches,)``, at the present temperature."""
+        with torch.no_grad():
+            weights = logits.to(self.branch_weights)
+            if self.dilations != self.branches:
+                others = weights[self._convolving()].logsumexp(dim=0)
+                weights = torch.where(self._convolving(), weights, weights - others)
+            self.branch_weights.copy_(self.temperature * weights)
 
     def shares(self) -> Tensor:
-        """See ``BranchedConv.shares``; not divided by ``kept``, which may be too small for that."""
-        if self.dilations == self.branches:
-            return self.probabilities()
-        return torch.softmax(self.branch_weights[self._convolving()] / self.temperature, dim=0)
+        """See ``BranchedConv.shares``."""
+        weights = self.branch_weights if self.dilations == self.branches else self.branch_weights[self._convolving()]
+        return torch.softmax(weights / self.temperature, dim=0)
 
     def kept(self) -> Tensor | None:
         """See ``BranchedConv.kept``."""
-        return None if self.dilations == self.branches else self.probabilities()[self._convolving()].sum()
+        if self.dilations == self.branches:
+            return None
+        return torch.sigmoid(-self.branch_weights[~self._convolving()] / self.temperature).sum()
 
     def _convolving(self) -> Tensor:
         return torch.tensor(self.branches, device=self.branch_weights.device) > 0

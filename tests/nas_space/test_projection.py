@@ -27,9 +27,8 @@ def choosing(
     choose(module, network, dict.fromkeys(network.paths, candidates))
     set_temperature(module, temperature)
     if logits is not None:
-        with torch.no_grad():
-            for conv, of_layer in zip(choices(module, network).values(), logits, strict=True):
-                conv.branch_weights.copy_(of_layer * temperature)
+        for conv, of_layer in zip(choices(module, network).values(), logits, strict=True):
+            conv.set_logits(of_layer)
     return module
 
 

@@ -35,6 +35,14 @@ def test_the_cheapest_step_is_next(limit: int, dilations: tuple[int, int]) -> No
     assert read_out(learned, CANDIDATES, NETWORK, Budget(network=limit)).dilations == dilations
 
 
+def test_a_layer_is_left_out_where_that_is_more_probable_than_all_others_together() -> None:
+    candidates = {"s1l0": (1, 0, 4), "s1l1": (0, 3, 5)}
+    assert read_out({"s1l0": [0.3, 0.4, 0.3], "s1l1": [0.51, 0.4, 0.09]}, candidates, NETWORK, NO_LIMITS).dilations == (
+        1,
+        0,
+    )
+
+
 def test_a_probability_of_zero_is_possible() -> None:
     learned = {"s1l0": [0.0, 0.0, 1.0], "s1l1": [0.0, 0.0, 1.0]}
     assert read_out(learned, CANDIDATES, NETWORK, Budget(network=9)).dilations == (1, 3)

@@ -51,6 +51,30 @@ def test_probabilities_are_a_softmax_that_the_cold_sharpens(temperature: float) 
     assert choosing([0.0, 0.5, -0.5], temperature).probabilities().tolist() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("candidates", [CANDIDATES, (2, 0, 1), (0, 3)])
+@pytest.mark.parametrize("temperature", [1.0, 0.05])
+def test_logits_are_read_as_they_were_set(candidates: tuple[int, ...], temperature: float) -> None:
+    conv = among(candidates)
+    assert conv.probabilities().tolist() == pytest.approx([1 / len(candidates)] * len(candidates))
+    conv.temperature = temperature
+    logits = torch.tensor([0.3, -0.2, 1.5][: len(candidates)])
+    conv.set_logits(logits)
+    expected = logits.double().log_softmax(dim=0)
+    torch.testing.assert_close(conv.logits(), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(conv.probabilities(), expected.exp().float())
+    conv.set_logits(logits - 2000 * torch.tensor(candidates))  # its exponential is no number in single precision
+    assert conv.logits().isfinite().all()
+    assert conv.branch_weights.isfinite().all()
+
+
+def test_leaving_out_is_decided_against_all_others_together() -> None:
+    # Each of four others has 0.15: in a softmax of all, the cold would leave the layer out.
+    conv = among((0, 1, 2, 4, 8))
+    conv.set_logits(torch.tensor([0.4, 0.15, 0.15, 0.15, 0.15]).log())
+    conv.temperature = 0.02
+    assert conv.probabilities()[0].item() < 1e-6
+
+
 def test_it_mixes_convolutions_of_its_own_weights() -> None:
     torch.manual_seed(0)
     conv = choosing([0.2, -0.1, 0.4])
@@ -81,8 +105,7 @@ def test_a_layer_is_left_out_in_part() -> None:
     torch.manual_seed(0)
     layer = DilatedResidualLayer(3, 3, 1, dropout=0.0)
     layer.conv_dilated = conv = among((0, 1, 4))
-    with torch.no_grad():
-        conv.branch_weights.copy_(torch.tensor([0.3, -0.2, 0.5]))
+    conv.set_logits(torch.tensor([0.3, -0.2, 0.5]))
     frames, offsets = torch.randn(11, 3), (0, 4, 11)
     _, one, four = powers = [math.exp(weight) for weight in (0.3, -0.2, 0.5)]
     mixture = sum(
@@ -100,8 +123,7 @@ def test_a_layer_that_is_surely_left_out_learns_finite_numbers() -> None:
     layer = DilatedResidualLayer(3, 3, 1, dropout=0.0)
     layer.conv_dilated = conv = among((0, 1, 4))
     conv.temperature = 0.02
-    with torch.no_grad():
-        conv.branch_weights.copy_(torch.tensor([5.0, 0.0, 1.0]))
+    conv.set_logits(torch.tensor([250.0, 0.0, 50.0]))
     frames = torch.randn(11, 3)
     output = layer(frames, (0, 11))
     assert torch.equal(output, frames)
@@ -119,9 +141,7 @@ def test_a_network_chooses_and_becomes_what_it_chose(network: Network, candidate
     for path, dilation in structure.by_path().items():
         conv = module.get_submodule(path)
         assert isinstance(conv, ChoosingConv)
-        torch.nn.init.zeros_(conv.branch_weights)
-        conv.branch_weights.data[candidates.index(dilation)] = 1.0
-    searchable.set_temperature(module, 0.01)
+        conv.set_logits(torch.tensor([100.0 * (candidate == dilation) for candidate in candidates]))
     learned = searchable.probabilities(module, network)
     assert [max(each) for each in learned.values()] == pytest.approx([1.0] * len(network.layers))
     videos = PackedVideos(torch.randn(20, 4), (0, 20))
