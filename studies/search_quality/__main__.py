@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from analysis.plots.figure_file import write_figure
 from common.atomic_file import write_json, write_text
@@ -19,9 +19,9 @@ from studies.search_quality.figure import draw_differences
 from studies.search_quality.final_results import TABLE, read_final_results, read_rules
 from studies.search_quality.preferences import draw_dilations, text_fields
 from studies.search_quality.search import SearchKey
-from studies.search_quality.strategy_names import GENETIC, HAND, LOCAL, STRATEGIES, start_of
+from studies.search_quality.strategy_names import GENETIC, HAND, LIMITED, LOCAL, STRATEGIES, start_of
 from studies.search_quality.table import BASELINES, summarise, text_table
-from studies.search_quality.work import Rules, work
+from studies.search_quality.work import Rules, ScoreOn, work
 from trials.data.arguments import Task
 from trials.data.dataset import background_classes, find_dataset, is_plain_name
 from trials.data.feature_cache import default_cache_folder
@@ -40,7 +40,7 @@ def external_structures(words: list[str]) -> dict[str, str]:
     external: dict[str, str] = {}
     for word in words:
         name, _, path = word.partition("=")
-        if not is_plain_name(name) or not path or name in {*STRATEGIES, *external} or start_of(name):
+        if not is_plain_name(name) or not path or name in {*STRATEGIES, *LIMITED, *external} or start_of(name):
             raise BadInput(f"--structures {word}: expected NAME=PATH, with a plain name that is not taken")
         external[name] = path
     return external
@@ -50,8 +50,8 @@ def check_strategies(names: Sequence[str], external: Collection[str]) -> None:
     """Raises BadInput for an unknown strategy, and for one that starts from the result of a search that is missing."""
     for name in names:
         start = start_of(name)
-        if start is None and name not in STRATEGIES:
-            known = ", ".join(STRATEGIES)
+        if start is None and name not in STRATEGIES + LIMITED:
+            known = ", ".join(STRATEGIES + LIMITED)
             raise BadInput(f"--strategy {name}: unknown; there are {known}, and each with {LOCAL} or {GENETIC}")
         if start is not None and start not in {*names, *external}:
             raise BadInput(f"--strategy {name}: name {start}, too: it starts from its result")
@@ -110,8 +110,8 @@ def main() -> None:
         nargs="+",
         default=[*STRATEGIES],
         metavar="NAME",
-        help=f"of {', '.join(STRATEGIES)} (default: all of them); NAME{LOCAL} also refines the result of NAME, "
-        f"NAME{GENETIC} begins a population with it",
+        help=f"of {', '.join(STRATEGIES)} (default: all of these), {', '.join(LIMITED)}; "
+        f"NAME{LOCAL} also refines the result of NAME, NAME{GENETIC} begins a population with it",
     )
     parser.add_argument(
         "--structures",
@@ -135,6 +135,13 @@ def main() -> None:
         default=0.0,
         metavar="SHARE",
         help="in a final training, average the weights after each of the last epochs, this share of them (default: 0)",
+    )
+    parser.add_argument(
+        "--score-on",
+        choices=get_args(ScoreOn),
+        default="test",
+        help="final trainings: validation holds out other training videos than a search does, and scores these "
+        "(default: %(default)s)",
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: one per core)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
@@ -178,11 +185,12 @@ def compare(arguments: argparse.Namespace) -> None:
     device = find_device(arguments.device)
     sizes = {"budget": arguments.budget, "epochs": arguments.epochs, "final_epochs": final.epochs}
     # What earlier versions' rules do not have, where it differs from what they did.
-    later = {"average_last": 0.0, "final_batch_size": 2, "final_learning_rate": 5e-4}
+    later = {"average_last": 0.0, "final_batch_size": 2, "final_learning_rate": 5e-4, "score_on": "test"}
     sizes |= {name: getattr(arguments, name) for name, usual in later.items() if getattr(arguments, name) != usual}
     # The same training gives other numbers on a GPU.
     write_rules(arguments.output, {**sizes, "network": arguments.network.to_json(), "device": device.type})
-    rules = Rules(arguments.output, tasks, arguments.network, arguments.budget, arguments.epochs, final, device)
+    numbers = (arguments.budget, arguments.epochs, final)
+    rules = Rules(arguments.output, tasks, arguments.network, *numbers, device, arguments.score_on)
     strategies = [*arguments.strategy, *external]
     # The hand-designed structure was not searched for: it has one seed.
     keys = [

@@ -27,9 +27,9 @@ VALIDATION_SEED = 0
 """The default of ``trials.search_trial``."""
 
 
-def search_videos(task: Task, split: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def search_videos(task: Task, split: int, seed: int = VALIDATION_SEED) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The training and the validation videos of a search: never the test videos."""
-    return hold_out(task.dataset.split(split)[0], SEARCH_FRACTION, VALIDATION_SEED, defaults_of(task.name).group)
+    return hold_out(task.dataset.split(split)[0], SEARCH_FRACTION, seed, defaults_of(task.name).group)
 
 
 @dataclass(frozen=True)

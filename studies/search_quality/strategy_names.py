@@ -8,6 +8,11 @@ HAND = "hand"
 DIFFERENTIABLE = "differentiable"
 STRATEGIES = (HAND, *SEARCHERS, DIFFERENTIABLE)
 """Those that start from scratch."""
+EIGHTH, FEWER = "differentiable-eighth", "differentiable-fewer"
+"""Differentiable searches within an eighth of the useful context, and within half of the multiply-adds."""
+CUT, EVEN = "cut-eighth", "even-eighth"
+"""Hand-scaled patterns within an eighth of the useful context, see ``experiments.context_plan.patterns``."""
+LIMITED = (EIGHTH, FEWER, CUT, EVEN)
 LOCAL = "+local"
 """``NAME+local`` is a local search that starts from the result of NAME."""
 GENETIC = "+genetic"

@@ -12,7 +12,7 @@ from analysis.comparison import Comparison
 from studies.search_quality.best_of_seeds import BEST_OF
 from studies.search_quality.final_results import FinalResult
 from studies.search_quality.search import SearchResult
-from studies.search_quality.strategy_names import HAND, STRATEGIES, root_of
+from studies.search_quality.strategy_names import HAND, LIMITED, STRATEGIES, root_of
 
 BASELINES = (HAND, "random")
 """The default baselines."""
@@ -121,7 +121,8 @@ def text_table(rows: Sequence[Row], baselines: Sequence[str] = BASELINES) -> str
 def _position(strategy: str) -> tuple[int, str, str, str]:
     name, _, best_of = strategy.partition(BEST_OF)
     root = root_of(name)
-    return (STRATEGIES.index(root) if root in STRATEGIES else len(STRATEGIES), root, best_of, name)
+    known = STRATEGIES + LIMITED
+    return (known.index(root) if root in known else len(known), root, best_of, name)
 
 
 def _split_means(finals: Iterable[FinalResult]) -> dict[int, float]:

@@ -8,21 +8,26 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from nas_space.network import Network
 from nas_space.structure import Structure
-from studies.search_quality.evaluator import Evaluator
+from studies.search_quality.evaluator import VALIDATION_SEED, Evaluator, search_videos
 from studies.search_quality.final_results import FinalResult
+from studies.search_quality.limited import pattern
 from studies.search_quality.search import SearchKey, SearchResult, run_search
-from studies.search_quality.strategy_names import DIFFERENTIABLE, HAND, LOCAL, STRATEGIES, start_of
+from studies.search_quality.strategy_names import CUT, DIFFERENTIABLE, EIGHTH, EVEN, FEWER, HAND, LOCAL, start_of
 from studies.search_quality.weight_sharing import search_differentiably, search_locally
 from studies.worker_pool import new_pool
 from trials.data.arguments import Task
 from trials.training.final_training import FinalTraining
 from trials.training.training import TrainingSettings
+
+ScoreOn = Literal["test", "validation"]
+"""What final trainings are scored on: the test videos; or others of the training split than a search holds out, as the
+choice of a pipeline run is."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,14 @@ class Rules:
     final: TrainingSettings
     """Of a final training, but for its seed."""
     device: torch.device
+    score_on: ScoreOn = "test"
 
     def search(self, key: SearchKey, start: SearchResult | None) -> SearchResult:
         """Run or resume a search; one that starts from another's result also counts the cost of that one."""
         task, folder = self.tasks[key.dataset], key.training_folder(self.output)
         if start is not None and key.strategy.endswith(LOCAL):
             return search_locally(task, key, start, folder, self.device).after(start)
-        if key.strategy == DIFFERENTIABLE:
+        if key.strategy in (DIFFERENTIABLE, EIGHTH, FEWER):
             return search_differentiably(task, key, self.network, folder, self.device)
         settings = TrainingSettings(epochs=self.epochs, batch_size=1, seed=key.seed)
         file = self.output / "judgements" / key.dataset / f"split{key.split}.jsonl"
@@ -59,6 +65,8 @@ class Rules:
         """The final training of the result of a search, as for the results in docs."""
         task = self.tasks[key.dataset]
         train_videos, test_videos = task.dataset.split(key.split)
+        if self.score_on == "validation":
+            train_videos, test_videos = search_videos(task, key.split, VALIDATION_SEED + 1)
         settings = replace(self.final, seed=seed)
         training = FinalTraining(task, key.split, structure, settings, train_videos, (), test_videos, "last")
         return training.run(key.final_folder(self.output, structure, seed), self.device)
@@ -123,7 +131,9 @@ def work(
     for index, key in enumerate(keys):
         if key.strategy == HAND or key.strategy in external:
             finish(index, SearchResult.read(_source(key, external), rules.network))
-        elif key.strategy in STRATEGIES:
+        elif key.strategy in (CUT, EVEN):
+            finish(index, SearchResult(pattern(key.strategy, rules.tasks[key.dataset], rules.network), 0, 0.0))
+        elif start_of(key.strategy) is None:
             search(index, None)
     with new_pool(workers) as pool:
         running: dict[Future[Any], Job] = {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -11,12 +12,15 @@ import torch
 
 from common.bad_input import BadInput
 from common.read_file import read_json
+from nas_space.budget import multiply_adds
+from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from studies.search_quality import __main__ as command
 from studies.search_quality import weight_sharing
 from studies.search_quality import work as working
 from studies.search_quality.__main__ import main
+from studies.search_quality.evaluator import search_videos
 from studies.search_quality.final_results import read_final_results, read_rules
 from studies.search_quality.search import SearchKey, SearchResult
 from studies.search_quality.work import Rules, work
@@ -209,6 +213,39 @@ def test_searches_that_are_trainings(
     run(monkeypatch, *words, "--final-seeds", 0, 1, "--output", elsewhere)
     assert len(times(elsewhere, "metrics.json")) == 2
     assert read_final_results(elsewhere)[::2] == finals
+
+
+def test_what_is_found_within_limits_is_also_trained_for_the_choice(
+    task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weight_sharing, "DIFFERENTIABLE_EPOCHS", 2)
+    monkeypatch.setattr(working, "new_pool", PlayedPool)
+    size = ("--network", "ms-tcn:stages=2,layers=3", "--final-epochs", 1, "--workers", 1)
+    strategies = ("hand", "cut-eighth", "even-eighth", "differentiable-eighth", "differentiable-fewer")
+    seeds = ("--search-seeds", 0, "--final-seeds", 0)
+    words = ("--data-root", task.dataset.folder.parent, "--dataset", "small", *size, "--splits", 1, *seeds)
+    run(monkeypatch, *words, "--strategy", *strategies, "--output", tmp_path / "out")
+    found = {final.key.strategy: final.search for final in read_final_results(tmp_path / "out")}
+    assert found.keys() == set(strategies)
+    hand = Structure.hand(NETWORK)
+    for name in ("cut-eighth", "even-eighth", "differentiable-eighth"):
+        assert ReceptiveField.of(found[name].structure).network.frames <= 29 // 8
+    assert 0 < multiply_adds(found["differentiable-fewer"].structure) <= multiply_adds(hand) / 2
+
+    shutil.copytree(tmp_path / "out" / "searches", tmp_path / "choice" / "searches")
+    choosing = ("--score-on", "validation", "--output", tmp_path / "choice")
+    with monkeypatch.context() as patch:
+        patch.setattr(Rules, "search", lambda *_: pytest.fail("searched again"))
+        run(patch, *words, "--strategy", "hand", "differentiable-fewer", *choosing)
+    assert read_rules(tmp_path / "choice")["score_on"] == "validation"
+    train, test = task.dataset.split(1)
+    for path in (tmp_path / "choice" / "final").glob("small/split1/*/seed0/metrics.json"):
+        about = read_json(path)["run"]
+        assert sorted(about["train_videos"] + about["test_videos"]) == sorted(train)
+        assert set(about["test_videos"]) != set(search_videos(task, 1)[1])
+        assert not set(about["test_videos"]) & set(test)
+    with pytest.raises(BadInput, match="other settings"):
+        run(monkeypatch, *words, "--strategy", "hand", "--output", tmp_path / "choice")
 
 
 @pytest.mark.parametrize(

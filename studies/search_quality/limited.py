@@ -1,0 +1,35 @@
+"""Strategies within limits: an eighth of the useful context, or half of the multiply-adds of all layers."""
+
+from __future__ import annotations
+
+from experiments.context_plan import patterns, useful_context
+from nas_space.budget import Budget
+from nas_space.network import Network, candidates_within
+from nas_space.structure import Structure
+from studies.search_quality.strategy_names import CUT, EVEN, FEWER
+from trials.data.arguments import Task
+
+
+def eighth(task: Task, network: Network) -> Budget:
+    """An eighth of the context that is useful on a data set, as in ``experiments.context``."""
+    return Budget(network=max(1, useful_context(network, task.dataset, task.dataset.splits()) // 8))
+
+
+def pattern(strategy: str, task: Task, network: Network) -> Structure:
+    """``hand`` cut off or evenly shortened to an eighth; ``hand`` itself where it sees no more."""
+    scaled = patterns(network, eighth(task, network))
+    name = {CUT: "cut", EVEN: "even"}[strategy]
+    return scaled.get(name) or scaled.get("cut") or Structure.hand(network)
+
+
+def limited_space(strategy: str, task: Task, split: int, network: Network) -> tuple[dict[str, tuple[int, ...]], Budget]:
+    """What each layer may choose among, by short label, and the budget of a limited differentiable search.
+
+    A layer can be left out where that is the point, or where an eighth is less than the smallest dilations see.
+    """
+    longest = max(task.dataset.frames(video) for part in task.dataset.split(split) for video in part)
+    candidates = candidates_within(longest)
+    budget = Budget.parse(None, "50%", network) if strategy == FEWER else eighth(task, network)
+    if budget.exceeded(network, [min(candidates)] * len(network.layers)):
+        candidates = (0, *candidates)
+    return dict.fromkeys(network.paths, candidates), budget
