@@ -9,12 +9,10 @@ from typing import Any
 import torch
 
 from nas_space.branching import Branching
-from nas_space.budget import NO_LIMITS
-from nas_space.network import POWERS_OF_TWO, Network
+from nas_space.network import Network
 from studies.search_quality.evaluator import search_videos
-from studies.search_quality.limited import limited_space
+from studies.search_quality.limited import differentiable_space
 from studies.search_quality.search import SearchKey, SearchResult
-from studies.search_quality.strategy_names import LIMITED
 from trials.data.arguments import Task
 from trials.differentiable_search import SupernetTraining
 from trials.local_search import ITERATIONS, LocalSearch
@@ -32,9 +30,7 @@ def search_differentiably(
 ) -> SearchResult:
     """As in ``experiments/50salads_mid_svm_differentiable.yml``, some within limits; resumes from ``folder``."""
     settings = TrainingSettings(epochs=DIFFERENTIABLE_EPOCHS, batch_size=1, learning_rate=LEARNING_RATE, seed=key.seed)
-    candidates, budget = dict.fromkeys(network.paths, POWERS_OF_TWO), NO_LIMITS
-    if key.strategy in LIMITED:
-        candidates, budget = limited_space(key.strategy, task, key.split, network)
+    candidates, budget = differentiable_space(key.strategy, task, key.split, network)
     videos = search_videos(task, key.split)
     search = SupernetTraining(task, key.split, *videos, settings, candidates, network, budget=budget)
 
