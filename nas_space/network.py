@@ -84,6 +84,15 @@ class Network:
         """Module path of each searchable convolution by label, in order."""
         return {layer.label: layer.path for layer in self.layers}
 
+    @property
+    def can_leave_out(self) -> bool:
+        """Whether layers can be left out, with a dilation of 0."""
+        return True
+
+    def built_path(self, layer: Layer) -> str:
+        """Path, in the built network, of what is replaced to give a layer branches."""
+        return layer.path
+
     def option(self, name: str) -> int:
         """The value of an option."""
         return next(option.value for option in self.options if option.name == name)

@@ -8,57 +8,56 @@ from typing import TypeVar
 from torch import nn
 
 from nas_space.branching import Branching
-from nas_space.layers.convolutions import BranchedConv, ChoosingConv, DilatedConv, LeftOut
+from nas_space.layers.branches import Branches, Choices, SearchableConv
+from nas_space.layers.convolutions import LeftOut
 from nas_space.network import Layer, Network
 from nas_space.structure import Structure
 
-Conv = TypeVar("Conv", bound=DilatedConv)
+Conv = TypeVar("Conv", SearchableConv, Branches, Choices)
 
 
 def expand(module: nn.Module, structure: Structure, branching: Branching, inner_activation: bool = False) -> None:
     """Put branches around the dilation of every searchable convolution, in place."""
-    branches = branching.branches(structure)
-    for layer, conv in _searchable(module, structure.network, DilatedConv):
-        module.set_submodule(layer.path, BranchedConv.expand(conv, branches[layer.label], inner_activation))
+    network, branches = structure.network, branching.branches(structure)
+    for layer, conv in _searchable(module, network, SearchableConv):
+        module.set_submodule(network.built_path(layer), conv.branched(branches[layer.label], inner_activation))
 
 
 def choose(module: nn.Module, network: Network, candidates: Mapping[str, Sequence[int]]) -> None:
     """Let every searchable convolution choose among its candidate dilations, given by label, in place."""
-    for layer, conv in _searchable(module, network, DilatedConv):
-        module.set_submodule(layer.path, ChoosingConv.among(conv, candidates[layer.label]))
+    for layer, conv in _searchable(module, network, SearchableConv):
+        module.set_submodule(network.built_path(layer), conv.choosing(candidates[layer.label]))
 
 
 def set_temperature(module: nn.Module, temperature: float) -> None:
     """Set the temperature of all choices of a network."""
     for each in module.modules():
-        if isinstance(each, ChoosingConv):
+        if isinstance(each, Choices):
             each.temperature = temperature
 
 
 def collapse(module: nn.Module, structure: Structure) -> None:
     """Replace branched convolutions by plain ones with the dilations of a structure, in place."""
-    dilations = structure.by_label()
-    for layer, branched in _searchable(module, structure.network, BranchedConv):
-        module.set_submodule(layer.path, branched.collapse(dilations[layer.label]))
+    network, dilations = structure.network, structure.by_label()
+    for layer, branched in _searchable(module, network, Branches):
+        module.set_submodule(network.built_path(layer), branched.collapse(dilations[layer.label]))
 
 
 def probabilities(module: nn.Module, network: Network) -> dict[str, list[float]]:
     """The branch probabilities of every searchable convolution, by label: 1 for a layer that is left out."""
-    branched = {
-        layer.label: conv.probabilities().tolist() for layer, conv in _searchable(module, network, BranchedConv)
-    }
+    branched = {layer.label: conv.probabilities().tolist() for layer, conv in _searchable(module, network, Branches)}
     return {label: branched.get(label, [1.0]) for label in network.paths}
 
 
-def choices(module: nn.Module, network: Network) -> dict[str, ChoosingConv]:
+def choices(module: nn.Module, network: Network) -> dict[str, Choices]:
     """The convolutions that choose, by label."""
-    return {layer.label: conv for layer, conv in _searchable(module, network, ChoosingConv)}
+    return {layer.label: conv for layer, conv in _searchable(module, network, Choices)}
 
 
 def _searchable(module: nn.Module, network: Network, kind: type[Conv]) -> Iterator[tuple[Layer, Conv]]:
     """The layers that are not left out, each with its convolution."""
     for layer in network.layers:
-        conv = module.get_submodule(layer.path)
+        conv = module.get_submodule(network.built_path(layer))
         if not isinstance(conv, LeftOut):
             assert isinstance(conv, kind)
             yield layer, conv

@@ -17,7 +17,7 @@ from nas_space.network import LARGEST_DILATION, Network
 class Structure:
     """One dilation for each searchable convolution, in the order of ``network.layers``. Immutable and hashable.
 
-    A dilation of 0 leaves the layer out: its output is its input.
+    A dilation of 0 leaves the layer out: its output is its input. Only our own networks can do that.
 
     Raises:
         BadInput: a dilation is missing, is not an integer, or is out of range; the message names the layer.
@@ -30,6 +30,9 @@ class Structure:
         if len(self.dilations) != len(self.network.paths):
             raise BadInput(f"a structure needs {len(self.network.paths)} dilations, not {len(self.dilations)}")
         checked = tuple(_dilation(name, value) for name, value in zip(self.network.paths, self.dilations, strict=True))
+        if 0 in checked and not self.network.can_leave_out:
+            layer = self.network.layers[checked.index(0)].label
+            raise BadInput(f"layer {layer!r} has the dilation 0: {self.network} can leave no layer out")
         object.__setattr__(self, "dilations", checked)
 
     @classmethod

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas_space.layers.branches import Branches, Choices, SearchableConv
+
 
 class PointwiseConv(nn.Conv1d):
     """A 1x1 convolution: ``(frames, in_channels)`` -> ``(frames, out_channels)``. Weights as in nn.Conv1d."""
@@ -28,7 +30,7 @@ class LeftOut(nn.Module):
     """Stands for the convolutions of a layer that is left out: it has no weights, and is never called."""
 
 
-class DilatedConv(nn.Conv1d):
+class DilatedConv(SearchableConv, nn.Conv1d):
     """A dilated convolution of odd kernel size k that keeps the number of frames.
 
     It is padded with zeros by d (k - 1) / 2 on both sides, or, if causal, by d (k - 1) in front.
@@ -63,24 +65,21 @@ class DilatedConv(nn.Conv1d):
         ]
         return torch.stack([result.transpose(1, 2).flatten(0, 1).index_select(0, rows) for result in results])
 
+    def branched(self, branches: Sequence[int], inner_activation: bool = False) -> BranchedConv:
+        """See ``SearchableConv.branched``."""
+        return BranchedConv.expand(self, branches, inner_activation)
 
-INITIAL_BRANCH_WEIGHT = 0.01
-BRANCH_WEIGHTS = "branch_weights"
-"""Suffix of the names of their parameters."""
+    def choosing(self, candidates: Sequence[int]) -> ChoosingConv | LeftOut:
+        """See ``SearchableConv.choosing``."""
+        return ChoosingConv.among(self, candidates)
 
 
-class BranchedConv(DilatedConv):
+class BranchedConv(Branches, DilatedConv):
     """A dilated convolution in branches of different dilation that share its weights (Gao et al., CVPR 2021, eq. 4).
 
-    The output is sum_i p_i conv(frames; dilation d_i) with the branch probabilities p_i = |w_i| / sum_j |w_j|; the
-    branch weights w_i are learned, and start equal. ``inner_activation`` adds a ReLU to each branch, as the published
-    Global2Local code does; RF-Next (arXiv 2206.06637) and MMCV do not.
+    The output is sum_i p_i conv(frames; dilation d_i) with the probabilities of the branches. ``inner_activation`` adds
+    a ReLU to each branch, as the published Global2Local code does; RF-Next (arXiv 2206.06637) and MMCV do not.
     """
-
-    branches: tuple[int, ...]
-    """Their dilations."""
-    dilations: tuple[int, ...]
-    """Those of the branches that convolve: all but a branch of dilation 0, which only ``ChoosingConv`` can have."""
 
     def __init__(
         self,
@@ -91,10 +90,7 @@ class BranchedConv(DilatedConv):
         inner_activation: bool = False,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, max(branches))
-        self.branches = tuple(branches)
-        self.dilations = tuple(dilation for dilation in branches if dilation > 0)
-        self.inner_activation = inner_activation
-        self.branch_weights = nn.Parameter(torch.full((len(self.branches),), INITIAL_BRANCH_WEIGHT))
+        self.set_branches(branches, inner_activation)
 
     @classmethod
     def expand(cls, conv: DilatedConv, branches: Sequence[int], inner_activation: bool = False) -> Self:
@@ -113,19 +109,6 @@ class BranchedConv(DilatedConv):
         conv.weight, conv.bias = self.weight, self.bias
         return conv
 
-    def probabilities(self) -> Tensor:
-        """``(branches,)``: non-negative, of sum 1."""
-        strengths = self.branch_weights.abs()
-        return strengths / strengths.sum()
-
-    def shares(self) -> Tensor:
-        """``(dilations,)``: the probabilities of the branches that convolve, of sum 1."""
-        return self.probabilities()
-
-    def kept(self) -> Tensor | None:
-        """The probability that the layer is not left out, one number; None where that is no choice."""
-        return None
-
     def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:  # type: ignore[override]
         """``(frames, in_channels)`` -> ``(frames, out_channels)``; see ``DilatedConv.forward``."""
         outputs = self.convolve(frames, offsets, self.dilations)
@@ -134,17 +117,8 @@ class BranchedConv(DilatedConv):
         return torch.einsum("b,bfc->fc", self.shares(), outputs)
 
 
-class ChoosingConv(BranchedConv):
-    """A dilated convolution that chooses among branches, with probabilities softmax(branch weights / temperature).
-
-    The lower the temperature, the closer the output is to the most probable branch alone. All start equally probable.
-    A branch of dilation 0 is the choice to leave the layer out: the output is that of the others, and the layer adds
-    it to its input ``kept`` times. That choice comes first, with the probability sigmoid(its weight / temperature);
-    the softmax is over the others. As one of many in the softmax, it would win wherever it is half as probable as all
-    others together.
-    """
-
-    temperature: float = 1.0
+class ChoosingConv(Choices, BranchedConv):
+    """A dilated convolution that chooses among branches; see ``Choices``."""
 
     @classmethod
     def among(cls, conv: DilatedConv, candidates: Sequence[int]) -> ChoosingConv | LeftOut:
@@ -154,44 +128,3 @@ class ChoosingConv(BranchedConv):
         choosing = cls.expand(conv, candidates)
         choosing.set_logits(torch.zeros(len(candidates)))
         return choosing
-
-    def probabilities(self) -> Tensor:
-        """``(branches,)``: non-negative, of sum 1."""
-        kept = self.kept()
-        if kept is None:
-            return self.shares()
-        convolving = self._convolving()
-        return torch.where(convolving, 0, 1 - kept).masked_scatter(convolving, kept * self.shares())
-
-    def logits(self) -> Tensor:
-        """The logarithms of the probabilities, also of those too small for a number: ``(branches,)``, float64."""
-        weights = self.branch_weights.double() / self.temperature
-        if self.dilations == self.branches:
-            return weights.log_softmax(dim=0)
-        convolving = self._convolving()
-        left_out = weights[~convolving]
-        others = weights[convolving].log_softmax(dim=0) + F.logsigmoid(-left_out)
-        return torch.where(convolving, 0, F.logsigmoid(left_out)).masked_scatter(convolving, others)
-
-    def set_logits(self, logits: Tensor) -> None:
-        """Set the probabilities to softmax(logits), ``(branches,)``, at the present temperature."""
-        with torch.no_grad():
-            weights = logits.to(self.branch_weights)
-            if self.dilations != self.branches:
-                others = weights[self._convolving()].logsumexp(dim=0)
-                weights = torch.where(self._convolving(), weights, weights - others)
-            self.branch_weights.copy_(self.temperature * weights)
-
-    def shares(self) -> Tensor:
-        """See ``BranchedConv.shares``."""
-        weights = self.branch_weights if self.dilations == self.branches else self.branch_weights[self._convolving()]
-        return torch.softmax(weights / self.temperature, dim=0)
-
-    def kept(self) -> Tensor | None:
-        """See ``BranchedConv.kept``."""
-        if self.dilations == self.branches:
-            return None
-        return torch.sigmoid(-self.branch_weights[~self._convolving()] / self.temperature).sum()
-
-    def _convolving(self) -> Tensor:
-        return torch.tensor(self.branches, device=self.branch_weights.device) > 0

@@ -1,5 +1,7 @@
 """The networks, one file each: ``ms-tcn`` is ms_tcn.py, ``ms-tcn++`` is ms_tcn_pp.py. A new file is a new network.
 
+One of them, your_own.py, is any other network: a function of the user's and a file that describes what it returns.
+
 Each has
 
 * ``describe(**options) -> Network``: its searchable convolutions, without torch;
@@ -14,13 +16,14 @@ import pkgutil
 import warnings
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from reprlib import repr as shortened
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from common.bad_input import BadInput
 from nas_space.network import Network, parse_network
-from nas_space.networks import ms_tcn
+from nas_space.networks import ms_tcn, your_own
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,22 +34,27 @@ DEFAULT = "ms-tcn"
 
 
 def names() -> list[str]:
-    """The names of all networks."""
-    return [module.name.replace("_pp", "++").replace("_", "-") for module in pkgutil.iter_modules(__path__)]
+    """The names of all networks that a name says all of."""
+    found = [module.name.replace("_pp", "++").replace("_", "-") for module in pkgutil.iter_modules(__path__)]
+    return [name for name in found if name != your_own.NAME]
 
 
 def find_network(text: str) -> Network:
-    """The network of a text as given to ``--network``: ``ms-tcn``, or ``ms-tcn:stages=2,layers=5``.
+    """The network of a text as given to ``--network``: ``ms-tcn``, ``ms-tcn:stages=2,layers=5``, or ``net.json``.
 
     Raises:
-        BadInput: there is no such network, or it cannot have these options.
+        BadInput: there is no such network or file, or it cannot have these options.
     """
+    if text.endswith(your_own.SUFFIX):
+        return your_own.read(Path(text))
     name, options = parse_network(text)
     return _described(name, options)
 
 
 def network_from_json(content: Any) -> Network:
     """The network of a description by ``Network.to_json``, of this version or an earlier one.
+
+    A network of the user's own cannot be built from that alone: ``find_network`` must have named its file.
 
     Raises:
         BadInput: the content does not describe a network.
@@ -88,6 +96,9 @@ def build(structure: Structure, feature_dim: int, classes: int) -> nn.Module:
 
     It takes ``PackedVideos`` of ``feature_dim`` channels and returns logits ``(outputs, frames, classes)``; the last
     output is the prediction.
+
+    Raises:
+        BadInput: it is the user's own, and not named by its file, or not as that describes it.
     """
     module: nn.Module = _module(structure.network.name).build(structure, feature_dim, classes)
     return module
@@ -105,7 +116,8 @@ def add_network_argument(parser: argparse.ArgumentParser) -> None:
         type=_network_option,
         action=_NetworkAction,
         default=DEFAULT,
-        help=f"one of {', '.join(names())}, with options as in {DEFAULT}:stages=2,layers=5 (default: %(default)s)",
+        help=f"one of {', '.join(names())}, with options as in {DEFAULT}:stages=2,layers=5, or a file of "
+        "nas_space.describe (default: %(default)s)",
     )
     ms_tcn.add_earlier_arguments(parser)
 
@@ -135,6 +147,6 @@ def _described(name: str, options: Mapping[str, Any]) -> Network:
 
 
 def _module(name: str) -> ModuleType:
-    if name not in names():
+    if name not in (*names(), your_own.NAME):
         raise BadInput(f"there is no network {name!r}: it must be one of {', '.join(names())}")
     return import_module(f"nas_space.networks.{name.replace('++', '_pp').replace('-', '_')}")

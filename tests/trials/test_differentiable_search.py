@@ -11,7 +11,7 @@ import torch
 
 from common.bad_input import BadInput
 from nas_space.budget import NO_LIMITS, Budget
-from nas_space.layers.convolutions import BRANCH_WEIGHTS
+from nas_space.layers.branches import BRANCH_WEIGHTS
 from nas_space.networks import build, find_network, ms_tcn
 from nas_space.structure_files import read_structure
 from studies.search_quality.search import SearchResult

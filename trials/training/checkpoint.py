@@ -17,7 +17,9 @@ from torch import nn
 from common.atomic_file import write_atomically
 from common.bad_input import BadInput
 from common.read_file import require_file
+from nas_space.network import Network
 from nas_space.networks import build, network_from_json
+from nas_space.networks.your_own import UnnamedCode
 from nas_space.structure import Structure
 from trials.data.fingerprint import Fingerprint, is_fingerprint
 
@@ -57,18 +59,28 @@ class Checkpoint:
     data: Fingerprint | None = None
     """Of the data read for the training; None in checkpoints of earlier versions."""
 
-    def structure(self) -> Structure:
-        """The structure of the network."""
-        return Structure.from_paths(self.dilations, network_from_json(self.network))
+    def structure(self, named: Network | None = None) -> Structure:
+        """The structure of the network.
 
-    def module(self) -> nn.Module:
-        """The network with its weights."""
-        module = self._empty_module()
+        Args:
+            named: the network that the user named, which may be imported code; None: nobody did.
+
+        Raises:
+            BadInput: the named network is not that of the checkpoint.
+        """
+        network = network_from_json(self.network)
+        if named is not None and named != network:
+            raise BadInput(f"its network is {network}, not {named}")
+        return Structure.from_paths(self.dilations, named or network)
+
+    def module(self, named: Network | None = None) -> nn.Module:
+        """The network with its weights; ``named`` as in ``structure``."""
+        module = self._empty_module(named)
         module.load_state_dict(self.weights)
         return module
 
-    def check(self) -> None:
-        """Check that the network can be built and used.
+    def check(self, named: Network | None = None) -> None:
+        """Check that the network can be built and used; ``named`` as in ``structure``.
 
         Raises:
             BadInput: a value is invalid, or the weights do not fit.
@@ -92,17 +104,21 @@ class Checkpoint:
             raise BadInput("the fingerprint of its data has no checksums")
         try:
             with torch.device("meta"):  # takes no memory, whatever size the file claims
-                self._empty_module().load_state_dict(self.weights, assign=True)
+                module = self._empty_module(named)
+            counts = {name for name, value in module.state_dict().items() if not value.is_floating_point()}
+            module.load_state_dict(self.weights, assign=True)
             for name, value in self.weights.items():
-                if not _is_finite(value):
+                if not _is_finite(value, may_count=name in counts):
                     raise ValueError(f"{name} holds anything but finite numbers")
+        except UnnamedCode:
+            raise
         except DAMAGE as fault:
             raise BadInput(
                 f"the weights do not fit the network: {(str(fault).splitlines() or [''])[-1].strip()}"
             ) from None
 
-    def _empty_module(self) -> nn.Module:
-        return build(self.structure(), self.feature_dim, len(self.classes))
+    def _empty_module(self, named: Network | None) -> nn.Module:
+        return build(self.structure(named), self.feature_dim, len(self.classes))
 
 
 def _is_class_name(name: Any) -> bool:
@@ -110,10 +126,14 @@ def _is_class_name(name: Any) -> bool:
     return isinstance(name, str) and name == name.strip() != "" and "\n" not in name
 
 
-def _is_finite(value: torch.Tensor) -> bool:
-    """Whether a tensor has only finite numbers, all of them stored: a view can claim any size."""
+def _is_finite(value: torch.Tensor, may_count: bool) -> bool:
+    """Whether a tensor has only finite numbers, all of them stored: a view can claim any size.
+
+    Args:
+        may_count: whether they may be whole numbers.
+    """
     stored = value.nbytes <= value.untyped_storage().nbytes()
-    return stored and value.is_floating_point() and bool(value.isfinite().all())
+    return stored and (may_count or value.is_floating_point()) and bool(value.isfinite().all())
 
 
 def save_torch(path: Path, content: dict[str, Any]) -> None:
@@ -149,11 +169,15 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     save_torch(path, {"format": FORMAT, **asdict(checkpoint)})
 
 
-def load_checkpoint(path: Path) -> Checkpoint:
+def load_checkpoint(path: Path, named: Network | None = None) -> Checkpoint:
     """Read a checkpoint.
 
+    Args:
+        named: the network that the user named. Without it, code that the checkpoint names is not imported.
+
     Raises:
-        BadInput: the file is missing, damaged, or not a checkpoint of this project.
+        BadInput: the file is missing, damaged, not a checkpoint of this project, or of another network; or its network
+            is the user's own, and not named.
     """
     content = load_torch(path)
     if {"shape", "channels"} <= content.keys() and isinstance(content["shape"], dict):  # of an earlier version
@@ -164,7 +188,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise BadInput(f"{path}: not a checkpoint of this project (train one with python -m trials.train)")
     checkpoint = Checkpoint(**{name: content[name] for name in names if name in content})
     try:
-        checkpoint.check()
+        checkpoint.check(named)
     except BadInput as fault:
         raise BadInput(f"{path}: {fault}") from None
     return checkpoint

@@ -13,7 +13,7 @@ import torch
 
 from common.bad_input import BadInput
 from nas_space.branching import Branching
-from nas_space.layers.convolutions import BRANCH_WEIGHTS
+from nas_space.layers.branches import BRANCH_WEIGHTS
 from nas_space.searchable import expand, probabilities
 from nas_space.structure import Structure
 from trials.training.checkpoint import DAMAGE, load_torch, save_torch

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from common.bad_input import BadInput, KnownFailure
-from nas_space.layers.convolutions import BRANCH_WEIGHTS
+from nas_space.layers.branches import BRANCH_WEIGHTS
 from nas_space.layers.packed_videos import PackedVideos
 from nni_api.epoch_file import EpochNotes
 from trials.data.batches import Batch, pack
@@ -150,7 +150,10 @@ class Training:
             self.average = _copied(self.network.state_dict())
         elif self.average is not None:
             for name, weight in self.network.state_dict().items():
-                self.average[name].lerp_(weight, 1 / averaged)
+                if weight.is_floating_point():
+                    self.average[name].lerp_(weight, 1 / averaged)
+                else:  # such as batch normalisation's count of batches
+                    self.average[name].copy_(weight)
 
     @property
     def scored_weights(self) -> dict[str, Tensor]:

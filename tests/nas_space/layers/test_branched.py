@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from nas_space import searchable
 from nas_space.branching import Branching, next_structure
-from nas_space.layers.convolutions import INITIAL_BRANCH_WEIGHT, BranchedConv, DilatedConv
+from nas_space.layers.branches import INITIAL_BRANCH_WEIGHT
+from nas_space.layers.convolutions import BranchedConv, DilatedConv
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.networks import build, ms_tcn
 from nas_space.structure import Structure

@@ -1,0 +1,117 @@
+"""What a convolution that is searched has, whatever network it lies in: branches, and their learned probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+INITIAL_BRANCH_WEIGHT = 0.01
+BRANCH_WEIGHTS = "branch_weights"
+"""Suffix of the names of their parameters."""
+
+
+class SearchableConv:
+    """A convolution of one dilation that can get branches; a base beside nn.Module."""
+
+    def branched(self, branches: Sequence[int], inner_activation: bool = False) -> nn.Module:
+        """A version with branches of these dilations (``Branches``) that shares its weights."""
+        raise NotImplementedError
+
+    def choosing(self, candidates: Sequence[int]) -> nn.Module:
+        """A version that chooses among dilations (``Choices``) and shares its weights."""
+        raise NotImplementedError
+
+
+class Branches:
+    """Branches of different dilation that share the weights of a convolution; a base beside nn.Module.
+
+    The branch probabilities are p_i = |w_i| / sum_j |w_j|; the branch weights w_i are learned, and start equal.
+    """
+
+    branches: tuple[int, ...]
+    """Their dilations."""
+    dilations: tuple[int, ...]
+    """Those of the branches that convolve: all but a branch of dilation 0, which only ``Choices`` can have."""
+    inner_activation: bool
+    branch_weights: nn.Parameter
+
+    def set_branches(self, branches: Sequence[int], inner_activation: bool) -> None:
+        """Called once, after nn.Module's initialisation."""
+        self.branches = tuple(branches)
+        self.dilations = tuple(dilation for dilation in branches if dilation > 0)
+        self.inner_activation = inner_activation
+        self.branch_weights = nn.Parameter(torch.full((len(self.branches),), INITIAL_BRANCH_WEIGHT))
+
+    def collapse(self, dilation: int) -> nn.Module:
+        """A plain convolution of one dilation, which shares the weights."""
+        raise NotImplementedError
+
+    def probabilities(self) -> Tensor:
+        """``(branches,)``: non-negative, of sum 1."""
+        strengths = self.branch_weights.abs()
+        return strengths / strengths.sum()
+
+    def shares(self) -> Tensor:
+        """``(dilations,)``: the probabilities of the branches that convolve, of sum 1."""
+        return self.probabilities()
+
+    def kept(self) -> Tensor | None:
+        """The probability that the layer is not left out, one number; None where that is no choice."""
+        return None
+
+
+class Choices(Branches):
+    """Branches with the probabilities softmax(branch weights / temperature).
+
+    The lower the temperature, the closer the output is to the most probable branch alone. All start equally probable.
+    A branch of dilation 0 is the choice to leave the layer out: the output is that of the others, and the layer adds
+    it to its input ``kept`` times. That choice comes first, with the probability sigmoid(its weight / temperature);
+    the softmax is over the others. As one of many in the softmax, it would win wherever it is half as probable as all
+    others together.
+    """
+
+    temperature: float = 1.0
+
+    def probabilities(self) -> Tensor:
+        """``(branches,)``: non-negative, of sum 1."""
+        kept = self.kept()
+        if kept is None:
+            return self.shares()
+        convolving = self._convolving()
+        return torch.where(convolving, 0, 1 - kept).masked_scatter(convolving, kept * self.shares())
+
+    def logits(self) -> Tensor:
+        """The logarithms of the probabilities, also of those too small for a number: ``(branches,)``, float64."""
+        weights = self.branch_weights.double() / self.temperature
+        if self.dilations == self.branches:
+            return weights.log_softmax(dim=0)
+        convolving = self._convolving()
+        left_out = weights[~convolving]
+        others = weights[convolving].log_softmax(dim=0) + F.logsigmoid(-left_out)
+        return torch.where(convolving, 0, F.logsigmoid(left_out)).masked_scatter(convolving, others)
+
+    def set_logits(self, logits: Tensor) -> None:
+        """Set the probabilities to softmax(logits), ``(branches,)``, at the present temperature."""
+        with torch.no_grad():
+            weights = logits.to(self.branch_weights)
+            if self.dilations != self.branches:
+                others = weights[self._convolving()].logsumexp(dim=0)
+                weights = torch.where(self._convolving(), weights, weights - others)
+            self.branch_weights.copy_(self.temperature * weights)
+
+    def shares(self) -> Tensor:
+        """See ``Branches.shares``."""
+        weights = self.branch_weights if self.dilations == self.branches else self.branch_weights[self._convolving()]
+        return torch.softmax(weights / self.temperature, dim=0)
+
+    def kept(self) -> Tensor | None:
+        """See ``Branches.kept``."""
+        if self.dilations == self.branches:
+            return None
+        return torch.sigmoid(-self.branch_weights[~self._convolving()] / self.temperature).sum()
+
+    def _convolving(self) -> Tensor:
+        return torch.tensor(self.branches, device=self.branch_weights.device) > 0

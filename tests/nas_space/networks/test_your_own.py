@@ -1,0 +1,320 @@
+"""Networks of the user's own: found out by probes, and exactly what they would be with other dilations."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from common.bad_input import BadInput
+from nas_space.branching import Branching
+from nas_space.describe import describe_network
+from nas_space.layers.packed_videos import PackedVideos
+from nas_space.network import Network
+from nas_space.networks import build, find_network, network_from_json, parameters
+from nas_space.networks.your_own import OwnNetwork
+from nas_space.searchable import choices, choose, collapse, expand, probabilities, set_temperature
+from nas_space.structure import Structure
+from tests import own_networks
+from tests.conftest import REPOSITORY
+
+FEATURES, CLASSES = 5, 3
+OTHERS = ((1, 2, 4), (2, 1, 3), (7, 5, 1), (1, 1, 30))
+KINDS = ("residual", "chomped", "planar")
+
+
+def described(kind: str, folder: Path) -> OwnNetwork:
+    """The network of a function of tests/own_networks.py, named by its file."""
+    path = folder / f"{kind}.json"
+    path.write_text(json.dumps(describe_network(f"tests.own_networks:{kind}", FEATURES, CLASSES).to_json()))
+    network = find_network(str(path))
+    assert isinstance(network, OwnNetwork)
+    return network
+
+
+def double(structure: Structure) -> nn.Module:
+    torch.manual_seed(0)
+    return build(structure, FEATURES, CLASSES).double()
+
+
+def videos(*lengths: int) -> PackedVideos:
+    features = torch.randn(sum(lengths), FEATURES, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    return PackedVideos(features, (0, *torch.tensor(lengths).cumsum(0).tolist()))
+
+
+def test_convolutions_are_found_in_the_order_of_the_calls(tmp_path: Path) -> None:
+    network = described("residual", tmp_path)
+    assert network.paths == {"c1": "convs.0", "c2": "convs.1", "c3": "convs.2"}
+    assert [layer.hand for layer in network.layers] == [1, 2, 4]
+    assert not network.causal
+    assert parameters(network, FEATURES, CLASSES) == sum(
+        each.numel() for each in own_networks.residual(FEATURES, CLASSES).parameters()
+    )
+    assert described("chomped", tmp_path).causal
+
+
+def test_only_convolutions_along_time_are_found(tmp_path: Path) -> None:
+    network = described("planar", tmp_path)
+    assert list(network.paths.values()) == ["first", "second", "third"]
+    assert [layer.kernel_size for layer in network.layers] == [5, 3, 3]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dilations", OTHERS)
+def test_other_dilations_give_the_network_built_with_them(
+    kind: str, dilations: tuple[int, ...], tmp_path: Path
+) -> None:
+    searched = double(Structure(dilations, described(kind, tmp_path))).eval()
+    reference = getattr(own_networks, kind)(FEATURES, CLASSES, dilations).double().eval()
+    reference.load_state_dict(searched.state_dict())
+    packed = videos(40)
+    expected = reference(packed.features.T[None])
+    expected = torch.stack(expected) if isinstance(expected, list) else expected
+    expected = expected.reshape(-1, CLASSES, 40).transpose(1, 2)
+    torch.testing.assert_close(searched(packed), expected, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_own_dilations_leave_it_as_it_is(kind: str, tmp_path: Path) -> None:
+    searched = double(Structure.hand(described(kind, tmp_path)))
+    torch.manual_seed(0)
+    untouched = getattr(own_networks, kind)(FEATURES, CLASSES).double()
+    own = untouched.state_dict()
+    assert searched.state_dict().keys() == own.keys()
+    assert all(torch.equal(value, own[name]) for name, value in searched.state_dict().items())
+    packed = videos(40)
+    outputs = untouched(packed.features.T[None])
+    last = outputs[-1:] if isinstance(outputs, list) else outputs.reshape(-1, 1, CLASSES, 40)[-1]
+    assert torch.equal(searched(packed)[-1], last[0][0].T if isinstance(outputs, list) else last[0].T)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_videos_of_a_batch_do_not_see_each_other(kind: str, tmp_path: Path) -> None:
+    network = double(Structure.hand(described(kind, tmp_path)))  # in training, batch normalisation included
+    packed = videos(17, 40, 9)
+    apart = [network(PackedVideos(part, (0, len(part)))) for part in packed.features.split([17, 40, 9])]
+    assert torch.equal(network(packed), torch.cat(apart, dim=1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_are_those_of_the_network_built_with_the_dilations(kind: str, tmp_path: Path) -> None:
+    searched = double(Structure((3, 1, 2), described(kind, tmp_path)))
+    reference = getattr(own_networks, kind)(FEATURES, CLASSES, (3, 1, 2)).double()
+    reference.load_state_dict(searched.state_dict())
+    packed = videos(25)
+    searched(packed)[-1].square().sum().backward()
+    reference(packed.features.T[None])[-1].square().sum().backward()
+    gradients = {name: each.grad for name, each in reference.named_parameters()}
+    for name, parameter in searched.named_parameters():
+        assert parameter.grad is not None
+        torch.testing.assert_close(parameter.grad, gradients[name.removeprefix("net.")], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_branch_of_probability_1_is_the_network_of_its_dilations(kind: str, tmp_path: Path) -> None:
+    network = described(kind, tmp_path)
+    around = Structure((8, 8, 8), network)
+    branching = Branching(rate=0.5, maximum=32)
+    module = double(around).eval()
+    keys = set(module.state_dict())
+    expand(module, around, branching)
+    added = {f"{path}.searched.branch_weights" for path in network.paths.values()}
+    assert set(module.state_dict()) == keys | added
+    assert probabilities(module, network) == {label: pytest.approx([1 / 3] * 3) for label in network.paths}
+    assert branching.branches(around)["c1"] == (4, 8, 12)
+    module.double()
+    packed = videos(30)
+    for number, dilation in enumerate((4, 8, 12)):
+        for name, parameter in module.named_parameters():
+            if name.endswith("branch_weights"):
+                parameter.data = torch.eye(3, dtype=torch.float64)[number]
+        mixture = module(packed)
+        alone = copy.deepcopy(module)
+        collapse(alone, Structure((dilation,) * 3, network))
+        assert set(alone.state_dict()) == keys
+        torch.testing.assert_close(mixture, alone(packed), rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_branches_are_mixed_by_their_probabilities(relu: bool, tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(describe_network("tests.own_networks:Changed", FEATURES, CLASSES).to_json()))
+    network = find_network(str(path))
+    start = Structure((8,), network)
+    module = double(start)
+    conv = module.get_submodule("net.conv")
+    expand(module, start, Branching(rate=0.5, maximum=32), inner_activation=relu)
+    weights = torch.tensor([0.1, -0.3, 0.6], dtype=torch.float64)
+    conv.get_submodule("searched").branch_weights.data = weights
+    packed = videos(30)
+    branches = [
+        nn.functional.conv1d(packed.features.T[None], conv.weight, conv.bias, padding=d, dilation=d)[0].T  # type: ignore[arg-type]
+        for d in (4, 8, 12)
+    ]
+    if relu:
+        branches = [branch.relu() for branch in branches]
+    expected = 0.1 * branches[0] + 0.3 * branches[1] + 0.6 * branches[2]
+    torch.testing.assert_close(module(packed)[0], expected, rtol=1e-13, atol=1e-13)
+
+
+def test_choices_have_a_temperature(tmp_path: Path) -> None:
+    network = described("residual", tmp_path)
+    module = double(Structure.hand(network))
+    choose(module, network, dict.fromkeys(network.paths, (1, 3, 9)))
+    assert [len(each.branches) for each in choices(module, network).values()] == [3, 3, 3]
+    assert probabilities(module, network)["c2"] == pytest.approx([1 / 3] * 3)
+    choices(module, network)["c2"].branch_weights.data = torch.tensor([0.0, 1.0, 2.0])
+    set_temperature(module, 0.5)
+    e = 2.718281828459045
+    assert probabilities(module, network)["c2"] == pytest.approx([each / (1 + e**2 + e**4) for each in (1, e**2, e**4)])
+
+
+REFUSED = {
+    "circular": "its convolution conv has padding_mode='circular', with which no dilation is searched: leave it",
+    "strided": "its convolution conv has the stride (2,), with which no dilation is searched",
+    "shorter": "for features (1, 5, 96) it returns scores (1, 3, 94): its output must have 3 classes, and as many",
+    "pointwise": "it has no searchable convolution",
+    "even": "it has no searchable convolution",
+    "reflected": "its convolution 1.conv is not padded with zeros as a symmetric one is",
+    "one_sided": "its convolution past is not padded with zeros as a symmetric one is",
+    "random": "in eval mode its output for the same features changes from call to call",
+    "counting": "in eval mode its output for the same features changes from call to call",
+    "bypassing": "its forward pass does not call its convolution conv",
+    "constant": "its output does not depend on its input",
+    "dictionary": "it returns dict in place of scores (1, classes, frames)",
+    "failing": "tests.own_networks:failing(5, 3) fails: RuntimeError: no network for 5 features",
+    "no_module": "tests.own_networks:no_module(5, 3) returns a int, but no torch.nn.Module",
+    "nothing": "tests.own_networks:nothing cannot be imported (AttributeError: ",
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_cannot_be_searched_is_refused(kind: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        describe_network(f"tests.own_networks:{kind}", FEATURES, CLASSES)
+    message = str(refusal.value)
+    assert REFUSED[kind] in message
+    assert f"tests.own_networks:{kind}" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("function", ["", "tests.own_networks", "tests/own_networks:residual", "a:b; import os", ":f"])
+def test_a_function_is_a_module_and_a_name(function: str) -> None:
+    with pytest.raises(BadInput, match=r"as package\.module:function"):
+        describe_network(function, FEATURES, CLASSES)
+
+
+def test_a_module_that_is_not_there() -> None:
+    with pytest.raises(
+        BadInput, match=r"no_such:f cannot be imported \(ModuleNotFoundError: .*beside the network file"
+    ):
+        describe_network("no_such:f", FEATURES, CLASSES)
+
+
+def test_convolutions_can_be_left_as_they_are() -> None:
+    network = describe_network("tests.own_networks:residual", FEATURES, CLASSES, ["convs.[02]"])
+    assert network.paths == {"c1": "convs.1"}
+    with pytest.raises(BadInput, match=r"--skip 'stage' names none of its convolutions: convs\.0, convs\.1, convs\.2"):
+        describe_network("tests.own_networks:residual", FEATURES, CLASSES, ["stage"])
+
+
+def test_weights_that_start_at_zero_hide_nothing() -> None:
+    assert not describe_network("tests.own_networks:zero_start", FEATURES, CLASSES).causal
+
+
+def test_a_description_survives_its_file(tmp_path: Path) -> None:
+    network = described("planar", tmp_path)
+    again = network_from_json(json.loads(json.dumps(network.to_json())))
+    assert again == network
+    assert str(network) == str(tmp_path / "planar.json")
+    assert str(again) == "your-own (tests.own_networks:planar)"
+
+
+def test_code_that_nobody_named_is_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "trap.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\n")
+    content = {**described("residual", tmp_path).to_json(), "function": "trap:f"}
+    network = network_from_json(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        with pytest.raises(BadInput, match="imported only if you name it: give --network and the file"):
+            build(Structure.hand(network), FEATURES, CLASSES)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_the_package_may_lie_beside_the_network_file(tmp_path: Path) -> None:
+    (tmp_path / "beside_it.py").write_text("from tests.own_networks import residual\n")
+    content = {**described("residual", tmp_path).to_json(), "function": "beside_it:residual"}
+    (tmp_path / "net.json").write_text(json.dumps(content))
+    assert build(Structure.hand(find_network(str(tmp_path / "net.json"))), FEATURES, CLASSES) is not None
+
+
+def test_data_of_another_size_is_refused(tmp_path: Path) -> None:
+    structure = Structure.hand(described("residual", tmp_path))
+    with pytest.raises(BadInput, match="of 5 features and 3 classes, but the data has 6 and 3: describe it anew"):
+        build(structure, 6, 3)
+
+
+def test_code_that_has_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    structure = Structure.hand(described("residual", tmp_path))
+    monkeypatch.setattr(own_networks, "HAND", (1, 2, 5))
+    with pytest.raises(
+        BadInput, match=r"without its convolution convs\.2 of kernel 3 and dilation 4: describe it anew"
+    ):
+        build(structure, FEATURES, CLASSES)
+
+
+def test_no_layer_can_be_left_out(tmp_path: Path) -> None:
+    network: Network = described("residual", tmp_path)
+    with pytest.raises(BadInput, match=r"layer 'c2' has the dilation 0: .* can leave no layer out"):
+        Structure((1, 0, 1), network)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"function": "a b:c"}, "as package.module:function"),
+        ({"feature_dim": 0}, "feature_dim must be a whole number from 1"),
+        ({"causal": 1}, "causal must be true or false"),
+        ({"layers": {}}, "layers must be 1 to 1000 convolutions"),
+        ({"layers": {"c-1": {"path": "a", "dilation": 1, "kernel": 3}}}, "must be up to 16 letters and digits"),
+        ({"layers": {"c1": {"path": "a", "dilation": 0, "kernel": 3}}}, "layer c1: dilation must be"),
+        ({"layers": {"c1": {"path": "a", "dilation": 1, "kernel": 4}}}, "kernel must be an odd number"),
+        ({"layers": {"c1": {"path": "a..b", "dilation": 1, "kernel": 3}}}, "not the path of a module"),
+        ({"layers": {"c1": {"path": "a"}}}, "expected path, dilation and kernel"),
+        ({"more": 1}, "with more more or less, is not enough"),
+        ({"name": "ms-tcn"}, "not a file of nas_space.describe"),
+    ],
+)
+def test_damaged_files_are_refused(changes: dict[str, object], message: str, tmp_path: Path) -> None:
+    content = described("residual", tmp_path).to_json() | changes
+    path = tmp_path / "damaged.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(BadInput, match=message) as refusal:
+        find_network(str(path))
+    assert str(path) in str(refusal.value)
+
+
+def test_a_name_alone_is_not_enough() -> None:
+    with pytest.raises(BadInput, match=r"named by the file that python -m nas_space\.describe writes"):
+        find_network("your-own")
+
+
+def test_the_command_writes_the_file(tmp_path: Path) -> None:
+    words = ("--network", "tests.own_networks:chomped", "--feature-dim", "5", "--classes", "3")
+    command = [sys.executable, "-m", "nas_space.describe", *words, "--output", str(tmp_path / "net.json")]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{tmp_path / 'net.json'}\n"
+    size = sum(each.numel() for each in own_networks.chomped(5, 3).parameters())
+    assert done.stderr.splitlines() == [
+        "c1: convs.0, kernel 3, dilation 1",
+        "c2: convs.1, kernel 3, dilation 2",
+        "c3: convs.2, kernel 3, dilation 4",
+        f"3 searchable convolutions; causal; {size} parameters",
+    ]
+    assert find_network(str(tmp_path / "net.json")) == describe_network("tests.own_networks:chomped", 5, 3)
