@@ -87,6 +87,8 @@ class Budget:
                 least = 0 if name in ("past", "future") else 1
                 limits[name] = _frames(number.strip(), fps, least, max_context)
         if max_multiply_adds is not None:
+            if network is not None and not network.can_leave_out:
+                raise BadInput(f"max_multiply_adds: {network} can leave no layer out, so that nothing can be saved")
             limits["multiply_adds"] = _multiply_adds(max_multiply_adds, network)
         return cls(**limits)
 

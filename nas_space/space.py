@@ -25,9 +25,10 @@ def global_space(network: Network, candidates: Sequence[int] = POWERS_OF_TWO) ->
     """The space of the global search: one categorical choice of dilation for each searchable convolution, by label.
 
     Raises:
-        BadInput: fewer than two candidates, a repeated one, or one that is not a whole number of at least 0.
+        BadInput: fewer than two candidates, a repeated one, or one that is not a whole number of at least 0; or 0 for a
+            network that can leave no layer out.
     """
-    _check_candidates("the candidates", candidates)
+    _check_candidates("the candidates", candidates, network)
     space = MutableDict({label: Categorical(list(candidates), label=label) for label in network.paths})
     choices = space.simplify()
     # Our labels as keys: NNI's are of a type of its own, which YAML cannot write.
@@ -79,16 +80,17 @@ def from_nni(search_space: Any, network: Network) -> dict[str, tuple[int, ...]]:
             or not isinstance(choice.get("_value"), list)
         ):
             raise BadInput(f'the search space of layer {label!r} must be {{"_type": "choice", "_value": [...]}}')
-        _check_candidates(f"the candidates of layer {label!r}", choice["_value"])
+        _check_candidates(f"the candidates of layer {label!r}", choice["_value"], network)
         candidates[label] = tuple(choice["_value"])
     return candidates
 
 
-def _check_candidates(what: str, candidates: Sequence[Any]) -> None:
+def _check_candidates(what: str, candidates: Sequence[Any], network: Network) -> None:
+    least = 0 if network.can_leave_out else 1
     for value in candidates:
         # bool is a subclass of int, and NNI would accept True and 1.0 for 1.
-        if type(value) is not int or value < 0:
-            raise BadInput(f"{what} must be whole numbers of at least 0, not {value!r}")
+        if type(value) is not int or value < least:
+            raise BadInput(f"{what} must be whole numbers of at least {least}, not {value!r}")
     if len(set(candidates)) != len(candidates):
         raise BadInput(f"{what} must differ, not {list(candidates)}")
     if len(candidates) < 2:

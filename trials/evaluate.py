@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from common.bad_input import BadInput, run_command
+from nas_space.network import Network
+from nas_space.networks import add_named_network_argument
 from trials.data.label_files import Labels, read_bundle, read_lines
 from trials.data.lengths import length_tolerance
 from trials.table import metrics_table
@@ -128,12 +130,12 @@ PARTS = {"seen": "of the training", "unseen": "not of the training"}
 """Names in the table for the videos that a network was trained on, and the others."""
 
 
-def _parts(checkpoint: Path, videos: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+def _parts(checkpoint: Path, network: Network | None, videos: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """The videos that the network was trained on and the others, as PARTS; empty if that is not known."""
     # Imported here: scores without a checkpoint need no PyTorch.
     from trials.training.checkpoint import load_checkpoint
 
-    trained_on = load_checkpoint(checkpoint).train_videos
+    trained_on = load_checkpoint(checkpoint, network).train_videos
     message = overlap_message(checkpoint, trained_on, videos)
     if message is not None:
         warnings.warn(message, stacklevel=1)
@@ -165,11 +167,14 @@ def main() -> None:
         metavar="FILE",
         help="the model.pt that predicted them: score the videos of its training apart from the others",
     )
+    add_named_network_argument(parser)
     parser.add_argument("--per-class", action="store_true", help="also score each class")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()
     videos = read_bundle(arguments.videos) if arguments.videos else predicted_videos(arguments.predictions)
-    parts = _parts(arguments.checkpoint, videos) if arguments.checkpoint is not None else {}
+    parts = {}
+    if arguments.checkpoint is not None:
+        parts = _parts(arguments.checkpoint, arguments.network, videos)
     labelled = read_folders(arguments.ground_truth, arguments.predictions, videos, arguments.background)
     scores, classes = labelled.scores(videos), labelled.classes
     by_part = {name: labelled.scores(part).metrics() for name, part in parts.items() if part}

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from common.atomic_file import write_atomically, write_text
 from common.bad_input import BadInput, run_command
+from nas_space.networks import add_named_network_argument
 from trials.data.arguments import split_number
 from trials.data.dataset import Dataset, find_dataset, is_plain_name
 from trials.data.feature_files import open_features, sample
@@ -42,9 +43,10 @@ def main() -> None:
     parser.add_argument("--dataset", metavar="NAME", help="the data set (default: the one the network was trained on)")
     parser.add_argument("--split", metavar="K", help="whose test videos to predict")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    add_named_network_argument(parser)
     arguments = parser.parse_args()
     device = find_device(arguments.device)
-    checkpoint = load_checkpoint(arguments.checkpoint)
+    checkpoint = load_checkpoint(arguments.checkpoint, arguments.network)
     if (arguments.features is None) == (arguments.split is None):
         raise BadInput("give either --split K (the test videos of a data set) or --features DIR")
     if arguments.features is not None:
@@ -63,7 +65,7 @@ def main() -> None:
 
     for path in paths:  # all are checked before the first one is predicted
         open_features(path, checkpoint.feature_dim)
-    network = checkpoint.module().to(device)
+    network = checkpoint.module(arguments.network).to(device)
     for path in tqdm(paths, unit="video", disable=None):
         features = open_features(path, checkpoint.feature_dim)
         probabilities = predict(network, sample(features, checkpoint.sample_rate, path), device).numpy()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from analysis.report.page import write_report
 from common.bad_input import run_command
+from nas_space.networks import add_named_network_argument
 
 
 def main() -> None:
@@ -19,8 +20,9 @@ def main() -> None:
     parser.add_argument("source", metavar="RUN_OR_EXPERIMENT", help="a run's folder, or the id of an experiment")
     parser.add_argument("--output", type=Path, help="folder (default: RUN/report, or runs/report_ID)")
     parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
+    add_named_network_argument(parser)
     arguments = parser.parse_args()
-    print(write_report(arguments.source, arguments.output, arguments.data_root))
+    print(write_report(arguments.source, arguments.output, arguments.data_root, arguments.network))
 
 
 if __name__ == "__main__":

@@ -151,10 +151,11 @@ def _add_context(contents: Contents, folder: Path, pictures: Pictures) -> None:
 
 
 def _add_networks(contents: Contents) -> None:
-    checkpoints = {name: each.checkpoint for (name, _), each in reversed(contents.subject.models.items())}
-    modules = {name: checkpoints[name].module() for name in contents.rows}
-    first = next(iter(checkpoints.values()))
-    contents.networks = measure(modules, first.structure().network, first.feature_dim, MEASURED_FRAMES)
+    models = {name: each for (name, _), each in reversed(contents.subject.models.items())}
+    modules = {name: models[name].module() for name in contents.rows}
+    first = next(iter(models.values()))
+    network = first.trained_structure().network
+    contents.networks = measure(modules, network, first.checkpoint.feature_dim, MEASURED_FRAMES)
     contents.processor = processor()
 
 

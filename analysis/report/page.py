@@ -17,22 +17,26 @@ from analysis.report.pictures import Pictures
 from analysis.report.subject import Subject
 from common.atomic_file import write_text
 from common.bad_input import BadInput
+from nas_space.network import Network
 from trials.data.dataset import Dataset, find_dataset
 
 FOLDER = Path(__file__).parent
 
 
-def write_report(source: str, output: Path | None = None, data_root: Path | None = None) -> Path:
+def write_report(
+    source: str, output: Path | None = None, data_root: Path | None = None, named: Network | None = None
+) -> Path:
     """Write ``report.html`` and its figures; returns the page's path.
 
     Args:
         source: folder of a run, or the id of an experiment.
         output: a folder; None: ``report`` in the run's folder, or ``runs/report_ID``.
+        named: see ``Checkpoint.structure``.
 
     Raises:
         BadInput: there is no such run or search, or its files or its data set are damaged.
     """
-    subject = Subject.of(source)
+    subject = Subject.of(source, named)
     folder = output or (subject.folder / "report" if subject.folder else Path("runs") / f"report_{subject.name}")
     with tqdm(desc="report", unit="figure", disable=None) as progress:
         contents = collect(subject, _dataset(subject, data_root), Pictures(folder / "figures", progress.update))

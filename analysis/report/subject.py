@@ -7,10 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from analysis.final import Runs, common_trainings, read_runs
 from analysis.searches import SETTINGS_FILE, SearchRecord
 from common.bad_input import BadInput
 from common.read_file import read_json
+from nas_space.network import Network
 from nas_space.structure import Structure
 from trials.data.dataset import is_plain_name
 from trials.training.checkpoint import Checkpoint, load_checkpoint
@@ -32,9 +35,11 @@ class FinalModel:
     sample_rate: int
     about: dict[str, Any]
     """Settings, device and versions."""
+    named: Network | None = None
+    """See ``Checkpoint.structure``."""
 
     @classmethod
-    def read(cls, structure: str, split: int, folder: Path) -> FinalModel:
+    def read(cls, structure: str, split: int, folder: Path, named: Network | None = None) -> FinalModel:
         """The model in a folder. Raises BadInput where its ``metrics.json`` is damaged."""
         path = folder / "metrics.json"
         content = read_json(path)
@@ -50,12 +55,20 @@ class FinalModel:
                 raise ValueError("sample rate or test videos")
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             raise BadInput(f"{path}: damaged, or not of a final training ({fault!r})") from None
-        return cls(structure, split, folder, tuple(videos), tuple(background), rate, about)
+        return cls(structure, split, folder, tuple(videos), tuple(background), rate, about, named)
 
     @cached_property
     def checkpoint(self) -> Checkpoint:
         """The trained network."""
-        return load_checkpoint(self.folder / "model.pt")
+        return load_checkpoint(self.folder / "model.pt", self.named)
+
+    def trained_structure(self) -> Structure:
+        """The structure of the trained network."""
+        return self.checkpoint.structure(self.named)
+
+    def module(self) -> nn.Module:
+        """The trained network."""
+        return self.checkpoint.module(self.named)
 
     @property
     def predictions(self) -> Path:
@@ -79,9 +92,11 @@ class Subject:
     """Of the run."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Of the pipeline."""
+    named: Network | None = None
+    """See ``Checkpoint.structure``."""
 
     @classmethod
-    def of(cls, source: str) -> Subject:
+    def of(cls, source: str, named: Network | None = None) -> Subject:
         """From the folder of a run, the folder of a search, or the id of an experiment.
 
         Raises:
@@ -89,7 +104,7 @@ class Subject:
         """
         folder = Path(source)
         if (folder / "pipeline.json").is_file():
-            return cls._of_run(folder)
+            return cls._of_run(folder, named)
         if folder.is_dir() and not (folder / SETTINGS_FILE).is_file():
             raise BadInput(f"{source}: not a run of experiments.pipeline (no pipeline.json)")
         search = SearchRecord.of_folder(folder) if folder.is_dir() else SearchRecord.of_experiment(source)
@@ -97,7 +112,7 @@ class Subject:
         return cls(search.experiment, search.dataset or "unknown", {(search.split, search.phase): search})
 
     @classmethod
-    def _of_run(cls, folder: Path) -> Subject:
+    def _of_run(cls, folder: Path, named: Network | None) -> Subject:
         path = folder / "pipeline.json"
         content = read_json(path)
         try:
@@ -126,7 +141,8 @@ class Subject:
         if left:
             unfinished.append(f"{left} final trainings of splits and seeds that some structures were not trained on")
         runs = common if all(common.values()) else {}
-        return cls(folder.resolve().name, settings["dataset"], searches, runs, tuple(unfinished), folder, settings)
+        name, dataset = folder.resolve().name, settings["dataset"]
+        return cls(name, dataset, searches, runs, tuple(unfinished), folder, settings, named)
 
     @cached_property
     def models(self) -> dict[tuple[str, int], FinalModel]:
@@ -136,7 +152,7 @@ class Subject:
             for split, seed in sorted(trainings, reverse=True):
                 assert self.folder is not None
                 folder = self.folder / "final" / structure / f"split{split}" / f"seed{seed}"
-                models[structure, split] = FinalModel.read(structure, split, folder)
+                models[structure, split] = FinalModel.read(structure, split, folder, self.named)
         return dict(sorted(models.items(), key=lambda item: (list(self.runs).index(item[0][0]), item[0][1])))
 
     def splits(self) -> list[int]:
@@ -145,7 +161,7 @@ class Subject:
 
     def structures(self, split: int) -> dict[str, Structure]:
         """The structures of one split by name: ``hand``, and the results of its searches."""
-        trained = {name: each.checkpoint.structure() for (name, at), each in self.models.items() if at == split}
+        trained = {name: each.trained_structure() for (name, at), each in self.models.items() if at == split}
         found = {phase: search.best() for (at, phase), search in self.searches.items() if at == split}
         structures = {**trained, **found}
         network = next(iter(structures.values())).network

@@ -122,6 +122,16 @@ def add_network_argument(parser: argparse.ArgumentParser) -> None:
     ms_tcn.add_earlier_arguments(parser)
 
 
+def add_named_network_argument(parser: argparse.ArgumentParser) -> None:
+    """Add ``--network`` to a command that reads checkpoints, which say their network themselves; None: not given."""
+    parser.add_argument(
+        "--network",
+        type=_network_option,
+        metavar="FILE",
+        help="a file of nas_space.describe: where the network is your own, name its code again",
+    )
+
+
 def _network_option(text: str) -> Network:
     try:
         return find_network(text)

@@ -6,6 +6,7 @@ the good file, so that a refusal is known to be of the damage.
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,8 +20,11 @@ from analysis.plots import __main__ as plots
 from analysis.report import __main__ as report
 from analysis.report.pictures import Pictures
 from benchmarks import trial_gap
+from common.bad_input import BadInput
 from experiments import launch, pipeline
 from nas_space import structure_files
+from nas_space.networks import build, find_network
+from nas_space.structure import Structure
 from tests.bad_input.conftest import Ending
 from tests.bad_input.damages import MISSING, NO_JSON, NO_TEXT, TEXT, Damage, content, json_with
 from tests.bad_input.data_damages import BUNDLE, FEATURES, LABEL_TEXT, LABELS, MAPPING
@@ -34,6 +38,7 @@ from tests.bad_input.training_damages import (
     METRICS,
     MODEL,
     STRUCTURE,
+    TRAP,
     UNFINISHED,
 )
 from tests.bad_input.workspace import CHOOSE, SEARCH, SIZE, TRAIN
@@ -221,6 +226,12 @@ READERS: dict[str, Reader] = {
         {**NO_TEXT, **NO_JSON, **METRICS, **JUDGED},
         names=("groundTruth", "background classes nothing"),
     ),
+    "checkpoint of a report": Reader(
+        report.main,
+        ("reported", *REPORT),
+        f"{FINAL}/model.pt",
+        {name: MODEL[name] for name in ("a network that is code", "code in a checkpoint", "half")},
+    ),
     "predictions of a report": Reader(
         report.main, ("reported", *REPORT), f"{FINAL}/predictions/p02-1.txt", LABEL_TEXT, may_be_missing=True
     ),
@@ -286,3 +297,12 @@ def taken_away(folder: Path) -> list[str]:
 
 def test_the_corpus_is_large() -> None:
     assert len(CASES) >= 200
+
+
+def test_the_trap_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The code that attackers name here does run, if the user names it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.json").write_text(json.dumps(TRAP))
+    with pytest.raises(BadInput, match=r"tests\.bad_input\.trap:network cannot be imported"):
+        build(Structure.hand(find_network("net.json")), 6, 3)
+    assert (tmp_path / "made").is_dir()

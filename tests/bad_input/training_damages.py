@@ -35,6 +35,25 @@ def boom_in_checkpoint(path: Path) -> None:
     torch.save({**torch.load(path, weights_only=True), "settings": Boom(Path("made"))}, path)
 
 
+TRAP = {
+    "name": "your-own",
+    "function": "tests.bad_input.trap:network",
+    "feature_dim": 6,
+    "classes": 3,
+    "causal": False,
+    "parameters": 57,
+    "layers": {"c1": {"path": "conv", "dilation": 1, "kernel": 3}},
+}
+"""The network of whoever wants that we import it."""
+
+
+def trapped_checkpoint(path: Path) -> None:
+    """A checkpoint without any fault, but that its network is code that the user did not name."""
+    changed = torch.load(path, weights_only=True)
+    weights = {"conv.weight": torch.zeros(3, 6, 3), "conv.bias": torch.zeros(3)}
+    torch.save({**changed, "network": TRAP, "dilations": {"conv": 1}, "weights": weights}, path)
+
+
 NO_FINGERPRINT: dict[str, Any] = {
     "a list": ["mapping.txt"],
     "a text": "0123abcd",
@@ -66,6 +85,8 @@ STRUCTURE: dict[str, Damage] = {
     "a name of 100,000 characters": json_with(1, "dilations", "x" * 100_000),
     "another network": json_with({"name": "ms_tcn", "stages": 4, "layers": 10, "kernel": 3}, "network"),
     "a network of no size": json_with("ms_tcn", "network"),
+    "a network that is code": json_with(TRAP, "network"),
+    "a network that is other code": json_with({**TRAP, "function": "os:mkdir('made')"}, "network"),
     "a network nested deeply": swapped('"stages": 2', f'"stages": {"[" * 900}{"]" * 900}'),
     **{f"a dilation of {value!r:.20}": json_with(value, "dilations", FIRST) for value in DILATIONS},
     "a dilation nested deeply": swapped(f'"{FIRST}": 1', f'"{FIRST}": {"[" * 900}{"]" * 900}'),
@@ -108,6 +129,11 @@ MODEL: dict[str, Damage] = {
     "a network beyond all": torch_with(10**9, "network", "stages"),
     "a kernel beyond all": torch_with(10**9 + 1, "network", "kernel"),
     "a network of no name": torch_with({"stages": 2}, "network"),
+    "a network that is code": trapped_checkpoint,
+    "a network that is code of no layers": torch_with({**TRAP, "layers": {}}, "network"),
+    "a network of endless layers": torch_with(
+        {**TRAP, "layers": {f"c{n}": TRAP["layers"] for n in range(1001)}}, "network"
+    ),
     "no dilations": torch_with({}, "dilations"),
     "a dilation of -1": torch_with(-1, "dilations", FIRST),
     "weights left out": torch_with(LEFT_OUT, "weights", "stage1.conv_1x1.bias"),
@@ -141,6 +167,7 @@ UNFINISHED: dict[str, Damage] = {
     "moments left out": torch_with(LEFT_OUT, "training", "optimiser", BIAS),
     "another generator": torch_with(torch.zeros(3, dtype=torch.uint8), "training", "shuffling"),
     "a best epoch without weights": torch_with({"epoch": 1}, "best"),
+    "a network that is code": torch_with(TRAP, "run", "network"),
     "other data": torch_with(OTHER_DATA, "data"),
     **no_fingerprint(torch_with),
 }

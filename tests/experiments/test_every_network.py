@@ -18,6 +18,8 @@ from analysis.history import History, read_history
 from analysis.report.page import write_report
 from analysis.report.pictures import Pictures
 from analysis.searches import SearchRecord
+from common.atomic_file import write_json
+from nas_space.describe import describe_network
 from nas_space.network import Network
 from nas_space.networks import find_network
 from nas_space.space import global_space, local_space, to_nni
@@ -33,6 +35,7 @@ NETWORKS = [
     "ms-tcn:stages=2,layers=2,channels=8",
     "ms-tcn++:prediction=2,refinements=2,layers=2,shared=1,channels=8",
     "causal-ms-tcn:stages=2,layers=2,channels=8",
+    "tests.own_networks:residual",
 ]
 CANDIDATES = (1, 2, 4)
 
@@ -93,6 +96,10 @@ class House:
 
 @pytest.mark.parametrize("text", NETWORKS)
 def test_from_the_first_search_to_the_report(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = text.startswith("tests.")
+    if own:
+        write_json(tmp_path / "net.json", describe_network(text, 6, 3).to_json())
+        text = str(tmp_path / "net.json")
     network = find_network(text)
     house = House(tmp_path, network, monkeypatch)
     declared = to_nni(global_space(network, CANDIDATES))
@@ -143,7 +150,7 @@ def test_from_the_first_search_to_the_report(text: str, tmp_path: Path, monkeypa
         "--output",
         str(tmp_path / "p"),
     )
-    house.command(predict.main, *words)
+    house.command(predict.main, *words, *(["--network", text] if own else []))
     for path in (training / "predictions").iterdir():
         assert (tmp_path / "p" / path.name).read_text() == path.read_text()
 
@@ -151,6 +158,7 @@ def test_from_the_first_search_to_the_report(text: str, tmp_path: Path, monkeypa
     phases = {"settings": {**settings, "phases": ["global", "local", "final"]}, "steps": {}}
     (tmp_path / "run" / "pipeline.json").write_text(json.dumps(phases))
     monkeypatch.setattr(Pictures, "draw", lambda *_: [])
-    page = write_report(str(tmp_path / "run"), tmp_path / "report", tmp_path / "data").read_text()
-    assert str(network) in page
+    named = network if own else None
+    page = write_report(str(tmp_path / "run"), tmp_path / "report", tmp_path / "data", named).read_text()
+    assert ("your-own (tests.own_networks:residual)" if own else text) in page
     assert str(read_structure(refined, network)) in page

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from common.atomic_file import write_json
 from nas_space.describe import describe_network
+from nas_space.networks import find_network
+from nas_space.structure_files import read_structure
 from tests.conftest import write_dataset
 from tests.own_networks import residual
 from tests.trials.conftest import Command, Exit, equal_weights
-from trials import train
+from trials import differentiable_search, evaluate, local_search, predict, train
 from trials.training import final_training
 from trials.training.checkpoint import load_torch
 
@@ -82,3 +85,75 @@ def test_data_of_other_classes_is_refused(words: list[object], tmp_path: Path, e
     assert line.endswith(
         "of 6 features and 3 classes, but the data has 6 and 4: describe it anew (python -m nas_space.describe)"
     )
+
+
+@pytest.fixture
+def trained(words: list[object], tmp_path: Path, command: Command) -> Path:
+    """The checkpoint of a training of one epoch."""
+    command(train.main, *words, "--structure", "hand", "--epochs", 1, "--output", tmp_path / "out")
+    return tmp_path / "out" / "model.pt"
+
+
+def test_predictions_need_its_code_to_be_named_again(
+    trained: Path, network: Path, tmp_path: Path, exit_of: Exit
+) -> None:
+    words = ("--checkpoint", trained, "--data-root", tmp_path / "data", "--split", 1, "--output", tmp_path / "p")
+    outcome = exit_of(predict.main, *words)
+    assert outcome.code == 2
+    assert outcome.err == (
+        f"error: {trained}: its network is code, tests.own_networks:residual, which is imported only if you name it: "
+        "give --network and the file that python -m nas_space.describe wrote for it\n"
+    )
+    assert not (tmp_path / "p").exists()
+    assert exit_of(predict.main, *words, "--network", network).code == 0
+    for path in (trained.parent / "predictions").iterdir():
+        assert (tmp_path / "p" / path.name).read_text() == path.read_text()
+
+
+def test_another_network_does_not_stand_for_it(trained: Path, tmp_path: Path, exit_of: Exit) -> None:
+    write_json(tmp_path / "other.json", describe_network("tests.own_networks:chomped", FEATURES, CLASSES).to_json())
+    words = ("--checkpoint", trained, "--data-root", tmp_path / "data", "--split", 1, "--output", tmp_path / "p")
+    for other in ("ms-tcn", str(tmp_path / "other.json")):
+        outcome = exit_of(predict.main, *words, "--network", other)
+        assert outcome.code == 2
+        (line,) = outcome.err.splitlines()
+        assert line.endswith(f"its network is your-own (tests.own_networks:residual), not {other}")
+
+
+def test_scores_by_its_checkpoint(trained: Path, network: Path, tmp_path: Path, exit_of: Exit) -> None:
+    folders = ("--ground-truth", tmp_path / "data/small/groundTruth", "--predictions", trained.parent / "predictions")
+    assert exit_of(evaluate.main, *folders, "--checkpoint", trained).code == 2
+    outcome = exit_of(evaluate.main, *folders, "--checkpoint", trained, "--network", network)
+    assert (outcome.code, "2 not of the training" in outcome.out) == (0, True)
+
+
+def test_a_local_search_moves_its_dilations(words: list[object], tmp_path: Path, command: Command) -> None:
+    schedule = ("--epochs", 1, "--iterations", 2, "--learning-rate", 0.05, "--expand-rate", 0.5, "--max-dilation", 16)
+    command(local_search.main, *words, *schedule, "--structure", "hand", "--output", tmp_path / "out")
+    iterations = json.loads((tmp_path / "out" / "local.json").read_text())["iterations"]
+    assert [sorted(each["probabilities"]) for each in iterations] == [["c1", "c2", "c3"]] * 2
+    assert all(sum(p) == pytest.approx(1) for each in iterations for p in each["probabilities"].values())
+    state = load_torch(tmp_path / "out" / "iteration_1.pt")["training"]["network"]
+    own = set(residual(FEATURES, CLASSES).state_dict())
+    assert set(state) - own == {f"convs.{layer}.searched.branch_weights" for layer in range(3)}
+    assert own <= set(state)
+
+
+def test_a_differentiable_search_chooses_its_dilations(
+    words: list[object], network: Path, tmp_path: Path, command: Command
+) -> None:
+    options = ("--candidates", 1, 4, 9, "--epochs", 3, "--branch-learning-rate", 0.1, "--learning-rate", 0.01)
+    command(differentiable_search.main, *words, *options, "--output", tmp_path / "out")
+    found = json.loads((tmp_path / "out" / "search.json").read_text())
+    structure = read_structure(tmp_path / "out" / "best.json", find_network(str(network)))
+    for label, dilation in structure.by_label().items():
+        learned = found["probabilities"][label]
+        assert sum(learned) == pytest.approx(1)
+        assert max(learned) > 0.4  # equal ones are 1/3: the temperature has fallen
+        assert (1, 4, 9)[learned.index(max(learned))] == dilation
+
+
+def test_no_search_leaves_its_layers_out(words: list[object], network: Path, tmp_path: Path, exit_of: Exit) -> None:
+    outcome = exit_of(differentiable_search.main, *words, "--candidates", 0, 4, "--output", tmp_path / "out")
+    line = f"error: layer 'c1' has the dilation 0: {network} can leave no layer out\n"
+    assert (outcome.code, outcome.err) == (2, line)

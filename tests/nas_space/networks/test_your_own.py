@@ -14,12 +14,15 @@ from torch import nn
 
 from common.bad_input import BadInput
 from nas_space.branching import Branching
+from nas_space.budget import Budget
 from nas_space.describe import describe_network
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.network import Network
 from nas_space.networks import build, find_network, network_from_json, parameters
 from nas_space.networks.your_own import OwnNetwork
+from nas_space.receptive_field import ReceptiveField
 from nas_space.searchable import choices, choose, collapse, expand, probabilities, set_temperature
+from nas_space.space import from_nni, global_space, to_nni
 from nas_space.structure import Structure
 from tests import own_networks
 from tests.conftest import REPOSITORY
@@ -273,6 +276,24 @@ def test_no_layer_can_be_left_out(tmp_path: Path) -> None:
     network: Network = described("residual", tmp_path)
     with pytest.raises(BadInput, match=r"layer 'c2' has the dilation 0: .* can leave no layer out"):
         Structure((1, 0, 1), network)
+
+
+def test_searches_that_leave_layers_out_are_refused(tmp_path: Path) -> None:
+    network = described("residual", tmp_path)
+    with pytest.raises(BadInput, match="the candidates must be whole numbers of at least 1, not 0"):
+        global_space(network, (0, 1, 2))
+    space = to_nni(global_space(network, (1, 2)))
+    assert from_nni(space, network) == dict.fromkeys(network.paths, (1, 2))
+    space["c2"]["_value"] = [0, 1]
+    with pytest.raises(BadInput, match="the candidates of layer 'c2' must be whole numbers of at least 1, not 0"):
+        from_nni(space, network)
+    with pytest.raises(BadInput, match=r"max_multiply_adds: .* can leave no layer out, so that nothing can be saved"):
+        Budget.parse(None, "50%", network)
+
+
+def test_how_far_it_sees_counts_its_convolutions_one_after_another(tmp_path: Path) -> None:
+    assert ReceptiveField.of(Structure.hand(described("residual", tmp_path))).network.frames == 1 + 2 * (1 + 2 + 4)
+    assert ReceptiveField.of(Structure.hand(described("chomped", tmp_path))).network.future == 0
 
 
 @pytest.mark.parametrize(
