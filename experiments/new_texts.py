@@ -63,12 +63,18 @@ def _command(
 ) -> str:
     """A trial command, its lines indented."""
     root = [] if paths.data_root is None else ["--data-root", shlex.quote(str(paths.data_root))]
-    named = f"python3 -m {module} --dataset {shlex.quote(look.name)} --network {network}"
+    named = f"python3 -m {module} --dataset {shlex.quote(look.name)} --network {shlex.quote(str(network))}"
     first = " ".join([named, *([options] if options else []), *root])
     lines = [first, " ".join(schedule)]
     if look.group.expression is not None and module != "trials.final_trial":
         lines.append(f"--group {shlex.quote(look.group.expression)}")
     return "\n".join(f"  {line}" for line in lines)
+
+
+def _scalar(network: Network) -> str:
+    """The network as YAML has it."""
+    text = str(network)
+    return text if shlex.quote(text) == text else json.dumps(text, ensure_ascii=False)
 
 
 def _check(look: DataLook, paths: ExperimentPaths, options: str = "") -> str:
@@ -126,7 +132,7 @@ tuner:
   className: strategies.tuners.GlobalTuner
   codeDirectory: {paths.code()}
   classArgs:
-    network: {network}       # the --network of the trials
+    network: {_scalar(network)}       # the --network of the trials
     population_size: 8    # how many of the best structures may be parents; as many come first
     budget: {BUDGET}            # structures to train in all; the experiment ends by itself after them
     mutation_rate: 0.2    # probability with which a layer of a child gets a random dilation
@@ -160,7 +166,7 @@ tuner:
   className: strategies.tuners.DifferentiableTuner
   codeDirectory: {paths.code()}
   classArgs:
-    network: {network}       # the --network of the trials
+    network: {_scalar(network)}       # the --network of the trials
     seeds: {list(SEEDS)}      # one training each; the best of them by the objective is the result of the search
     {CHECK}
     check_command: {_check(look, paths, "--split 1")}
@@ -199,7 +205,7 @@ tuner:
   className: strategies.tuners.LocalTuner
   codeDirectory: {paths.code()}
   classArgs:
-    network: {network}     # the --network of the trials
+    network: {_scalar(network)}     # the --network of the trials
     starts: [{quoted(paths.run(f"{name}/split1/global.json"))}]   # structure files of any dialect, or hand
     splits: [1]
     seeds: [0]
@@ -243,7 +249,7 @@ tuner:
   className: strategies.tuners.FinalTuner
   codeDirectory: {paths.code()}
   classArgs:
-    network: {network}     # the --network of the trials
+    network: {_scalar(network)}     # the --network of the trials
     # Structure files of any dialect, or hand; {{split}} is the split's number.
     structures: &structures [hand, {json.dumps(found, ensure_ascii=False)}]
     splits: &splits {list(look.splits)}

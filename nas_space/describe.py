@@ -20,11 +20,16 @@ from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
 from nas_space.layers.foreign_conv import AnyConv, Geometry, is_searchable, reaches_along_one_axis, rebind
 from nas_space.layers.foreign_network import logits
+from nas_space.layers.packed_videos import PackedVideos
 from nas_space.network import LARGEST_DILATION, LARGEST_SIZE, Block, Layer
-from nas_space.networks.your_own import LARGEST_NUMBER, NAME, SUFFIX, OwnNetwork, call
+from nas_space.networks.your_own import LARGEST_NUMBER, NAME, SUFFIX, OwnNetwork, build, call, read
+from nas_space.receptive_field import ReceptiveField
+from nas_space.structure import Structure
 
 FRAMES = 96
 """Of the probes; others have one fewer."""
+LONGEST_PROBE = 20_000
+"""Of the probe for how far a network sees."""
 NOISE = 0.1
 """Standard deviation of what is added to weights."""
 
@@ -46,28 +51,17 @@ def describe_network(
     torch.manual_seed(0)
     net = call(function, feature_dim, classes, folder).eval()
     try:
-        paths, causal = _probe(net, feature_dim, classes, skip)
-        modules = dict(net.named_modules())
-        layers = []
-        for number, path in enumerate(paths, start=1):
-            geometry = Geometry.of(modules[path], causal)
-            layers.append(Layer(f"c{number}", path, geometry.hand, geometry.kernel_size))
+        layers, causal = _probe(net, feature_dim, classes, skip)
         size = sum(parameter.numel() for parameter in net.parameters())
-        return OwnNetwork(
-            NAME, (), (Block("network", tuple(layers)),), causal, function, feature_dim, classes, max(size, 1)
-        )
+        return OwnNetwork(NAME, (), (Block("network", layers),), causal, function, feature_dim, classes, size)
     except BadInput as fault:
         raise BadInput(f"{function}: {fault}") from None
 
 
 @torch.no_grad()
-def _probe(net: nn.Module, feature_dim: int, classes: int, skip: Sequence[str]) -> tuple[list[str], bool]:
-    """The paths of the convolutions to search, in the order of the module tree, and whether the network is causal."""
-    for name, value in net.state_dict().items():
-        if not isinstance(value, Tensor) or value.is_complex():
-            raise BadInput(f"its state dict holds a {type(value).__name__} ({name}), not only tensors of real numbers")
-        if not value.isfinite().all():
-            raise BadInput(f"its state dict holds numbers that are not finite ({name}): leave them out of it")
+def _probe(net: nn.Module, feature_dim: int, classes: int, skip: Sequence[str]) -> tuple[tuple[Layer, ...], bool]:
+    """The convolutions to search, in the order in which they are called, and whether the network is causal."""
+    _check_state(net)
     for parameter in net.parameters():
         parameter.add_(NOISE * torch.randn_like(parameter))
     video, other = torch.randn(feature_dim, FRAMES), torch.randn(feature_dim, FRAMES - 1)
@@ -114,7 +108,45 @@ def _probe(net: nn.Module, feature_dim: int, classes: int, skip: Sequence[str]) 
             raise BadInput("it looks ahead as soon as its convolutions have other dilations")
     if not torch.equal(scores(video), expected):
         raise BadInput("its convolutions cannot be searched: with their own dilations they gave other scores")
-    return [path for path in inputs if path in found], causal
+    called = [path for path in inputs if path in found]
+    return tuple(_layer(f"c{n}", path, found[path], inputs[path]) for n, path in enumerate(called, start=1)), causal
+
+
+def _check_state(net: nn.Module) -> None:
+    """Raise BadInput where a checkpoint could not hold the state of a network."""
+    for name, value in net.state_dict().items():
+        if not isinstance(value, Tensor) or value.is_complex():
+            raise BadInput(f"its state dict holds a {type(value).__name__} ({name}), not only tensors of real numbers")
+        if not value.isfinite().all():
+            raise BadInput(f"its state dict holds numbers that are not finite ({name}): leave them out of it")
+
+
+def _layer(label: str, path: str, conv: AnyConv, inputs: Tensor) -> Layer:
+    """What is noted of a convolution whose inputs for ``FRAMES`` these are."""
+    geometry = Geometry.of(conv, causal=False)
+    places = inputs.numel() / inputs.shape[1] / FRAMES  # several in a frame: joints, say
+    cost = conv.weight.numel() * max(round(places), 1)
+    return Layer(label, path, geometry.hand, geometry.kernel_size, multiply_adds=cost)
+
+
+@torch.no_grad()
+def seen_frames(network: OwnNetwork) -> int | None:
+    """From the first frame to the last that an output sees, as one frame of NaN tells; None: it sees all.
+
+    Where that cannot be told, or a probe would take long, it is what the convolutions see one after another.
+    """
+    expected = ReceptiveField.of(Structure.hand(network)).network.frames
+    frames = max(2 * expected + 1, FRAMES)
+    if frames > LONGEST_PROBE:
+        return expected
+    module = build(Structure.hand(network), network.feature_dim, network.classes).eval()
+    video = torch.zeros(frames, network.feature_dim)
+    video[frames // 2] = torch.nan
+    changed = module(PackedVideos(video, (0, frames)))[-1].isnan().any(dim=1).nonzero()
+    if not len(changed):
+        return expected
+    seen = int(changed.max() - changed.min()) + 1
+    return seen if seen < frames else None
 
 
 def _found(net: nn.Module, skip: Sequence[str]) -> dict[str, AnyConv]:
@@ -207,9 +239,17 @@ def main() -> None:
     folder = arguments.output.absolute().parent
     network = describe_network(arguments.network, arguments.feature_dim, arguments.classes, arguments.skip, folder)
     write_json(arguments.output, network.to_json())
+    network = read(arguments.output)
     for layer in network.layers:
         print(f"{layer.label}: {layer.path}, kernel {layer.kernel_size}, dilation {layer.hand}", file=sys.stderr)
     kind = "causal" if network.causal else "not causal"
+    counted, seen = ReceptiveField.of(Structure.hand(network)).network.frames, seen_frames(network)
+    if seen != counted:
+        print(
+            f"reports will say that it sees {counted} frames, as if these convolutions followed one another and "
+            f"nothing else looked beside a frame; by a probe, it sees {'more' if seen is None else seen}",
+            file=sys.stderr,
+        )
     print(f"{len(network.layers)} searchable convolutions; {kind}; {network.size} parameters", file=sys.stderr)
     print(arguments.output)
 

@@ -80,6 +80,22 @@ def planar(features: int, classes: int, dilations: Sequence[int] | None = None) 
     return Planar(features, classes, dilations or HAND)
 
 
+class Parallel(nn.Module):
+    """Two convolutions of the same input."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.near = nn.Conv1d(features, classes, 3, padding="same")
+        self.far = nn.Conv1d(features, classes, 3, padding="same", dilation=4)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.near(frames) + self.far(frames)
+
+
+def parallel(features: int, classes: int) -> nn.Module:
+    return Parallel(features, classes)
+
+
 class Changed(nn.Module):
     """A convolution, and a function of its output."""
 
@@ -205,3 +221,14 @@ class ZeroStart(Changed):
 
 def zero_start(features: int, classes: int) -> nn.Module:
     return ZeroStart(features, classes)
+
+
+class Averaging(Changed):
+    """Sees all of its input at once."""
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.conv(frames) + frames.mean()
+
+
+def averaging(features: int, classes: int) -> nn.Module:
+    return Averaging(features, classes)

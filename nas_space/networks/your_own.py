@@ -65,7 +65,12 @@ class OwnNetwork(Network):
             "causal": self.causal,
             "parameters": self.size,
             "layers": {
-                layer.label: {"path": layer.path, "dilation": layer.hand, "kernel": layer.kernel_size}
+                layer.label: {
+                    "path": layer.path,
+                    "dilation": layer.hand,
+                    "kernel": layer.kernel_size,
+                    "multiply_adds": layer.multiply_adds,
+                }
                 for layer in self.layers
             },
         }
@@ -132,15 +137,17 @@ def parse_function(text: Any) -> tuple[str, str]:
 def _layer(label: Any, content: Any) -> Layer:
     if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9]{0,15}", label):
         raise BadInput(f"the label of a layer must be up to 16 letters and digits, not {shortened(label)}")
-    if not isinstance(content, Mapping) or content.keys() != {"path", "dilation", "kernel"}:
-        raise BadInput(f"layer {label}: expected path, dilation and kernel, not {shortened(content)}")
+    if not isinstance(content, Mapping) or content.keys() != {"path", "dilation", "kernel", "multiply_adds"}:
+        raise BadInput(f"layer {label}: expected path, dilation, kernel and multiply_adds, not {shortened(content)}")
     path = content["path"]
     if not isinstance(path, str) or not re.fullmatch(r"[^.\s]+(\.[^.\s]+)*", path):
         raise BadInput(f"layer {label}: not the path of a module: {shortened(path)}")
     kernel = _number(f"layer {label}: kernel", content["kernel"], LARGEST_SIZE)
     if kernel < 3 or kernel % 2 == 0:
         raise BadInput(f"layer {label}: kernel must be an odd number of at least 3, not {kernel}")
-    return Layer(label, path, _number(f"layer {label}: dilation", content["dilation"], LARGEST_DILATION), kernel)
+    hand = _number(f"layer {label}: dilation", content["dilation"], LARGEST_DILATION)
+    cost = _number(f"layer {label}: multiply_adds", content["multiply_adds"], LARGEST_NUMBER)
+    return Layer(label, path, hand, kernel, multiply_adds=cost)
 
 
 def _number(name: str, value: Any, largest: int) -> int:

@@ -15,7 +15,7 @@ from torch import nn
 from common.bad_input import BadInput
 from nas_space.branching import Branching
 from nas_space.budget import Budget
-from nas_space.describe import describe_network
+from nas_space.describe import describe_network, seen_frames
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.network import Network
 from nas_space.networks import build, find_network, network_from_json, parameters
@@ -66,6 +66,8 @@ def test_only_convolutions_along_time_are_found(tmp_path: Path) -> None:
     network = described("planar", tmp_path)
     assert list(network.paths.values()) == ["first", "second", "third"]
     assert [layer.kernel_size for layer in network.layers] == [5, 3, 3]
+    # At each of 5 features: 4 x 4 channels and 5 taps, 4 x 4 and 3, 4 x 3 and 3.
+    assert [layer.multiply_adds for layer in network.layers] == [400, 240, 180]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -291,6 +293,14 @@ def test_searches_that_leave_layers_out_are_refused(tmp_path: Path) -> None:
         Budget.parse(None, "50%", network)
 
 
+def test_how_far_it_sees_is_probed(tmp_path: Path) -> None:
+    assert seen_frames(described("residual", tmp_path)) == 15
+    assert seen_frames(described("chomped", tmp_path)) == 15
+    assert seen_frames(described("parallel", tmp_path)) == 9
+    assert seen_frames(described("averaging", tmp_path)) is None  # of its whole input
+    assert ReceptiveField.of(Structure.hand(described("parallel", tmp_path))).network.frames == 11
+
+
 def test_how_far_it_sees_counts_its_convolutions_one_after_another(tmp_path: Path) -> None:
     assert ReceptiveField.of(Structure.hand(described("residual", tmp_path))).network.frames == 1 + 2 * (1 + 2 + 4)
     assert ReceptiveField.of(Structure.hand(described("chomped", tmp_path))).network.future == 0
@@ -303,11 +313,23 @@ def test_how_far_it_sees_counts_its_convolutions_one_after_another(tmp_path: Pat
         ({"feature_dim": 0}, "feature_dim must be a whole number from 1"),
         ({"causal": 1}, "causal must be true or false"),
         ({"layers": {}}, "layers must be 1 to 1000 convolutions"),
-        ({"layers": {"c-1": {"path": "a", "dilation": 1, "kernel": 3}}}, "must be up to 16 letters and digits"),
-        ({"layers": {"c1": {"path": "a", "dilation": 0, "kernel": 3}}}, "layer c1: dilation must be"),
-        ({"layers": {"c1": {"path": "a", "dilation": 1, "kernel": 4}}}, "kernel must be an odd number"),
-        ({"layers": {"c1": {"path": "a..b", "dilation": 1, "kernel": 3}}}, "not the path of a module"),
-        ({"layers": {"c1": {"path": "a"}}}, "expected path, dilation and kernel"),
+        (
+            {"layers": {"c-1": {"path": "a", "dilation": 1, "kernel": 3, "multiply_adds": 9}}},
+            "must be up to 16 letters and digits",
+        ),
+        (
+            {"layers": {"c1": {"path": "a", "dilation": 0, "kernel": 3, "multiply_adds": 9}}},
+            "layer c1: dilation must be",
+        ),
+        (
+            {"layers": {"c1": {"path": "a", "dilation": 1, "kernel": 4, "multiply_adds": 9}}},
+            "kernel must be an odd number",
+        ),
+        (
+            {"layers": {"c1": {"path": "a..b", "dilation": 1, "kernel": 3, "multiply_adds": 9}}},
+            "not the path of a module",
+        ),
+        ({"layers": {"c1": {"path": "a"}}}, "expected path, dilation, kernel and multiply_adds"),
         ({"more": 1}, "with more more or less, is not enough"),
         ({"name": "ms-tcn"}, "not a file of nas_space.describe"),
     ],
