@@ -22,6 +22,7 @@ COMMANDS = {
     "pipeline": Command("experiments.pipeline", "global search, local search, final training and report in one go"),
     "context": Command("experiments.context", "how far must a network look? Searches within budgets beside hand"),
     "export": Command("analysis.export", "write the best structures of a search as JSON, or all trials as CSV"),
+    "describe": Command("nas_space.describe", "find the convolutions of a network of your own, to search them"),
     "structure": Command("nas_space.structure_files", "show or translate a structure file"),
     "search": Command("trials.differentiable_search", "global search in one training, without NNI"),
     "local": Command("trials.local_search", "refine every dilation of a structure, without NNI"),

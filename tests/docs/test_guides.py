@@ -15,7 +15,10 @@ from typing import NoReturn
 
 import pytest
 
+from common.atomic_file import write_json
 from experiments.g2l import COMMANDS
+from nas_space.network import Block, Layer
+from nas_space.networks.your_own import OwnNetwork
 from tests.conftest import REPOSITORY
 
 GUIDES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -128,8 +131,22 @@ ALL = [
 ]
 
 
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the network file of the guide to one's own network."""
+    layer = Layer("c1", "1.conv", 1, multiply_adds=3072)
+    network = OwnNetwork("your-own", (), (Block("network", (layer,)),), False, "my_networks:tcn", 2048, 11, 81771)
+    folder = tmp_path_factory.mktemp("described")
+    write_json(folder / "my_tcn.json", network.to_json())
+    return folder
+
+
 @pytest.mark.parametrize("words", ALL)
-def test_every_command_is_accepted_by_its_own_parser(words: Command) -> None:
+def test_every_command_is_accepted_by_its_own_parser(
+    words: Command, described: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if "my_tcn.json" in words:
+        monkeypatch.chdir(described)
     if words[0] == "make":
         targets = re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
         assert set(words[1:]) <= set(targets)
