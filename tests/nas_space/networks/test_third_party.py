@@ -16,7 +16,12 @@ from nas_space.layers.packed_videos import PackedVideos
 from nas_space.networks import build, find_network
 from nas_space.structure import Structure
 
-pytorch_tcn = pytest.importorskip("pytorch_tcn", reason="pytorch-tcn is not installed: see requirements-dev.txt")
+try:
+    import pytorch_tcn
+except ImportError:
+    pytorch_tcn = None
+
+needs_pytorch_tcn = pytest.mark.skipif(pytorch_tcn is None, reason="pytorch-tcn is not installed: make test does that")
 
 FEATURES, CLASSES, FRAMES = 5, 3, 50
 HAND = (1, 2, 4)
@@ -67,6 +72,7 @@ def searchable(kind: str, dilations: Sequence[int], folder: Path) -> nn.Module:
     return build(Structure(tuple(each for each in dilations for _ in range(2)), network), FEATURES, CLASSES).double()
 
 
+@needs_pytorch_tcn
 @pytest.mark.parametrize("kind", OPTIONS)
 @pytest.mark.parametrize("dilations", [HAND, (1, 1, 1), (5, 3, 9), (16, 1, 2)])
 def test_pytorch_tcn_with_other_dilations(kind: str, dilations: tuple[int, ...], tmp_path: Path) -> None:
@@ -82,9 +88,39 @@ def test_pytorch_tcn_with_other_dilations(kind: str, dilations: tuple[int, ...],
         assert torch.equal(searched(PackedVideos(video, (0, FRAMES)))[0], expected)
 
 
+@needs_pytorch_tcn
 def test_pytorch_tcn_keeps_its_state_dict(tmp_path: Path) -> None:
     searched = searchable("causal_weight_norm", (7, 7, 7), tmp_path)
     torch.manual_seed(0)
     own = tcn("causal_weight_norm").double().state_dict()
     assert searched.state_dict().keys() == own.keys()
     assert all(torch.equal(value, own[name]) for name, value in searched.state_dict().items())
+
+
+def highresnet(features: int, classes: int, dilations: Sequence[int] = HAND) -> nn.Module:
+    """MONAI's HighResNet (Li et al., IPMI 2017) in 1-D, of three blocks of two convolutions each."""
+    from monai.networks.nets.highresnet import HighResBlock, HighResNet
+
+    blocks = [{"name": f"res_{n}", "n_features": 6, "kernels": (3, 3), "repeat": 1} for n in range(3)]
+    ends = [{"name": f"conv_{n}", "n_features": 6, "kernel_size": size} for n, size in enumerate((3, 1, 1))]
+    network: nn.Module = HighResNet(1, features, classes, layer_params=[ends[0], *blocks, *ends[1:]])
+    if tuple(dilations) != HAND:  # the only ones that it builds itself
+        for number, dilation in enumerate(dilations, start=1):
+            network.set_submodule(f"blocks.{number}", HighResBlock(1, 6, 6, dilation=dilation))
+    return network
+
+
+@pytest.mark.parametrize("dilations", [HAND, (2, 4, 8), (5, 1, 3)])
+def test_highresnet_with_other_dilations(dilations: tuple[int, ...], tmp_path: Path) -> None:
+    pytest.importorskip("monai", reason="MONAI is not installed: pip install --no-deps monai==1.6.1")
+    path = tmp_path / "net.json"
+    path.write_text(json.dumps(describe_network(f"{__name__}:highresnet", FEATURES, CLASSES, ["blocks.0.*"]).to_json()))
+    network = find_network(str(path))
+    assert [layer.hand for layer in network.layers] == [1, 1, 2, 2, 4, 4]
+    structure = Structure(tuple(each for each in dilations for _ in range(2)), network)
+    searched = build(structure, FEATURES, CLASSES).double().eval()
+    reference = highresnet(FEATURES, CLASSES, dilations).double().eval()
+    reference.load_state_dict(searched.state_dict())
+    video = torch.randn(FRAMES, FEATURES, dtype=torch.float64)
+    expected = reference(video.T[None])[0].T
+    torch.testing.assert_close(searched(PackedVideos(video, (0, FRAMES)))[0], expected, rtol=1e-13, atol=1e-13)
