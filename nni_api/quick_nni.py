@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import runpy
 import sys
 from collections.abc import Callable
@@ -15,6 +16,9 @@ from typing import Any
 
 DISTRIBUTIONS = ("norm", "lognorm", "uniform", "loguniform")
 """What NNI takes from scipy.stats, and calls for spaces of numbers."""
+
+SCRIPTS = "nni.tools.nni_manager_scripts."
+"""Modules that NNI's manager runs for what they print; of NNI, they use its version and its folder only."""
 
 
 def import_nni() -> None:
@@ -38,11 +42,19 @@ def _imported_when_called(module: str, name: str) -> Callable[..., Any]:
     return call
 
 
+def name_nni() -> None:
+    """Let ``nni`` be a module that knows its version and its folder, and imports nothing else."""
+    spec = importlib.util.find_spec("nni")
+    assert spec is not None
+    sys.modules["nni"] = bare = importlib.util.module_from_spec(spec)
+    vars(bare)["__version__"] = importlib.import_module("nni.version").__version__
+
+
 def main() -> None:
     """Run the module that the command line names."""
     del sys.argv[0]
     sys.path[0] = str(Path.cwd())  # as -m has it, instead of this file's folder
-    import_nni()
+    (name_nni if sys.argv[0].startswith(SCRIPTS) else import_nni)()
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 

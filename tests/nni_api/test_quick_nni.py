@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import nni
 
 from nni_api import quick_nni
 
@@ -39,3 +43,13 @@ def test_what_nni_needs_seldom_is_imported_when_it_is_needed(tmp_path: Path) -> 
     environment = {"PYTHONPATH": str(tmp_path), "PYTHONWARNINGS": "ignore"}  # of json_tricks
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (ended.stdout, ended.stderr) == ("as always\n", "")
+
+
+def test_a_version_is_told_without_importing_nni() -> None:
+    module = "nni.tools.nni_manager_scripts.collect_version_info"
+    quick = [sys.executable, "-X", "importtime", quick_nni.__file__, module]
+    told = subprocess.run(quick, capture_output=True, text=True, check=True)
+    here = {"nniVersion": nni.__version__, "nniPath": nni.__path__[0]}
+    python = {"pythonVersion": "{}.{}.{}-{}-{}".format(*sys.version_info), "pythonPath": sys.executable}
+    assert json.loads(told.stdout) == {**here, **python}
+    assert not re.search(r"\b(numpy|nni\.(experiment|runtime))\b", told.stderr)
