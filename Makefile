@@ -50,7 +50,7 @@ browser: .venv/installed
 		|| echo "no Chromium to be had: tests of web pages will be skipped"
 
 # mypy takes one core for a minute, where it has not run before: the tests, which also wait, run beside it.
-# Compiled tests are kept whatever the user has set: each worker compiles all of them for ten seconds.
+# Compiled tests are kept whatever the user has set: all of them take ten seconds.
 test: export PYTHONDONTWRITEBYTECODE =
 test: style browser
 	$(MAKE) --no-print-directory --jobs 2 types pytest
@@ -59,7 +59,7 @@ test: style browser
 # An advisory that comes out later must not fail the tests of an old checkout: there it is a warning.
 pytest: .venv/installed
 	$(BIN)/python -m tools.audit --warn
-	$(BIN)/python -m pytest -n $$((2 * $$(nproc) + 1)) --dist worksteal
+	$(BIN)/python -m tests -n $$((2 * $$(nproc) + 1)) --dist worksteal
 
 audit: .venv/installed
 	$(BIN)/python -m tools.audit
