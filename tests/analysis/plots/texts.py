@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,10 +21,33 @@ def drawn_texts(figure: Figure) -> list[tuple[str, Bbox]]:
         if text.get_visible() and text.get_text().strip():
             texts.append((text.get_text(), text.get_window_extent(renderer)))
 
-    with pytest.MonkeyPatch.context() as patch:
+    with texts_laid_out_once(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(Text, "draw", record)  # where it lies is enough: drawing its letters takes as long as the rest
         figure.canvas.draw()
     return texts
+
+
+@contextmanager
+def texts_laid_out_once() -> Iterator[None]:
+    """Matplotlib lays a text out for every question about it, in half of the time that figures take; here, once."""
+    known: dict[object, Any] = {}
+    lay_out = vars(Text)["_get_layout"]
+
+    def layout(text: Text, renderer: Any) -> Any:
+        assert not text.get_wrap()  # it would depend on where it lies
+        figure = text.get_figure(root=True)
+        assert figure is not None
+        font = text.get_fontproperties(), figure.dpi, text.get_usetex()
+        aligned = text.get_horizontalalignment(), text.get_verticalalignment(), vars(text)["_multialignment"]
+        turned = text.get_rotation(), text.get_rotation_mode(), vars(text)["_linespacing"]
+        key = renderer, text.get_text(), font, aligned, turned
+        if key not in known:
+            known[key] = lay_out(text, renderer)
+        return known[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Text, "_get_layout", layout)
+        yield
 
 
 def assert_legible(figure: Figure) -> list[str]:
