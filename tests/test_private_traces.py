@@ -21,6 +21,7 @@ from experiments.plan import make_plan
 from experiments.run_folder import Run
 from nas_space import structure_files
 from nas_space.structure_files import DIALECTS
+from tests.analysis.plots.texts import texts_laid_out_once
 from tests.analysis.records import write_global_records
 from tests.conftest import REPOSITORY, write_dataset
 from trials import evaluate, local_search, predict, train
@@ -78,7 +79,8 @@ def test_nothing_private_is_written(
     shutil.copytree(out / "final" / "native", run_folder / "final" / "hand")
     settings = {"dataset": "small", "template": "demo", "splits": [1], "seeds": [0], "phases": ["global", "final"]}
     (run_folder / "pipeline.json").write_text(json.dumps({"settings": settings, "steps": {}}))
-    run(report.main, run_folder, "--data-root", data.parent)
+    with texts_laid_out_once():
+        run(report.main, run_folder, "--data-root", data.parent)
 
     files = [path for path in out.rglob("*") if path.is_file()]
     written = {path.suffix for path in files} | {path.name for path in files}

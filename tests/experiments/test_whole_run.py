@@ -30,8 +30,10 @@ RUN = """
 import sys
 from pathlib import Path
 from experiments import pipeline, plan
+from tests.analysis.plots.texts import texts_laid_out_once
 plan.FOLDER = Path(sys.argv.pop(1))
-pipeline.main()
+with texts_laid_out_once():
+    pipeline.main()
 """
 
 

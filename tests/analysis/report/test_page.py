@@ -26,6 +26,7 @@ from nas_space.networks import find_network
 from nas_space.space import global_space, to_nni
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
+from tests.analysis.plots.texts import texts_laid_out_once
 from tests.analysis.report.conftest import FOUND, NETWORK, SmallRun, begin, finish, keep
 from tests.conftest import REPOSITORY, made_once
 from trials.data.dataset import Dataset
@@ -84,7 +85,8 @@ class Reader(HTMLParser):
 @pytest.fixture(scope="module")
 def path(small_run: SmallRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     def write(folder: Path) -> None:
-        write_report(str(small_run.folder), folder, small_run.data_root)
+        with texts_laid_out_once():
+            write_report(str(small_run.folder), folder, small_run.data_root)
 
     return made_once(tmp_path_factory, "page", write) / "report.html"
 
@@ -368,7 +370,7 @@ def test_without_the_data_it_says_what_is_left_out(
 # In a browser.
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(browser: Browser, path: Path, request: pytest.FixtureRequest) -> Page:
     """The report, opened from disk; fails if it asks for anything else, or complains."""
     width, scheme = request.param
@@ -409,6 +411,7 @@ def test_colours_follow_the_reader(page: Page) -> None:
 
 @pytest.mark.parametrize("page", [(1280, "light")], indirect=True)
 def test_all_of_it_is_printed(page: Page) -> None:
+    page.reload()
     assert page.evaluate("document.querySelectorAll('details:not([open])').length") > 0
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.evaluate("document.querySelectorAll('details:not([open])').length") == 0
