@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from common.bad_input import BadInput, KnownFailure
-from experiments import context
+from experiments import context, timed_steps
 from experiments.context import main, run_steps, write_results
 from experiments.run_folder import Run
 from experiments.steps import PipelineStep
@@ -89,6 +89,7 @@ def test_results_are_a_sentence_a_table_a_figure_and_the_structures(tmp_path: Pa
 def test_the_cost_is_told_before_anything_starts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(timed_steps, "_start_seconds", lambda: 3.0)
     write_dataset(tmp_path / "data" / "small", train=6, splits=3)
     monkeypatch.chdir(tmp_path)
     words = ["--dataset", "small", "--template", "demo", "--dry-run", "--max-hours", "2"]

@@ -86,6 +86,7 @@ def test_bad_input_is_refused_in_one_line(
 
 def test_only_figures_import_matplotlib() -> None:
     """A tuner and an export start without it; trials, too, as ``test_entry_points`` shows."""
-    code = "import sys, strategies.tuners, analysis.export; print('matplotlib' in sys.modules)"
+    quick = "from nni_api.quick_nni import import_nni; import_nni()"  # as tuners start
+    code = f"{quick}; import sys, strategies.tuners, analysis.export; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
