@@ -124,7 +124,7 @@ def _check_state(net: nn.Module) -> None:
 def _layer(label: str, path: str, conv: AnyConv, inputs: Tensor) -> Layer:
     """What is noted of a convolution whose inputs for ``FRAMES`` these are."""
     geometry = Geometry.of(conv, causal=False)
-    places = inputs.numel() / inputs.shape[1] / FRAMES  # several in a frame: joints, say
+    places = inputs.numel() / conv.in_channels / FRAMES  # several in a frame: joints, say
     cost = conv.weight.numel() * max(round(places), 1)
     return Layer(label, path, geometry.hand, geometry.kernel_size, multiply_adds=cost)
 
@@ -166,7 +166,7 @@ def _obstacle(conv: AnyConv, causal: bool, inputs: Tensor) -> str | None:
     geometry = Geometry.of(conv, causal)
     own = geometry.padding[geometry.axis]
     before, after = (reach - own for reach in geometry.own_reach)
-    frames = inputs.movedim(2 + geometry.axis, -1)
+    frames = inputs.movedim(geometry.axis - len(conv.kernel_size), -1)
     outside = frames[..., : max(before, 0)].any() or frames[..., frames.shape[-1] - max(after, 0) :].any()
     if (after < 0 and not causal) or outside:
         return f"is not padded with zeros as {'a causal' if causal else 'a symmetric'} one is"
@@ -177,7 +177,7 @@ def _reaches_along_time(path: str, conv: AnyConv, inputs: Mapping[str, Tensor], 
     """Whether the kernel lies along time: there, inputs of fewer frames are smaller."""
     if path not in inputs:
         raise BadInput(f"its forward pass does not call its convolution {path}: leave it as it is with --skip {path!r}")
-    axis = 2 + Geometry.of(conv, causal=False).axis
+    axis = Geometry.of(conv, causal=False).axis - len(conv.kernel_size)
     return inputs[path].shape[axis] != shorter[path].shape[axis]
 
 
@@ -191,7 +191,7 @@ def _noting_inputs(net: nn.Module) -> Iterator[dict[str, Tensor]]:
         plain = conv._conv_forward
 
         def convolve(frames: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-            inputs.setdefault(path, frames)
+            inputs.setdefault(path, frames.clone())  # what follows may work in place
             return plain(frames, weight, bias)
 
         return convolve

@@ -232,3 +232,12 @@ class Averaging(Changed):
 
 def averaging(features: int, classes: int) -> nn.Module:
     return Averaging(features, classes)
+
+
+class Unbatched(Changed):
+    def forward(self, frames: Tensor) -> Tensor:
+        return self.conv(frames[0])[None]
+
+
+def unbatched(features: int, classes: int) -> nn.Module:
+    return Unbatched(features, classes)

@@ -47,6 +47,7 @@ def find_network(text: str) -> Network:
     """
     if text.endswith(your_own.SUFFIX):
         return your_own.read(Path(text))
+    _module(text.partition(":")[0])  # of a function of the user's, it is no fault that it names no options
     name, options = parse_network(text)
     return _described(name, options)
 
@@ -127,12 +128,15 @@ def add_named_network_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--network",
         type=_network_option,
+        action=_NetworkAction,
         metavar="FILE",
         help="a file of nas_space.describe: where the network is your own, name its code again",
     )
 
 
-def _network_option(text: str) -> Network:
+def _network_option(text: str) -> Network | str:
+    if text.endswith(your_own.SUFFIX):
+        return text
     try:
         return find_network(text)
     except BadInput as fault:
@@ -140,14 +144,17 @@ def _network_option(text: str) -> Network:
 
 
 class _NetworkAction(argparse.Action):
-    """``--network TEXT``; refused after options of earlier versions that give the size of the network."""
+    """``--network TEXT``; refused after options of earlier versions that give the size of the network.
+
+    Files are read here, where what is wrong with them is said as of any file, without the usage of the command.
+    """
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
         if hasattr(namespace, "earlier_size"):
             parser.error(f"{option} says the size of the network: leave --num-stages and --num-layers out")
-        namespace.network = values
+        namespace.network = find_network(values) if isinstance(values, str) else values
 
 
 def _described(name: str, options: Mapping[str, Any]) -> Network:
@@ -158,5 +165,7 @@ def _described(name: str, options: Mapping[str, Any]) -> Network:
 
 def _module(name: str) -> ModuleType:
     if name not in (*names(), your_own.NAME):
-        raise BadInput(f"there is no network {name!r}: it must be one of {', '.join(names())}")
+        raise BadInput(
+            f"there is no network {name!r}: it must be one of {', '.join(names())}, or a file of nas_space.describe"
+        )
     return import_module(f"nas_space.networks.{name.replace('++', '_pp').replace('-', '_')}")

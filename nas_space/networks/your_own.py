@@ -29,8 +29,8 @@ SUFFIX = ".json"
 LARGEST_NUMBER = 2**31 - 1
 
 
-class UnnamedCode(BadInput):
-    """A file names code that the user did not name."""
+class OwnCodeFault(BadInput):
+    """The code of a network of the user's own cannot be used: not named, not there, or not as described."""
 
 
 @dataclass(frozen=True)
@@ -164,12 +164,12 @@ def build(structure: Structure, feature_dim: int, classes: int) -> nn.Module:
     network = structure.network
     assert isinstance(network, OwnNetwork)
     if network.file is None:
-        raise UnnamedCode(
+        raise OwnCodeFault(
             f"its network is code, {network.function}, which is imported only if you name it: give --network and the "
             "file that python -m nas_space.describe wrote for it"
         )
     if (feature_dim, classes) != (network.feature_dim, network.classes):
-        raise BadInput(
+        raise OwnCodeFault(
             f"{network}: describes a network of {network.feature_dim} features and {network.classes} classes, but "
             f"the data has {feature_dim} and {classes}: describe it anew (python -m nas_space.describe)"
         )
@@ -179,7 +179,7 @@ def build(structure: Structure, feature_dim: int, classes: int) -> nn.Module:
         conv = modules.get(layer.path)
         geometry = Geometry.of(conv, network.causal) if is_searchable(conv) else None
         if conv is None or geometry is None or (geometry.kernel_size, geometry.hand) != (layer.kernel_size, layer.hand):
-            raise BadInput(
+            raise OwnCodeFault(
                 f"{network}: {network.function} returns a network without its convolution {layer.path} of kernel "
                 f"{layer.kernel_size} and dilation {layer.hand}: describe it anew (python -m nas_space.describe)"
             )
@@ -199,7 +199,7 @@ def call(function: str, feature_dim: int, classes: int, folder: Path) -> nn.Modu
         folder: where its package is looked for last: beside the file that describes it.
 
     Raises:
-        BadInput: the function cannot be imported or called, or returns no nn.Module.
+        OwnCodeFault: the function cannot be imported or called, or returns no nn.Module.
     """
     import torch
 
@@ -207,11 +207,12 @@ def call(function: str, feature_dim: int, classes: int, folder: Path) -> nn.Modu
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
     try:
-        found: Any = import_module(module)
+        with torch.random.fork_rng(devices=[]):  # only the first network of a process is imported
+            found: Any = import_module(module)
         for part in name.split("."):
             found = getattr(found, part)
     except Exception as fault:
-        raise BadInput(
+        raise OwnCodeFault(
             f"{function} cannot be imported ({_line(fault)}): its package must be installed, or lie in the current "
             "folder or beside the network file"
         ) from None
@@ -219,9 +220,11 @@ def call(function: str, feature_dim: int, classes: int, folder: Path) -> nn.Modu
         with torch.device("cpu"):
             net = found(feature_dim, classes)
     except Exception as fault:
-        raise BadInput(f"{function}({feature_dim}, {classes}) fails: {_line(fault)}") from None
+        raise OwnCodeFault(f"{function}({feature_dim}, {classes}) fails: {_line(fault)}") from None
     if not isinstance(net, torch.nn.Module):
-        raise BadInput(f"{function}({feature_dim}, {classes}) returns a {type(net).__name__}, but no torch.nn.Module")
+        raise OwnCodeFault(
+            f"{function}({feature_dim}, {classes}) returns a {type(net).__name__}, but no torch.nn.Module"
+        )
     return net
 
 

@@ -37,6 +37,7 @@ from tests.bad_input.training_damages import (
     LOCAL,
     METRICS,
     MODEL,
+    NETWORK,
     STRUCTURE,
     TRAP,
     UNFINISHED,
@@ -97,6 +98,9 @@ READERS: dict[str, Reader] = {
     "labels of a check": Reader(check_data.main, CHECK, "data/small/groundTruth/p00-1.txt", {**TEXT, **LABELS}),
     "features of a check": Reader(check_data.main, CHECK, "data/small/features/p00-1.npy", FEATURES),
     "structure": Reader(structure_files.main, ("structure.json", *SIZE), "structure.json", STRUCTURE),
+    "network": Reader(
+        structure_files.main, ("hand", "--network", "net.json"), "net.json", {**TEXT, **NO_JSON, **NETWORK}
+    ),
     "checkpoint": Reader(
         predict.main,
         ("--checkpoint", "trained/model.pt", "--data-root", "data", "--split", "1", "--output", "new"),

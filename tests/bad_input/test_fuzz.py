@@ -18,6 +18,7 @@ from benchmarks.trial_gap import read_events
 from common.bad_input import BadInput
 from experiments.config_file import read_config
 from experiments.run_folder import Run
+from nas_space.networks import find_network
 from nas_space.structure_files import read_structure
 from nni_api.register import read_register
 from tests.bad_input.workspace import no_longer_than
@@ -36,6 +37,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "labels": ("data/small/groundTruth/p00-1.txt", lambda path: read_labels(path, IDS)),
     "features": ("data/small/features/p00-1.npy", lambda path: sample(open_features(path), 1, path)),
     "structure": ("structure.json", lambda path: read_structure(path, TINY_STRUCTURE.network)),
+    "network": ("net.json", lambda path: find_network(str(path))),
     "checkpoint": ("trained/model.pt", load_checkpoint),
     "unfinished training": ("unfinished/training.pt", load_torch),
     "predicted labels": ("predicted/one.txt", lambda path: read_predicted_lines(path.parent, path.stem)),

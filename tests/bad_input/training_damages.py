@@ -47,6 +47,24 @@ TRAP = {
 """The network of whoever wants that we import it."""
 
 
+NETWORK: dict[str, Damage] = {
+    "another network": json_with("ms-tcn", "name"),
+    "a function of no module": json_with("trap", "function"),
+    "a function that is a call": json_with("os:mkdir('made')", "function"),
+    "a function that is a file": json_with("../tests/bad_input/trap.py:network", "function"),
+    "a function of 100,000 characters": json_with("x" * 100_000, "function"),
+    "features beyond all": json_with(10**400, "feature_dim"),
+    "no classes": json_with(0, "classes"),
+    "no layers": json_with({}, "layers"),
+    "a layer without a path": json_with(LEFT_OUT, "layers", "c1", "path"),
+    "a layer whose path is a list": json_with(["conv"], "layers", "c1", "path"),
+    "a dilation of 0": json_with(0, "layers", "c1", "dilation"),
+    "a dilation beyond all": json_with(10**400, "layers", "c1", "dilation"),
+    "an even kernel": json_with(4, "layers", "c1", "kernel"),
+    "a field of nobody": json_with(1, "more"),
+}
+
+
 def trapped_checkpoint(path: Path) -> None:
     """A checkpoint without any fault, but that its network is code that the user did not name."""
     changed = torch.load(path, weights_only=True)

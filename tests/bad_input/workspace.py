@@ -18,11 +18,13 @@ import pytest
 
 from analysis.history import read_history
 from analysis.searches import SearchRecord
+from common.atomic_file import write_json
 from common.bad_input import run_command
 from experiments.nni_experiment import Experiment
 from experiments.run_data import require_same_run_data
 from nas_space.structure_files import write_structure
 from tests.analysis.records import write_global_records
+from tests.bad_input.training_damages import TRAP
 from tests.conftest import write_dataset
 from tests.trials.conftest import TINY, TINY_STRUCTURE
 from trials import differentiable_search, local_search, train
@@ -96,6 +98,7 @@ def make_workspace(root: Path, patch: pytest.MonkeyPatch) -> None:
     """Fill a folder, which is the working directory."""
     write_dataset(root / "data" / "small")
     write_structure(TINY_STRUCTURE, root / "structure.json")
+    write_json(root / "net.json", TRAP)
 
     def run(main: Callable[[], None], *words: str) -> None:
         assert run_here(main, *words, patch=patch) == 0

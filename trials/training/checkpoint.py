@@ -19,7 +19,7 @@ from common.bad_input import BadInput
 from common.read_file import require_file
 from nas_space.network import Network
 from nas_space.networks import build, network_from_json
-from nas_space.networks.your_own import UnnamedCode
+from nas_space.networks.your_own import OwnCodeFault
 from nas_space.structure import Structure
 from trials.data.fingerprint import Fingerprint, is_fingerprint
 
@@ -110,7 +110,7 @@ class Checkpoint:
             for name, value in self.weights.items():
                 if not _is_finite(value, may_count=name in counts):
                     raise ValueError(f"{name} holds anything but finite numbers")
-        except UnnamedCode:
+        except OwnCodeFault:
             raise
         except DAMAGE as fault:
             raise BadInput(

@@ -79,6 +79,7 @@ def test_the_number_of_parameters_is_that_of_the_module(network: Network) -> Non
     ("text", "message"),
     [
         ("ms-tcx", f"there is no network 'ms-tcx': it must be one of {', '.join(names())}"),
+        ("my_networks:tcn", "there is no network 'my_networks': it must be one of "),
         ("../ms_tcn", "there is no network '../ms_tcn'"),
         ("", "there is no network ''"),
         ("ms-tcn:stages=0", "network ms-tcn: stages must be a whole number from 1 to 1000, not 0"),

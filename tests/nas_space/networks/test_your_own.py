@@ -12,7 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from common.bad_input import BadInput
+from common.atomic_file import write_json
+from common.bad_input import BadInput, run_command
+from nas_space import describe
 from nas_space.branching import Branching
 from nas_space.budget import Budget
 from nas_space.describe import describe_network, seen_frames
@@ -35,7 +37,7 @@ KINDS = ("residual", "chomped", "planar")
 def described(kind: str, folder: Path) -> OwnNetwork:
     """The network of a function of tests/own_networks.py, named by its file."""
     path = folder / f"{kind}.json"
-    path.write_text(json.dumps(describe_network(f"tests.own_networks:{kind}", FEATURES, CLASSES).to_json()))
+    write_json(path, describe_network(f"tests.own_networks:{kind}", FEATURES, CLASSES).to_json())
     network = find_network(str(path))
     assert isinstance(network, OwnNetwork)
     return network
@@ -259,6 +261,25 @@ def test_the_package_may_lie_beside_the_network_file(tmp_path: Path) -> None:
     assert build(Structure.hand(find_network(str(tmp_path / "net.json"))), FEATURES, CLASSES) is not None
 
 
+def test_an_import_that_draws_random_numbers_changes_no_weights(tmp_path: Path) -> None:
+    (tmp_path / "drawing.py").write_text("import torch\ntorch.rand(3)\nfrom tests.own_networks import residual\n")
+    write_json(tmp_path / "net.json", {**described("residual", tmp_path).to_json(), "function": "drawing:residual"})
+    structure = Structure.hand(find_network(str(tmp_path / "net.json")))
+    first, second = double(structure).state_dict(), double(structure).state_dict()
+    assert all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_a_network_may_take_its_batch_apart(tmp_path: Path) -> None:
+    network = described("unbatched", tmp_path)
+    assert network.paths == {"c1": "conv"}
+    module = double(Structure((3,), network))
+    packed = videos(20)
+    conv = module.get_submodule("net.conv")
+    assert isinstance(conv, nn.Conv1d)
+    expected = nn.functional.conv1d(packed.features.T, conv.weight, conv.bias, padding=3, dilation=3).T
+    assert torch.equal(module(packed)[0], expected)
+
+
 def test_data_of_another_size_is_refused(tmp_path: Path) -> None:
     structure = Structure.hand(described("residual", tmp_path))
     with pytest.raises(BadInput, match="of 5 features and 3 classes, but the data has 6 and 3: describe it anew"):
@@ -361,3 +382,32 @@ def test_the_command_writes_the_file(tmp_path: Path) -> None:
         f"3 searchable convolutions; causal; {size} parameters",
     ]
     assert find_network(str(tmp_path / "net.json")) == describe_network("tests.own_networks:chomped", 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["--output", "net.txt"], "error: --output net.txt: must end with .json, by which --network knows it"),
+        (["--classes", "0"], "error: --classes must be at least 1, not 0"),
+        (
+            ["--network", "tests.own_networks:failing"],
+            "error: tests.own_networks:failing(5, 3) fails: RuntimeError: no",
+        ),
+    ],
+)
+def test_the_command_refuses_in_one_line(
+    changes: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["--network", "tests.own_networks:residual", "--feature-dim", "5", "--classes", "3", "--output", "net.json"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["describe", *words, *changes])
+    with pytest.raises(SystemExit) as end:
+        run_command(describe.main)
+    assert end.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(message)
+    assert not list(tmp_path.iterdir())
