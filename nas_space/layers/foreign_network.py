@@ -18,16 +18,26 @@ class ForeignNetwork(nn.Module):
     Neither padding nor batch normalisation mixes videos. Its state dict is that of the module.
     """
 
-    def __init__(self, net: nn.Module, classes: int) -> None:
+    def __init__(self, net: nn.Module, classes: int, name: str) -> None:
+        """``name``: what messages call it."""
         super().__init__()
+        self.name = name
         self.net = net
         self.classes = classes
 
     def forward(self, videos: PackedVideos) -> Tensor:
-        """Videos of feature vectors -> logits ``(outputs, frames, classes)``."""
+        """Videos of feature vectors -> logits ``(outputs, frames, classes)``.
+
+        Raises:
+            BadInput: see ``logits``.
+        """
         lengths = [end - start for start, end in pairwise(videos.offsets)]
         # Copies, as a layer may keep its input for the gradient, and features may be mapped from a file.
-        outputs = [logits(self.net, video.T.contiguous(), self.classes) for video in videos.features.split(lengths)]
+        parts = [video.T.contiguous() for video in videos.features.split(lengths)]
+        try:
+            outputs = [logits(self.net, video, self.classes) for video in parts]
+        except BadInput as fault:
+            raise BadInput(f"{self.name}: {fault}") from None
         if videos.release is not None:
             videos.release()
         return torch.cat(outputs, dim=1)

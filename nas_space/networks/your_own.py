@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from reprlib import repr as shortened
@@ -52,7 +52,7 @@ class OwnNetwork(Network):
         return False
 
     def built_path(self, layer: Layer) -> str:
-        """See ``Network.built_path``: a child of the convolution, which stays."""
+        """See ``Network.built_path``: in ``ForeignNetwork``, the child of the convolution that ``rebind`` adds."""
         return f"net.{layer.path}.searched"
 
     def to_json(self) -> dict[str, Any]:
@@ -91,18 +91,17 @@ def read(path: Path) -> OwnNetwork:
     try:
         if not isinstance(content, Mapping) or content.get("name") != NAME:
             raise BadInput("not a file of nas_space.describe")
-        return describe(**{key: value for key, value in content.items() if key != "name"}, file=path)
+        return replace(describe(**{key: value for key, value in content.items() if key != "name"}), file=path)
     except BadInput as fault:
         raise BadInput(f"{path}: {fault}") from None
 
 
 def describe(**content: Any) -> OwnNetwork:
-    """The network of ``OwnNetwork.to_json``.
+    """The network of ``OwnNetwork.to_json``, which is not named by that: no content can say that it is.
 
     Raises:
         BadInput: a value is missing, unknown or out of range.
     """
-    file = content.pop("file", None)
     wanted = {"function", "feature_dim", "classes", "causal", "parameters", "layers"}
     if content.keys() != wanted:
         raise BadInput(
@@ -122,7 +121,7 @@ def describe(**content: Any) -> OwnNetwork:
     if len({layer.path for layer in block.layers}) < len(layers):
         raise BadInput("a convolution comes twice")
     function, causal = ":".join(parts), content["causal"]
-    return OwnNetwork(NAME, (), (block,), causal, function, feature_dim, classes, size, file)
+    return OwnNetwork(NAME, (), (block,), causal, function, feature_dim, classes, size)
 
 
 def parse_function(text: Any) -> tuple[str, str]:
@@ -184,7 +183,7 @@ def build(structure: Structure, feature_dim: int, classes: int) -> nn.Module:
                 f"{layer.kernel_size} and dilation {layer.hand}: describe it anew (python -m nas_space.describe)"
             )
         rebind(conv, geometry, dilation)
-    return ForeignNetwork(net, classes)
+    return ForeignNetwork(net, classes, network.function)
 
 
 def parameters(network: OwnNetwork, *_: int) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,11 @@ NETWORK: dict[str, Damage] = {
 }
 
 
-def trapped_checkpoint(path: Path) -> None:
+def trapped_checkpoint(path: Path, network: Mapping[str, Any] = TRAP) -> None:
     """A checkpoint without any fault, but that its network is code that the user did not name."""
     changed = torch.load(path, weights_only=True)
     weights = {"conv.weight": torch.zeros(3, 6, 3), "conv.bias": torch.zeros(3)}
-    torch.save({**changed, "network": TRAP, "dilations": {"conv": 1}, "weights": weights}, path)
+    torch.save({**changed, "network": network, "dilations": {"conv": 1}, "weights": weights}, path)
 
 
 NO_FINGERPRINT: dict[str, Any] = {
@@ -104,6 +105,7 @@ STRUCTURE: dict[str, Damage] = {
     "another network": json_with({"name": "ms_tcn", "stages": 4, "layers": 10, "kernel": 3}, "network"),
     "a network of no size": json_with("ms_tcn", "network"),
     "a network that is code": json_with(TRAP, "network"),
+    "a network that is code, in a file": json_with({**TRAP, "file": "net.json"}, "network"),
     "a network that is other code": json_with({**TRAP, "function": "os:mkdir('made')"}, "network"),
     "a network nested deeply": swapped('"stages": 2', f'"stages": {"[" * 900}{"]" * 900}'),
     **{f"a dilation of {value!r:.20}": json_with(value, "dilations", FIRST) for value in DILATIONS},
@@ -148,6 +150,7 @@ MODEL: dict[str, Damage] = {
     "a kernel beyond all": torch_with(10**9 + 1, "network", "kernel"),
     "a network of no name": torch_with({"stages": 2}, "network"),
     "a network that is code": trapped_checkpoint,
+    "a network that is code, in a file": partial(trapped_checkpoint, network={**TRAP, "file": "net.json"}),
     "a network that is code of no layers": torch_with({**TRAP, "layers": {}}, "network"),
     "a network of endless layers": torch_with(
         {**TRAP, "layers": {f"c{n}": TRAP["layers"] for n in range(1001)}}, "network"

@@ -243,6 +243,26 @@ def test_a_description_survives_its_file(tmp_path: Path) -> None:
     assert str(again) == "your-own (tests.own_networks:planar)"
 
 
+def test_no_content_says_that_it_is_named(tmp_path: Path) -> None:
+    content = described("residual", tmp_path).to_json()
+    with pytest.raises(BadInput, match="with file more or less, is not enough"):
+        network_from_json({**content, "file": str(tmp_path / "residual.json")})
+    again = network_from_json(content)
+    assert isinstance(again, OwnNetwork)
+    assert again.file is None
+
+
+def test_outputs_of_another_length_are_refused_whenever_they_come(tmp_path: Path) -> None:
+    module = double(Structure.hand(described("residual", tmp_path)))
+    last = module.get_submodule("net.last")
+    assert isinstance(last, nn.Conv1d)
+    last.stride = (2,)
+    with pytest.raises(
+        BadInput, match=r"tests\.own_networks:residual: for features \(1, 5, 9\) it returns scores \(1, 3, 5\)"
+    ):
+        module(videos(9))
+
+
 def test_code_that_nobody_named_is_not_imported(tmp_path: Path) -> None:
     (tmp_path / "trap.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\n")
     content = {**described("residual", tmp_path).to_json(), "function": "trap:f"}
