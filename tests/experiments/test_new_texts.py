@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from common.atomic_file import write_json
 from common.bad_input import BadInput
 from experiments.config_file import class_arguments, read_config
 from experiments.data_look import DataLook, look_at
@@ -17,8 +19,9 @@ from experiments.new import EXPERIMENTS
 from experiments.new_texts import texts
 from experiments.phases import costs_of
 from experiments.preflight import preflight
-from nas_space.network import Network
+from nas_space.network import Block, Layer, Network
 from nas_space.networks import find_network
+from nas_space.networks.your_own import OwnNetwork
 from tests.conftest import write_dataset
 from tests.experiments.test_phases import SPEEDS
 
@@ -87,6 +90,17 @@ def test_all_files_have_the_network(text: str, which: str, look: DataLook, tmp_p
     if which in ("global", "differentiable"):
         comment = f"for each of the {len(network.paths)} layers"
         assert comment in (tmp_path / "my files" / f"mine_{which}.yml").read_text()
+
+
+def test_a_network_file_may_lie_anywhere(look: DataLook, tmp_path: Path) -> None:
+    layers = tuple(Layer(f"c{number}", f"convs.{number}", 1, multiply_adds=9) for number in range(2))
+    file = tmp_path / "it's #1: my nets" / "net.json"
+    write_json(file, OwnNetwork("your-own", (), (Block("network", layers),), False, "a:f", 6, 3, 9).to_json())
+    network = find_network(str(file))
+    for written in read(look, ExperimentPaths(tmp_path / "mine", absolute=True), network).values():
+        assert written["tuner"]["classArgs"]["network"] == str(file)
+        words = shlex.split(written["trialCommand"])
+        assert words[words.index("--network") + 1] == str(file)
 
 
 def test_both_global_searches_have_the_declared_space(written: dict[str, dict[str, Any]], look: DataLook) -> None:
