@@ -1,6 +1,6 @@
 """The structure that a run recommends: the best on videos held out of the training splits, ``hand`` among them.
 
-The test videos have no say in it, so their scores of what is recommended are not too high for having been chosen.
+The test videos have no say in it, so the test scores of the recommended structure are not inflated by the selection.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from analysis.final import aggregate, common_trainings, read_runs, read_structure_of
+from common.bad_input import BadInput
+from common.read_file import read_json
 from nas_space.structure_files import write_structure
 
 
@@ -26,17 +28,22 @@ class Recommendation:
 
     @classmethod
     def of_run(cls, run: Path) -> Recommendation | None:
-        """None where there are not yet two structures with trainings of the same split and seed.
+        """None until all trainings of the choice are done.
+
+        Args:
+            run: the folder of a run with a ``pipeline.json`` that has been checked.
 
         Raises:
-            BadInput: a training is damaged.
+            BadInput: a training is damaged, or missing.
         """
-        folder = run / "choice"
-        if not any(folder.glob("*/split*/seed*/metrics.json")):
+        if not read_json(run / "pipeline.json")["steps"].get("choice", {}).get("done"):
             return None
+        folder = run / "choice"
         runs = common_trainings(read_runs(folder))
-        rows = aggregate(runs) if all(runs.values()) else {}
-        return cls(folder, max(rows, key=lambda name: rows[name]["mean"]["mean"]), rows) if len(rows) > 1 else None
+        if not all(runs.values()):
+            raise BadInput(f"{folder}: trainings of the choice are missing; restore the folder")
+        rows = aggregate(runs)
+        return cls(folder, max(rows, key=lambda name: rows[name]["mean"]["mean"]), rows)
 
     @property
     def sentence(self) -> str:

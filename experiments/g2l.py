@@ -19,7 +19,9 @@ COMMANDS = {
     "check": Command("trials.check_data", "check a data set, or list every fault in it"),
     "preflight": Command("experiments.preflight", "check an experiment file; start nothing"),
     "launch": Command("experiments.launch", "run one experiment file through NNI, bound to this machine"),
-    "pipeline": Command("experiments.pipeline", "global search, local search, final training and report in one go"),
+    "pipeline": Command(
+        "experiments.pipeline", "global search, local search, choice, final training and report in one go"
+    ),
     "context": Command("experiments.context", "how far must a network look? Searches within budgets beside hand"),
     "export": Command("analysis.export", "write the best structures of a search as JSON, or all trials as CSV"),
     "describe": Command("nas_space.describe", "find the convolutions of a network of your own, to search them"),

@@ -1,4 +1,4 @@
-"""Global2Local as one command: global search, local search and final training as NNI experiments, and a report."""
+"""Global2Local as one command: searches, choice and final training as NNI experiments, and a report."""
 
 from __future__ import annotations
 
@@ -124,9 +124,10 @@ def run_step(run: Run, step: PipelineStep, share: float | None, max_hours: float
         missing = sum(not (folder / "metrics.json").exists() for folder in folders)
         if missing and not early:
             run.forget(step.name)
+            what = "final trainings" if step.phase == "final" else "trainings of the choice"
             why = "failed" if class_name(read_config(config)) else "failed, or were missed by NNI's grid search"
             raise KnownFailure(
-                f"{missing} of {step.trials} {step.phase} trainings {why}: "
+                f"{missing} of {step.trials} {what} {why}: "
                 f"see {experiment.trials_folder()}; the same command tries them again"
             )
     ended_early = max_hours if early else None
@@ -202,7 +203,7 @@ def summary(run: Run, steps: list[PipelineStep]) -> str:
 
 
 def main() -> None:
-    """Search globally, then locally, then train the results; after a kill, the same command resumes the run."""
+    """Search globally, then locally, choose, and train the results; after a kill, the same command resumes the run."""
     parser = argparse.ArgumentParser(
         prog="python -m experiments.pipeline",
         description=main.__doc__,
@@ -223,7 +224,7 @@ def main() -> None:
         type=hours,
         metavar="H",
         help="end the searches in order, with the best so far, so that together they take H hours, each an equal share "
-        "of those left; final trainings are not limited",
+        "of those left; choice and final trainings are not limited",
     )
     parser.add_argument("--dry-run", action="store_true", help="only print the steps and the number of trainings")
     arguments = parser.parse_args()

@@ -36,7 +36,7 @@ def make_plan(
             run's folder.
 
     Raises:
-        BadInput: a YAML file is missing or damaged.
+        BadInput: a YAML file is missing or damaged, or there is nothing to choose from.
     """
     searching = search_file(template, global_search) if "global" in phases else ""
 
@@ -59,7 +59,9 @@ def make_plan(
             file = file_of(f"local_split{split}", f"{template}_local.yml")
             steps.append(search_step("local", *file, dataset, split, folder))
     found = [phase for phase in phases if phase in ("global", "local")]
-    if "choice" in phases and found:
+    if "choice" in phases and not found:
+        raise BadInput("--phases: a choice is between hand and what a search finds: add global or local")
+    if "choice" in phases:
         file, search = file_of("choice", f"{template}_final.yml"), steps[0].config["trialCommand"]
         steps.append(final_step(*file, dataset, splits, found, seeds[:1], run, search))
     if "final" in phases:

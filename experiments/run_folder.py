@@ -46,7 +46,7 @@ class Run:
                 # Runs of versions without a choice lack it.
                 if known.setdefault("global_search", "global") == "global":
                     known["global_search"] = former
-                if not set(known["phases"]) <= set(PHASES):
+                if not known["phases"] or not set(known["phases"]) <= set(PHASES):
                     raise ValueError("phases")
                 settings = {**settings, **{name: known[name] for name in chosen if settings.get(name) is None}}
                 other = [name for name in settings if self._state["settings"].get(name) != settings[name]]

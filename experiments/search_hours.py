@@ -29,8 +29,8 @@ def share_of(
 ) -> float | None:
     """How long the search of a step may run in total, in hours; None: to its end.
 
-    Unfinished searches get equal shares of what finished ones have left of ``max_hours``. Final trainings are never
-    limited.
+    Unfinished searches get equal shares of what finished ones have left of ``max_hours``. Choice and final trainings
+    are never limited.
     """
     if max_hours is None or step.result is None:
         return None

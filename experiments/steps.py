@@ -82,15 +82,20 @@ def final_step(
         found: names of structure files in the folders of the splits, without suffix.
         search: the command of a search's trials; given, these are the trainings of the choice, which hold out as many
             videos of the training split as the search did, but other ones.
+
+    Raises:
+        BadInput: as ``make_plan``.
     """
     phase: Phase = "final" if search is None else "choice"
     options = {"--dataset": dataset, "--output": str(run / phase)}
     config = _adapted(file, source, f"{dataset} {phase}", options, {"--dataset": dataset})
+    words = shlex.split(config["trialCommand"])
     if search is not None:
-        words = shlex.split(config["trialCommand"])
-        for name, value in _other_holdout(shlex.split(search)).items():
+        for name, value in _holdout(shlex.split(search)).items():
             words = setting_option(words, name, value)
         config["trialCommand"] = shlex.join(words)
+    elif option(words, "--validation-fraction") is not None:
+        raise BadInput(f"{source}: final trainings are scored on the test videos: leave out --validation-fraction")
     structures = ["hand", *(str(run / "split{split}" / f"{name}.json") for name in found)]
     values: dict[str, list[Any]] = {"structure": structures, "split": list(splits), "seed": list(seeds)}
     config["searchSpace"] = {name: {"_type": "choice", "_value": chosen} for name, chosen in values.items()}
@@ -105,13 +110,10 @@ def final_step(
     return PipelineStep(phase, phase, source, config, None, trials)
 
 
-def _other_holdout(search: Sequence[str]) -> dict[str, str]:
-    """Options that hold out as many videos as those of a command do, but other ones."""
-    fraction = option(search, "--validation-fraction") or str(SEARCH_FRACTION)
-    seed = int(option(search, "--validation-seed") or 0) + 1
-    group = option(search, "--group")
-    options = {"--validation-fraction": fraction, "--validation-seed": str(seed)}
-    return options if group is None else {**options, "--group": group}
+def _holdout(search: Sequence[str]) -> dict[str, str]:
+    """The options by which the trials of a search hold out videos."""
+    given = {name: option(search, name) for name in ("--validation-fraction", "--validation-seed", "--group")}
+    return {"--validation-fraction": str(SEARCH_FRACTION)} | {name: each for name, each in given.items() if each}
 
 
 def final_trainings(config: dict[str, Any]) -> list[Path]:

@@ -14,16 +14,19 @@ from nas_space.network import Network
 from nas_space.searchable import choices
 
 ROUNDING = 1e-9
-"""By which share of a limit sums may exceed it."""
+"""Relative tolerance on each limit."""
 
 
 @torch.no_grad()
 def project(module: nn.Module, network: Network, budget: Budget, progress: float = 1.0) -> None:
-    """Change the probabilities of the branches, in place, as little as is needed for the expected costs to be allowed.
+    """Change the probabilities of the branches, in place, until the expected costs are allowed.
+
+    For one limit, they change as little as is needed.
 
     Of all distributions that keep a limit on the expected cost, the one with the least relative entropy to p is
     proportional to p_i exp(-t c_i), with the cost c_i of branch i and the same t >= 0 in all layers (Csiszar, Annals of
-    Probability, 1975, section 3). Several limits are taken one after another.
+    Probability, 1975, section 3). Several limits are taken one after another, so that an earlier one may end below what
+    is allowed.
 
     Args:
         module: its searchable convolutions are choosing ones, whose smallest branches keep the budget.
@@ -31,6 +34,8 @@ def project(module: nn.Module, network: Network, budget: Budget, progress: float
             between them limits fall evenly on a logarithmic scale.
     """
     layers = choices(module, network)
+    if not layers:  # all are left out
+        return
     branches = _padded([conv.branch_weights.new_tensor(conv.branches) for conv in layers.values()], 0.0)
     before = _padded([conv.logits() for conv in layers.values()], -torch.inf)
 
@@ -68,7 +73,7 @@ def _padded(rows: list[Tensor], padding: float) -> Tensor:
 def _least(is_allowed: Callable[[float], bool], first: float) -> float:
     """The least number that is allowed, or up to 1 % more; all that are larger are allowed, too.
 
-    Infinite where none is: the probabilities are no numbers, as the next loss will tell.
+    Infinite where none is: the probabilities are NaN, as the next loss will show.
     """
     low, high = 0.0, first
     while not is_allowed(high) and high < math.inf:

@@ -65,7 +65,7 @@ class WorkerIO(Popen2IOMaster):
 
 
 def _bring_up(requests: socket.socket) -> None:
-    """Collect all tests, then fork workers; returns in each worker. Raises SystemExit when no more are asked for."""
+    """Collect all tests, then fork a worker for each request, until no more are asked for; never returns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for pytest, which ends the workers
     terminal = os.dup(1)
     with open(os.devnull, "w") as nothing:

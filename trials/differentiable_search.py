@@ -136,6 +136,8 @@ class SupernetTraining(SearchTraining):
             "warm_up": self.warm_up,
             "candidates": candidates,
             "network": self.network.to_json(),
+            # Earlier versions had the choice to leave a layer out in one softmax with all others.
+            **({"leaving_out": "first"} if any(0 in of_layer for of_layer in self.candidates.values()) else {}),
             **({"limits": str(self.budget)} if self.budget != NO_LIMITS else {}),
         }
 

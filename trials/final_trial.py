@@ -1,7 +1,7 @@
 """What NNI starts for every final training: one structure, one split, one seed, the full schedule.
 
-With ``--validation-fraction``, videos of the training split are held out and scored in place of the test videos: such
-trainings may choose among structures.
+With ``--validation-fraction``, videos of the training split are held out and scored in place of the test videos, others
+than a search with the same options holds out: such trainings may choose among structures.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
         task = Task.from_arguments(arguments)
         train_videos, scored_videos = task.dataset.split(split)
         if arguments.validation_fraction > 0:
-            train_videos, scored_videos = held_out(arguments, train_videos)
+            train_videos, scored_videos = held_out(arguments, train_videos, others=True)
         settings = replace(training_settings(arguments), seed=seed)
         choose_threads(arguments, task.dataset, train_videos)
         training = FinalTraining(task, split, structure, settings, train_videos, (), scored_videos, "last")

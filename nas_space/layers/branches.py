@@ -69,8 +69,8 @@ class Choices(Branches):
     The lower the temperature, the closer the output is to the most probable branch alone. All start equally probable.
     A branch of dilation 0 is the choice to leave the layer out: the output is that of the others, and the layer adds
     it to its input ``kept`` times. That choice comes first, with the probability sigmoid(its weight / temperature);
-    the softmax is over the others. As one of many in the softmax, it would win wherever it is half as probable as all
-    others together.
+    the softmax is over the others. In one softmax, the falling temperature would leave a layer out as soon as that was
+    more probable than each single dilation.
     """
 
     temperature: float = 1.0

@@ -55,6 +55,8 @@ def check_strategies(names: Sequence[str], external: Collection[str]) -> None:
             raise BadInput(f"--strategy {name}: unknown; there are {known}, and each with {LOCAL} or {GENETIC}")
         if start is not None and start not in {*names, *external}:
             raise BadInput(f"--strategy {name}: name {start}, too: it starts from its result")
+        if start in LIMITED:
+            raise BadInput(f"--strategy {name}: what starts from {start} would leave its limits")
         if name.endswith(LOCAL + GENETIC):
             raise BadInput(f"--strategy {name}: a population has powers of two only, but {start} finds any dilation")
 
@@ -81,8 +83,11 @@ def report(output: Path, against: Sequence[str]) -> None:
     for name in against:
         if name not in there:
             raise BadInput(f"--against {name}: not compared yet; there are {'; '.join(there)}")
-    share = read_rules(output).get("average_last")
+    rules = read_rules(output)
+    share = rules.get("average_last")
     averaged = f"final trainings: weights averaged over the last {share} of the epochs\n\n" if share else ""
+    if rules.get("score_on") == "validation":
+        averaged += "scored on held-out videos of the training splits, in place of the test videos\n\n"
     fields = f"{averaged}{text_fields(searched)}"
     write_text(output / "table.txt", f"{text_table(rows)}\n\n{fields}\n")
     write_text(output / TABLE, csv_text([final.describe() for final in finals]))
@@ -94,7 +99,7 @@ def report(output: Path, against: Sequence[str]) -> None:
 
 @handle_out_of_memory()
 def main() -> None:
-    """Search, train the results in full, score them once on the test videos, and print the table of all strategies."""
+    """Search, train the results in full, score them once, and print the table of all strategies."""
     parser = argparse.ArgumentParser(
         prog="python -m studies.search_quality",
         description=main.__doc__,
@@ -187,10 +192,13 @@ def compare(arguments: argparse.Namespace) -> None:
     # What earlier versions' rules do not have, where it differs from what they did.
     later = {"average_last": 0.0, "final_batch_size": 2, "final_learning_rate": 5e-4, "score_on": "test"}
     sizes |= {name: getattr(arguments, name) for name, usual in later.items() if getattr(arguments, name) != usual}
+    # Comparisons of earlier versions go on with what they searched among: all powers of two.
+    shorter = not (arguments.output / "rules.json").exists() or "candidates" in read_rules(arguments.output)
+    sizes |= {"candidates": "shorter than the longest video"} if shorter else {}
     # The same training gives other numbers on a GPU.
     write_rules(arguments.output, {**sizes, "network": arguments.network.to_json(), "device": device.type})
     numbers = (arguments.budget, arguments.epochs, final)
-    rules = Rules(arguments.output, tasks, arguments.network, *numbers, device, arguments.score_on)
+    rules = Rules(arguments.output, tasks, arguments.network, *numbers, device, arguments.score_on, shorter)
     strategies = [*arguments.strategy, *external]
     # The hand-designed structure was not searched for: it has one seed.
     keys = [

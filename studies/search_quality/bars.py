@@ -29,19 +29,19 @@ Differences = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim, and how far the lower end of the difference must be above which margin."""
+    """A claim, and the margin that the lower end of its difference must exceed."""
 
     text: str
     errors: float
     """Standard errors that are subtracted from the difference."""
     margin: float
-    """The rest must be above this."""
+    """What is left must be above this."""
 
     def holds(self, line: Line) -> bool | None:
         """Whether a difference is large enough; None where its standard error is unknown."""
-        if line.standard_error is None:
+        if self.errors and line.standard_error is None:
             return None
-        return line.difference - self.errors * line.standard_error > self.margin
+        return line.difference - self.errors * (line.standard_error or 0.0) > self.margin
 
 
 CLAIMS = {
@@ -78,7 +78,7 @@ def all_differences(test: Sequence[FinalResult], validation: Sequence[FinalResul
     return {
         "accuracy": found,
         "context": differences(test, EIGHTH, HAND),
-        "scaling": {dataset: min(each, key=fmean) for dataset, each in by_pattern.items()},
+        "scaling": {dataset: min(each, key=fmean) for dataset, each in by_pattern.items() if len(each) == 2},
         "far": {dataset: found[dataset] for dataset in FAR if dataset in found},
         "layers": differences(test, FEWER, HAND),
         "choice": {

@@ -27,9 +27,10 @@ VALIDATION_SEED = 0
 """The default of ``trials.search_trial``."""
 
 
-def search_videos(task: Task, split: int, seed: int = VALIDATION_SEED) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The training and the validation videos of a search: never the test videos."""
-    return hold_out(task.dataset.split(split)[0], SEARCH_FRACTION, seed, defaults_of(task.name).group)
+def search_videos(task: Task, split: int, others: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The training and the validation videos of a search: never the test videos. ``others``: see ``hold_out``."""
+    group = defaults_of(task.name).group
+    return hold_out(task.dataset.split(split)[0], SEARCH_FRACTION, VALIDATION_SEED, group, others)
 
 
 @dataclass(frozen=True)

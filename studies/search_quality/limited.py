@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiments.context_plan import patterns, useful_context
 from nas_space.budget import NO_LIMITS, Budget
-from nas_space.network import Network, candidates_within
+from nas_space.network import POWERS_OF_TWO, Network, candidates_within
 from nas_space.structure import Structure
 from studies.search_quality.strategy_names import CUT, DIFFERENTIABLE, EVEN, FEWER
 from trials.data.arguments import Task
@@ -23,15 +23,18 @@ def pattern(strategy: str, task: Task, network: Network) -> Structure:
 
 
 def differentiable_space(
-    strategy: str, task: Task, split: int, network: Network
+    strategy: str, task: Task, split: int, network: Network, shorter: bool = True
 ) -> tuple[dict[str, tuple[int, ...]], Budget]:
     """What each layer may choose among, by short label, and the budget of a differentiable search.
 
-    Dilations that are shorter than the longest video, as by default; within limits, a layer can be left out where that
-    is the point, or where an eighth is less than the smallest dilations see.
+    Within limits, a layer can be left out where that is the point, or where an eighth is less than the smallest
+    dilations see.
+
+    Args:
+        shorter: only dilations that are shorter than the longest video, as by default.
     """
     longest = max(task.dataset.frames(video) for part in task.dataset.split(split) for video in part)
-    candidates = candidates_within(longest)
+    candidates = candidates_within(longest) if shorter else POWERS_OF_TWO
     if strategy == DIFFERENTIABLE:
         return dict.fromkeys(network.paths, candidates), NO_LIMITS
     budget = Budget.parse(None, "50%", network) if strategy == FEWER else eighth(task, network)

@@ -26,11 +26,14 @@ LEARNING_RATE = 1e-3
 
 
 def search_differentiably(
-    task: Task, key: SearchKey, network: Network, folder: Path, device: torch.device
+    task: Task, key: SearchKey, network: Network, folder: Path, device: torch.device, shorter: bool = True
 ) -> SearchResult:
-    """As in ``experiments/50salads_mid_svm_differentiable.yml``, some within limits; resumes from ``folder``."""
+    """As in ``experiments/50salads_mid_svm_differentiable.yml``, some within limits; resumes from ``folder``.
+
+    ``shorter``: see ``differentiable_space``.
+    """
     settings = TrainingSettings(epochs=DIFFERENTIABLE_EPOCHS, batch_size=1, learning_rate=LEARNING_RATE, seed=key.seed)
-    candidates, budget = differentiable_space(key.strategy, task, key.split, network)
+    candidates, budget = differentiable_space(key.strategy, task, key.split, network, shorter)
     videos = search_videos(task, key.split)
     search = SupernetTraining(task, key.split, *videos, settings, candidates, network, budget=budget)
 

@@ -14,7 +14,7 @@ import torch
 
 from nas_space.network import Network
 from nas_space.structure import Structure
-from studies.search_quality.evaluator import VALIDATION_SEED, Evaluator, search_videos
+from studies.search_quality.evaluator import Evaluator, search_videos
 from studies.search_quality.final_results import FinalResult
 from studies.search_quality.limited import pattern
 from studies.search_quality.search import SearchKey, SearchResult, run_search
@@ -46,6 +46,8 @@ class Rules:
     """Of a final training, but for its seed."""
     device: torch.device
     score_on: ScoreOn = "test"
+    shorter: bool = True
+    """Of differentiable searches, see ``differentiable_space``."""
 
     def search(self, key: SearchKey, start: SearchResult | None) -> SearchResult:
         """Run or resume a search; one that starts from another's result also counts the cost of that one."""
@@ -53,7 +55,7 @@ class Rules:
         if start is not None and key.strategy.endswith(LOCAL):
             return search_locally(task, key, start, folder, self.device).after(start)
         if key.strategy in (DIFFERENTIABLE, EIGHTH, FEWER):
-            return search_differentiably(task, key, self.network, folder, self.device)
+            return search_differentiably(task, key, self.network, folder, self.device, self.shorter)
         settings = TrainingSettings(epochs=self.epochs, batch_size=1, seed=key.seed)
         file = self.output / "judgements" / key.dataset / f"split{key.split}.jsonl"
         evaluator = Evaluator(task, key.split, settings, file, self.device)
@@ -66,7 +68,7 @@ class Rules:
         task = self.tasks[key.dataset]
         train_videos, test_videos = task.dataset.split(key.split)
         if self.score_on == "validation":
-            train_videos, test_videos = search_videos(task, key.split, VALIDATION_SEED + 1)
+            train_videos, test_videos = search_videos(task, key.split, others=True)
         settings = replace(self.final, seed=seed)
         training = FinalTraining(task, key.split, structure, settings, train_videos, (), test_videos, "last")
         return training.run(key.final_folder(self.output, structure, seed), self.device)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from analysis.recommendation import Recommendation
+from common.bad_input import BadInput
 from nas_space.networks import find_network
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
@@ -23,12 +26,17 @@ def train(run: Path, phase: str, name: str, split: int, mean: float, seed: int =
     path.write_text(json.dumps({"run": about, "test": dict.fromkeys(METRICS, mean)}))
 
 
+def end_choice(run: Path, **state: bool) -> None:
+    (run / "pipeline.json").write_text(json.dumps({"steps": {"choice": state}}))
+
+
 def test_the_best_on_validation_videos_is_recommended_whatever_the_test_videos_say(tmp_path: Path) -> None:
     for split, hand, found in ((1, 50.0, 49.0), (2, 60.0, 63.0)):
         train(tmp_path, "choice", "hand", split, hand)
         train(tmp_path, "choice", "global", split, found)
         train(tmp_path, "final", "hand", split, 90.0)
         train(tmp_path, "final", "global", split, 10.0)
+    end_choice(tmp_path, done=True)
     recommended = Recommendation.of_run(tmp_path)
     assert recommended is not None
     assert recommended.sentence == (
@@ -40,22 +48,27 @@ def test_the_best_on_validation_videos_is_recommended_whatever_the_test_videos_s
     assert [read_structure(path, NETWORK).dilations for path in files] == [(4, 1)] * 2
 
 
-def test_only_trainings_that_all_structures_have_are_compared(tmp_path: Path) -> None:
-    train(tmp_path, "choice", "hand", 1, 50.0)
-    train(tmp_path, "choice", "hand", 2, 10.0)
-    assert Recommendation.of_run(tmp_path) is None  # nothing to choose from
-    train(tmp_path, "choice", "global", 3, 80.0)
-    assert Recommendation.of_run(tmp_path) is None  # nothing that can be compared
-    train(tmp_path, "choice", "global", 1, 49.0)
-    recommended = Recommendation.of_run(tmp_path)
-    assert recommended is not None
-    assert (recommended.name, recommended.rows["hand"]["trainings"]) == ("hand", 1)
-
-
-def test_of_equals_hand_is_recommended_and_without_a_choice_nothing(tmp_path: Path) -> None:
+def test_nothing_is_recommended_before_the_choice_has_ended(tmp_path: Path) -> None:
+    (tmp_path / "pipeline.json").write_text('{"steps": {}}')
     assert Recommendation.of_run(tmp_path) is None
+    train(tmp_path, "choice", "hand", 1, 50.0)
+    train(tmp_path, "choice", "global", 1, 60.0)
+    end_choice(tmp_path, done=False)
+    assert Recommendation.of_run(tmp_path) is None  # a training of local may be missing
+
+
+def test_a_choice_without_its_trainings_is_told(tmp_path: Path) -> None:
+    train(tmp_path, "choice", "hand", 1, 50.0)
+    train(tmp_path, "choice", "global", 2, 50.0)
+    end_choice(tmp_path, done=True)
+    with pytest.raises(BadInput, match="trainings of the choice are missing"):
+        Recommendation.of_run(tmp_path)
+
+
+def test_of_equals_hand_is_recommended(tmp_path: Path) -> None:
     train(tmp_path, "choice", "global", 1, 50.0)
     train(tmp_path, "choice", "hand", 1, 50.0)
+    end_choice(tmp_path, done=True)
     recommended = Recommendation.of_run(tmp_path)
     assert recommended is not None
     assert recommended.name == "hand"

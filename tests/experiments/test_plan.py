@@ -90,7 +90,7 @@ def test_the_choice_trains_on_what_is_left_by_another_holdout(tmp_path: Path, mo
     assert (
         trial
         == final.config["trialCommand"].replace(f"{tmp_path}/final", f"{tmp_path}/choice")
-        + " --validation-fraction 0.25 --validation-seed 1"
+        + " --validation-fraction 0.25"
     )
     # As the search holds out: half of the videos, by person, with seed 3.
     for name in ("differentiable", "final"):
@@ -101,8 +101,13 @@ def test_the_choice_trains_on_what_is_left_by_another_holdout(tmp_path: Path, mo
     monkeypatch.setattr(plan, "FOLDER", tmp_path)
     (tmp_path / "spaces").symlink_to(FOLDER / "spaces")
     _, choice, _ = make_plan(tmp_path, "mine", "mine", [1], phases, [0])
-    assert choice.config["trialCommand"].endswith("--validation-fraction 0.5 --validation-seed 4 --group '(p..)'")
-    assert [step.name for step in make_plan(tmp_path, "mine", "mine", [1], ["choice", "final"], [0])] == ["final"]
+    assert choice.config["trialCommand"].endswith("--validation-fraction 0.5 --validation-seed 3 --group '(p..)'")
+    with pytest.raises(BadInput, match="add global or local"):
+        make_plan(tmp_path, "mine", "mine", [1], ["choice", "final"], [0])
+    text = (tmp_path / "mine_final.yml").read_text()
+    (tmp_path / "mine_final.yml").write_text(text.replace("--batch-size 1", "--batch-size 1 --validation-fraction 0.1"))
+    with pytest.raises(BadInput, match=r"mine_final\.yml: final trainings are scored on the test videos"):
+        make_plan(tmp_path, "mine", "mine", [1], ["final"], [0])
 
 
 @pytest.mark.parametrize("splits", [[1], [1, 2]])

@@ -44,7 +44,7 @@ def excess(module: nn.Module, network: Network, budget: Budget, candidates: tupl
 
 @pytest.mark.parametrize("temperature", [1.0, 0.1])
 def test_projected_by_hand(temperature: float) -> None:
-    # 2 d frames beside the own one, so 3.5 frames allow 1.25 of an expected dilation: 1 in 3 of 4 cases, else 2.
+    # An expected dilation of 1.5 sees 4 frames, fewer than 7: nothing changes.
     module = choosing(ONE_LAYER, (1, 2), temperature=temperature)
     project(module, ONE_LAYER, Budget(network=7))
     assert probabilities(module, ONE_LAYER).tolist() == [[0.5, 0.5]]
@@ -105,6 +105,10 @@ def test_a_limit_that_only_the_smallest_keep_leaves_only_these() -> None:
     module = choosing(network, (1, 2, 4), temperature=0.02)
     project(module, network, Budget(network=9))
     assert probabilities(module, network)[:, 0].tolist() == pytest.approx([1.0] * 4)
+
+
+def test_a_budget_without_layers_leaves_nothing_to_change() -> None:
+    project(choosing(ONE_LAYER, (0,)), ONE_LAYER, Budget(network=1))
 
 
 def test_probabilities_that_are_no_numbers_stay_so() -> None:

@@ -70,10 +70,10 @@ def test_videos_that_are_held_out_are_scored_in_place_of_the_test_videos(
 ) -> None:
     dataset = Dataset(small_dataset)
     train, test = dataset.split(1)
-    run(monkeypatch, small_dataset, tmp_path / "choice", "--validation-fraction", "0.3", "--validation-seed", "1")
+    run(monkeypatch, small_dataset, tmp_path / "choice", "--validation-fraction", "0.3")
     folder = tmp_path / "choice" / "hand" / "split1" / "seed3"
     about = json.loads((folder / "metrics.json").read_text())["run"]
-    assert (tuple(about["train_videos"]), tuple(about["test_videos"])) == hold_out(train, 0.3, 1)
+    assert (tuple(about["train_videos"]), tuple(about["test_videos"])) == hold_out(train, 0.3, 0, others=True)
     predicted = {path.stem for path in (folder / "predictions").iterdir()}
     assert predicted == set(about["test_videos"])
     assert not predicted & set(test)

@@ -146,12 +146,14 @@ def check_search_holdout(arguments: argparse.Namespace) -> None:
     check_holdout(arguments.validation_fraction, arguments.validation_seed, arguments.group)
 
 
-def held_out(arguments: argparse.Namespace, videos: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Training and validation videos from the options; no validation videos if the fraction is 0."""
+def held_out(
+    arguments: argparse.Namespace, videos: Sequence[str], others: bool = False
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Training and validation videos from the options; no validation videos if the fraction is 0; see ``hold_out``."""
     if arguments.validation_fraction == 0:
         return tuple(videos), ()
     group = arguments.group if arguments.group is not None else defaults_of(arguments.dataset).group
-    return hold_out(videos, arguments.validation_fraction, arguments.validation_seed, group)
+    return hold_out(videos, arguments.validation_fraction, arguments.validation_seed, group, others)
 
 
 def split_number(text: str) -> int:

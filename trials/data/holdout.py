@@ -11,7 +11,7 @@ from common.bad_input import BadInput
 
 
 def hold_out(
-    videos: Sequence[str], fraction: float, seed: int, group: str | None = None
+    videos: Sequence[str], fraction: float, seed: int, group: str | None = None, others: bool = False
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Divide training videos into training and validation videos, both in their given order.
 
@@ -20,6 +20,7 @@ def hold_out(
         fraction: share of the videos to hold out, at least; whole groups are held out until it is reached.
         seed: the same seed holds out the same videos.
         group: regular expression; videos whose first match group (or match) is equal stay together. None: each alone.
+        others: hold out none of those that are held out without it, but others, as far as there are so many.
 
     Raises:
         BadInput: as ``check_holdout``; or the expression does not match a video, or there is no way to leave at least
@@ -36,15 +37,24 @@ def hold_out(
             f"all {len(videos)} training videos are of one group, {next(iter(groups))!r} by --group '{group}', and "
             "groups stay together: nothing can be held out for validation; --group '.*' holds out single videos"
         )
-    validation: set[str] = set()
-    names = list(groups)
+    order = [list(groups.values())[index] for index in np.random.default_rng(seed).permutation(len(groups))]
     # The last group in the random order always stays with training.
-    for index in np.random.default_rng(seed).permutation(len(names))[:-1]:
-        if len(validation) >= fraction * len(videos):
-            break
-        validation.update(groups[names[index]])
+    held = _first(order[:-1], fraction * len(videos))
+    if others:
+        held = _first(order[len(held) :], fraction * len(videos))
+    validation = {video for of_group in held for video in of_group}
     train = tuple(video for video in videos if video not in validation)
     return train, tuple(video for video in videos if video in validation)
+
+
+def _first(groups: Sequence[list[str]], number: float) -> list[list[str]]:
+    """The first groups that together have so many videos, or all."""
+    held: list[list[str]] = []
+    for of_group in groups:
+        if sum(map(len, held)) >= number:
+            break
+        held.append(of_group)
+    return held
 
 
 def check_holdout(fraction: float, seed: int, group: str | None = None) -> None:

@@ -72,7 +72,8 @@ def make_small_run(root: Path) -> None:
             )
     settings = {"dataset": "small", "template": "demo", "splits": [1, 2], "seeds": [0, 1], "global_search": "quick"}
     phases = ["global", "local", "final"]
-    (folder / "pipeline.json").write_text(json.dumps({"settings": {**settings, "phases": phases}, "steps": {}}))
+    steps = {"choice": {"done": True, "experiment": {"id": "Ch01ce"}}}
+    (folder / "pipeline.json").write_text(json.dumps({"settings": {**settings, "phases": phases}, "steps": steps}))
 
 
 def global_search(folder: Path, split: int) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from nas_space.budget import NO_LIMITS, Budget, multiply_adds
+from nas_space.network import POWERS_OF_TWO
 from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
 from studies.search_quality.limited import differentiable_space, eighth, pattern
@@ -22,6 +23,8 @@ def test_layers_can_be_left_out_where_that_is_needed(task: Task) -> None:
     within = [2**power for power in range(11) if 2**power < longest]
     candidates, budget = differentiable_space(DIFFERENTIABLE, task, 1, NETWORK)
     assert (list(candidates["s1l0"]), budget) == (within, NO_LIMITS)
+    candidates, _ = differentiable_space(DIFFERENTIABLE, task, 1, NETWORK, shorter=False)
+    assert candidates["s1l0"] == POWERS_OF_TWO
     candidates, budget = differentiable_space(EIGHTH, task, 1, NETWORK)
     assert (list(candidates["s1l0"]), budget) == ([0, *within], Budget(network=3))  # with 1 in each it sees 13
     candidates, budget = differentiable_space(FEWER, task, 1, NETWORK)

@@ -242,7 +242,7 @@ def test_what_is_found_within_limits_is_also_trained_for_the_choice(
     for path in (tmp_path / "choice" / "final").glob("small/split1/*/seed0/metrics.json"):
         about = read_json(path)["run"]
         assert sorted(about["train_videos"] + about["test_videos"]) == sorted(train)
-        assert set(about["test_videos"]) != set(search_videos(task, 1)[1])
+        assert not set(about["test_videos"]) & set(search_videos(task, 1)[1])
         assert not set(about["test_videos"]) & set(test)
     with pytest.raises(BadInput, match="other settings"):
         run(monkeypatch, *words, "--strategy", "hand", "--output", tmp_path / "choice")
@@ -256,6 +256,7 @@ def test_what_is_found_within_limits_is_also_trained_for_the_choice(
         (("--dataset", "x", "--strategy", "hand", "tpe+local"), "name tpe, too"),
         (("--dataset", "x", "--strategy", "hand", "hand+local", "hand+local+genetic"), "powers of two only"),
         (("--dataset", "x", "--strategy", "hand", "hand+global"), "unknown"),
+        (("--dataset", "x", "--strategy", "cut-eighth", "cut-eighth+local"), "would leave its limits"),
         (("--dataset", "x", "--strategy", "hand", "--structures", "x+local=x.json"), "not taken"),
         (("--dataset", "x", "--budget", 10), "budget"),
         (("--dataset", "x", "--final-seeds", -1), "at least 0"),

@@ -45,6 +45,19 @@ def test_laws(videos: list[str], fraction: float, seed: int, group: str | None) 
     assert len(held) >= fraction * len(videos) or len({whose(video) for video in train}) == 1
 
 
+@given(names, fractions, seeds, st.sampled_from([None, PERSON]))
+def test_others_are_held_out_instead(videos: list[str], fraction: float, seed: int, group: str | None) -> None:
+    whose = person if group else str
+    assume(len({whose(video) for video in videos}) > 1)
+    _, first = hold_out(videos, fraction, seed, group)
+    train, held = hold_out(videos, fraction, seed, group, others=True)
+    assert held
+    assert set(first) <= set(train)
+    assert sorted(train + held) == sorted(videos)
+    assert not {whose(video) for video in train} & {whose(video) for video in held}
+    assert len(held) >= fraction * len(videos) or train == first
+
+
 @given(names.filter(lambda videos: len(videos) > 1), fractions, seeds)
 def test_no_more_single_videos_than_needed(videos: list[str], fraction: float, seed: int) -> None:
     _, held = hold_out(videos, fraction, seed)
