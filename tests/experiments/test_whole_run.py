@@ -1,4 +1,4 @@
-"""Global search, local search and final training of a tiny network through real NNI experiments."""
+"""Global search, local search, choice and final training of a tiny network through real NNI experiments."""
 
 from __future__ import annotations
 
