@@ -31,14 +31,14 @@ class Recommendation:
         """None until all trainings of the choice are done.
 
         Args:
-            run: the folder of a run with a ``pipeline.json`` that has been checked.
+            run: the folder of a run, whose ``pipeline.json`` has been checked if there is one.
 
         Raises:
             BadInput: a training is damaged, or missing.
         """
-        if not read_json(run / "pipeline.json")["steps"].get("choice", {}).get("done"):
+        state, folder = run / "pipeline.json", run / "choice"
+        if not state.exists() or not read_json(state)["steps"].get("choice", {}).get("done"):
             return None
-        folder = run / "choice"
         runs = common_trainings(read_runs(folder))
         if not all(runs.values()):
             raise BadInput(f"{folder}: trainings of the choice are missing; restore the folder")
