@@ -29,6 +29,12 @@ def choose(module: nn.Module, network: Network, candidates: Mapping[str, Sequenc
         module.set_submodule(network.built_path(layer), conv.choosing(candidates[layer.label]))
 
 
+def decide_leaving_out_first(module: nn.Module, network: Network) -> None:
+    """Let each convolution that chooses decide first whether its layer is left out, then its dilation."""
+    for conv in choices(module, network).values():
+        conv.gate()
+
+
 def set_temperature(module: nn.Module, temperature: float) -> None:
     """Set the temperature of all choices of a network."""
     for each in module.modules():

@@ -27,7 +27,7 @@ from common.bad_input import BadInput, run_command
 from nas_space.budget import NO_LIMITS, Budget
 from nas_space.network import Network
 from nas_space.projection import project
-from nas_space.searchable import choose, collapse, probabilities, set_temperature
+from nas_space.searchable import choose, collapse, decide_leaving_out_first, probabilities, set_temperature
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from trials.data.arguments import Task, parse_with_dataset, split_number
@@ -136,8 +136,8 @@ class SupernetTraining(SearchTraining):
             "warm_up": self.warm_up,
             "candidates": candidates,
             "network": self.network.to_json(),
-            # Earlier versions had the choice to leave a layer out in one softmax with all others.
-            **({"leaving_out": "first"} if any(0 in of_layer for of_layer in self.candidates.values()) else {}),
+            # Earlier versions had that choice in one softmax with all dilations.
+            **({"leaving_out": "first"} if self._saves_layers else {}),
             **({"limits": str(self.budget)} if self.budget != NO_LIMITS else {}),
         }
 
@@ -153,9 +153,7 @@ class SupernetTraining(SearchTraining):
             BadInput: the data is faulty, or ``folder`` holds a search with another description.
             NonFiniteLoss: the training failed.
         """
-        training = self.start(
-            Structure.hand(self.network), device, lambda module: choose(module, self.network, self._possible)
-        )
+        training = self.start(Structure.hand(self.network), device, self._choose)
         module = training.network
         record = self.data_record(folder)
         path, epochs, seconds = folder / "search.pt", [], 0.0
@@ -205,6 +203,20 @@ class SupernetTraining(SearchTraining):
         collapse(module, structure)
         metrics = score_network(module, self.task.dataset, self.validation_videos, self.task.background, device)
         return SupernetResult(structure, learned, metrics, epochs, seconds)
+
+    @property
+    def _saves_layers(self) -> bool:
+        """Whether layers are left out because there must be fewer, and not because that is the shortest dilation.
+
+        In one softmax with all dilations, the falling temperature leaves a layer out as soon as that is more probable
+        than each of them. Where what a network sees is limited, that is welcome: what is saved is spent on others.
+        """
+        return self.budget.multiply_adds is not None
+
+    def _choose(self, module: nn.Module) -> None:
+        choose(module, self.network, self._possible)
+        if self._saves_layers:
+            decide_leaving_out_first(module, self.network)
 
     @cached_property
     def _possible(self) -> dict[str, tuple[int, ...]]:

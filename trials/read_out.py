@@ -21,7 +21,7 @@ def read_out(
 ) -> Structure:
     """The most probable candidate of each layer, of several the first; shortened until the budget is kept.
 
-    A layer is left out where that is more probable than all of its other candidates together.
+    A layer is left out where that is more probable than all its dilations together.
 
     Next is always the layer and the smaller candidate that lose least of the probability's logarithm by what they save.
 

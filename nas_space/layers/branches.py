@@ -68,25 +68,31 @@ class Choices(Branches):
 
     The lower the temperature, the closer the output is to the most probable branch alone. All start equally probable.
     A branch of dilation 0 is the choice to leave the layer out: the output is that of the others, and the layer adds
-    it to its input ``kept`` times. That choice comes first, with the probability sigmoid(its weight / temperature);
-    the softmax is over the others. In one softmax, the falling temperature would leave a layer out as soon as that was
-    more probable than each single dilation.
+    it to its input ``kept`` times.
     """
 
     temperature: float = 1.0
+    gated: bool = False
+    """Whether leaving out is decided first, with the probability sigmoid(its weight / temperature), and the softmax is
+    over the others; only where 0 is a branch."""
+
+    def gate(self) -> None:
+        """Decide first whether the layer is left out, if that is a choice; the probabilities stay."""
+        logits = self.logits()
+        self.gated = self.dilations != self.branches
+        self.set_logits(logits)
 
     def probabilities(self) -> Tensor:
         """``(branches,)``: non-negative, of sum 1."""
-        kept = self.kept()
-        if kept is None:
-            return self.shares()
-        convolving = self._convolving()
+        if not self.gated:
+            return torch.softmax(self.branch_weights / self.temperature, dim=0)
+        convolving, kept = self._convolving(), self._gate()
         return torch.where(convolving, 0, 1 - kept).masked_scatter(convolving, kept * self.shares())
 
     def logits(self) -> Tensor:
         """The logarithms of the probabilities, also of those too small for a number: ``(branches,)``, float64."""
         weights = self.branch_weights.double() / self.temperature
-        if self.dilations == self.branches:
+        if not self.gated:
             return weights.log_softmax(dim=0)
         convolving = self._convolving()
         left_out = weights[~convolving]
@@ -97,20 +103,24 @@ class Choices(Branches):
         """Set the probabilities to softmax(logits), ``(branches,)``, at the present temperature."""
         with torch.no_grad():
             weights = logits.to(self.branch_weights)
-            if self.dilations != self.branches:
+            if self.gated:
                 others = weights[self._convolving()].logsumexp(dim=0)
                 weights = torch.where(self._convolving(), weights, weights - others)
             self.branch_weights.copy_(self.temperature * weights)
 
     def shares(self) -> Tensor:
-        """See ``Branches.shares``."""
-        weights = self.branch_weights if self.dilations == self.branches else self.branch_weights[self._convolving()]
-        return torch.softmax(weights / self.temperature, dim=0)
+        """See ``Branches.shares``; not divided by ``kept``, which may be too small for that."""
+        if self.dilations == self.branches:
+            return self.probabilities()
+        return torch.softmax(self.branch_weights[self._convolving()] / self.temperature, dim=0)
 
     def kept(self) -> Tensor | None:
         """See ``Branches.kept``."""
         if self.dilations == self.branches:
             return None
+        return self._gate() if self.gated else self.probabilities()[self._convolving()].sum()
+
+    def _gate(self) -> Tensor:
         return torch.sigmoid(-self.branch_weights[~self._convolving()] / self.temperature).sum()
 
     def _convolving(self) -> Tensor:

@@ -126,5 +126,5 @@ class ChoosingConv(Choices, BranchedConv):
         if not any(candidates):
             return LeftOut()
         choosing = cls.expand(conv, candidates)
-        choosing.set_logits(torch.zeros(len(candidates)))
+        nn.init.zeros_(choosing.branch_weights)
         return choosing

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -139,7 +138,7 @@ class ChoosingForeignConv(Choices, BranchedForeignConv):
 
     def __init__(self, geometry: Geometry, candidates: Sequence[int]) -> None:
         super().__init__(geometry, candidates)
-        self.set_logits(torch.zeros(len(candidates)))
+        nn.init.zeros_(self.branch_weights)
 
 
 def rebind(conv: nn.Module, geometry: Geometry, dilation: int) -> None:

@@ -12,7 +12,7 @@ from nas_space.budget import Budget
 from nas_space.network import Network
 from nas_space.networks import build, find_network
 from nas_space.projection import project
-from nas_space.searchable import choices, choose, set_temperature
+from nas_space.searchable import choices, choose, decide_leaving_out_first, set_temperature
 from nas_space.structure import Structure
 from tests.nas_space.generators import networks
 
@@ -89,13 +89,15 @@ def test_all_limits_are_kept_by_one_tilt_of_all_layers(
 
 
 @settings(deadline=None, max_examples=20)
-@given(networks(channels=2), st.integers(0, 99), st.integers(0, 40), st.integers(0, 100))
-def test_several_limits_are_kept_together(network: Network, seed: int, side: int, share: int) -> None:
+@given(networks(channels=2), st.integers(0, 99), st.integers(0, 40), st.integers(0, 100), st.booleans())
+def test_several_limits_are_kept_together(network: Network, seed: int, side: int, share: int, gated: bool) -> None:
     candidates = (0, 1, 2, 4, 8)
     logits = 3 * torch.randn(len(network.layers), len(candidates), generator=torch.Generator().manual_seed(seed))
     cost = Budget.parse(None, f"{share}%", network).multiply_adds
     budget = Budget(network=50, stage=20, past=side, future=side + 1, multiply_adds=cost)
     module = choosing(network, candidates, logits)
+    if gated:
+        decide_leaving_out_first(module, network)
     project(module, network, budget)
     assert max(excess(module, network, budget, candidates)) <= 1e-6
 

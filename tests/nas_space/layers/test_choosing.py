@@ -53,10 +53,14 @@ def test_probabilities_are_a_softmax_that_the_cold_sharpens(temperature: float) 
 
 @pytest.mark.parametrize("candidates", [CANDIDATES, (2, 0, 1), (0, 3)])
 @pytest.mark.parametrize("temperature", [1.0, 0.05])
-def test_logits_are_read_as_they_were_set(candidates: tuple[int, ...], temperature: float) -> None:
+@pytest.mark.parametrize("gated", [False, True])
+def test_logits_are_read_as_they_were_set(candidates: tuple[int, ...], temperature: float, gated: bool) -> None:
     conv = among(candidates)
     assert conv.probabilities().tolist() == pytest.approx([1 / len(candidates)] * len(candidates))
     conv.temperature = temperature
+    if gated:
+        conv.gate()
+        assert conv.gated == (0 in candidates)
     logits = torch.tensor([0.3, -0.2, 1.5][: len(candidates)])
     conv.set_logits(logits)
     expected = logits.double().log_softmax(dim=0)
@@ -67,12 +71,17 @@ def test_logits_are_read_as_they_were_set(candidates: tuple[int, ...], temperatu
     assert conv.branch_weights.isfinite().all()
 
 
-def test_leaving_out_is_decided_against_all_others_together() -> None:
-    # Each of four others has 0.15: in a softmax of all, the cold would leave the layer out.
+@pytest.mark.parametrize("gated", [False, True])
+def test_the_cold_leaves_out_what_is_likeliest_alone_or_together(gated: bool) -> None:
+    probabilities = torch.tensor([0.4, 0.15, 0.15, 0.15, 0.15])
     conv = among((0, 1, 2, 4, 8))
-    conv.set_logits(torch.tensor([0.4, 0.15, 0.15, 0.15, 0.15]).log())
+    conv.set_logits(probabilities.log())
+    if gated:
+        conv.gate()
+    torch.testing.assert_close(conv.probabilities(), probabilities)
+    assert conv.kept() is not None
     conv.temperature = 0.02
-    assert conv.probabilities()[0].item() < 1e-6
+    assert conv.probabilities()[0].item() == pytest.approx(0 if gated else 1, abs=1e-6)
 
 
 def test_it_mixes_convolutions_of_its_own_weights() -> None:
