@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 from analysis.comparison import Comparison
-from analysis.final import aggregate, compared_with_hand, read_runs
+from analysis.final import aggregate, common_trainings, compared_with_hand, read_runs
 from common.bad_input import BadInput
 from common.read_file import read_json
 
@@ -69,11 +69,11 @@ def read_frontier(folder: Path) -> list[Point]:
     Raises:
         BadInput: no split and seed is complete yet, or a result is damaged.
     """
-    runs = read_runs(folder / "final")
-    common = set.intersection(*(set(trainings) for trainings in runs.values()))
-    if not common or HAND not in runs:
+    runs = common_trainings(read_runs(folder / "final"))
+    common = set(runs.get(HAND, ()))
+    if not common:
         raise BadInput(f"{folder}: no split and seed on which all structures have been trained yet")
-    rows = aggregate({name: {key: trainings[key] for key in sorted(common)} for name, trainings in runs.items()})
+    rows = aggregate(runs)
     compared = compared_with_hand(rows)
     points = [_point(folder, name, row, compared.get(name), common) for name, row in rows.items()]
     return sorted(points, key=lambda point: (point.name != HAND, point.frames, point.name))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from common.bad_input import BadInput
-from experiments.command_check import TrialCommand, read_trial_command
-from experiments.preflight import split_command
+from experiments import preflight
+from experiments.command_check import TrialCommand
 from experiments.steps import PipelineStep
 from nas_space.network import Network
 from trials.data.arguments import held_out
@@ -16,8 +15,7 @@ from trials.data.dataset import Dataset
 
 def trial_of(step: PipelineStep) -> TrialCommand:
     """The trial command of a step. Raises BadInput where it is none of ours."""
-    command = step.config["trialCommand"]
-    trial = read_trial_command(command, split_command(command), Path(step.config["trialCodeDirectory"]))
+    trial = preflight.trial_of(step.config)
     if isinstance(trial, str):
         raise BadInput(f"{step.source}: {trial}, so that its cost is not known")
     return trial

@@ -34,11 +34,16 @@ def useful_context(network: Network, dataset: Dataset, splits: Sequence[int]) ->
     return min(ReceptiveField.of(Structure.hand(network)).network.frames, int(2 * middle))
 
 
+def share_of(useful: int, share: float) -> Budget:
+    """The limit to a share of the useful context."""
+    return Budget(network=max(1, int(share * useful)))
+
+
 def budgets(useful: int) -> dict[str, Budget]:
     """The limits of the searches, by the ending of their structures' names; of equal ones, the smallest share."""
     limits: dict[str, Budget] = {}
     for name, share in SHARES.items():
-        budget = Budget(network=max(1, int(share * useful)))
+        budget = share_of(useful, share)
         if budget not in limits.values():
             limits[name] = budget
     return limits

@@ -20,7 +20,7 @@ from analysis.recommendation import Recommendation
 from analysis.searches import SearchRecord
 from common.atomic_file import write_json, write_text
 from common.bad_input import BadInput, KnownFailure, run_command
-from experiments.command_check import TrialCommand, read_trial_command
+from experiments.command_check import TrialCommand
 from experiments.config_file import class_name, read_config
 from experiments.disk_room import Need, needs_of, require_room
 from experiments.gpus import Machine, read_machine
@@ -28,7 +28,7 @@ from experiments.launch import free_port, require_check, running, watch
 from experiments.new import template_of
 from experiments.nni_experiment import Experiment
 from experiments.plan import DIFFERENTIABLE, FOLDER, GLOBAL_SEARCHES, default_search, make_plan, search_kind
-from experiments.preflight import preflight, split_command
+from experiments.preflight import preflight, trial_of
 from experiments.progress import PROGRESS_FILE
 from experiments.run_data import other_data_of_step, require_same_run_data
 from experiments.run_folder import Run, locked
@@ -272,8 +272,7 @@ def main() -> None:
 
 def _named_network(step: PipelineStep) -> Network | None:
     """The network of the user's own that a step's trial command names; None if it is one of ours."""
-    command = step.config["trialCommand"]
-    trial = read_trial_command(command, split_command(command), Path(step.config["trialCodeDirectory"]))
+    trial = trial_of(step.config)
     return trial.network if isinstance(trial, TrialCommand) and isinstance(trial.network, OwnNetwork) else None
 
 

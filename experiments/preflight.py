@@ -143,6 +143,12 @@ def _as_nni_reads_it(content: dict[str, Any], folder: Path) -> Any:
         raise BadInput(f"NNI refuses it: {reason}") from None
 
 
+def trial_of(config: dict[str, Any]) -> TrialCommand | str:
+    """The trial command of a configuration with absolute paths; or why it is none of ours. Raises as split_command."""
+    command = config["trialCommand"]
+    return read_trial_command(command, split_command(command), Path(config["trialCodeDirectory"]))
+
+
 def split_command(command: str) -> list[str]:
     """The words of a trial command.
 

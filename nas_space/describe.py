@@ -22,7 +22,7 @@ from nas_space.layers.foreign_conv import AnyConv, Geometry, is_searchable, reac
 from nas_space.layers.foreign_network import logits
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.network import LARGEST_DILATION, LARGEST_SIZE, Block, Layer
-from nas_space.networks.your_own import LARGEST_NUMBER, NAME, SUFFIX, OwnNetwork, build, call, read
+from nas_space.networks.your_own import LARGEST_NUMBER, NAME, SUFFIX, OwnNetwork, build, call, line_of, read
 from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
 
@@ -72,10 +72,7 @@ def _probe(net: nn.Module, feature_dim: int, classes: int, skip: Sequence[str]) 
         except BadInput:
             raise
         except Exception as fault:
-            line = (str(fault).strip().splitlines() or [""])[0][:200]
-            raise BadInput(
-                f"it fails for features (1, {feature_dim}, {frames.shape[1]}): {type(fault).__name__}: {line}"
-            ) from None
+            raise BadInput(f"it fails for features (1, {feature_dim}, {frames.shape[1]}): {line_of(fault)}") from None
 
     middle = FRAMES // 2
     with _noting_inputs(net) as inputs:
@@ -133,7 +130,7 @@ def _layer(label: str, path: str, conv: AnyConv, inputs: Tensor) -> Layer:
 def seen_frames(network: OwnNetwork) -> int | None:
     """From the first frame to the last that an output sees, as one frame of NaN tells; None: it sees all.
 
-    Where that cannot be told, or a probe would take long, it is what the convolutions see one after another.
+    Where that cannot be determined, or a probe would take long, it is what the convolutions see one after another.
     """
     expected = ReceptiveField.of(Structure.hand(network)).network.frames
     frames = max(2 * expected + 1, FRAMES)

@@ -1,6 +1,6 @@
 """The whole suite, side by side: ``python -m tests -n WORKERS [OPTION ...]``, with the options of pytest.
 
-Each worker of xdist would be a new Python, and would import PyTorch and compile and import all tests anew: a sixth of
+Each worker of xdist would be a new Python, and would import PyTorch and compile and import all tests again: a sixth of
 the suite's time. Here workers are forks of one process that has done so.
 """
 

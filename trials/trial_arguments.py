@@ -208,7 +208,7 @@ def candidates_of_layers(arguments: argparse.Namespace, dataset: Dataset) -> dic
     """
     if arguments.candidates is not None:
         return dict.fromkeys(arguments.network.paths, tuple(arguments.candidates))
-    longest = max(dataset.frames(video) for part in dataset.split(split_number(arguments.split)) for video in part)
+    longest = dataset.longest(split_number(arguments.split))
     candidates = candidates_within(longest)
     if candidates != POWERS_OF_TWO:
         print(

@@ -170,7 +170,7 @@ def build(structure: Structure, feature_dim: int, classes: int) -> nn.Module:
     if (feature_dim, classes) != (network.feature_dim, network.classes):
         raise OwnCodeFault(
             f"{network}: describes a network of {network.feature_dim} features and {network.classes} classes, but "
-            f"the data has {feature_dim} and {classes}: describe it anew (python -m nas_space.describe)"
+            f"the data has {feature_dim} and {classes}: describe it again (python -m nas_space.describe)"
         )
     net = call(network.function, feature_dim, classes, network.file.parent)
     modules = dict(net.named_modules())
@@ -180,7 +180,7 @@ def build(structure: Structure, feature_dim: int, classes: int) -> nn.Module:
         if conv is None or geometry is None or (geometry.kernel_size, geometry.hand) != (layer.kernel_size, layer.hand):
             raise OwnCodeFault(
                 f"{network}: {network.function} returns a network without its convolution {layer.path} of kernel "
-                f"{layer.kernel_size} and dilation {layer.hand}: describe it anew (python -m nas_space.describe)"
+                f"{layer.kernel_size} and dilation {layer.hand}: describe it again (python -m nas_space.describe)"
             )
         rebind(conv, geometry, dilation)
     return ForeignNetwork(net, classes, network.function)
@@ -212,14 +212,14 @@ def call(function: str, feature_dim: int, classes: int, folder: Path) -> nn.Modu
             found = getattr(found, part)
     except Exception as fault:
         raise OwnCodeFault(
-            f"{function} cannot be imported ({_line(fault)}): its package must be installed, or lie in the current "
+            f"{function} cannot be imported ({line_of(fault)}): its package must be installed, or lie in the current "
             "folder or beside the network file"
         ) from None
     try:
         with torch.device("cpu"):
             net = found(feature_dim, classes)
     except Exception as fault:
-        raise OwnCodeFault(f"{function}({feature_dim}, {classes}) fails: {_line(fault)}") from None
+        raise OwnCodeFault(f"{function}({feature_dim}, {classes}) fails: {line_of(fault)}") from None
     if not isinstance(net, torch.nn.Module):
         raise OwnCodeFault(
             f"{function}({feature_dim}, {classes}) returns a {type(net).__name__}, but no torch.nn.Module"
@@ -227,6 +227,7 @@ def call(function: str, feature_dim: int, classes: int, folder: Path) -> nn.Modu
     return net
 
 
-def _line(fault: Exception) -> str:
+def line_of(fault: Exception) -> str:
+    """The type of an exception, and the first line of its message."""
     lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
     return f"{type(fault).__name__}: {lines[0][:200]}" if lines else type(fault).__name__

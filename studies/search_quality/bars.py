@@ -12,8 +12,8 @@ from typing import Any
 
 from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
-from studies.search_quality.final_results import FinalResult, read_final_results, read_network, read_rules
-from studies.search_quality.pooled import Line
+from studies.search_quality.final_results import FinalResult, read_rules
+from studies.search_quality.pooled import Line, lines_of, read_by_network
 from studies.search_quality.strategy_names import CUT, DIFFERENTIABLE, EIGHTH, EVEN, FEWER, HAND
 from studies.search_quality.table import summarise
 from trials.table import csv_text
@@ -70,15 +70,11 @@ def all_differences(test: Sequence[FinalResult], validation: Sequence[FinalResul
     """
     found = differences(test, DIFFERENTIABLE, HAND)
     chosen = differences(validation, DIFFERENTIABLE, HAND)
-    scaled = (differences(test, EIGHTH, pattern) for pattern in (CUT, EVEN))
-    by_pattern: dict[str, list[list[float]]] = defaultdict(list)
-    for of_pattern in scaled:
-        for dataset, each in of_pattern.items():
-            by_pattern[dataset].append(each)
+    cut, even = (differences(test, EIGHTH, pattern) for pattern in (CUT, EVEN))
     return {
         "accuracy": found,
         "context": differences(test, EIGHTH, HAND),
-        "scaling": {dataset: min(each, key=fmean) for dataset, each in by_pattern.items() if len(each) == 2},
+        "scaling": {dataset: min(cut[dataset], even[dataset], key=fmean) for dataset in cut if dataset in even},
         "far": {dataset: found[dataset] for dataset in FAR if dataset in found},
         "layers": differences(test, FEWER, HAND),
         "choice": {
@@ -91,12 +87,7 @@ def all_differences(test: Sequence[FinalResult], validation: Sequence[FinalResul
 
 def closing_lines(by_claim: Mapping[str, Differences], network: str) -> list[tuple[str, Line]]:
     """For each claim a line per data set, and the pooled one where there are several."""
-    lines = []
-    for name, of_claim in by_claim.items():
-        lines += [(name, Line.of(network, name, {dataset: each})) for dataset, each in of_claim.items()]
-        if len(of_claim) > 1:
-            lines.append((name, Line.of(network, name, of_claim)))
-    return lines
+    return [(name, line) for name, of_claim in by_claim.items() for line in lines_of(network, name, of_claim)]
 
 
 def closing_table(lines: Sequence[tuple[str, Line]]) -> str:
@@ -118,17 +109,18 @@ def read_finals(folders: Iterable[Path]) -> tuple[str, list[FinalResult], list[F
     """The network of several comparisons, and their final trainings: those scored on test, and on validation videos.
 
     Raises:
-        BadInput: a folder is damaged, or of another network than the others.
+        BadInput: as ``read_by_network``; or they are of different networks.
     """
-    networks: dict[str, Path] = {}
-    finals: dict[str, list[FinalResult]] = defaultdict(list)
+    scored: dict[str, list[Path]] = defaultdict(list)
     for folder in folders:
-        networks.setdefault(str(read_network(folder)), folder)
-        finals[read_rules(folder).get("score_on", "test")] += read_final_results(folder)
+        scored[read_rules(folder).get("score_on", "test")].append(folder)
+    test, validation = (read_by_network(scored[kind]) for kind in ("test", "validation"))
+    networks = {**test, **validation}
     if len(networks) > 1:
-        which = ", ".join(f"{folder}: {network}" for network, folder in networks.items())
+        which = ", ".join(networks)
         raise BadInput(f"comparisons of different networks cannot be pooled ({which}); give those of one network")
-    return next(iter(networks)), finals["test"], finals["validation"]
+    (network,) = networks
+    return network, test.get(network, []), validation.get(network, [])
 
 
 def main() -> None:

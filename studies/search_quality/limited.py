@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.context_plan import patterns, useful_context
+from experiments.context_plan import SHARES, patterns, share_of, useful_context
 from nas_space.budget import NO_LIMITS, Budget
 from nas_space.network import POWERS_OF_TWO, Network, candidates_within
 from nas_space.structure import Structure
@@ -12,7 +12,7 @@ from trials.data.arguments import Task
 
 def eighth(task: Task, network: Network) -> Budget:
     """An eighth of the context that is useful on a data set, as in ``experiments.context``."""
-    return Budget(network=max(1, useful_context(network, task.dataset, task.dataset.splits()) // 8))
+    return share_of(useful_context(network, task.dataset, task.dataset.splits()), SHARES["1_8"])
 
 
 def pattern(strategy: str, task: Task, network: Network) -> Structure:
@@ -33,8 +33,7 @@ def differentiable_space(
     Args:
         shorter: only dilations that are shorter than the longest video, as by default.
     """
-    longest = max(task.dataset.frames(video) for part in task.dataset.split(split) for video in part)
-    candidates = candidates_within(longest) if shorter else POWERS_OF_TWO
+    candidates = candidates_within(task.dataset.longest(split)) if shorter else POWERS_OF_TWO
     if strategy == DIFFERENTIABLE:
         return dict.fromkeys(network.paths, candidates), NO_LIMITS
     budget = Budget.parse(None, "50%", network) if strategy == FEWER else eighth(task, network)

@@ -81,6 +81,12 @@ class Line:
         return {**about, **counts, **numbers, "beyond_two_errors": self.beyond_two_errors}
 
 
+def lines_of(network: str, strategy: str, by_dataset: Mapping[str, Sequence[float]]) -> list[Line]:
+    """A line per data set and, where there are several, the pooled one; arguments as in ``Line.of``."""
+    lines = [Line.of(network, strategy, {dataset: differences}) for dataset, differences in by_dataset.items()]
+    return [*lines, Line.of(network, strategy, by_dataset)] if len(by_dataset) > 1 else lines
+
+
 def bootstrap(differences: Sequence[Sequence[float]]) -> tuple[float, tuple[float, float]] | tuple[None, None]:
     """Standard error and 95 % interval (percentiles) of the mean over data sets of their mean differences.
 
@@ -126,9 +132,7 @@ def pooled_lines(
         for name in dict.fromkeys(row.strategy for row in rows):
             own = {row.dataset: row.differences.get(against) for row in rows if row.strategy == name}
             paired = {dataset: differences for dataset, differences in own.items() if differences}
-            lines += [Line.of(network, name, {dataset: differences}) for dataset, differences in paired.items()]
-            if len(paired) > 1:
-                lines.append(Line.of(network, name, paired))
+            lines += lines_of(network, name, paired)
     if not lines:
         raise BadInput(f"--against {against}: there is nothing to compare it with yet; go on with the comparison")
     there = dict.fromkeys(line.strategy for line in lines)

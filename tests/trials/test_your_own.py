@@ -83,7 +83,7 @@ def test_data_of_other_classes_is_refused(words: list[object], tmp_path: Path, e
     assert outcome.code == 2
     (line,) = outcome.err.splitlines()
     assert line.endswith(
-        "of 6 features and 3 classes, but the data has 6 and 4: describe it anew (python -m nas_space.describe)"
+        "of 6 features and 3 classes, but the data has 6 and 4: describe it again (python -m nas_space.describe)"
     )
 
 

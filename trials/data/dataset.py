@@ -189,6 +189,10 @@ class Dataset:
         """The length of a video as the network reads it, by its labels."""
         return -(-len(self.labels(video)) // self.sample_rate)
 
+    def longest(self, *splits: int) -> int:
+        """The frames of the longest video of these splits."""
+        return max(self.frames(video) for split in splits for part in self.split(split) for video in part)
+
     def load(self, video: str) -> Video:
         """Read one video; features and labels are cut to the shorter of the two.
 

@@ -302,7 +302,7 @@ def test_a_network_may_take_its_batch_apart(tmp_path: Path) -> None:
 
 def test_data_of_another_size_is_refused(tmp_path: Path) -> None:
     structure = Structure.hand(described("residual", tmp_path))
-    with pytest.raises(BadInput, match="of 5 features and 3 classes, but the data has 6 and 3: describe it anew"):
+    with pytest.raises(BadInput, match="of 5 features and 3 classes, but the data has 6 and 3: describe it again"):
         build(structure, 6, 3)
 
 
@@ -310,7 +310,7 @@ def test_code_that_has_changed_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     structure = Structure.hand(described("residual", tmp_path))
     monkeypatch.setattr(own_networks, "HAND", (1, 2, 5))
     with pytest.raises(
-        BadInput, match=r"without its convolution convs\.2 of kernel 3 and dilation 4: describe it anew"
+        BadInput, match=r"without its convolution convs\.2 of kernel 3 and dilation 4: describe it again"
     ):
         build(structure, FEATURES, CLASSES)
 
