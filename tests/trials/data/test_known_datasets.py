@@ -6,6 +6,7 @@ import argparse
 import json
 import shlex
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from unittest.mock import Mock
 
@@ -16,6 +17,7 @@ from nas_space.branching import Branching
 from nas_space.space import from_nni
 from tests.conftest import REPOSITORY
 from trials import differentiable_search, local_search
+from trials.data.dataset import Dataset
 from trials.data.known_datasets import KNOWN_DATASETS
 from trials.trial_arguments import DIFFERENTIABLE_TRIAL, LOCAL_TRIAL, TrialOptions, candidates_of_layers
 
@@ -75,6 +77,7 @@ def test_a_differentiable_search_is_the_same_with_nni_and_without(file: str) -> 
     space = json.loads((EXPERIMENTS / yaml.safe_load((EXPERIMENTS / file).read_text())["searchSpaceFile"]).read_text())
     dataset = Mock(split=lambda _: (("short",), ("long",)))
     dataset.frames = lambda video: LONGEST_VIDEOS.get(arguments.dataset, 1100) if video == "long" else 30
+    dataset.longest = partial(Dataset.longest, dataset)
     assert candidates_of_layers(argparse.Namespace(**own), dataset) == from_nni(space, arguments.network)
 
 
