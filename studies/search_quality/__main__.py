@@ -27,6 +27,7 @@ from trials.data.dataset import background_classes, find_dataset, is_plain_name
 from trials.data.feature_cache import default_cache_folder
 from trials.table import csv_text
 from trials.training.training import TrainingSettings, find_device, handle_out_of_memory
+from trials.trial_arguments import DIFFERENTIABLE_EPOCHS
 
 
 def find_task(name: str, data_root: Path | None) -> Task:
@@ -131,6 +132,12 @@ def main() -> None:
         "--budget", type=int, default=240, help="epochs of short trainings per search (default: %(default)s)"
     )
     parser.add_argument("--epochs", type=int, default=10, help="of a short training (default: %(default)s)")
+    parser.add_argument(
+        "--differentiable-epochs",
+        type=int,
+        default=DIFFERENTIABLE_EPOCHS,
+        help="of a differentiable search (default: %(default)s)",
+    )
     parser.add_argument("--final-epochs", type=int, default=40, help="of a final training (default: %(default)s)")
     parser.add_argument("--final-batch-size", type=int, default=2, help="(default: %(default)s)")
     parser.add_argument("--final-learning-rate", type=float, default=5e-4, help="(default: %(default)s)")
@@ -170,7 +177,9 @@ def compare(arguments: argparse.Namespace) -> None:
     """Run what the options ask for and is not done yet. Raises BadInput where they make no comparison."""
     if not arguments.dataset:
         raise BadInput("--dataset: name at least one, or give --table")
-    if arguments.workers < 1 or arguments.epochs < 1 or arguments.budget < 2 * arguments.epochs:
+    if min(arguments.workers, arguments.epochs, arguments.differentiable_epochs) < 1 or (
+        arguments.budget < 2 * arguments.epochs
+    ):
         raise BadInput("at least 1 worker, 1 epoch, and a budget of two short trainings are needed")
     if min(arguments.search_seeds + arguments.final_seeds) < 0:
         raise BadInput("--search-seeds and --final-seeds must be at least 0")
@@ -190,7 +199,13 @@ def compare(arguments: argparse.Namespace) -> None:
     device = find_device(arguments.device)
     sizes = {"budget": arguments.budget, "epochs": arguments.epochs, "final_epochs": final.epochs}
     # What earlier versions' rules do not have, where it differs from what they did.
-    later = {"average_last": 0.0, "final_batch_size": 2, "final_learning_rate": 5e-4, "score_on": "test"}
+    later = {
+        "average_last": 0.0,
+        "differentiable_epochs": DIFFERENTIABLE_EPOCHS,
+        "final_batch_size": 2,
+        "final_learning_rate": 5e-4,
+        "score_on": "test",
+    }
     sizes |= {name: getattr(arguments, name) for name, usual in later.items() if getattr(arguments, name) != usual}
     # Comparisons of earlier versions go on with what they searched among: all powers of two.
     shorter = not (arguments.output / "rules.json").exists() or "candidates" in read_rules(arguments.output)
@@ -198,7 +213,8 @@ def compare(arguments: argparse.Namespace) -> None:
     # The same training gives other numbers on a GPU.
     write_rules(arguments.output, {**sizes, "network": arguments.network.to_json(), "device": device.type})
     numbers = (arguments.budget, arguments.epochs, final)
-    rules = Rules(arguments.output, tasks, arguments.network, *numbers, device, arguments.score_on, shorter)
+    how = (arguments.score_on, shorter, arguments.differentiable_epochs)
+    rules = Rules(arguments.output, tasks, arguments.network, *numbers, device, *how)
     strategies = [*arguments.strategy, *external]
     # The hand-designed structure was not searched for: it has one seed.
     keys = [

@@ -19,26 +19,32 @@ from trials.local_search import ITERATIONS, LocalSearch
 from trials.training.local_iteration import BranchedTraining
 from trials.training.metrics import objective_value
 from trials.training.training import TrainingSettings
-from trials.trial_arguments import DIFFERENTIABLE_EPOCHS, EPOCHS_PER_ITERATION
+from trials.trial_arguments import EPOCHS_PER_ITERATION
 
 LEARNING_RATE = 1e-3
 """Of a differentiable search on data sets as small as those here."""
 
 
 def search_differentiably(
-    task: Task, key: SearchKey, network: Network, folder: Path, device: torch.device, shorter: bool = True
+    task: Task,
+    key: SearchKey,
+    network: Network,
+    folder: Path,
+    device: torch.device,
+    shorter: bool,
+    epochs: int,
 ) -> SearchResult:
     """As in ``experiments/50salads_mid_svm_differentiable.yml``, some within limits; resumes from ``folder``.
 
     ``shorter``: see ``differentiable_space``.
     """
-    settings = TrainingSettings(epochs=DIFFERENTIABLE_EPOCHS, batch_size=1, learning_rate=LEARNING_RATE, seed=key.seed)
+    settings = TrainingSettings(epochs=epochs, batch_size=1, learning_rate=LEARNING_RATE, seed=key.seed)
     candidates, budget = differentiable_space(key.strategy, task, key.split, network, shorter)
     videos = search_videos(task, key.split)
     search = SupernetTraining(task, key.split, *videos, settings, candidates, network, budget=budget)
 
     def show(row: dict[str, float]) -> None:
-        _say(key, f"epoch {row['epoch']:.0f}/{DIFFERENTIABLE_EPOCHS}, {objective_value(row, 'mean'):.1f}")
+        _say(key, f"epoch {row['epoch']:.0f}/{epochs}, {objective_value(row, 'mean'):.1f}")
 
     found = search.run(folder, device, show)
     return SearchResult(

@@ -24,6 +24,7 @@ from studies.worker_pool import new_pool
 from trials.data.arguments import Task
 from trials.training.final_training import FinalTraining
 from trials.training.training import TrainingSettings
+from trials.trial_arguments import DIFFERENTIABLE_EPOCHS
 
 ScoreOn = Literal["test", "validation"]
 """What final trainings are scored on: the test videos; or others of the training split than a search holds out, as the
@@ -48,6 +49,7 @@ class Rules:
     score_on: ScoreOn = "test"
     shorter: bool = True
     """Of differentiable searches, see ``differentiable_space``."""
+    differentiable_epochs: int = DIFFERENTIABLE_EPOCHS
 
     def search(self, key: SearchKey, start: SearchResult | None) -> SearchResult:
         """Run or resume a search; one that starts from another's result also counts the cost of that one."""
@@ -55,7 +57,8 @@ class Rules:
         if start is not None and key.strategy.endswith(LOCAL):
             return search_locally(task, key, start, folder, self.device).after(start)
         if key.strategy in (DIFFERENTIABLE, EIGHTH, FEWER):
-            return search_differentiably(task, key, self.network, folder, self.device, self.shorter)
+            how = (self.shorter, self.differentiable_epochs)
+            return search_differentiably(task, key, self.network, folder, self.device, *how)
         settings = TrainingSettings(epochs=self.epochs, batch_size=1, seed=key.seed)
         file = self.output / "judgements" / key.dataset / f"split{key.split}.jsonl"
         evaluator = Evaluator(task, key.split, settings, file, self.device)

@@ -179,14 +179,13 @@ def test_searches_that_are_trainings(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They cost what they took; rules and CSV file alone are enough to go on elsewhere, where nothing is done again."""
-    monkeypatch.setattr(weight_sharing, "DIFFERENTIABLE_EPOCHS", 2)
     monkeypatch.setattr(weight_sharing, "ITERATIONS", 2)
     monkeypatch.setattr(weight_sharing, "EPOCHS_PER_ITERATION", 1)
     monkeypatch.setattr(working, "new_pool", PlayedPool)
     output, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     size = ("--network", "ms-tcn:stages=2,layers=3", "--final-epochs", 1, "--workers", 1)
     strategies = ("differentiable", "differentiable+genetic", "differentiable+local")
-    what = ("--strategy", *strategies, "--splits", 1, "--budget", 4, "--epochs", 2)
+    what = ("--strategy", *strategies, "--splits", 1, "--budget", 4, "--epochs", 2, "--differentiable-epochs", 2)
     seeds = ("--search-seeds", 0, "--final-seeds", 0)
     words = ("--data-root", task.dataset.folder.parent, "--dataset", "small", *size, *what, *seeds)
     run(monkeypatch, *words, "--output", output)
@@ -218,9 +217,8 @@ def test_searches_that_are_trainings(
 def test_what_is_found_within_limits_is_also_trained_for_the_choice(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weight_sharing, "DIFFERENTIABLE_EPOCHS", 2)
     monkeypatch.setattr(working, "new_pool", PlayedPool)
-    size = ("--network", "ms-tcn:stages=2,layers=3", "--final-epochs", 1, "--workers", 1)
+    size = ("--network", "ms-tcn:stages=2,layers=3", "--final-epochs", 1, "--differentiable-epochs", 2, "--workers", 1)
     strategies = ("hand", "cut-eighth", "even-eighth", "differentiable-eighth", "differentiable-fewer")
     seeds = ("--search-seeds", 0, "--final-seeds", 0)
     words = ("--data-root", task.dataset.folder.parent, "--dataset", "small", *size, "--splits", 1, *seeds)
