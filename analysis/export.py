@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from analysis.history import Evaluation, find_experiment, read_history
+from analysis.history import Evaluation, History, find_experiment, read_history
 from analysis.trial_table import write_trial_table
 from common.bad_input import BadInput, run_command
+from nas_space.branching import Branching, keep_branches
 from nas_space.network import Network
 from nas_space.structure import Structure
 from nas_space.structure_files import DIALECTS, Dialect, write_structure
@@ -35,6 +36,21 @@ def export(experiment: str, evaluation: Evaluation, network: Network, path: Path
     write_structure(structure, path, dialect, about)
 
 
+def export_branches(experiment: str, history: History, evaluation: Evaluation, path: Path) -> None:
+    """Write what the last trial of a chain trained, with its branches and what they have learned (rf-multiple).
+
+    Raises:
+        BadInput: the trial is not one of a local search, or its record is damaged.
+    """
+    trained = next(each for each in history.evaluations if each.trial == evaluation.trial)
+    if trained.probabilities is None or "branching" not in trained.about:
+        raise BadInput(f"trial {trained.trial} is not one of a local search: it has no branches to keep")
+    structure = Structure.from_labels(trained.structure, history.network)
+    multiple = keep_branches(structure, Branching.from_text(trained.about["branching"]), trained.probabilities)
+    about = {"experiment": experiment, "trial": evaluation.trial, "metrics": evaluation.metrics}
+    write_structure(multiple, path, about=about)
+
+
 def ranked_path(path: Path, rank: int) -> Path:
     """The file for a rank: ``best.json``, then ``best_2.json``, ``best_3.json``, ..."""
     return path if rank == 1 else path.with_stem(f"{path.stem}_{rank}")
@@ -51,6 +67,9 @@ def main() -> None:
     parser.add_argument("--top", type=int, default=1, metavar="K", help="the K best: best.json, best_2.json, ...")
     parser.add_argument("--dialect", choices=DIALECTS, default="native", help="(default: %(default)s)")
     parser.add_argument("--output", type=Path, help="JSON file for the best one (default: only print)")
+    parser.add_argument(
+        "--multiple", type=Path, metavar="FILE", help="of a local search: JSON file for the best one's last branches"
+    )
     parser.add_argument("--table", type=Path, metavar="FILE", help="CSV file for all trials, failed ones included")
     arguments = parser.parse_args()
     if arguments.top < 1:
@@ -70,6 +89,9 @@ def main() -> None:
     if arguments.table is not None:
         write_trial_table(history, arguments.table)
         print(arguments.table)
+    if arguments.multiple is not None:
+        export_branches(arguments.experiment, history, best[0], arguments.multiple)
+        print(arguments.multiple)
     for rank, evaluation in enumerate(best, start=1):
         name = f"rank {rank}"
         if arguments.output is not None:

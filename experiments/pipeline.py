@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from analysis.export import export
+from analysis.export import export, export_branches
 from analysis.final import aggregate, final_table, read_costs, read_runs
 from analysis.history import find_experiment
 from analysis.recommendation import Recommendation
@@ -27,7 +27,7 @@ from experiments.gpus import Machine, read_machine
 from experiments.launch import free_port, require_check, running, watch
 from experiments.new import template_of
 from experiments.nni_experiment import Experiment
-from experiments.plan import DIFFERENTIABLE, FOLDER, GLOBAL_SEARCHES, default_search, make_plan, search_kind
+from experiments.plan import DIFFERENTIABLE, FOLDER, GLOBAL_SEARCHES, MULTIPLE, default_search, make_plan, search_kind
 from experiments.preflight import preflight, trial_of
 from experiments.progress import PROGRESS_FILE
 from experiments.run_data import other_data_of_step, require_same_run_data
@@ -111,7 +111,10 @@ def run_step(run: Run, step: PipelineStep, share: float | None, max_hours: float
         print(f"{step.name}: ended early after {share:.2g} hours, by --max-hours", file=sys.stderr)
     if step.result is not None:
         search = SearchRecord.of_experiment(experiment.id)
-        export(experiment.id, search.history.best()[0], search.history.network, step.result, "native")
+        best = search.history.best()[0]
+        export(experiment.id, best, search.history.network, step.result, "native")
+        if run.multiple and step.phase == "local":
+            export_branches(experiment.id, search.history, best, step.result.with_stem(MULTIPLE))
         search.write(step.result.with_suffix(""))
         cost = search.cost()
         state = {"trials": cost.trials, "epochs": cost.epochs, "hours": round(cost.hours, 4)}
@@ -145,7 +148,7 @@ def check_steps(run: Run, steps: Sequence[PipelineStep], machine: Machine) -> No
         if not run.step(step.name).get("done"):
             preflight(step.config, FOLDER, step.source, machine, starting=True, results=results)
         if step.result is not None:
-            results.append(step.result)
+            results += [step.result, step.result.with_stem(MULTIPLE)]
     require_room(need for step in steps for need in _needs(run, step))
 
 
@@ -220,6 +223,12 @@ def main() -> None:
         "--phases", metavar="NAMES", help=f"which of {','.join(PHASES)} (default: all; a started run keeps its own)"
     )
     parser.add_argument(
+        "--multiple",
+        action="store_true",
+        default=None,
+        help="also train what the local search trained last with its branches, which learn on (rf-multiple)",
+    )
+    parser.add_argument(
         "--max-hours",
         type=hours,
         metavar="H",
@@ -237,14 +246,14 @@ def main() -> None:
     settings = {"dataset": arguments.dataset, "template": template, "splits": splits, "seeds": arguments.seeds}
     # Earlier versions called the search in NAME_global.yml "global", whichever it was.
     asked = None if arguments.global_search == "global" else arguments.global_search
-    settings |= {"global_search": asked, "phases": phases}
+    settings |= {"global_search": asked, "phases": phases, "multiple": arguments.multiple}
 
     def read_run(files: str) -> tuple[Run, list[PipelineStep]]:
         usual = arguments.global_search == "global"
         default = search_kind(FOLDER / f"{files}_global.yml") if usual else default_search(files)
         run = Run(folder, settings, default)
         what = (arguments.dataset, files, splits, run.phases, arguments.seeds, run.global_search)
-        return run, make_plan(folder, *what, started=run.steps())
+        return run, make_plan(folder, *what, started=run.steps(), multiple=run.multiple)
 
     with template_of(arguments.dataset, arguments.template, folder, arguments.dry_run) as files:
         if arguments.dry_run:

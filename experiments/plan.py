@@ -11,6 +11,8 @@ from experiments.steps import Phase, PipelineStep, final_step, is_differentiable
 
 DIFFERENTIABLE, GENETIC, PAPER = GLOBAL_SEARCHES = ("differentiable", "genetic", "paper")
 FOLDER = Path(__file__).parent
+MULTIPLE = "multiple"
+"""Name of the structure that keeps the branches of the last iteration of a local search (rf-multiple)."""
 
 
 def make_plan(
@@ -22,6 +24,7 @@ def make_plan(
     seeds: Sequence[int],
     global_search: str = DIFFERENTIABLE,
     started: Collection[str] = (),
+    multiple: bool = False,
 ) -> list[PipelineStep]:
     """The steps of a run, in order: for each split global, then local search; then the trainings of all that is found.
 
@@ -34,6 +37,7 @@ def make_plan(
         global_search: see ``search_file``.
         started: names of steps that have started. They, and the same phase of other splits, use the YAML files in the
             run's folder.
+        multiple: whether what the local search trained last also takes part, with its branches (``MULTIPLE``).
 
     Raises:
         BadInput: a YAML file is missing or damaged, or there is nothing to choose from.
@@ -58,7 +62,10 @@ def make_plan(
         if "local" in phases:
             file = file_of(f"local_split{split}", f"{template}_local.yml")
             steps.append(search_step("local", *file, dataset, split, folder))
-    found = [phase for phase in phases if phase in ("global", "local")]
+    found: list[str] = [phase for phase in phases if phase in ("global", "local")]
+    if multiple and "local" not in found:
+        raise BadInput("--multiple: its branches are those of a local search: add local to --phases")
+    found += [MULTIPLE] if multiple else []
     if "choice" in phases and not found:
         raise BadInput("--phases: a choice is between hand and what a search finds: add global or local")
     if "choice" in phases:

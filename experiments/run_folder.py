@@ -23,8 +23,8 @@ class Run:
     """Settings and state of a run (pipeline.json).
 
     Args:
-        settings: the current ones; where ``global_search`` or ``phases`` is None, the run's own counts, or else
-            ``default`` and all phases.
+        settings: the current ones; where ``global_search``, ``phases`` or ``multiple`` is None, the run's own counts,
+            or else ``default``, all phases, and False.
 
     Raises:
         BadInput: the run was started with other settings, or its files are damaged.
@@ -36,6 +36,7 @@ class Run:
         chosen = {
             "global_search": settings.get("global_search") or default,
             "phases": settings.get("phases") or [*PHASES],
+            "multiple": settings.get("multiple") or False,
         }
         self._state: dict[str, Any] = {"settings": {**settings, **chosen}, "steps": {}}
         if self._path.exists():
@@ -43,6 +44,7 @@ class Run:
             try:
                 self._state = read_json(self._path)
                 known = self._state["settings"]
+                known.setdefault("multiple", False)  # as in runs of versions without it
                 # Runs of versions without a choice lack it.
                 if known.setdefault("global_search", "global") == "global":
                     known["global_search"] = former
@@ -66,6 +68,11 @@ class Run:
     def phases(self) -> list[Phase]:
         """Its phases, in order."""
         return [phase for phase in PHASES if phase in self._state["settings"]["phases"]]
+
+    @property
+    def multiple(self) -> bool:
+        """Whether its final trainings also keep the branches of the local search."""
+        return bool(self._state["settings"]["multiple"])
 
     @property
     def started(self) -> bool:

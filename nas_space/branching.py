@@ -186,6 +186,21 @@ def next_structure(
     return branching.cut_off(Structure.from_labels(expected, structure.network))
 
 
+def keep_branches(
+    structure: Structure, branching: Branching, probabilities: Mapping[str, Sequence[float]] | None = None
+) -> Structure:
+    """The structure with the branches around its dilations, to be kept in the final training (rf-multiple).
+
+    Args:
+        probabilities: what they have learned, by short label; None: all branches of a layer have equal shares.
+    """
+    kept: dict[str, list[list[float]]] = {}
+    for label, branches in branching.branches(structure).items():
+        shares = [1 / len(branches)] * len(branches) if probabilities is None else probabilities[label]
+        kept[label] = [list(pair) for pair in zip(branches, shares, strict=True)]
+    return Structure.from_labels(kept, structure.network)
+
+
 def _round(value: float) -> int:
     """To the nearest integer, halves up; Python's ``round`` takes them to the nearest even number."""
     return math.floor(value + 0.5)

@@ -230,7 +230,10 @@ def layer_costs(network: Network) -> dict[str, int]:
 
 
 def multiply_adds(structure: Structure) -> int:
-    """A frame, of the layers that are not left out; see ``Budget.multiply_adds``."""
+    """A frame, of the layers that are not left out; see ``Budget.multiply_adds``.
+
+    Branches that a layer keeps are not counted: mixing the frames that they read takes few beside its matrix products.
+    """
     return int(_cost(structure.network, [dilation > 0 for dilation in structure.dilations]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from torch import nn
@@ -21,6 +22,29 @@ def expand(module: nn.Module, structure: Structure, branching: Branching, inner_
     network, branches = structure.network, branching.branches(structure)
     for layer, conv in _searchable(module, network, SearchableConv):
         module.set_submodule(network.built_path(layer), conv.branched(branches[layer.label], inner_activation))
+
+
+def keep_branches(module: nn.Module, structure: Structure) -> None:
+    """Give every searchable convolution of which the structure keeps several branches these, in place."""
+    network, kept = structure.network, structure.branches_by_label()
+    for layer, conv in _searchable(module, network, SearchableConv):
+        branches = kept[layer.label]
+        if len(branches) > 1:
+            branched = conv.branched([branch.dilation for branch in branches])
+            assert isinstance(branched, Branches)
+            branched.set_shares([branch.share for branch in branches])
+            module.set_submodule(network.built_path(layer), branched)
+
+
+def learned_shares(module: nn.Module, structure: Structure) -> Structure:
+    """The structure of a network whose branches have learned on: the same, with the shares that they have now."""
+    network, branches = structure.network, structure.branches_by_label()
+    for layer, conv in _searchable(module, network, SearchableConv):
+        if isinstance(conv, Branches):
+            shares = conv.probabilities().tolist()
+            pairs = zip(branches[layer.label], shares, strict=True)
+            branches[layer.label] = tuple(branch._replace(share=share) for branch, share in pairs)
+    return replace(structure, branches=tuple(branches.values())) if structure.branches else structure
 
 
 def choose(module: nn.Module, network: Network, candidates: Mapping[str, Sequence[int]]) -> None:

@@ -1,8 +1,10 @@
 """Structures as JSON files, in three dialects, recognised by their content.
 
-* native: ``{"format": "global2local-structure", "network": {...}, "dilations": {path: d}, "about": {...}}``
+* native: ``{"format": "global2local-structure", "network": {...}, "dilations": {path: d}, "about": {...}}``; with
+  several branches in a layer (rf-multiple), ``"global2local-structure-2"`` and ``{path: [[d, share], ...]}`` there
 * seed:   ``{"global": {...}, "model": {path: d or [d]}}``, of the published Global2Local code (arXiv 2101.00910)
-* mmcv:   ``{"search": {...}, "structure": {"module." + path: [d] or [[d_h, d_w]]}}``, of MMCV's receptive field search
+* mmcv:   ``{"search": {...}, "structure": {"module." + path: [d] or [[d_h, d_w]]}}``, of MMCV's receptive field search;
+  several rates in a layer are refused: they are its branches in an unfinished search
 
 ``python -m nas_space.structure_files FILE`` shows a structure; with ``--dialect`` and ``--output`` it converts one.
 """
@@ -18,6 +20,7 @@ from typing import Any, Literal, get_args
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
 from common.read_file import read_json
+from nas_space.branching import Branching, keep_branches
 from nas_space.network import Network
 from nas_space.networks import add_network_argument, network_from_json
 from nas_space.receptive_field import Extent, ReceptiveField
@@ -27,6 +30,8 @@ Dialect = Literal["native", "seed", "mmcv"]
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 
 FORMAT = "global2local-structure"
+FORMAT_OF_BRANCHES = "global2local-structure-2"
+"""Earlier versions refuse it: they know of one dilation a layer."""
 MMCV_PREFIX = "module."
 
 # The seed's reader expects its search settings beside the dilations; these are the paper's (local search: 10
@@ -60,6 +65,21 @@ def read_structure(source: str | Path, network: Network) -> Structure:
         raise BadInput(f"{path}: {fault}") from None
 
 
+def read_single(source: str | Path, network: Network) -> Structure:
+    """As ``read_structure``, for a search, which starts from one dilation in each layer.
+
+    Raises:
+        BadInput: as there; or the structure keeps several branches in a layer.
+    """
+    structure = read_structure(source, network)
+    if structure.branches:
+        raise BadInput(
+            f"{source}: keeps several branches in a layer, but a search starts from one dilation each: "
+            "give the structure that was found beside it"
+        )
+    return structure
+
+
 def write_structure(
     structure: Structure, path: Path, dialect: Dialect = "native", about: Mapping[str, Any] | None = None
 ) -> None:
@@ -73,40 +93,45 @@ def structure_to_json(
     """A structure as the JSON content of one dialect.
 
     Raises:
-        BadInput: it leaves layers out, which only the native dialect can say.
+        BadInput: it leaves layers out, or keeps several branches, which this dialect cannot say.
     """
     if dialect != "native":
-        _check_all_kept(structure)
+        _check_plain(structure)
     if dialect == "seed":
         return {"global": dict(SEED_SETTINGS), "model": structure.by_path()}
     if dialect == "mmcv":
         rates = {MMCV_PREFIX + path: [dilation] for path, dilation in structure.by_path().items()}
         return {"search": {}, "structure": rates}
-    network = structure.network.to_json()
-    return {"format": FORMAT, "network": network, "dilations": structure.by_path(), "about": dict(about or {})}
+    form, network = FORMAT_OF_BRANCHES if structure.branches else FORMAT, structure.network.to_json()
+    return {"format": form, "network": network, "dilations": structure.to_paths(), "about": dict(about or {})}
 
 
 def _from_json(content: Any, network: Network) -> Structure:
     if isinstance(content, dict):
-        if content.get("format") == FORMAT:
+        if content.get("format") in (FORMAT, FORMAT_OF_BRANCHES):
             _check_network(content.get("network"), network)
-            return Structure.from_paths(_mapping(content, "dilations"), network)
+            structure = Structure.from_paths(_mapping(content, "dilations"), network)
+            if structure.branches and content["format"] == FORMAT:
+                raise BadInput(f'several branches in a layer need "format": "{FORMAT_OF_BRANCHES}"')
+            return structure
         if "model" in content:
             dilations = {path: _seed_dilation(path, value) for path, value in _mapping(content, "model").items()}
-            return _check_all_kept(Structure.from_paths(dilations, network))
+            return _check_plain(Structure.from_paths(dilations, network))
         if "structure" in content:
             rates = _mapping(content, "structure")
             if len({path.removeprefix(MMCV_PREFIX) for path in rates}) != len(rates):
                 raise BadInput(f"a layer comes twice, with and without {MMCV_PREFIX!r}")
             dilations = {path.removeprefix(MMCV_PREFIX): _mmcv_dilation(path, rate) for path, rate in rates.items()}
-            return _check_all_kept(Structure.from_paths(dilations, network))
+            return _check_plain(Structure.from_paths(dilations, network))
     raise BadInput(
         f'not a structure: expected "format": "{FORMAT}" (ours), "model" (the seed\'s dialect) or "structure" (MMCV\'s)'
     )
 
 
-def _check_all_kept(structure: Structure) -> Structure:
-    """The structure; raises BadInput where it leaves layers out."""
+def _check_plain(structure: Structure) -> Structure:
+    """The structure; raises BadInput where it leaves layers out, or keeps several branches in one."""
+    if structure.branches:
+        raise BadInput("a layer has several branches with shares: only native structure files can have that")
     left_out = [path for path, dilation in structure.by_path().items() if dilation == 0]
     if left_out:
         raise BadInput(
@@ -166,6 +191,12 @@ def main() -> None:
     parser.add_argument("structure", help="a structure file of any dialect, or 'hand'")
     parser.add_argument("--dialect", choices=DIALECTS, help="what --output writes (default: native)")
     parser.add_argument("--output", type=Path, help="write the structure to this file")
+    parser.add_argument(
+        "--branches", type=int, metavar="N", help="keep N branches around each dilation, of equal shares"
+    )
+    parser.add_argument(
+        "--expand-rate", type=float, default=Branching.rate, help="of --branches (default: %(default)s)"
+    )
     parser.add_argument("--fps", type=float, help="frames per second as the network reads them: also show seconds")
     add_network_argument(parser)
     arguments = parser.parse_args()
@@ -173,7 +204,11 @@ def main() -> None:
         raise BadInput(f"--fps must be above 0, not {arguments.fps}")
     if arguments.dialect is not None and arguments.output is None:
         raise BadInput("--dialect says what --output writes: give --output, too")
-    structure = read_structure(arguments.structure, arguments.network)
+    if arguments.branches is None:
+        structure = read_structure(arguments.structure, arguments.network)
+    else:
+        branching = Branching(arguments.branches, arguments.expand_rate)
+        structure = keep_branches(read_single(arguments.structure, arguments.network), branching)
     if arguments.output:
         dialect: Dialect = arguments.dialect or "native"
         write_structure(structure, arguments.output, dialect, {"source": Path(arguments.structure).name})
@@ -181,9 +216,9 @@ def main() -> None:
         return
     field = ReceptiveField.of(structure)
     for block, dilations, alone, seen in zip(
-        structure.network.blocks, structure.by_block(), field.layers, field.blocks, strict=True
+        structure.network.blocks, str(structure).split(" | "), field.layers, field.blocks, strict=True
     ):
-        print(f"{block.name}: dilations {' '.join(map(str, dilations))}; sees {_extent(seen, arguments.fps)}")
+        print(f"{block.name}: dilations {dilations}; sees {_extent(seen, arguments.fps)}")
         print(f"         its layers see {' '.join(str(extent.frames) for extent in alone)} frames")
     past = " of the present and the past" if structure.network.causal else ""
     print(f"the network sees {_extent(field.network, arguments.fps)}{past}")

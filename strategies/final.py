@@ -33,7 +33,7 @@ class FinalPhase(Trainings):
         if shared:
             files = ", ".join(name for name in names if short_name(name) == shared[0])
             raise BadInput(f"structures must have different file names, not {files}: their results share a folder")
-        self._dilations = [[name, split, structure.by_label()] for (name, split), structure in structures.items()]
+        self._dilations = [[name, split, structure.to_labels()] for (name, split), structure in structures.items()]
         self._seeds = list(seeds)
         places = [(name, split, seed) for seed, (name, split) in product(seeds, structures)]
         super().__init__([_training(uid, *place) for uid, place in enumerate(places)])

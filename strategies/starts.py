@@ -12,7 +12,7 @@ from nas_space.branching import Branching
 from nas_space.budget import Budget
 from nas_space.network import Network
 from nas_space.structure import Structure
-from nas_space.structure_files import read_structure
+from nas_space.structure_files import read_single
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +27,12 @@ def read_starts(names: Any, network: Network) -> list[tuple[str, Structure]]:
         BadInput: no list of structure files of that network.
     """
     check_list("starts", names, "file names", lambda value: isinstance(value, str))
-    return [(name, read_start(name, network)) for name in names]
+    return [(name, read_single(from_root(name), network)) for name in names]
 
 
-def read_start(name: str, network: Network) -> Structure:
-    """A structure by its file from the repository root, or ``hand``. Raises BadInput where there is none."""
-    return read_structure(name if name == HAND else ROOT / name, network)
+def from_root(name: str) -> str | Path:
+    """The file of a structure, whose name begins at the root of the repository; or ``hand``."""
+    return name if name == HAND else ROOT / name
 
 
 def starts_within(

@@ -10,6 +10,7 @@ from nas_space.branching import Branching
 from nas_space.budget import Budget
 from nas_space.networks import DEFAULT
 from nas_space.space import from_nni
+from nas_space.structure_files import read_structure
 from nas_space.structure_names import structure_file
 from strategies.adapter.search_tuner import SearchTuner
 from strategies.confirmation import confirmed
@@ -18,7 +19,7 @@ from strategies.expectation import ExpectationSearch
 from strategies.final import FinalPhase
 from strategies.genetic import POPULATION_SIZE, GeneticSearch, repair_within
 from strategies.search import Search
-from strategies.starts import check_list, cut_off, read_start, read_starts, starts_within
+from strategies.starts import check_list, cut_off, from_root, read_starts, starts_within
 
 
 class GlobalTuner(SearchTuner):
@@ -215,7 +216,7 @@ class FinalTuner(SearchTuner):
             )
         network = self.network
         files = {(name, split): structure_file(name, split) for split, name in product(splits, names)}
-        return FinalPhase({place: read_start(file, network) for place, file in files.items()}, seeds)
+        return FinalPhase({place: read_structure(from_root(file), network) for place, file in files.items()}, seeds)
 
 
 def _check_splits_and_seeds(splits: Any, seeds: Any) -> None:

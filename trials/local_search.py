@@ -17,11 +17,11 @@ from tqdm import tqdm
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
 from common.read_file import read_json
-from nas_space.branching import Branching, next_structure
+from nas_space.branching import Branching, keep_branches, next_structure
 from nas_space.budget import Budget
 from nas_space.networks.ms_tcn import same_settings
 from nas_space.structure import Structure
-from nas_space.structure_files import read_structure, write_structure
+from nas_space.structure_files import read_single, write_structure
 from trials.data.arguments import Task, parse_with_dataset, split_number
 from trials.data.fingerprint import DataRecord
 from trials.training.checkpoint import versions
@@ -49,6 +49,8 @@ class LocalSearchResult:
     """Of all iterations."""
     seconds: float
     """Of all iterations, also of those before an interruption."""
+    multiple: Structure
+    """What the last iteration trained, with the branches and what they have learned (rf-multiple)."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,9 @@ class LocalSearch:
             after_iteration(row)
         epochs_trained = sum(len(row["epochs"]) for row in rows)
         seconds = round(sum(row["seconds"] for row in rows), 3)
-        return LocalSearchResult(structure, rows[-1]["epochs"][-1], epochs_trained, seconds)
+        trained = Structure.from_labels(rows[-1]["structure"], structure.network)
+        multiple = keep_branches(trained, self.training.branching, rows[-1]["probabilities"])
+        return LocalSearchResult(structure, rows[-1]["epochs"][-1], epochs_trained, seconds, multiple)
 
     def _finished_iterations(self, path: Path, record: DataRecord) -> list[dict[str, Any]]:
         """The rows of ``local.json``. Raises BadInput if it is damaged or of another search or data."""
@@ -140,7 +144,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     add_split_argument(parser)
     parser.add_argument("--structure", required=True, help="where to start: a structure file of any dialect, or 'hand'")
     parser.add_argument("--iterations", type=int, default=ITERATIONS, help="of --epochs each (default: %(default)s)")
-    parser.add_argument("--output", type=Path, required=True, help="folder for best.json, local.json and checkpoints")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder for best.json, multiple.json, local.json and checkpoints"
+    )
     Branching.add_arguments(parser)
     Budget.add_arguments(parser)
     add_local_arguments(parser)
@@ -156,7 +162,7 @@ def main() -> None:
         raise BadInput(f"--iterations must be at least 1, not {arguments.iterations}")
     budget = Budget.from_arguments(arguments, Task.from_arguments(arguments).frames_per_second)
     branching = Branching.from_arguments(arguments, budget)
-    whole = read_structure(arguments.structure, arguments.network)
+    whole = read_single(arguments.structure, arguments.network)
     start = branching.cut_off(whole)
     branching.check(start)
     if start != whole:
@@ -177,6 +183,8 @@ def main() -> None:
 
         result = LocalSearch(training, start, arguments.iterations).run(arguments.output, device, show)
     about = {"epochs": result.epochs, "seconds": result.seconds, "metrics": result.metrics}
+    if not arguments.inner_activation:  # branches that are kept are a plain sum
+        write_structure(result.multiple, arguments.output / "multiple.json", about=about)
     write_structure(result.structure, arguments.output / "best.json", about=about)
     print(arguments.output / "best.json")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from common.bad_input import BadInput
 from nas_space.network import Network
 from nas_space.networks import add_network_argument
 from nas_space.receptive_field import ReceptiveField
-from nas_space.structure import Structure
+from nas_space.structure import Branch, Structure
 from nas_space.structure_files import read_structure
 
 DIGIT, CELL_HEIGHT, MARGIN, NARROWEST = 0.11, 0.3, 2.6, 2.8
@@ -37,6 +37,8 @@ def widths_of(network: Network) -> list[int]:
 def draw_structures(structures: Mapping[str, Structure], fps: float | None = None) -> Figure:
     """The maps of structures of one network, by their names.
 
+    A layer of several branches has the color of the longest, and shows the shortest and the longest.
+
     Args:
         fps: frames per second as the network reads them; None: receptive fields in frames only.
 
@@ -47,7 +49,8 @@ def draw_structures(structures: Mapping[str, Structure], fps: float | None = Non
     largest = max(max(structure.dilations) for structure in structures.values())
     depth = max(len(rows_of(block)) for block in network.blocks)
     texts = [text for structure in structures.values() for line in _sees(structure, fps).values() for text in line]
-    texts += [str(largest), *block_names(network)]
+    texts += [_text(branches) for each in structures.values() for branches in each.branches_by_label().values()]
+    texts += block_names(network)
     width = max((DIGIT * max(map(len, texts)) + 0.14) * (sum(widths_of(network)) + 0.3), NARROWEST)
     if width > WIDTH - MARGIN or depth > LARGEST_LAYERS or len(structures) > LARGEST_MAPS:
         raise BadInput(f"{len(structures)} maps of {network} are not legible in one figure")
@@ -71,25 +74,27 @@ def _draw_map(
     axes: Axes, name: str, structure: Structure, fps: float | None, scale: ScalarMappable, labelled: bool
 ) -> None:
     """Blocks from left to right, their layers from top to bottom, and their receptive fields below."""
-    blocks, widths, by_label = structure.network.blocks, widths_of(structure.network), structure.by_label()
+    blocks, widths, branches = structure.network.blocks, widths_of(structure.network), structure.branches_by_label()
     starts = list(accumulate(widths, initial=0))
     cells = {
-        (row, start + column): by_label[label]
+        (row, start + column): branches[label]
         for start, block in zip(starts, blocks, strict=False)
         for row, labels in enumerate(rows_of(block))
         for column, label in enumerate(labels)
     }
     layers = 1 + max(row for row, _ in cells)
     dilations = np.full((layers, starts[-1]), np.nan)
-    for cell, dilation in cells.items():
-        dilations[cell] = dilation or np.nan
+    for cell, of_layer in cells.items():
+        dilations[cell] = of_layer[-1].dilation or np.nan
     colours = scale.to_rgba(dilations)
     axes.imshow(colours, aspect="auto")
     ends = [max(len(rows_of(block)) for block in beside) - 0.5 for beside in pairwise(blocks)]
     axes.vlines([start - 0.5 for start in starts[1:-1]], -0.5, ends, color=FAINT, linewidth=2)
-    for (row, column), dilation in cells.items():
-        colour = "black" if dilation == 0 or is_light(to_hex(tuple(colours[row, column]))) else "white"
-        axes.text(column, row, str(dilation or "-"), color=colour, ha="center", va="center")
+    for (row, column), of_layer in cells.items():
+        colour = (
+            "black" if np.isnan(dilations[row, column]) or is_light(to_hex(tuple(colours[row, column]))) else "white"
+        )
+        axes.text(column, row, _text(of_layer), color=colour, ha="center", va="center")
     middles = [start + (width - 1) / 2 for start, width in zip(starts, widths, strict=False)]
     below = _sees(structure, fps)
     for line, texts in enumerate(below.values()):
@@ -107,6 +112,12 @@ def _draw_map(
     seconds = "" if fps is None else f", {seen / fps:.1f} s"
     causal = "\nof the present and the past" if structure.network.causal else ""
     axes.set_title(f"{short(name, 26)}\nsees {seen} frames{seconds}{causal}", fontsize=12)
+
+
+def _text(branches: Sequence[Branch]) -> str:
+    """``4``, ``3-5`` for several branches, or ``-`` for a layer that is left out."""
+    shortest, longest = branches[0].dilation, branches[-1].dilation
+    return str(longest or "-") if len(branches) == 1 else f"{shortest}-{longest}"
 
 
 def _sees(structure: Structure, fps: float | None) -> dict[str, list[str]]:

@@ -45,6 +45,11 @@ class Branches:
         self.inner_activation = inner_activation
         self.branch_weights = nn.Parameter(torch.full((len(self.branches),), INITIAL_BRANCH_WEIGHT))
 
+    def set_shares(self, shares: Sequence[float]) -> None:
+        """Set the probabilities, ``(branches,)``, to numbers of sum 1."""
+        with torch.no_grad():
+            self.branch_weights.copy_(torch.tensor(shares) * INITIAL_BRANCH_WEIGHT * len(shares))
+
     def collapse(self, dilation: int) -> nn.Module:
         """A plain convolution of one dilation, which shares the weights."""
         raise NotImplementedError

@@ -96,12 +96,16 @@ def build(structure: Structure, feature_dim: int, classes: int) -> nn.Module:
     """The network of a structure, with weights initialised from torch's global generator.
 
     It takes ``PackedVideos`` of ``feature_dim`` channels and returns logits ``(outputs, frames, classes)``; the last
-    output is the prediction.
+    output is the prediction. Where the structure keeps several branches in a layer, they start with their shares.
 
     Raises:
         BadInput: it is the user's own, and not named by its file, or not as that describes it.
     """
     module: nn.Module = _module(structure.network.name).build(structure, feature_dim, classes)
+    if structure.branches:
+        from nas_space.searchable import keep_branches
+
+        keep_branches(module, structure)
     return module
 
 

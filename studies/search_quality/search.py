@@ -38,7 +38,8 @@ class SearchKey:
 
     def final_folder(self, output: Path, structure: Structure, seed: int) -> Path:
         """The folder of a final training: searches that found the same structure share it."""
-        name = hashlib.sha256(str(structure).encode()).hexdigest()[:12]
+        what = str(structure.to_labels() if structure.branches else structure)
+        name = hashlib.sha256(what.encode()).hexdigest()[:12]
         return output / "final" / self.dataset / f"split{self.split}" / name / f"seed{seed}"
 
 

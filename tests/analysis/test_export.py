@@ -70,6 +70,33 @@ def test_the_file_says_where_the_structure_comes_from(
     assert about == {"experiment": "Ab3dE", "trial": "trial1", "proposal": 1, "metrics": {"default": 30.0}}
 
 
+def test_the_branches_of_a_local_search_are_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "local" / "checkpoint"
+    folder.mkdir(parents=True)
+    records, structure = Records(folder), {"s1l0": 4, "s1l1": 1}
+    learned = {"s1l0": [0.2, 0.3, 0.5], "s1l1": [0.9, 0.1]}
+    records.write("started", phase="local", network=NETWORK.to_json())
+    records.write("proposed", uid=0, structure=structure, chain=0, iteration=0, branching="3,0.5,1,2048")
+    result = {"trial": "t", "metrics": {"default": 50.0}, "epochs": [], "seconds": 3.0, "probabilities": learned}
+    records.write("finished", uid=0, structure=structure, **result)
+    records.write("chain_ended", chain=0, why="done", structure={"s1l0": 5, "s1l1": 1})
+    monkeypatch.setattr(export, "find_experiment", lambda _: folder)
+    run(monkeypatch, "local", "--output", tmp_path / "best.json", "--multiple", tmp_path / "multiple.json")
+    assert read_structure(tmp_path / "best.json", NETWORK) == Structure((5, 1), NETWORK)
+    expected = {"s1l0": [[2, 0.2], [4, 0.3], [6, 0.5]], "s1l1": [[1, 0.9], [2, 0.1]]}
+    assert read_structure(tmp_path / "multiple.json", NETWORK) == Structure.from_labels(expected, NETWORK)
+    about = json.loads((tmp_path / "multiple.json").read_text())["about"]
+    assert about == {"experiment": "local", "trial": "t", "metrics": {"default": 50.0}}
+    assert capsys.readouterr().out.splitlines()[0] == str(tmp_path / "multiple.json")
+
+
+def test_a_global_search_has_no_branches(experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(BadInput, match="trial trial1 is not one of a local search: it has no branches to keep"):
+        run(monkeypatch, experiment, "--multiple", tmp_path / "multiple.json")
+
+
 def test_the_file_says_how_often_the_structure_was_confirmed(
     experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,13 +15,14 @@ import yaml
 from analysis.history import read_history
 from analysis.report.pictures import Pictures
 from experiments import plan
-from nas_space.branching import Branching, next_structure
+from nas_space.branching import Branching, keep_branches, next_structure
 from nas_space.networks import find_network
 from nas_space.space import global_space, to_nni
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure
 from tests.conftest import REPOSITORY, write_dataset
 from tests.forked import shell
+from trials.training.checkpoint import load_checkpoint
 
 NETWORK = find_network("ms-tcn:stages=1,layers=2")
 DATA = f"--dataset tiny --network {NETWORK} --device cpu --threads 1 --batch-size 2"
@@ -74,19 +75,21 @@ def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(
     monkeypatch.setattr(plan, "FOLDER", home)
     monkeypatch.chdir(tmp_path)
     words = ("--dataset", "tiny", "--seeds", "0", "--name", "mine")
-    command = [sys.executable, "-c", RUN, str(home), *words]
+    command = [sys.executable, "-c", RUN, str(home), *words, "--multiple"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     first = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert first.returncode == 0, first.stderr
     folder = tmp_path / "runs" / "mine"
-    assert set(json.loads((folder / "summary.json").read_text())) == {"hand", "global", "local"}
+    assert set(json.loads((folder / "summary.json").read_text())) == {"hand", "global", "local", "multiple"}
     assert [line.split()[:2] for line in first.stdout.splitlines() if "_split1" in line] == [
         ["global_split1", "3"],
         ["local_split1", "2"],
     ]
     recommended = next(line.split()[1].rstrip(".") for line in first.stdout.splitlines() if "Recommended: " in line)
     hand = {"hand": Structure.hand(NETWORK)}
-    found = hand | {name: read_structure(folder / "split1" / f"{name}.json", NETWORK) for name in ("global", "local")}
+    found = hand | {
+        name: read_structure(folder / "split1" / f"{name}.json", NETWORK) for name in ("global", "local", "multiple")
+    }
     assert read_structure(folder / "recommended" / "split1.json", NETWORK) == found[recommended]
     report = folder / "report" / "report.html"
     assert first.stdout.splitlines()[-1] == str(report)
@@ -100,11 +103,17 @@ def test_a_whole_run_ends_with_a_table_and_is_not_done_twice(
     events = [json.loads(line) for line in (history.folder / "records.jsonl").read_text().splitlines()]
     for event in (event for event in events if event["event"] == "finished"):
         assert Structure.from_labels(event["structure"], NETWORK) == structure
+        multiple = keep_branches(structure, Branching(rate=0.5), event["probabilities"])
         structure = next_structure(structure, Branching(rate=0.5), event["probabilities"])
     assert read_structure(folder / "split1" / "local.json", NETWORK) == structure
+    # The branches of the last iteration were trained on: their shares are others.
+    assert found["multiple"] == multiple
+    learned = load_checkpoint(folder / "final" / "multiple" / "split1" / "seed0" / "model.pt").structure()
+    assert learned.dilations == multiple.dilations
+    assert learned != multiple
 
     shown = json.loads((folder / "progress.json").read_text())
-    assert (shown["step"], shown["status"], shown["done"], shown["total"]) == ("final", "DONE", 3, 3)
+    assert (shown["step"], shown["status"], shown["done"], shown["total"]) == ("final", "DONE", 4, 4)
     assert first.stderr.count("2 of 2 trials done") == 1  # of the local search
 
     # What is no longer needed can go: the run, its report and an export stay as they are.

@@ -26,3 +26,16 @@ def structures(draw: st.DrawFn, channels: int = 64) -> Structure:
     size = len(network.layers)
     dilations = draw(st.lists(st.integers(1, 2048), min_size=size, max_size=size))
     return Structure(tuple(dilations), network)
+
+
+@st.composite
+def branched_structures(draw: st.DrawFn, channels: int = 64, largest: int = 2048) -> Structure:
+    """Structures that keep one to four branches in each layer, of equal or other shares."""
+    network = draw(networks(channels))
+
+    def branches() -> list[list[float]]:
+        dilations = draw(st.lists(st.integers(1, largest), min_size=1, max_size=4, unique=True))
+        weights = draw(st.lists(st.integers(1, 9), min_size=len(dilations), max_size=len(dilations)))
+        return [[dilation, weight / sum(weights)] for dilation, weight in zip(dilations, weights, strict=True)]
+
+    return Structure.from_labels({label: branches() for label in network.paths}, network)

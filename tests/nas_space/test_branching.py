@@ -12,7 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from common.bad_input import BadInput
-from nas_space.branching import Branching, expectation, next_structure
+from nas_space.branching import Branching, expectation, keep_branches, next_structure
 from nas_space.budget import Budget
 from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
@@ -233,6 +233,19 @@ def test_equal_probabilities_move_nothing_away_from_the_bounds(expansion: tuple[
 def test_foreign_probabilities_are_refused(learnt: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="are not those of the branches"):
         expectation((1, 2, 3), learnt, 2)
+
+
+def test_branches_are_kept_with_what_they_have_learned() -> None:
+    start = Structure((4, 1), PAIR)
+    learned = {"s1l0": [0.2, 0.3, 0.5], "s1l1": [0.9, 0.1]}
+    kept = keep_branches(start, Branching(rate=0.5), learned)
+    assert kept.to_labels() == {"s1l0": [[2, 0.2], [4, 0.3], [6, 0.5]], "s1l1": [[1, 0.9], [2, 0.1]]}
+    equal = keep_branches(start, Branching(rate=0.5))
+    assert equal.to_labels() == {"s1l0": [[2, 1 / 3], [4, 1 / 3], [6, 1 / 3]], "s1l1": [[1, 0.5], [2, 0.5]]}
+
+
+def test_a_layer_that_is_left_out_keeps_no_branches() -> None:
+    assert keep_branches(Structure((4, 0), PAIR), Branching(rate=0.5)).branches_by_label()["s1l1"] == ((0, 1.0),)
 
 
 def test_a_short_schedule_by_hand() -> None:

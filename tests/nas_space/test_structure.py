@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from fractions import Fraction
 from typing import Any
 
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from common.bad_input import BadInput
 from nas_space.networks import ms_tcn
+from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
-from tests.nas_space.generators import structures
+from tests.nas_space.generators import branched_structures, structures
 
 SMALL = ms_tcn.describe(stages=2, layers=2)
 BY_LABEL = {"s1l0": 1, "s1l1": 3, "s2l0": 9, "s2l1": 27}
@@ -89,10 +91,57 @@ def test_a_missing_layer_is_named(label: str) -> None:
         Structure.from_paths({name: value for name, value in BY_PATH.items() if name != path}, SMALL)
 
 
-@pytest.mark.parametrize("value", [True, np.True_, 1.0, 2.5, float("nan"), Fraction(2), "2", None, [2]])
+@pytest.mark.parametrize("value", [True, np.True_, 1.0, 2.5, float("nan"), Fraction(2), "2", None])
 def test_a_dilation_is_a_whole_number(value: Any) -> None:
     with pytest.raises(BadInput, match=r"^the dilation of layer 's2l0' must be a whole number, not "):
         Structure.from_labels({**BY_LABEL, "s2l0": value}, SMALL)
+
+
+def test_a_layer_may_keep_several_branches() -> None:
+    kept = {**BY_LABEL, "s1l1": [[5, 0.25], [3, 0.75]]}
+    structure = Structure.from_labels(kept, SMALL)
+    assert structure.dilations == (1, 5, 9, 27)  # what the layer sees, it sees through its longest branch
+    assert ReceptiveField.of(structure) == ReceptiveField.of(Structure((1, 5, 9, 27), SMALL))
+    assert structure.branches_by_label()["s1l1"] == ((3, 0.75), (5, 0.25))
+    assert structure.branches_by_label()["s2l1"] == ((27, 1.0),)
+    assert str(structure) == "1 3+5 | 9 27"
+    assert structure.to_labels() == {**BY_LABEL, "s1l1": [[3, 0.75], [5, 0.25]]}
+    assert structure != Structure((1, 5, 9, 27), SMALL)
+    assert structure != Structure.from_labels({**kept, "s1l1": [[3, 0.5], [5, 0.5]]}, SMALL)
+
+
+def test_a_list_of_one_branch_is_a_dilation() -> None:
+    assert Structure.from_labels({**BY_LABEL, "s1l1": [[3, 1.0]]}, SMALL) == Structure((1, 3, 9, 27), SMALL)
+
+
+@given(branched_structures())
+def test_branches_survive_their_json(structure: Structure) -> None:
+    by_path = json.loads(json.dumps(structure.to_paths()))
+    by_label = json.loads(json.dumps(structure.to_labels()))
+    assert Structure.from_paths(by_path, structure.network) == structure
+    assert Structure.from_labels(by_label, structure.network) == structure
+    assert list(by_path.values()) == list(by_label.values())
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([], "the branches of layer 's2l0' must be a list of [dilation, share], not []"),
+        ([2], "the branches of layer 's2l0' must be a list of [dilation, share], not [2]"),
+        ([[2, 0.5, 0.5]], "the branches of layer 's2l0' must be a list of [dilation, share], not [[2, 0.5, 0.5]]"),
+        ([[2, 0.5], [2, 0.5]], "the branches of layer 's2l0' must have different dilations of at least 1"),
+        ([[0, 0.5], [2, 0.5]], "the branches of layer 's2l0' must have different dilations of at least 1"),
+        ([[1, 0.5], [2, 0.4]], "the shares of the branches of layer 's2l0' must sum to 1"),
+        ([[1, 1.5], [2, -0.5]], "a share of layer 's2l0' must be a number from 0 to 1, not 1.5"),
+        ([[1, True], [2, 0]], "a share of layer 's2l0' must be a number from 0 to 1, not True"),
+        ([[1, float("nan")]], "a share of layer 's2l0' must be a number from 0 to 1, not nan"),
+        ([[1.5, 1.0]], "the dilation of layer 's2l0' must be a whole number, not 1.5"),
+    ],
+)
+def test_branches_are_dilations_with_shares(value: Any, message: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        Structure.from_labels({**BY_LABEL, "s2l0": value}, SMALL)
+    assert str(refusal.value) == message
 
 
 @pytest.mark.parametrize("value", [-1, -4, np.int64(-1)])

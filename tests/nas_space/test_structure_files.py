@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from common.bad_input import BadInput
 from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
-from nas_space.structure_files import DIALECTS, FORMAT, Dialect, read_structure, structure_to_json, write_structure
+from nas_space.structure_files import (
+    DIALECTS,
+    FORMAT,
+    Dialect,
+    read_single,
+    read_structure,
+    structure_to_json,
+    write_structure,
+)
 from tests.conftest import REPOSITORY
 from tests.nas_space.generators import structures
 
@@ -127,7 +135,12 @@ def refusal(path: Path) -> str:
         (native({FIRST: 4}), f"layer '{SECOND}' has no dilation"),
         (native({FIRST: 4, SECOND: 16, "stages.1": 2}), "unknown layer 'stages.1'"),
         (native({FIRST: 4, "two\nlines": 16}), "unknown layer 'two\\nlines'"),
-        (native({FIRST: [4], SECOND: 16}), f"the dilation of layer '{FIRST}' must be a whole number, not [4]"),
+        (native({FIRST: [4], SECOND: 16}), f"the branches of layer '{FIRST}' must be a list of [dilation, share]"),
+        (
+            native({FIRST: [[4, 0.5], [5, 0.5]], SECOND: 16}),
+            'several branches in a layer need "format": "global2local-structure-2"',
+        ),
+        (seed([[[4, 0.5], [5, 0.5]]]), "a layer has several branches with shares: only native structure files"),
         (seed("4"), f"the dilation of layer '{FIRST}' must be a whole number, not '4'"),
         (seed(True), f"the dilation of layer '{FIRST}' must be a whole number, not True"),
         (seed([4.0]), f"the dilation of layer '{FIRST}' must be a whole number, not 4.0"),
@@ -146,6 +159,28 @@ def test_a_file_that_is_no_structure_is_refused_in_one_line(content: Any, reason
     path = tmp_path / "structure.json"
     path.write_text(json.dumps(content))
     assert refusal(path).startswith(reason)
+
+
+BRANCHED = Structure.from_labels({"s1l0": [[3, 0.25], [5, 0.75]], "s2l0": 16}, NETWORK)
+
+
+def test_a_file_of_branches_is_of_another_format(tmp_path: Path) -> None:
+    path = tmp_path / "multiple.json"
+    write_structure(BRANCHED, path)
+    content = json.loads(path.read_text())
+    assert content["format"] == "global2local-structure-2"
+    assert content["dilations"] == {FIRST: [[3, 0.25], [5, 0.75]], SECOND: 16}
+    assert read_structure(path, NETWORK) == BRANCHED
+    with pytest.raises(BadInput, match=f"^{path}: keeps several branches in a layer, but a search starts from one"):
+        read_single(path, NETWORK)
+    write_structure(STRUCTURE, path)
+    assert read_single(path, NETWORK) == STRUCTURE
+
+
+@pytest.mark.parametrize("dialect", ["seed", "mmcv"])
+def test_other_dialects_cannot_say_branches(dialect: Dialect) -> None:
+    with pytest.raises(BadInput, match="several branches with shares: only native"):
+        structure_to_json(BRANCHED, dialect)
 
 
 EARLIER = {"name": "ms_tcn", "stages": 2, "layers": 1, "kernel": 3}
@@ -248,6 +283,23 @@ def test_the_command_shows_dilations_and_what_they_see(tmp_path: Path) -> None:
         "the network sees 41 frames",
     ]
     assert "\nthe network sees 41 frames (2.7 s)\n" in command(path, "--fps", "15").stdout
+
+
+def test_the_command_puts_branches_around_dilations(tmp_path: Path) -> None:
+    path, ours = tmp_path / "multiple.json", tmp_path / "ours.json"
+    write_structure(STRUCTURE, ours)
+    assert command(ours, "--branches", "3", "--expand-rate", "0.5", "--output", path).returncode == 0
+    shares = [1 / 3] * 3
+    assert json.loads(path.read_text())["dilations"] == {
+        FIRST: [list(pair) for pair in zip((2, 4, 6), shares, strict=True)],
+        SECOND: [list(pair) for pair in zip((8, 16, 24), shares, strict=True)],
+    }
+    assert command(path).stdout.splitlines()[::2] == [
+        "stage 1: dilations 2+4+6; sees 13 frames",
+        "stage 2: dilations 8+16+24; sees 49 frames",
+        "the network sees 61 frames",
+    ]
+    assert "keeps several branches" in command(path, "--branches", "3").stderr
 
 
 def test_the_command_translates(tmp_path: Path) -> None:

@@ -55,6 +55,19 @@ def places(nni: FakeNni) -> list[tuple[Any, ...]]:
 ALL = [("hand", split, seed) for seed in (0, 1) for split in (1, 2)]
 
 
+def test_shares_of_branches_are_part_of_the_list() -> None:
+    """A list that goes on must be of the same structures."""
+
+    def kept(share: float) -> FinalPhase:
+        branches = [[3, share], [4, 1 - share]]
+        return phase(Structure.from_labels({"s1l0": branches, "s1l1": 1, "s1l2": 4}, NETWORK))
+
+    saved = json.loads(json.dumps(kept(0.25).state_dict()))
+    kept(0.25).load_state_dict(saved)
+    with pytest.raises(BadInput, match="the structure for split 1 has changed"):
+        kept(0.5).load_state_dict(saved)
+
+
 # The list
 
 

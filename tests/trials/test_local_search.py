@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nas_space.branching import Branching, next_structure
+from nas_space.branching import Branching, keep_branches, next_structure
 from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 from nas_space.structure_files import read_structure, write_structure
@@ -94,8 +94,12 @@ def test_every_iteration_is_written(words: list[object], output: Path, exit_of: 
     about = json.loads((output / "best.json").read_text())["about"]
     assert (about["epochs"], about["metrics"]) == (ITERATIONS, rows[-1]["epochs"][-1])
     assert about["seconds"] == ITERATIONS
+    trained = Structure.from_labels(rows[-1]["structure"], TINY_STRUCTURE.network)
+    multiple = keep_branches(trained, BRANCHING, rows[-1]["probabilities"])
+    assert read_structure(output / "multiple.json", TINY_STRUCTURE.network) == multiple
+    assert all(len(branches) > 1 for branches in multiple.branches)
     checkpoints = {f"iteration_{iteration}.pt" for iteration in range(ITERATIONS)}
-    assert {path.name for path in output.iterdir()} == {"best.json", "local.json"} | checkpoints
+    assert {path.name for path in output.iterdir()} == {"best.json", "local.json", "multiple.json"} | checkpoints
 
 
 def test_the_settings_that_it_used_are_written(words: list[object], output: Path, command: Command) -> None:
@@ -114,6 +118,8 @@ def test_the_inner_activation_changes_the_search(words: list[object], output: Pa
     command(main, *words, "--iterations", 1, "--inner-activation", "--output", output / "inner")
     one, other = (local(folder)["iterations"][0]["probabilities"] for folder in (output, output / "inner"))
     assert one != other
+    # Branches that are kept have no activation of their own.
+    assert [(folder / "multiple.json").exists() for folder in (output, output / "inner")] == [True, False]
 
 
 def test_the_data_are_only_read(words: list[object], folder: Path, command: Command) -> None:

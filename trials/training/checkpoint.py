@@ -24,6 +24,8 @@ from nas_space.structure import Structure
 from trials.data.fingerprint import Fingerprint, is_fingerprint
 
 FORMAT = "global2local-checkpoint"
+FORMAT_OF_BRANCHES = "global2local-checkpoint-2"
+"""Of a network that keeps several branches in a layer: earlier versions refuse it."""
 ADDED = {"train_videos", "data"}
 """Fields that checkpoints of earlier versions lack."""
 DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError)
@@ -40,9 +42,9 @@ class Checkpoint:
     """A trained network."""
 
     weights: dict[str, torch.Tensor]
-    """The state dict of the network, without branches."""
-    dilations: dict[str, int]
-    """The structure, by module path."""
+    """The state dict of the network."""
+    dilations: dict[str, Any]
+    """The structure, by module path: of each layer its dilation, or its branches with the shares that they learned."""
     network: dict[str, Any]
     """As ``Network.to_json`` describes it."""
     feature_dim: int
@@ -166,7 +168,8 @@ def load_torch(path: Path) -> dict[str, Any]:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint atomically."""
-    save_torch(path, {"format": FORMAT, **asdict(checkpoint)})
+    several = any(isinstance(branches, list) for branches in checkpoint.dilations.values())
+    save_torch(path, {"format": FORMAT_OF_BRANCHES if several else FORMAT, **asdict(checkpoint)})
 
 
 def load_checkpoint(path: Path, named: Network | None = None) -> Checkpoint:
@@ -182,9 +185,9 @@ def load_checkpoint(path: Path, named: Network | None = None) -> Checkpoint:
     content = load_torch(path)
     if {"shape", "channels"} <= content.keys() and isinstance(content["shape"], dict):  # of an earlier version
         content["network"] = {**content.pop("shape"), "channels": content.pop("channels")}
-    names = {field.name for field in fields(Checkpoint)}
+    names = {each.name for each in fields(Checkpoint)}
     needed = names - ADDED | {"format"}
-    if content.get("format") != FORMAT or not needed <= set(content) <= names | {"format"}:
+    if content.get("format") not in (FORMAT, FORMAT_OF_BRANCHES) or not needed <= set(content) <= names | {"format"}:
         raise BadInput(f"{path}: not a checkpoint of this project (train one with python -m trials.train)")
     checkpoint = Checkpoint(**{name: content[name] for name in names if name in content})
     try:

@@ -15,6 +15,7 @@ from common.atomic_file import write_json, write_text
 from common.bad_input import BadInput
 from common.read_file import read_json
 from nas_space.receptive_field import ReceptiveField
+from nas_space.searchable import learned_shares
 from nas_space.structure import Structure
 from trials.data.arguments import Task
 from trials.data.fingerprint import DataRecord, Fingerprint
@@ -50,7 +51,7 @@ class FinalTraining:
             **self.task.describe(),
             "split": self.split,
             "network": self.structure.network.to_json(),
-            "structure": self.structure.by_path(),
+            "structure": self.structure.to_paths(),
             "settings": self.settings.describe(),
             "keep": self.keep,
             "train_videos": list(self.train_videos),
@@ -119,6 +120,7 @@ class FinalTraining:
 
         test = score_network(training.network, dataset, self.test_videos, self.task.background, device, save)
         record.note()
+        learned = learned_shares(training.network, self.structure)
         result = {
             "test": test,
             "weights_of_epoch": best["epoch"] if best is not None else self.settings.epochs,
@@ -127,12 +129,13 @@ class FinalTraining:
             "threads": torch.get_num_threads(),
             "versions": versions(),
             "receptive_field": self._receptive_field(),
+            **({"branches": learned.to_paths()} if learned.branches else {}),
             "run": description,
             "history": history,
             "data": record.files,
         }
         add_scalars(result["weights_of_epoch"], scalars_of(result["test"], "test"))
-        save_checkpoint(output / "model.pt", self._checkpoint(training.network, record.files))
+        save_checkpoint(output / "model.pt", self._checkpoint(training.network, learned, record.files))
         write_text(output / "log.csv", csv_text(history))
         write_json(output / "metrics.json", result)
         unfinished.unlink(missing_ok=True)
@@ -152,10 +155,10 @@ class FinalTraining:
             "network_seconds": None if rate is None else round(frames / rate, 2),
         }
 
-    def _checkpoint(self, network: nn.Module, data: Fingerprint) -> Checkpoint:
+    def _checkpoint(self, network: nn.Module, learned: Structure, data: Fingerprint) -> Checkpoint:
         return Checkpoint(
             weights={name: value.cpu() for name, value in network.state_dict().items()},
-            dilations=self.structure.by_path(),
+            dilations=learned.to_paths(),
             network=self.structure.network.to_json(),
             feature_dim=self.task.dataset.feature_dim(self.train_videos[0]),
             classes=list(self.task.dataset.classes),

@@ -40,6 +40,13 @@ def test_a_map_shows_dilations_and_what_the_stages_see() -> None:
     assert [label.get_text() for label in first.get_yticklabels()] == ["l0", "l1", "l2", "sees (frames)"]
 
 
+def test_several_branches_are_shown_from_the_shortest_to_the_longest() -> None:
+    structure = Structure.from_labels({**ONE.to_labels(), "s1l1": [[3, 0.2], [4, 0.2], [5, 0.6]]}, ONE.network)
+    axes = draw_structures({"one": structure}).axes[0]
+    assert [cells(axes)[0, layer] for layer in range(3)] == ["1", "3-5", "4"]
+    assert cells(axes)[0, 3.2] == "21"  # 1 + 2 (1 + 5 + 4)
+
+
 def test_partners_lie_side_by_side_and_the_cells_below_a_short_block_stay_empty() -> None:
     network = find_network("ms-tcn++:prediction=3,refinements=2,layers=2,shared=1")
     axes = draw_structures({"one": Structure((4, 1, 2, 3, 8, 5, 6, 7), network)}).axes[0]
