@@ -29,6 +29,7 @@ COMMANDS = {
     "search": Command("trials.differentiable_search", "global search in one training, without NNI"),
     "local": Command("trials.local_search", "refine every dilation of a structure, without NNI"),
     "train": Command("trials.train", "train a structure and score it on the test videos"),
+    "merge": Command("trials.merge", "fold the branches of a trained network into single kernels"),
     "predict": Command("trials.predict", "label videos with a trained network"),
     "evaluate": Command("trials.evaluate", "score predictions against the ground truth"),
     "final": Command("analysis.final", "table of a folder of final trainings"),

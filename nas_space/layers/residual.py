@@ -75,8 +75,10 @@ def is_packed(frames: Tensor) -> bool:
 
 
 def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
-    """Layers of equal kernel size and dropout in sequence: ``(frames, channels)`` -> ``(frames, channels)``."""
-    if is_packed(frames) and not any(isinstance(layer.conv_dilated, BranchedConv) for layer in layers):
+    """Layers of equal dropout in sequence: ``(frames, channels)`` -> ``(frames, channels)``."""
+    convs = [both[0] for layer in layers if (both := layer.convolutions()) is not None]
+    alike = len({conv.present for conv in convs}) == 1 and not any(isinstance(conv, BranchedConv) for conv in convs)
+    if is_packed(frames) and alike:
         return plain_packed_layers(layers, frames, offsets)
     for layer in layers:
         frames = layer(frames, offsets)
@@ -84,7 +86,7 @@ def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offs
 
 
 def plain_packed_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
-    """``residual_layers`` in one step, in the packed form; no layer may have branches."""
+    """``residual_layers`` of one kernel size in one step, in the packed form; no layer may have branches."""
     kept = [both for layer in layers if (both := layer.convolutions()) is not None]
     if not kept:
         return frames

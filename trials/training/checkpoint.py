@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import platform
 import zipfile
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any
@@ -17,6 +17,7 @@ from torch import nn
 from common.atomic_file import write_atomically
 from common.bad_input import BadInput
 from common.read_file import require_file
+from nas_space.folding import fold
 from nas_space.network import Network
 from nas_space.networks import build, network_from_json
 from nas_space.networks.your_own import OwnCodeFault
@@ -26,7 +27,7 @@ from trials.data.fingerprint import Fingerprint, is_fingerprint
 FORMAT = "global2local-checkpoint"
 FORMAT_OF_BRANCHES = "global2local-checkpoint-2"
 """Of a network that keeps several branches in a layer: earlier versions refuse it."""
-ADDED = {"train_videos", "data"}
+ADDED = {"train_videos", "data", "folded"}
 """Fields that checkpoints of earlier versions lack."""
 DAMAGE = (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError)
 """Exceptions raised when a damaged checkpoint is resumed."""
@@ -60,6 +61,8 @@ class Checkpoint:
     """None in checkpoints of earlier versions."""
     data: Fingerprint | None = None
     """Of the data read for the training; None in checkpoints of earlier versions."""
+    folded: list[str] = field(default_factory=list)
+    """Labels of the layers whose branches are folded into one dense kernel."""
 
     def structure(self, named: Network | None = None) -> Structure:
         """The structure of the network.
@@ -102,6 +105,8 @@ class Checkpoint:
             isinstance(self.train_videos, list) and all(isinstance(video, str) for video in self.train_videos)
         ):
             raise BadInput("the training videos are no list of names")
+        if not isinstance(self.folded, list) or not all(isinstance(label, str) for label in self.folded):
+            raise BadInput("the folded layers are no list of labels")
         if self.data is not None and not is_fingerprint(self.data):
             raise BadInput("the fingerprint of its data has no checksums")
         try:
@@ -120,7 +125,10 @@ class Checkpoint:
             ) from None
 
     def _empty_module(self, named: Network | None) -> nn.Module:
-        return build(self.structure(named), self.feature_dim, len(self.classes))
+        structure = self.structure(named)
+        module = build(structure, self.feature_dim, len(self.classes))
+        fold(module, structure, self.folded)
+        return module
 
 
 def _is_class_name(name: Any) -> bool:
@@ -168,8 +176,11 @@ def load_torch(path: Path) -> dict[str, Any]:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint atomically."""
+    content = asdict(checkpoint)
     several = any(isinstance(branches, list) for branches in checkpoint.dilations.values())
-    save_torch(path, {"format": FORMAT_OF_BRANCHES if several else FORMAT, **asdict(checkpoint)})
+    if not several:
+        del content["folded"]  # nothing else that earlier versions could not read
+    save_torch(path, {"format": FORMAT_OF_BRANCHES if several else FORMAT, **content})
 
 
 def load_checkpoint(path: Path, named: Network | None = None) -> Checkpoint:

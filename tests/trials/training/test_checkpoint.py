@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import torch
 
 from common.bad_input import BadInput
+from nas_space.folding import fold
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.networks import build
 from nas_space.structure import Structure
@@ -90,6 +92,54 @@ def test_network_has_structure_and_weights(checkpoint: Checkpoint, path: Path) -
     original.load_state_dict(checkpoint.weights)
     videos = PackedVideos(torch.randn(20, DIM), (0, 20))
     assert torch.equal(network.eval()(videos), original.eval()(videos))
+
+
+BRANCHES = {**TINY_STRUCTURE.to_labels(), "s1l0": [[1, 0.25], [2, 0.75]], "s2l2": [[9, 0.5], [11, 0.5]]}
+
+
+def branched(checkpoint: Checkpoint, folded: list[str]) -> Checkpoint:
+    """Of a network that keeps branches in two layers, some of them folded."""
+    structure = Structure.from_labels(BRANCHES, TINY_STRUCTURE.network)
+    module = build(structure, DIM, len(CLASSES))
+    fold(module, structure, folded)
+    return replace(checkpoint, weights=module.state_dict(), dilations=structure.to_paths(), folded=folded)
+
+
+@pytest.mark.parametrize("folded", [[], ["s1l0"]])
+def test_branches_make_a_file_of_another_format(checkpoint: Checkpoint, path: Path, folded: list[str]) -> None:
+    save_checkpoint(path, branched(checkpoint, folded))
+    assert load_torch(path)["format"] == "global2local-checkpoint-2"
+    loaded = load_checkpoint(path)
+    assert loaded.structure() == Structure.from_labels(BRANCHES, TINY_STRUCTURE.network)
+    videos = PackedVideos(torch.randn(20, DIM), (0, 20))
+    taps = 5 if folded else 3
+    assert loaded.weights["stage1.layers.0.conv_dilated.weight"].shape[2] == taps
+    assert equal_weights(loaded.module().state_dict(), loaded.weights)
+    assert loaded.module().eval()(videos).shape == (2, 20, 3)
+
+
+def test_without_branches_a_file_is_as_before(checkpoint: Checkpoint, path: Path) -> None:
+    save_checkpoint(path, checkpoint)
+    content = load_torch(path)
+    assert content["format"] == "global2local-checkpoint"
+    assert content.keys() == {field.name for field in fields(Checkpoint)} - {"folded"} | {"format"}
+
+
+@pytest.mark.parametrize(
+    ("folded", "reason"),
+    [
+        (["s2l2"], "layer 's2l2': one dense kernel has 23 taps, its branches one by one have 6"),
+        (["s1l1"], "layer 's1l1' has not several branches"),
+        (["s1l0", "s1l0"], "layer 's1l0' is folded already"),
+        ([], "the weights do not fit the network: "),
+        ("s1l0", "the folded layers are no list of labels"),
+        ([7], "the folded layers are no list of labels"),
+    ],
+    ids=str,
+)
+def test_folded_layers_that_cannot_be_are_refused(checkpoint: Checkpoint, path: Path, folded: Any, reason: str) -> None:
+    save_checkpoint(path, replace(branched(checkpoint, ["s1l0"]), folded=folded))
+    assert reason in refused(path)
 
 
 def test_versions_are_plain_text() -> None:

@@ -1,0 +1,83 @@
+"""Fold the branches that a trained network keeps into single kernels (rf-merge), where that costs less."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from common.bad_input import BadInput, run_command
+from nas_space.folding import fold, foldable, layer_taps
+from nas_space.layers.packed_videos import PackedVideos
+from nas_space.networks import add_named_network_argument
+from nas_space.structure import Structure
+from trials.training.checkpoint import load_checkpoint, save_checkpoint
+
+FRAMES = 1000
+
+
+def main() -> None:
+    """Fold the branches of each layer of a checkpoint into one dense kernel, where that has fewer taps than they have.
+
+    Elsewhere they stay a sum of convolutions.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m trials.merge",
+        description=main.__doc__,
+        epilog="example: python -m trials.merge --checkpoint runs/multiple/model.pt --output merged.pt",
+    )
+    parser.add_argument("--checkpoint", type=Path, required=True, help="a model.pt whose structure keeps branches")
+    parser.add_argument("--output", type=Path, required=True, help="the checkpoint to write")
+    parser.add_argument(
+        "--layers", nargs="+", metavar="LABEL", help="fold these, as s1l0 (default: all that have fewer taps then)"
+    )
+    add_named_network_argument(parser)
+    arguments = parser.parse_args()
+    checkpoint = load_checkpoint(arguments.checkpoint, arguments.network)
+    structure = checkpoint.structure(arguments.network)
+    if not structure.branches or checkpoint.folded:
+        what = "is merged already" if checkpoint.folded else "keeps one dilation in each layer"
+        raise BadInput(f"{arguments.checkpoint}: {what}: there is nothing to merge")
+    taps = layer_taps(structure)
+    labels = arguments.layers or foldable(structure)
+    if not labels:
+        nearest = min(taps, key=lambda label: taps[label][0] / taps[label][1])
+        raise BadInput(
+            f"{arguments.checkpoint}: as one dense kernel no layer has fewer taps than its branches have: "
+            f"{nearest}, the nearest, {taps[nearest][0]} in place of {taps[nearest][1]}"
+        )
+    module = checkpoint.module(arguments.network)
+    before = _output(module, checkpoint.feature_dim)
+    fold(module, structure, labels)
+    weights = {name: value.float() for name, value in module.state_dict().items()}
+    save_checkpoint(arguments.output, replace(checkpoint, weights=weights, folded=list(labels)))
+    difference = float((_output(module, checkpoint.feature_dim) - before).abs().max())
+    print(_table(structure, taps, labels))
+    print(f"largest difference of an output in double precision, of {FRAMES} random frames: {difference:.1e}")
+    print(arguments.output)
+
+
+@torch.no_grad()
+def _output(module: nn.Module, feature_dim: int) -> torch.Tensor:
+    """``(outputs, frames, classes)`` in double precision; the module stays in it."""
+    features = torch.randn(FRAMES, feature_dim, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    output: torch.Tensor = module.double().eval()(PackedVideos(features, (0, FRAMES)))
+    return output
+
+
+def _table(structure: Structure, taps: Mapping[str, tuple[int, int]], folded: list[str]) -> str:
+    branches = structure.branches_by_label()
+    lines = [f"{'layer':<10}{'dilations':<22}{'taps as branches':>17}{'as one kernel':>15}"]
+    for label, (dense, summed) in taps.items():
+        dilations = "+".join(str(branch.dilation) for branch in branches[label])
+        note = "  folded" if label in folded else ""
+        lines.append(f"{label:<10}{dilations:<22}{summed:>17}{dense:>15}{note}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run_command(main)
