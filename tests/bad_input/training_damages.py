@@ -89,6 +89,20 @@ def no_fingerprint(with_value: Callable[..., Damage]) -> dict[str, Damage]:
     return {f"a fingerprint that is {name}": with_value(value, "data") for name, value in NO_FINGERPRINT.items()}
 
 
+def branches_of(value: Any) -> Damage:
+    """A structure file that may keep branches, with this in its first layer."""
+
+    def damage(path: Path) -> None:
+        json_with("global2local-structure-2", "format")(path)
+        json_with(value, "dilations", FIRST)(path)
+
+    return damage
+
+
+BRANCHES: tuple[Any, ...] = (
+    *([], [1, 2], [[1]], [["1", 1.0]], [[1, "1"]], [[1, 0.5], [1, 0.5]], [[0, 0.5], [1, 0.5]], [[1, 0.5], [2, 0.6]]),
+    *([[1, -0.5], [2, 1.5]], [[1, None]], [[1, 10**400]], [[1, 0.5], [2**21, 0.5]], [[[1], 1.0]], {"1": 1.0}),
+)
 DILATIONS: tuple[Any, ...] = (-1, -(10**400), 1.0, True, None, "4", [4], {}, 2**20 + 1, 10**400, "x" * 100_000)
 STRUCTURE: dict[str, Damage] = {
     **TEXT,
@@ -109,6 +123,8 @@ STRUCTURE: dict[str, Damage] = {
     "a network that is other code": json_with({**TRAP, "function": "os:mkdir('made')"}, "network"),
     "a network nested deeply": swapped('"stages": 2', f'"stages": {"[" * 900}{"]" * 900}'),
     **{f"a dilation of {value!r:.20}": json_with(value, "dilations", FIRST) for value in DILATIONS},
+    **{f"branches {value!r:.30}": branches_of(value) for value in BRANCHES},
+    "branches in a file of earlier versions": json_with([[1, 0.5], [2, 0.5]], "dilations", FIRST),
     "a dilation nested deeply": swapped(f'"{FIRST}": 1', f'"{FIRST}": {"[" * 900}{"]" * 900}'),
 }
 CHECKPOINT: dict[str, Damage] = {
@@ -157,6 +173,11 @@ MODEL: dict[str, Damage] = {
     ),
     "no dilations": torch_with({}, "dilations"),
     "a dilation of -1": torch_with(-1, "dilations", FIRST),
+    "branches without weights": torch_with([[1, 0.5], [2, 0.5]], "dilations", FIRST),
+    "branches that are no numbers": torch_with([["1", 1.0], [2, 0.0]], "dilations", FIRST),
+    "a layer folded that has no branches": torch_with(["s1l0"], "folded"),
+    "a layer folded that is not there": torch_with(["s9l9"], "folded"),
+    "folded layers that are a text": torch_with("s1l0", "folded"),
     "weights left out": torch_with(LEFT_OUT, "weights", "stage1.conv_1x1.bias"),
     "no weights": torch_with(None, "weights"),
     "weights that are lists": torch_with([0.0], "weights", "stage1.conv_1x1.bias"),
