@@ -3,12 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: help demo screenshots test pytest browser lint style types audit benchmarks clean
+.PHONY: help demo screenshots test test-all pytest browser lint style types audit benchmarks clean
 
 help:
 	@echo "make demo   set up, make the demo data, search globally and locally, train, score, report"
 	@echo "make screenshots  take the pictures of README and guides again, of the demo"
 	@echo "make test   set up, check the style, run all tests"
+	@echo "make test-all  the same with the slow tests, also those that need requirements-all.txt"
 	@echo "make lint   ruff and mypy only"
 	@echo "make audit  look up known vulnerabilities of all packages"
 	@echo "make benchmarks  time our layers against the usual formulation, at one thread"
@@ -18,6 +19,10 @@ help:
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	touch $@
+
+.venv/installed-all: .venv/installed requirements-all.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-all.txt -c constraints.txt
 	touch $@
 
 demo: export G2L_CACHE := $(CURDIR)/$(DEMO)/cache
@@ -55,11 +60,14 @@ test: export PYTHONDONTWRITEBYTECODE =
 test: style browser
 	$(MAKE) --no-print-directory --jobs 2 types pytest
 
+test-all: .venv/installed-all
+	$(MAKE) --no-print-directory test PYTEST_OPTIONS="-m ''"
+
 # The tests wait for processes more than they compute, so more than twice as many run side by side as there are cores.
 # An advisory that comes out later must not fail the tests of an old checkout: there it is a warning.
 pytest: .venv/installed
 	$(BIN)/python -m tools.audit --warn
-	$(BIN)/python -m tests -n $$((2 * $$(nproc) + 1)) --dist worksteal
+	$(BIN)/python -m tests -n $$((2 * $$(nproc) + 1)) --dist worksteal $(PYTEST_OPTIONS)
 
 audit: .venv/installed
 	$(BIN)/python -m tools.audit

@@ -24,6 +24,7 @@ REPOSITORY = Path(__file__).parent.parent
 import_nni()  # before a test module imports all of it, for each worker
 
 
+@pytest.hookimpl(trylast=True)  # once slow tests are deselected
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the long tests, in every other worker, while the rest compute.
 

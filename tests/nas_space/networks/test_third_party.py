@@ -110,9 +110,10 @@ def highresnet(features: int, classes: int, dilations: Sequence[int] = HAND) -> 
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dilations", [HAND, (2, 4, 8), (5, 1, 3)])
 def test_highresnet_with_other_dilations(dilations: tuple[int, ...], tmp_path: Path) -> None:
-    pytest.importorskip("monai", reason="MONAI is not installed: pip install --no-deps monai==1.6.1")
+    pytest.importorskip("monai", reason="MONAI is not installed: make test-all does that")
     path = tmp_path / "net.json"
     path.write_text(json.dumps(describe_network(f"{__name__}:highresnet", FEATURES, CLASSES, ["blocks.0.*"]).to_json()))
     network = find_network(str(path))
