@@ -17,7 +17,7 @@ GUIDE = REPOSITORY / "docs" / "your_own_network.md"
 SHORT = {"train": ["--epochs", "1"], "search": ["--epochs", "1"], "local": ["--epochs", "1", "--iterations", "1"]}
 """What is added to commands, to be quick."""
 UNDER_NNI = ("new", "pipeline")
-"""Commands of the guide that are run with a network of one's own in tests/experiments/test_every_network.py."""
+"""Commands of the guide that tests/experiments/test_every_network_through_nni.py runs with a network of one's own."""
 
 
 @pytest.mark.filterwarnings("default")  # of few videos to score
