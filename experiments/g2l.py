@@ -30,6 +30,7 @@ COMMANDS = {
     "local": Command("trials.local_search", "refine every dilation of a structure, without NNI"),
     "train": Command("trials.train", "train a structure and score it on the test videos"),
     "merge": Command("trials.merge", "fold the branches of a trained network into single kernels"),
+    "onnx": Command("trials.export_onnx", "write a trained network as an ONNX file, for other runtimes"),
     "predict": Command("trials.predict", "label videos with a trained network"),
     "evaluate": Command("trials.evaluate", "score predictions against the ground truth"),
     "final": Command("analysis.final", "table of a folder of final trainings"),

@@ -16,14 +16,12 @@ from common.bad_input import BadInput, run_command
 from nas_space.networks import add_named_network_argument
 from trials.data.arguments import split_number
 from trials.data.dataset import Dataset, find_dataset, is_plain_name
-from trials.data.feature_files import open_features, sample
+from trials.data.feature_files import open_features, repeat_frames, sample
 from trials.data.label_files import write_labels
 from trials.evaluate import overlap_message
-from trials.training.checkpoint import Checkpoint, load_checkpoint
-from trials.training.training import find_device, handle_out_of_memory, predict, repeat_frames
+from trials.trained_network import TrainedNetwork, read_network
 
 
-@handle_out_of_memory()
 def main() -> None:
     """Write the predicted class of every frame, one VIDEO.txt per video, for a split's test videos or a folder."""
     parser = argparse.ArgumentParser(
@@ -31,7 +29,9 @@ def main() -> None:
         description=main.__doc__,
         epilog="example: python -m trials.predict --checkpoint runs/best/model.pt --split 1 --output predictions",
     )
-    parser.add_argument("--checkpoint", type=Path, required=True, help="a model.pt of trials.train")
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, help="a model.pt of trials.train, or a file of trials.export_onnx"
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder for the label files")
     parser.add_argument(
         "--scores", action="store_true", help="also write VIDEO.npy: class probabilities (classes, frames)"
@@ -45,18 +45,17 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     add_named_network_argument(parser)
     arguments = parser.parse_args()
-    device = find_device(arguments.device)
-    checkpoint = load_checkpoint(arguments.checkpoint, arguments.network)
+    network = read_network(arguments.checkpoint, arguments.device, arguments.network)
     if (arguments.features is None) == (arguments.split is None):
         raise BadInput("give either --split K (the test videos of a data set) or --features DIR")
     if arguments.features is not None:
         paths = _feature_files(arguments.features)
     else:
-        name = arguments.dataset or checkpoint.dataset
+        name = arguments.dataset or network.dataset
         if arguments.dataset is None and not is_plain_name(name):
             raise BadInput(f"{arguments.checkpoint}: its data set {name!r} lies outside the data root: give --dataset")
-        dataset = find_dataset(name, arguments.data_root, sample_rate=checkpoint.sample_rate)
-        _check_classes(arguments.checkpoint, checkpoint, dataset)
+        dataset = find_dataset(name, arguments.data_root, sample_rate=network.sample_rate)
+        _check_classes(network, dataset)
         _, videos = dataset.split(split_number(arguments.split))
         paths = [dataset.feature_path(video) for video in videos]
     output, data = (Path(os.path.realpath(path)) for path in (arguments.output, arguments.features or dataset.folder))
@@ -64,18 +63,17 @@ def main() -> None:
         raise BadInput(f"{arguments.output}: lies in the data, which is only read; choose another --output")
 
     for path in paths:  # all are checked before the first one is predicted
-        open_features(path, checkpoint.feature_dim)
-    network = checkpoint.module(arguments.network).to(device)
+        open_features(path, network.feature_dim)
     for path in tqdm(paths, unit="video", disable=None):
-        features = open_features(path, checkpoint.feature_dim)
-        probabilities = predict(network, sample(features, checkpoint.sample_rate, path), device).numpy()
+        features = open_features(path, network.feature_dim)
+        probabilities = network.predict(sample(features, network.sample_rate, path))
         full = features.shape[1]
-        labels = repeat_frames(probabilities.argmax(axis=1), checkpoint.sample_rate, full)
-        write_text(arguments.output / f"{path.stem}.txt", write_labels(labels, checkpoint.classes))
+        labels = repeat_frames(probabilities.argmax(axis=1), network.sample_rate, full)
+        write_text(arguments.output / f"{path.stem}.txt", write_labels(labels, network.classes))
         if arguments.scores:
-            scores = probabilities.repeat(checkpoint.sample_rate, axis=0)[:full].T
+            scores = probabilities.repeat(network.sample_rate, axis=0)[:full].T
             write_atomically(arguments.output / f"{path.stem}.npy", partial(np.save, arr=scores))
-    trained_on = checkpoint.train_videos
+    trained_on = network.train_videos
     overlap = overlap_message(arguments.checkpoint, trained_on, [path.stem for path in paths])
     if overlap is not None:
         advice = "; python -m trials.evaluate --checkpoint scores both parts apart" if trained_on else ""
@@ -91,10 +89,10 @@ def _feature_files(folder: Path) -> list[Path]:
     return paths
 
 
-def _check_classes(path: Path, checkpoint: Checkpoint, dataset: Dataset) -> None:
-    if list(dataset.classes) != checkpoint.classes:
+def _check_classes(network: TrainedNetwork, dataset: Dataset) -> None:
+    if list(dataset.classes) != network.classes:
         raise BadInput(
-            f"{path}: trained on {len(checkpoint.classes)} classes of {checkpoint.dataset}, which are not the "
+            f"{network.file}: trained on {len(network.classes)} classes of {network.dataset}, which are not the "
             f"{len(dataset.classes)} classes of {dataset.folder}"
         )
 

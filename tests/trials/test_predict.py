@@ -15,6 +15,7 @@ from tests.conftest import write_dataset
 from tests.forked import shell
 from tests.trials.conftest import Command, Exit, Trained, tree
 from trials.predict import main
+from trials.training import training
 from trials.training.checkpoint import load_checkpoint, save_checkpoint
 
 TEST_VIDEOS = ("p06-1", "p06-2", "p07-1", "p07-2")
@@ -49,6 +50,18 @@ def test_label_files_are_as_the_true_ones(trained: Trained, output: Path, exit_o
         assert len(text.splitlines()) == frames(trained, video)
         assert set(text.split()) <= {"class_0", "class_1", "class_2"}
     assert tree(trained.data_root) == before
+
+
+def test_a_full_gpu_is_told_in_one_line(
+    trained: Trained, output: Path, exit_of: Exit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(training, "predict", full)
+    words = ("--checkpoint", trained.checkpoint, "--data-root", trained.data_root, "--split", 1, "--output", output)
+    outcome = exit_of(main, *words)
+    assert (outcome.code, "the GPU's memory is full; lower --batch-size" in outcome.err) == (1, True)
 
 
 def test_every_frame_has_its_most_probable_class(trained: Trained, output: Path, command: Command) -> None:

@@ -141,6 +141,11 @@ def sample(features: npt.NDArray[np.number], sample_rate: int, path: Path) -> Fe
     return sampled
 
 
+def repeat_frames(predicted: npt.NDArray[np.int64], sample_rate: int, full_frames: int) -> npt.NDArray[np.int64]:
+    """Predictions for every ``sample_rate``-th frame, repeated to all ``full_frames`` frames."""
+    return predicted.repeat(sample_rate)[:full_frames]
+
+
 def to_float16(features: Features, path: Path) -> npt.NDArray[np.float16]:
     """Round features to float16, which holds values up to 65504.
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,11 @@ DIGITS = re.compile(r"[0-9]{1,9}")
 """A whole number of plausible size."""
 LONGEST_NAME = 240
 """Of a video, in bytes: a file system takes 255 with the suffix."""
+
+
+def is_class_name(name: Any) -> bool:
+    """Whether a name can be a line of a label file."""
+    return isinstance(name, str) and name == name.strip() != "" and "\n" not in name
 
 
 def read_lines(path: Path) -> list[str]:

@@ -23,6 +23,7 @@ from nas_space.networks import build, network_from_json
 from nas_space.networks.your_own import OwnCodeFault
 from nas_space.structure import Structure
 from trials.data.fingerprint import Fingerprint, is_fingerprint
+from trials.data.label_files import is_class_name
 
 FORMAT = "global2local-checkpoint"
 FORMAT_OF_BRANCHES = "global2local-checkpoint-2"
@@ -91,7 +92,7 @@ class Checkpoint:
             BadInput: a value is invalid, or the weights do not fit.
         """
         names = (self.classes, self.background)
-        if not all(isinstance(each, list) and all(map(_is_class_name, each)) for each in names) or not self.classes:
+        if not all(isinstance(each, list) and all(map(is_class_name, each)) for each in names) or not self.classes:
             raise BadInput("the classes are no list of names")
         if len(set(self.classes)) != len(self.classes) or not set(self.background) <= set(self.classes):
             raise BadInput("a class comes twice, or the background is none of the classes")
@@ -129,11 +130,6 @@ class Checkpoint:
         module = build(structure, self.feature_dim, len(self.classes))
         fold(module, structure, self.folded)
         return module
-
-
-def _is_class_name(name: Any) -> bool:
-    """Whether a name can be a line of a label file."""
-    return isinstance(name, str) and name == name.strip() != "" and "\n" not in name
 
 
 def _is_finite(value: torch.Tensor, may_count: bool) -> bool:

@@ -16,7 +16,7 @@ from nas_space.layers.packed_videos import PackedVideos
 from nni_api.epoch_file import EpochNotes
 from trials.data.batches import Batch, pack
 from trials.data.dataset import Dataset
-from trials.data.feature_files import Features
+from trials.data.feature_files import Features, repeat_frames
 from trials.data.label_files import Labels
 from trials.data.lengths import common_frames
 from trials.training.adam import Adam
@@ -205,16 +205,16 @@ def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
+def forward(network: nn.Module, features: Features, device: torch.device) -> Tensor:
+    """Logits ``(outputs, frames, classes)`` for a video's features ``(frames, channels)``, without dropout."""
+    network.eval()
+    logits: Tensor = network(PackedVideos(pack([features]).to(device), (0, len(features))))
+    return logits
+
+
 def predict(network: nn.Module, features: Features, device: torch.device) -> Tensor:
     """Class probabilities ``(frames, classes)`` of the last output for a video's features ``(frames, channels)``."""
-    network.eval()
-    logits = network(PackedVideos(pack([features]).to(device), (0, len(features))))
-    return logits[-1].softmax(dim=-1).cpu()
-
-
-def repeat_frames(predicted: Labels, sample_rate: int, full_frames: int) -> Labels:
-    """Predictions for every ``sample_rate``-th frame, repeated to all ``full_frames`` frames."""
-    return predicted.repeat(sample_rate)[:full_frames]
+    return forward(network, features, device)[-1].softmax(dim=-1).cpu()
 
 
 def score_network(

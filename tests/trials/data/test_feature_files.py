@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from common.bad_input import BadInput
 from tests.trials.conftest import Boom
-from trials.data.feature_files import LARGEST_VALUE, FeatureFiles, open_features, sample
+from trials.data.feature_files import LARGEST_VALUE, FeatureFiles, open_features, repeat_frames, sample
 from trials.training.adam import Adam
-from trials.training.training import repeat_frames
 
 
 @pytest.fixture
@@ -235,3 +234,8 @@ def test_status_changes_with_the_file_even_where_its_time_is_put_back(folder: Pa
     path.unlink()
     with pytest.raises(BadInput, match=f"^{path}: no such feature file$"):
         files.status("x")
+
+
+@pytest.mark.parametrize(("full", "expected"), [(6, [7, 7, 8, 8, 9, 9]), (5, [7, 7, 8, 8, 9])])
+def test_predictions_are_repeated_for_the_frames_that_were_not_read(full: int, expected: list[int]) -> None:
+    assert repeat_frames(np.array([7, 8, 9]), 2, full).tolist() == expected

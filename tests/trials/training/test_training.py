@@ -23,7 +23,6 @@ from nni_api.epoch_file import read_epoch
 from tests.conftest import write_dataset
 from tests.trials.conftest import TINY_STRUCTURE, equal_weights
 from trials import local_search, train
-from trials import predict as predict_command
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.training.checkpoint import load_torch, save_torch
@@ -34,7 +33,6 @@ from trials.training.training import (
     TrainingSettings,
     find_device,
     predict,
-    repeat_frames,
     score_network,
 )
 
@@ -363,11 +361,6 @@ def test_predict_is_the_softmax_of_the_last_stage() -> None:
     assert not probabilities.requires_grad
 
 
-@pytest.mark.parametrize(("full", "expected"), [(6, [7, 7, 8, 8, 9, 9]), (5, [7, 7, 8, 8, 9])])
-def test_repeat_frames(full: int, expected: list[int]) -> None:
-    assert repeat_frames(np.array([7, 8, 9]), 2, full).tolist() == expected
-
-
 @pytest.mark.parametrize("rate", [1, 2])
 def test_scores_are_at_the_full_rate(tmp_path: Path, rate: int) -> None:
     for part in ("features", "groundTruth"):
@@ -390,7 +383,7 @@ def test_background_of_scores_is_by_name(dataset: Dataset) -> None:
     assert {every[1][name] for name in ("edit", "f1@10", "f1@25", "f1@50")} == {100.0}
 
 
-@pytest.mark.parametrize("main", [train.main, local_search.main, predict_command.main])
+@pytest.mark.parametrize("main", [train.main, local_search.main])
 def test_every_command_says_what_to_do_about_a_full_gpu(
     main: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
