@@ -73,7 +73,8 @@ audit: .venv/installed
 	$(BIN)/python -m tools.audit
 
 benchmarks: .venv/installed
-	for name in training_step branched_step other_networks ragged_batch evaluation roofline gradients peak_memory; do \
+	for name in training_step branched_step other_networks ragged_batch prediction evaluation roofline gradients \
+			peak_memory; do \
 		echo "python -m benchmarks.$$name" && $(BIN)/python -m benchmarks.$$name --rounds 5 || exit 1; \
 	done
 

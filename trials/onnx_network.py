@@ -91,12 +91,19 @@ def load_onnx(path: Path) -> OnnxNetwork:
         raise BadInput(f"{path}: {fault}") from None
 
 
-def of_content(content: bytes) -> OnnxNetwork:
-    """The network of the content of an ONNX file. Raises BadInput where it is damaged, or of something else."""
+def of_content(content: bytes, threads: int | None = None) -> OnnxNetwork:
+    """The network of the content of an ONNX file.
+
+    Args:
+        threads: None: ``OMP_NUM_THREADS``, or as many as there are cores.
+
+    Raises:
+        BadInput: it is damaged, or of something else.
+    """
     import onnxruntime  # only where such a file is read
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+    options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
     options.log_severity_level = 4  # what is wrong is said in the exception, too
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

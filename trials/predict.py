@@ -16,7 +16,7 @@ from common.bad_input import BadInput, run_command
 from nas_space.networks import add_named_network_argument
 from trials.data.arguments import split_number
 from trials.data.dataset import Dataset, find_dataset, is_plain_name
-from trials.data.feature_files import open_features, repeat_frames, sample
+from trials.data.feature_files import open_features, repeat_frames
 from trials.data.label_files import write_labels
 from trials.evaluate import overlap_message
 from trials.trained_network import TrainedNetwork, read_network
@@ -66,7 +66,7 @@ def main() -> None:
         open_features(path, network.feature_dim)
     for path in tqdm(paths, unit="video", disable=None):
         features = open_features(path, network.feature_dim)
-        probabilities = network.predict(sample(features, network.sample_rate, path))
+        probabilities = network.predict_file(features, path)
         full = features.shape[1]
         labels = repeat_frames(probabilities.argmax(axis=1), network.sample_rate, full)
         write_text(arguments.output / f"{path.stem}.txt", write_labels(labels, network.classes))

@@ -11,8 +11,15 @@ import numpy.typing as npt
 
 from common.bad_input import BadInput
 from nas_space.network import Network
-from trials.data.feature_files import Features
+from nas_space.networks import network_from_json
+from nas_space.networks.your_own import OwnNetwork
+from nas_space.receptive_field import Extent, ReceptiveField
+from nas_space.structure import Structure
+from trials.data.feature_files import Features, sample
 from trials.onnx_network import SUFFIX, load_onnx
+
+CHUNK = 32_768
+"""Frames of a chunk of a long video: some times as many as MS-TCN sees around it."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +34,32 @@ class TrainedNetwork:
     sample_rate: int
     train_videos: list[str] | None
     """None in checkpoints of earlier versions."""
+    reach: Extent | None
+    """How far it sees; None for a network of the user's own, of which that is not known for certain."""
     predict: Callable[[Features], npt.NDArray[np.float32]]
     """Class probabilities ``(frames, classes)`` for a video's features ``(frames, channels)``."""
+
+    def predict_file(self, features: npt.NDArray[np.number], path: Path) -> npt.NDArray[np.float32]:
+        """Class probabilities of the frames that the network reads, every ``sample_rate``-th: ``(frames, classes)``.
+
+        A long video is read and predicted in chunks, each with as many frames around it as the network sees: its
+        probabilities are those of the whole video, and the memory does not grow with it.
+
+        Args:
+            features: of the file ``path``, of all frames: ``(channels, frames)``.
+
+        Raises:
+            BadInput: see ``sample``.
+        """
+        rate, frames = self.sample_rate, -(-features.shape[1] // self.sample_rate)
+        if self.reach is None or frames <= CHUNK + self.reach.past + self.reach.future:
+            return self.predict(sample(features, rate, path))
+        chunks = []
+        for start in range(0, frames, CHUNK):
+            first, end = max(0, start - self.reach.past), start + CHUNK + self.reach.future
+            read = sample(features[:, first * rate : end * rate], rate, path, first * rate)
+            chunks.append(self.predict(read)[start - first :][:CHUNK])
+        return np.concatenate(chunks)
 
 
 def read_network(file: Path, device: str, named: Network | None = None) -> TrainedNetwork:
@@ -48,7 +79,15 @@ def read_network(file: Path, device: str, named: Network | None = None) -> Train
     network = load_onnx(file)
     about = network.about
     what = (about.feature_dim, about.classes, about.dataset, about.sample_rate, about.train_videos)
-    return TrainedNetwork(file, *what, network.predict)
+    try:
+        reach = _reach(Structure.from_paths(about.structure, network_from_json(about.network)))
+    except BadInput as fault:
+        raise BadInput(f"{file}: {fault}") from None
+    return TrainedNetwork(file, *what, reach, network.predict)
+
+
+def _reach(structure: Structure) -> Extent | None:
+    return None if isinstance(structure.network, OwnNetwork) else ReceptiveField.of(structure).network
 
 
 def _of_checkpoint(file: Path, device: str, named: Network | None) -> TrainedNetwork:
@@ -66,4 +105,4 @@ def _of_checkpoint(file: Path, device: str, named: Network | None) -> TrainedNet
             return found
 
     what = (checkpoint.feature_dim, checkpoint.classes, checkpoint.dataset, checkpoint.sample_rate)
-    return TrainedNetwork(file, *what, checkpoint.train_videos, probabilities)
+    return TrainedNetwork(file, *what, checkpoint.train_videos, _reach(checkpoint.structure(named)), probabilities)

@@ -105,6 +105,20 @@ class PlainResiduals(torch.autograd.Function):
         return grad_output, None, None, None, None, *grad_parameters
 
 
+def infer_residuals(
+    frames: Tensor, offsets: Offsets, dilations: Sequence[int], present: int, parameters: Sequence[Tensor]
+) -> Tensor:
+    """``PlainResiduals`` without dropout and without gradients: the same numbers, in two buffers for all layers."""
+    frames = frames.clone()
+    hidden, change = (allocate_like(frames), allocate_like(frames))
+    for dilation, (weight, bias, weight_1x1, bias_1x1) in zip(dilations, _by_layer(parameters), strict=True):
+        shifts = tap_shifts(weight.shape[2], dilation, present, offsets)
+        hidden = convolve(frames, weight, bias, present, shifts, hidden).relu_()
+        change = torch.addmm(bias_1x1, hidden, weight_1x1.squeeze(2).t(), out=change)
+        frames += change
+    return frames
+
+
 def _by_layer(parameters: Sequence[Tensor]) -> Iterator[tuple[Tensor, ...]]:
     """The four parameters of each layer."""
     return zip(*[iter(parameters)] * 4, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from nas_space.layers.convolutions import BranchedConv, DilatedConv, LeftOut, PointwiseConv
 from nas_space.layers.packed_branches import BranchedResidual
-from nas_space.layers.packed_residual import PlainResiduals, sample_dropout_mask
+from nas_space.layers.packed_residual import PlainResiduals, infer_residuals, sample_dropout_mask
 
 
 class DilatedResidualLayer(nn.Module):
@@ -92,8 +93,11 @@ def plain_packed_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, 
         return frames
     mask = dropout_mask(layers[0].dropout, frames.expand(len(kept), *frames.shape))
     dilations = [conv.dilation[0] for conv, _ in kept]
-    parameters = [parameter for both in kept for each in both for parameter in (each.weight, each.bias)]
-    return PlainResiduals.apply(frames, offsets, dilations, kept[0][0].present, mask, *parameters)
+    parameters = [cast(Tensor, one) for both in kept for each in both for one in (each.weight, each.bias)]
+    present = kept[0][0].present
+    if mask is None and not torch.is_grad_enabled():
+        return infer_residuals(frames, offsets, dilations, present, parameters)
+    return PlainResiduals.apply(frames, offsets, dilations, present, mask, *parameters)
 
 
 def dropout_mask(dropout: nn.Dropout, frames: Tensor) -> Tensor | None:

@@ -110,8 +110,11 @@ def check_channels(path: Path, shape: tuple[int, ...], feature_dim: int) -> None
         raise BadInput(f"{path}: {shape[0]} channels, but {feature_dim} are expected{hint}")
 
 
-def sample(features: npt.NDArray[np.number], sample_rate: int, path: Path) -> Features:
+def sample(features: npt.NDArray[np.number], sample_rate: int, path: Path, first: int = 0) -> Features:
     """(channels, frames) -> (frames, channels): every ``sample_rate``-th frame, as float32.
+
+    Args:
+        first: number of the first of these frames in the file, for messages.
 
     Raises:
         BadInput: a value is not finite, or larger than ``LARGEST_VALUE``; or the features do not fit into memory.
@@ -131,7 +134,7 @@ def sample(features: npt.NDArray[np.number], sample_rate: int, path: Path) -> Fe
         finite = np.isfinite(largest)
         bad = np.abs(sampled) > LARGEST_VALUE if finite else ~np.isfinite(sampled)
         frame, channel = np.argwhere(bad)[0]
-        where = f"(channel {channel}, frame {frame * sample_rate})"
+        where = f"(channel {channel}, frame {first + frame * sample_rate})"
         if not finite:
             raise BadInput(f"{path}: NaN or infinity {where}")
         raise BadInput(

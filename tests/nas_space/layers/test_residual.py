@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nas_space.layers import packed_residual
+from nas_space.layers import packed_residual, residual
 from nas_space.layers.convolutions import BranchedConv, DilatedConv, PointwiseConv
 from nas_space.layers.packed_conv import shifted_rows
 from nas_space.layers.packed_residual import allocate_like, sample_dropout_mask
@@ -166,6 +166,21 @@ def test_the_dropped_bits_are_those_of_the_generators_words() -> None:
 def test_shifted_rows_by_hand(shift: int, expected: list[tuple[range, range]]) -> None:
     found = [tuple(range(*part.indices(8)) for part in pair) for pair in shifted_rows([0, 4, 5, 8], shift)]
     assert found == expected
+
+
+@pytest.mark.parametrize("frames", [1, 30, 5000])
+def test_without_gradients_the_numbers_are_the_same(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In two buffers for all layers, of PyTorch's memory or, if they are large, of our own."""
+    torch.manual_seed(0)
+    layers = [DilatedResidualLayer(64, 3, dilation, 0.5).eval() for dilation in (1, 7, 2)]
+    values, offsets = torch.randn(frames, 64), (0, frames // 3, frames)
+    before = values.clone()
+    with torch.no_grad():
+        result = residual_layers(layers, values, offsets)
+    assert torch.equal(values, before)
+    assert torch.equal(result, residual_layers(layers, values, offsets))
+    monkeypatch.setattr(residual, "infer_residuals", lambda *_: pytest.fail("not without gradients only"))
+    residual_layers(layers, values, offsets)
 
 
 @pytest.mark.parametrize("dilations", [(2,), (1, 2, 3)])
