@@ -74,7 +74,7 @@ audit: .venv/installed
 
 benchmarks: .venv/installed
 	for name in training_step branched_step other_networks ragged_batch prediction evaluation roofline gradients \
-			peak_memory; do \
+			peak_memory stream_latency; do \
 		echo "python -m benchmarks.$$name" && $(BIN)/python -m benchmarks.$$name --rounds 5 || exit 1; \
 	done
 
