@@ -25,7 +25,7 @@ from tqdm import tqdm
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
 from nas_space.budget import NO_LIMITS, Budget
-from nas_space.network import Network
+from nas_space.network import Network, candidates_within
 from nas_space.projection import project
 from nas_space.searchable import choose, collapse, decide_leaving_out_first, probabilities, set_temperature
 from nas_space.structure import Structure
@@ -35,7 +35,7 @@ from trials.read_out import read_out
 from trials.training.checkpoint import DAMAGE, load_torch, save_torch, versions
 from trials.training.epochs import SearchTraining
 from trials.training.metrics import METRICS, objective_value
-from trials.training.training import find_device, handle_out_of_memory, score_network
+from trials.training.training import TrainingSettings, find_device, handle_out_of_memory, score_network
 from trials.trial_arguments import (
     BRANCH_LEARNING_RATE,
     WARM_UP,
@@ -87,6 +87,19 @@ class SupernetTraining(SearchTraining):
     def __post_init__(self) -> None:
         check_schedule(self.warm_up, self.branch_learning_rate)
         self.budget.check(self.candidates, self.network)
+
+    @classmethod
+    def of(cls, task: Task, split: int, network: Network, settings: TrainingSettings) -> SupernetTraining:
+        """A search of a network's structure on a split, with all other options as usual.
+
+        A quarter of the training videos validates; all powers of two are candidates that are shorter than the longest
+        video. The test videos are not read.
+
+        Raises:
+            BadInput: there is no such split, or nothing can be held out of it.
+        """
+        candidates = dict.fromkeys(network.paths, candidates_within(task.dataset.longest(split)))
+        return cls(task, split, *task.search_videos(split), settings, candidates, network)
 
     @classmethod
     def from_arguments(

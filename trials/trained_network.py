@@ -62,7 +62,7 @@ class TrainedNetwork:
         return np.concatenate(chunks)
 
 
-def read_network(file: Path, device: str, named: Network | None = None) -> TrainedNetwork:
+def read_network(file: Path, device: str = "auto", named: Network | None = None) -> TrainedNetwork:
     """Read a trained network.
 
     Args:

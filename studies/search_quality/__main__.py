@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -23,17 +22,10 @@ from studies.search_quality.strategy_names import GENETIC, HAND, LIMITED, LOCAL,
 from studies.search_quality.table import BASELINES, summarise, text_table
 from studies.search_quality.work import Rules, ScoreOn, work
 from trials.data.arguments import Task
-from trials.data.dataset import background_classes, find_dataset, is_plain_name
-from trials.data.feature_cache import default_cache_folder
+from trials.data.dataset import is_plain_name
 from trials.table import csv_text
 from trials.training.training import TrainingSettings, find_device, handle_out_of_memory
 from trials.trial_arguments import DIFFERENTIABLE_EPOCHS
-
-
-def find_task(name: str, data_root: Path | None) -> Task:
-    """A data set with all its defaults."""
-    dataset = replace(find_dataset(name, data_root), cache_folder=default_cache_folder())
-    return Task(name, dataset, background_classes(name, dataset.classes))
 
 
 def external_structures(words: list[str]) -> dict[str, str]:
@@ -191,7 +183,7 @@ def compare(arguments: argparse.Namespace) -> None:
     )
     external = external_structures(arguments.structures)
     check_strategies(arguments.strategy, external)
-    tasks = {name: find_task(name, arguments.data_root) for name in arguments.dataset}
+    tasks = {name: Task.of(name, arguments.data_root) for name in arguments.dataset}
     searched = [(name, split) for name, task in tasks.items() for split in arguments.splits or task.dataset.splits()]
     searched.sort(key=lambda key: key[1])
     for name, split in searched:

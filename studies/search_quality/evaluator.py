@@ -16,21 +16,13 @@ import torch
 from common.bad_input import BadInput
 from nas_space.network import Network
 from nas_space.structure import Structure
-from trials.data.arguments import SEARCH_FRACTION, Task
-from trials.data.holdout import hold_out
-from trials.data.known_datasets import defaults_of
+from trials.data.arguments import Task
 from trials.training.epochs import short_training
 from trials.training.metrics import METRICS, objective_value, read_metrics
 from trials.training.training import TrainingSettings
 
 VALIDATION_SEED = 0
 """The default of ``trials.search_trial``."""
-
-
-def search_videos(task: Task, split: int, others: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The training and the validation videos of a search: never the test videos. ``others``: see ``hold_out``."""
-    group = defaults_of(task.name).group
-    return hold_out(task.dataset.split(split)[0], SEARCH_FRACTION, VALIDATION_SEED, group, others)
 
 
 @dataclass(frozen=True)
@@ -71,7 +63,7 @@ class Evaluator:
             if all(line.get(name) == value for name, value in key.items()):
                 return ShortTraining(tuple(map(read_metrics, line["epochs"])), line["seconds"])
         started = time.monotonic()
-        rows = short_training(self.task, structure, self.settings, *search_videos(self.task, self.split), self.device)
+        rows = short_training(self.task, structure, self.settings, *self.task.search_videos(self.split), self.device)
         epochs = tuple({name: row[name] for name in METRICS} for row in rows)
         training = ShortTraining(epochs, round(time.monotonic() - started, 3))
         _append_line(self.file, {**key, "epochs": epochs, "seconds": training.seconds})

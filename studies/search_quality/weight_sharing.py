@@ -10,7 +10,6 @@ import torch
 
 from nas_space.branching import Branching
 from nas_space.network import Network
-from studies.search_quality.evaluator import search_videos
 from studies.search_quality.limited import differentiable_space
 from studies.search_quality.search import SearchKey, SearchResult
 from trials.data.arguments import Task
@@ -40,7 +39,7 @@ def search_differentiably(
     """
     settings = TrainingSettings(epochs=epochs, batch_size=1, learning_rate=LEARNING_RATE, seed=key.seed)
     candidates, budget = differentiable_space(key.strategy, task, key.split, network, shorter)
-    videos = search_videos(task, key.split)
+    videos = task.search_videos(key.split)
     search = SupernetTraining(task, key.split, *videos, settings, candidates, network, budget=budget)
 
     def show(row: dict[str, float]) -> None:
@@ -55,7 +54,7 @@ def search_differentiably(
 def search_locally(task: Task, key: SearchKey, start: SearchResult, folder: Path, device: torch.device) -> SearchResult:
     """As in ``experiments/50salads_mid_svm_local.yml``; after a kill, it resumes from ``folder``."""
     settings = TrainingSettings(epochs=EPOCHS_PER_ITERATION, batch_size=1, seed=key.seed, decay_epochs=())
-    training = BranchedTraining(task, key.split, *search_videos(task, key.split), settings, Branching(rate=0.5))
+    training = BranchedTraining(task, key.split, *task.search_videos(key.split), settings, Branching(rate=0.5))
 
     def show(row: dict[str, Any]) -> None:
         value = objective_value(row["epochs"][-1], "mean")

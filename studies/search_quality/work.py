@@ -14,7 +14,7 @@ import torch
 
 from nas_space.network import Network
 from nas_space.structure import Structure
-from studies.search_quality.evaluator import Evaluator, search_videos
+from studies.search_quality.evaluator import Evaluator
 from studies.search_quality.final_results import FinalResult
 from studies.search_quality.limited import pattern
 from studies.search_quality.search import SearchKey, SearchResult, run_search
@@ -71,7 +71,7 @@ class Rules:
         task = self.tasks[key.dataset]
         train_videos, test_videos = task.dataset.split(key.split)
         if self.score_on == "validation":
-            train_videos, test_videos = search_videos(task, key.split, others=True)
+            train_videos, test_videos = task.search_videos(key.split, others=True)
         settings = replace(self.final, seed=seed)
         training = FinalTraining(task, key.split, structure, settings, train_videos, (), test_videos, "last")
         return training.run(key.final_folder(self.output, structure, seed), self.device)

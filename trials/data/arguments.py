@@ -16,6 +16,11 @@ from trials.data.holdout import check_holdout, hold_out
 from trials.data.known_datasets import defaults_of
 from trials.data.label_files import DIGITS
 
+SEARCH_FRACTION = 0.25
+"""Default share of the training videos that a search holds out."""
+VALIDATION_SEED = 0
+"""Default of ``--validation-seed``."""
+
 
 def add_dataset_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the data set and of how to read it."""
@@ -52,16 +57,14 @@ def add_holdout_arguments(parser: argparse.ArgumentParser, fraction: float) -> N
         metavar="F",
         help="share of the training videos to hold out (default: %(default)s)",
     )
-    group.add_argument("--validation-seed", type=int, default=0, metavar="S", help="which ones (default: %(default)s)")
+    group.add_argument(
+        "--validation-seed", type=int, default=VALIDATION_SEED, metavar="S", help="which ones (default: %(default)s)"
+    )
     group.add_argument(
         "--group",
         metavar="REGEX",
         help="videos with an equal first match group stay together (default: the data set's)",
     )
-
-
-SEARCH_FRACTION = 0.25
-"""Default share of the training videos that a search holds out."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,32 @@ class Task:
     background: tuple[str, ...]
 
     @classmethod
+    def of(cls, name: str, data_root: Path | None = None) -> Task:
+        """A data set with all its defaults: its sample rate and background classes, and the usual feature cache.
+
+        Args:
+            name: of its folder in the data root.
+            data_root: None: $G2L_DATA_ROOT, else ./data.
+
+        Raises:
+            BadInput: there is none, or its ``mapping.txt`` is faulty.
+        """
+        dataset = replace(find_dataset(name, data_root), cache_folder=default_cache_folder())
+        return cls(name, dataset, background_classes(name, dataset.classes))
+
+    def search_videos(self, split: int, others: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The training and the validation videos of a search with the usual options: never the test videos.
+
+        Args:
+            others: see ``hold_out``.
+
+        Raises:
+            BadInput: there is no such split, or nothing can be held out of it.
+        """
+        train_videos, _ = self.dataset.split(split)
+        return hold_out(train_videos, SEARCH_FRACTION, VALIDATION_SEED, defaults_of(self.name).group, others)
+
+    @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Task:
         """The task that the options name."""
         dataset = replace(
@@ -82,6 +111,11 @@ class Task:
         )
         background = background_classes(arguments.dataset, dataset.classes, arguments.background)
         return cls(arguments.dataset, dataset, background)
+
+    @property
+    def background_ids(self) -> frozenset[int]:
+        """The ids of the background classes, as ``Scores`` takes them."""
+        return frozenset(self.dataset.class_ids[name] for name in self.background)
 
     @property
     def frames_per_second(self) -> float | None:

@@ -45,6 +45,16 @@ class FinalTraining:
     test_videos: tuple[str, ...]
     keep: Keep
 
+    @classmethod
+    def of(cls, task: Task, split: int, structure: Structure, settings: TrainingSettings) -> FinalTraining:
+        """The training of a structure on all training videos of a split, whose test videos are scored at its end.
+
+        Raises:
+            BadInput: there is no such split.
+        """
+        train_videos, test_videos = task.dataset.split(split)
+        return cls(task, split, structure, settings, train_videos, (), test_videos, "last")
+
     def describe(self) -> dict[str, Any]:
         """The description as JSON content, for the output folder."""
         return {

@@ -12,7 +12,6 @@ import torch
 from nas_space.networks import find_network
 from nas_space.structure import Structure
 from studies.search_quality import evaluator as evaluator_module
-from studies.search_quality.__main__ import find_task
 from studies.search_quality.evaluator import Evaluator
 from tests.conftest import write_dataset
 from trials.data.arguments import Task
@@ -27,7 +26,7 @@ NETWORK = find_network("ms-tcn:stages=2,layers=3")
 def task(tmp_path: Path) -> Task:
     """Six videos to train on, two of them held out, and two to test on; two splits."""
     write_dataset(tmp_path / "data" / "small", train=6, test=2, splits=2)
-    return find_task("small", tmp_path / "data")
+    return Task.of("small", tmp_path / "data")
 
 
 @pytest.fixture

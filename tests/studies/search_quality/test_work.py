@@ -20,7 +20,6 @@ from studies.search_quality import __main__ as command
 from studies.search_quality import weight_sharing
 from studies.search_quality import work as working
 from studies.search_quality.__main__ import main
-from studies.search_quality.evaluator import search_videos
 from studies.search_quality.final_results import read_final_results, read_rules
 from studies.search_quality.search import SearchKey, SearchResult
 from studies.search_quality.work import Rules, work
@@ -240,7 +239,7 @@ def test_what_is_found_within_limits_is_also_trained_for_the_choice(
     for path in (tmp_path / "choice" / "final").glob("small/split1/*/seed0/metrics.json"):
         about = read_json(path)["run"]
         assert sorted(about["train_videos"] + about["test_videos"]) == sorted(train)
-        assert not set(about["test_videos"]) & set(search_videos(task, 1)[1])
+        assert not set(about["test_videos"]) & set(task.search_videos(1)[1])
         assert not set(about["test_videos"]) & set(test)
     with pytest.raises(BadInput, match="other settings"):
         run(monkeypatch, *words, "--strategy", "hand", "--output", tmp_path / "choice")
