@@ -241,3 +241,22 @@ class Unbatched(Changed):
 
 def unbatched(features: int, classes: int) -> nn.Module:
     return Unbatched(features, classes)
+
+
+class Joints(Changed):
+    """Batch normalised over more than frames, with dropout."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__(features, classes)
+        self.norm = nn.BatchNorm2d(1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        return F.dropout(self.norm(self.conv(frames)[:, None])[:, 0], 0.2, self.training)
+
+
+def joints(features: int, classes: int) -> nn.Module:
+    return Joints(features, classes)
+
+
+def instance_normed(features: int, classes: int) -> nn.Module:
+    return nn.Sequential(Changed(features, classes), nn.InstanceNorm1d(classes))

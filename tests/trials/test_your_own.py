@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from common.atomic_file import write_json
@@ -15,7 +16,7 @@ from tests.conftest import write_dataset
 from tests.own_networks import residual
 from tests.trials.conftest import Command, Exit, equal_weights
 from trials import differentiable_search, evaluate, local_search, predict, train
-from trials.training import final_training
+from trials.training import epochs, final_training
 from trials.training.checkpoint import load_torch
 
 FEATURES, CLASSES = 6, 3
@@ -85,6 +86,77 @@ def test_data_of_other_classes_is_refused(words: list[object], tmp_path: Path, e
     assert line.endswith(
         "of 6 features and 3 classes, but the data has 6 and 4: describe it again (python -m nas_space.describe)"
     )
+
+
+def shorten(folder: Path, video: str, features: int, labels: int) -> Path:
+    """Cut the files of a video to that many frames; returns that of its features."""
+    path, names = folder / "features" / f"{video}.npy", folder / "groundTruth" / f"{video}.txt"
+    np.save(path, np.load(path)[:, :features])
+    names.write_text("".join(names.read_text().splitlines(keepends=True)[:labels]))
+    return path
+
+
+def described(kind: str, folder: Path) -> Path:
+    """The file of a network of tests/own_networks.py."""
+    write_json(folder / "own.json", describe_network(f"tests.own_networks:{kind}", FEATURES, CLASSES).to_json())
+    return folder / "own.json"
+
+
+@pytest.mark.parametrize(
+    ("kind", "video", "length", "rate", "part", "reason"),
+    [
+        ("residual", "p00-1", (1, 1), 1, "training", "value per channel when training"),
+        ("residual", "p01-2", (1, 3), 1, "training", "value per channel when training"),  # cut to its features
+        ("residual", "p00-1", (4, 4), 4, "training", "value per channel when training"),
+        ("instance_normed", "p04-1", (1, 1), 1, "evaluation", "spatial element when training"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*of different length")
+def test_one_frame_is_refused_where_the_network_fails_on_it(
+    kind: str,
+    video: str,
+    length: tuple[int, int],
+    rate: int,
+    part: str,
+    reason: str,
+    words: list[object],
+    tmp_path: Path,
+    exit_of: Exit,
+) -> None:
+    path, network = shorten(tmp_path / "data" / "small", video, *length), described(kind, tmp_path)
+    options = ("--structure", "hand", "--epochs", 1, "--sample-rate", rate, "--output", tmp_path / "out")
+    outcome = exit_of(train.main, *words, "--network", network, *options)
+    assert outcome.code == 2
+    line = outcome.err.splitlines()[-1]
+    assert line.startswith(
+        f"error: {path}: one frame as the network reads it, on which {network} fails in {part} (ValueError: Expected "
+        f"more than 1 {reason}, got input size torch.Size([1, "
+    )
+    advice = "): leave the video out (splits/*.bundle)"
+    assert line.endswith(f"{advice}, or give a smaller --sample-rate" if rate > 1 else advice)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", ["chomped", "joints"])
+def test_one_frame_is_trained_on_where_the_network_can(
+    kind: str, words: list[object], tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without batch normalisation, or over joints; and that it was tried changes no number."""
+    for video in ("p00-1", "p04-1"):
+        shorten(tmp_path / "data" / "small", video, 1, 1)
+    options = ("--network", described(kind, tmp_path), "--structure", "hand", "--epochs", 1)
+    command(train.main, *words, *options, "--output", tmp_path / "tried")
+    monkeypatch.setattr(epochs, "_check_one_frame", lambda *_: None)
+    command(train.main, *words, *options, "--output", tmp_path / "untried")
+    tried, untried = (load_torch(tmp_path / name / "model.pt")["weights"] for name in ("tried", "untried"))
+    assert equal_weights(tried, untried)
+
+
+def test_only_where_batch_normalisation_is_trained(words: list[object], tmp_path: Path, command: Command) -> None:
+    shorten(tmp_path / "data" / "small", "p04-1", 1, 1)  # a test video
+    shorten(tmp_path / "data" / "small", "p00-1", 2, 2)
+    command(train.main, *words, "--structure", "hand", "--epochs", 1, "--output", tmp_path / "out")
+    assert (tmp_path / "out" / "metrics.json").exists()
 
 
 @pytest.fixture

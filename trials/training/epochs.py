@@ -12,9 +12,14 @@ from typing import Any
 import torch
 from torch import nn
 
+from common.bad_input import BadInput
+from nas_space.layers.packed_videos import PackedVideos
 from nas_space.networks import build
+from nas_space.networks.your_own import OwnNetwork, line_of
 from nas_space.structure import Structure
 from trials.data.arguments import Task, check_search_holdout, held_out
+from trials.data.dataset import Dataset
+from trials.data.feature_files import open_features
 from trials.data.fingerprint import DataRecord
 from trials.training.arguments import training_settings
 from trials.training.threads import choose_threads
@@ -37,7 +42,7 @@ def new_training(
         change: called with the network, for example to add branches.
 
     Raises:
-        BadInput: the data is faulty.
+        BadInput: the data is faulty, or a video too short for a network of the user's own.
     """
     dataset = task.dataset
     torch.manual_seed(settings.seed)
@@ -46,7 +51,43 @@ def new_training(
     change(network)
     training = Training(network, settings, device)
     dataset.check_training(train_videos, scored_videos, feature_dim)
+    if isinstance(structure.network, OwnNetwork):
+        _check_one_frame(structure, dataset, feature_dim, train_videos, scored_videos)
     return training
+
+
+def _check_one_frame(
+    structure: Structure,
+    dataset: Dataset,
+    feature_dim: int,
+    train_videos: Sequence[str],
+    scored_videos: Sequence[str],
+) -> None:
+    """Try a network on one frame, if a video has no more: batch normalisation, for one, cannot be trained on it.
+
+    Raises:
+        BadInput: it fails.
+    """
+    rate = dataset.sample_rate
+
+    def has_one_frame(video: str) -> bool:
+        return min(open_features(dataset.feature_path(video)).shape[1], len(dataset.labels(video))) <= rate
+
+    for part, videos in (("training", train_videos), ("evaluation", scored_videos)):
+        video = next(filter(has_one_frame, videos), None)
+        if video is None:
+            continue
+        # A network of its own: neither the statistics nor the random numbers of the one that is trained change.
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            network = build(structure, feature_dim, len(dataset.classes)).train(part == "training")
+            try:
+                network(PackedVideos(torch.zeros(1, feature_dim), (0, 1)))
+            except Exception as fault:
+                smaller = ", or give a smaller --sample-rate" if rate > 1 else ""
+                raise BadInput(
+                    f"{dataset.feature_path(video)}: one frame as the network reads it, on which {structure.network} "
+                    f"fails in {part} ({line_of(fault)}): leave the video out (splits/*.bundle){smaller}"
+                ) from None
 
 
 def train_epochs(
