@@ -12,7 +12,7 @@ from typing import Any
 
 from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
-from studies.search_quality.final_results import FinalResult, read_rules
+from studies.search_quality.final_results import FinalResult, scored_on
 from studies.search_quality.pooled import Line, lines_of, read_by_network
 from studies.search_quality.strategy_names import CUT, DIFFERENTIABLE, EIGHTH, EVEN, FEWER, HAND
 from studies.search_quality.table import summarise
@@ -113,7 +113,7 @@ def read_finals(folders: Iterable[Path]) -> tuple[str, list[FinalResult], list[F
     """
     scored: dict[str, list[Path]] = defaultdict(list)
     for folder in folders:
-        scored[read_rules(folder).get("score_on", "test")].append(folder)
+        scored[scored_on(folder)].append(folder)
     test, validation = (read_by_network(scored[kind]) for kind in ("test", "validation"))
     networks = {**test, **validation}
     if len(networks) > 1:

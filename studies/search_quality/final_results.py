@@ -29,7 +29,7 @@ class FinalResult:
     final_seed: int
     search: SearchResult
     metrics: dict[str, float]
-    """On the test videos."""
+    """On the videos that ``scored_on`` names."""
 
     @property
     def mean(self) -> float:
@@ -71,6 +71,11 @@ def read_rules(output: Path) -> dict[str, Any]:
     except (BadInput, KeyError, TypeError, AttributeError):
         raise BadInput(f"{path}: damaged; start the comparison again to rewrite it") from None
     return dict(rules)
+
+
+def scored_on(output: Path) -> str:
+    """The videos that the final trainings of a comparison are scored on: ``test`` or ``validation``."""
+    return str(read_rules(output).get("score_on", "test"))
 
 
 def read_network(output: Path) -> Network:

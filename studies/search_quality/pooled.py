@@ -19,7 +19,7 @@ from analysis.comparison import Comparison
 from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
 from studies.search_quality.best_of_seeds import with_best_of_seeds
-from studies.search_quality.final_results import FinalResult, read_final_results
+from studies.search_quality.final_results import FinalResult, read_final_results, scored_on
 from studies.search_quality.strategy_names import HAND
 from studies.search_quality.table import summarise
 from trials.table import csv_text
@@ -190,6 +190,12 @@ def main() -> None:
     parser.add_argument("--against", default=HAND, metavar="NAME", help="the baseline (default: %(default)s)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also writes the table there, as CSV")
     arguments = parser.parse_args()
+    for folder in arguments.folders:
+        if scored_on(folder) != "test":
+            raise BadInput(
+                f"{folder}: scored on validation videos, which only the claim of a choice needs: give it to "
+                "studies.search_quality.bars, and leave it out here"
+            )
     lines = pooled_lines(read_by_network(arguments.folders), arguments.strategy, arguments.against)
     if arguments.output is not None:
         write_text(arguments.output, csv_text([line.describe(arguments.against) for line in lines]))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.comparison import Comparison
-from common.bad_input import BadInput
+from common.bad_input import BadInput, run_command
 from nas_space.network import Network
 from nas_space.networks import find_network
 from nas_space.structure import Structure
@@ -159,6 +159,23 @@ def test_what_cannot_be_pooled_is_refused(tmp_path: Path) -> None:
         pooled_lines({"net": FINALS}, ["tpe"])
     with pytest.raises(BadInput, match="--against hand: there is nothing to compare"):
         pooled_lines({"net": FINALS[:2]})
+
+
+@pytest.mark.parametrize("choice_first", [True, False])
+def test_what_was_scored_on_validation_videos_is_refused(
+    choice_first: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [DOCS / "search_quality", DOCS / "search_quality_mozart_choice"]
+    words = [*map(str, sorted(folders, reverse=choice_first)), "--output", str(tmp_path / "pooled.csv")]
+    monkeypatch.setattr(sys, "argv", ["pooled", *words])
+    with pytest.raises(SystemExit, match="2"):
+        run_command(main)
+    assert capsys.readouterr() == (
+        "",
+        f"error: {folders[1]}: scored on validation videos, which only the claim of a choice needs: give it to "
+        "studies.search_quality.bars, and leave it out here\n",
+    )
+    assert not (tmp_path / "pooled.csv").exists()
 
 
 def test_the_text_says_what_was_pooled_and_how() -> None:
