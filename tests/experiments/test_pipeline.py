@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
 
 from analysis.history import find_experiment, read_history
 from analysis.searches import SearchRecord
@@ -24,46 +19,14 @@ from experiments import pipeline
 from experiments.config_file import class_name, read_config
 from experiments.nni_experiment import Experiment
 from experiments.pipeline import do_step, started_experiment
-from experiments.run_folder import Run, locked
+from experiments.run_folder import Run
 from experiments.steps import PipelineStep
 from nas_space.networks import find_network
 from nas_space.structure_files import read_structure
 from nni_api.records import Records
 from tests.analysis.records import write_final_records, write_global_records
 from tests.conftest import write_dataset
-from tests.forked import shell
-
-SETTINGS = {"dataset": "demo", "splits": [1], "phases": ["global", "final"]}
-
-
-class Nni:
-    """Starts experiments that end at once, or are interrupted."""
-
-    def __init__(self, records: Path) -> None:
-        self.records = records
-        self.actions: list[list[str]] = []
-        self.stopped: list[str] = []
-        self.experiments: dict[str, Experiment] = {}
-        """Known to NNI, by the mark in their names."""
-        self.interrupts = False
-        self.dies_first = False
-        """Whether the pipeline is killed before it hears of the experiment."""
-
-    @contextmanager
-    def running(
-        self, action: list[str], port: int, _: str, started: Callable[[Experiment], object]
-    ) -> Iterator[Experiment]:
-        self.actions.append(action)
-        experiment = Experiment("Ab3dE", port, manager=0)
-        if action[0] == "create":
-            name = yaml.safe_load(Path(action[-1]).read_text())["experimentName"]
-            self.experiments[name.split("(")[1].rstrip(")")] = experiment
-        if self.dies_first:
-            raise KeyboardInterrupt
-        started(experiment)
-        if self.interrupts:
-            raise KeyboardInterrupt
-        yield experiment
+from tests.experiments.small_steps import GRID_SEARCH, SETTINGS, Nni, final_step, global_step, interrupted, train
 
 
 @pytest.fixture
@@ -83,40 +46,6 @@ def nni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nni:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "runs" / "mine"
-
-
-def interrupted(nni: Nni, step: PipelineStep, run: Run) -> None:
-    """Run a step that is interrupted as soon as its experiment is known."""
-    nni.interrupts = True
-    with pytest.raises(KeyboardInterrupt):
-        do_step(run, step)
-    nni.interrupts = False
-
-
-def global_step(folder: Path, budget: int = 2) -> PipelineStep:
-    config = {"experimentName": "tiny global", "tuner": {"classArgs": {"budget": budget}}}
-    return PipelineStep("global_split1", "global", "it", config, folder / "global.json", budget)
-
-
-GRID_SEARCH = {"tuner": {"name": "GridSearch"}, "maxTrialNumber": 2}
-"""A final training of two seeds as earlier versions made it."""
-
-
-def final_step(seeds: int) -> PipelineStep:
-    """The final training of ``hand`` on split 1."""
-    values = {"structure": ["hand"], "split": [1], "seed": list(range(seeds))}
-    config = {
-        "experimentName": "tiny final",
-        "tuner": {"className": "strategies.tuners.FinalTuner", "classArgs": {"seeds": list(range(seeds))}},
-        "searchSpace": {name: {"_type": "choice", "_value": chosen} for name, chosen in values.items()},
-    }
-    return PipelineStep("final", "final", "it", config, None, seeds)
-
-
-def train(folder: Path, place: str) -> None:
-    """Leave what the final training of that structure, split and seed leaves."""
-    (folder / "final" / place).mkdir(parents=True)
-    (folder / "final" / place / "metrics.json").write_text("{}")
 
 
 def test_a_search_leaves_its_best_structure_and_its_cost(nni: Nni, folder: Path) -> None:
@@ -313,41 +242,6 @@ def test_a_failing_check_stops_before_nni(nni: Nni, folder: Path) -> None:
     with pytest.raises(BadInput, match="nowhere: no such data set folder"):
         do_step(Run(folder, SETTINGS), PipelineStep("global_split1", "global", "it", config, folder / "global.json", 2))
     assert nni.actions == []
-
-
-def test_a_run_of_other_settings_is_refused(folder: Path) -> None:
-    Run(folder, SETTINGS).note("global_split1", mark="00c0ffee", begun=0.0)
-    with pytest.raises(BadInput, match=r"other settings \(splits\); choose another --name"):
-        Run(folder, {**SETTINGS, "splits": [2]})
-
-
-def test_a_run_keeps_its_phases(folder: Path) -> None:
-    Run(folder, SETTINGS).note("global_split1", mark="00c0ffee", begun=0.0)
-    assert Run(folder, {**SETTINGS, "phases": None}).phases == ["global", "final"]
-    with pytest.raises(BadInput, match=r"other settings \(phases\)"):
-        Run(folder, {**SETTINGS, "phases": ["final"]})
-    assert Run(folder / "new", {**SETTINGS, "phases": None}).phases == ["global", "local", "choice", "final"]
-
-
-def test_a_damaged_state_is_refused(folder: Path) -> None:
-    Run(folder, SETTINGS).note("global_split1", done=True)
-    for text in ("", "[]", json.dumps({"settings": SETTINGS, "steps": []})):
-        (folder / "pipeline.json").write_text(text)
-        with pytest.raises(BadInput):
-            Run(folder, SETTINGS)
-
-
-def test_a_second_pipeline_of_the_same_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_dataset(tmp_path / "data" / "small")
-    monkeypatch.chdir(tmp_path)
-    folder = tmp_path / "runs" / "small"
-    with locked(folder):
-        second = shell("experiments.pipeline", "--dataset", "small", "--template", "demo")
-    assert second.returncode == 2
-    holder = f"another pipeline (process {os.getpid()}) is running there"
-    assert second.stderr == f"error: {folder}: {holder}; wait for its end, or choose another --name\n"
-    with locked(folder):
-        pass
 
 
 @pytest.mark.usefixtures("nni")
