@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from analysis.report.subject import HAND, Subject
 from analysis.searches import SearchRecord
 from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.receptive_field import ReceptiveField
 from trials.table import csv_text
 
@@ -122,11 +122,7 @@ def _cell(value: Any) -> str:
 
 def main() -> None:
     """Compare searches, running or finished: one table, and one figure of the best score so far of each."""
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis.compare",
-        description=main.__doc__,
-        epilog="example: python -m analysis.compare 3kd8xyzw runs/gtea --output runs/compared",
-    )
+    parser = command_parser("analysis.compare", main.__doc__, "3kd8xyzw runs/gtea --output runs/compared")
     parser.add_argument("sources", metavar="ID|RUN", nargs="+", help="an experiment's id, or the folder of a run")
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="writes table.csv, best_so_far.png and .svg there"

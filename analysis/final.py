@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections import defaultdict
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import Any
 
 from analysis.comparison import Comparison
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from common.read_file import read_json
 from nas_space.budget import multiply_adds
 from nas_space.networks import network_from_json
@@ -170,11 +170,7 @@ def final_table(rows: dict[str, dict[str, Any]]) -> str:
 
 def main() -> None:
     """Print mean and standard deviation over splits and seeds of each structure's final trainings."""
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis.final",
-        description=main.__doc__,
-        epilog="example: python -m analysis.final runs/gtea_final",
-    )
+    parser = command_parser("analysis.final", main.__doc__, "runs/gtea_final")
     parser.add_argument("folder", type=Path, help="the --output of the final trainings")
     parser.add_argument("--json", action="store_true", help="print JSON")
     arguments = parser.parse_args()

@@ -7,7 +7,6 @@ files were just written: if memory suffices, both are read from the page cache, 
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import os
 import shutil
@@ -23,6 +22,7 @@ from tqdm import tqdm
 
 from benchmarks.reference import HAND
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.networks import build
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
@@ -102,11 +102,7 @@ def in_own_process(*arguments: Any) -> dict[str, float]:
 
 def main() -> None:
     """Generate data, measure a trial's memory and reading with and without the cache, and delete the data."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.cache_memory",
-        description=main.__doc__,
-        epilog="example: python -m benchmarks.cache_memory --folder /scratch",
-    )
+    parser = command_parser("benchmarks.cache_memory", main.__doc__, "--folder /scratch")
     parser.add_argument("--folder", type=Path, required=True, help="where there is room: 5.9 GB for the defaults")
     parser.add_argument("--videos", type=int, default=171, help="(default: %(default)s)")
     parser.add_argument("--frames", type=int, default=2105, help="of each video (default: %(default)s)")

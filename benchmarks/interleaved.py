@@ -16,6 +16,8 @@ from typing import Literal
 import numpy as np
 import torch
 
+from common.command_parser import command_parser
+
 REPOSITORY = Path(__file__).parent.parent
 CPU = torch.device("cpu")
 WARM_UP_ROUNDS = 2
@@ -91,7 +93,6 @@ def processor() -> str:
 
 def benchmark_parser(name: str, description: str | None, rounds: int) -> argparse.ArgumentParser:
     """The options that every benchmark has."""
-    command = f"python -m benchmarks.{name}"
-    parser = argparse.ArgumentParser(prog=command, description=description, epilog=f"example: {command} --rounds 5")
+    parser = command_parser(f"benchmarks.{name}", description, "--rounds 5")
     parser.add_argument("--rounds", type=int, default=rounds, metavar="N", help="(default: %(default)s)")
     return parser

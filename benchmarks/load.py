@@ -6,7 +6,6 @@ shortly before its end, and resumed.
 
 from __future__ import annotations
 
-import argparse
 import re
 import signal
 import subprocess
@@ -24,6 +23,7 @@ import yaml
 from analysis.history import find_experiment
 from benchmarks.interleaved import REPOSITORY
 from common.bad_input import BadInput, KnownFailure, run_command
+from common.command_parser import command_parser
 from experiments.nni_experiment import Experiment
 from nas_space.networks import DEFAULT, find_network
 from nas_space.space import global_space, local_space, to_nni
@@ -170,11 +170,7 @@ def table(samples: Sequence[Sample]) -> str:
 
 def main() -> None:
     """Run an experiment of trials that do nothing, stop it before its end, resume it, and print its cost."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.load",
-        description=main.__doc__,
-        epilog="example: python -m benchmarks.load global --trials 200 --concurrency 8",
-    )
+    parser = command_parser("benchmarks.load", main.__doc__, "global --trials 200 --concurrency 8")
     parser.add_argument("kind", choices=["global", "local"], help="which tuner")
     parser.add_argument("--trials", type=int, default=1000, metavar="N", help="(default: %(default)s)")
     parser.add_argument(

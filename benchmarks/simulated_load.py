@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import resource
@@ -16,6 +15,7 @@ import psutil
 
 from benchmarks.do_nothing_trial import outcome
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.branching import Branching
 from nas_space.network import POWERS_OF_TWO
 from nas_space.networks import DEFAULT, find_network
@@ -115,11 +115,7 @@ def table(intervals: Sequence[Interval]) -> str:
 
 def main() -> None:
     """Run many evaluations of a search, and print the cost of each tenth (per second: of CPU time)."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.simulated_load",
-        description=main.__doc__,
-        epilog="example: python -m benchmarks.simulated_load tuner --evaluations 2000",
-    )
+    parser = command_parser("benchmarks.simulated_load", main.__doc__, "tuner --evaluations 2000")
     searches = {search.__name__: search for search in (genetic, expectation, tuner)}
     parser.add_argument("search", choices=list(searches), help="an algorithm alone, or the global search as a tuner")
     parser.add_argument("--evaluations", type=int, default=100_000, metavar="N", help="(default: %(default)s)")

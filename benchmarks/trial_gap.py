@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,6 +10,7 @@ from statistics import quantiles
 
 from analysis.history import find_experiment
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from common.read_file import require_file
 
 Event = tuple[float, str]
@@ -45,11 +45,7 @@ def read_events(database: Path) -> list[Event]:
 
 def main() -> None:
     """Print the idle time of workers between two trials of an experiment in which no trial failed."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.trial_gap",
-        description=main.__doc__,
-        epilog="example: python -m benchmarks.trial_gap tn6rj5h3",
-    )
+    parser = command_parser("benchmarks.trial_gap", main.__doc__, "tn6rj5h3")
     parser.add_argument("experiment", metavar="EXPERIMENT_ID", help="as nnictl prints it")
     arguments = parser.parse_args()
     found = gaps(read_events(find_experiment(arguments.experiment).parent / "db" / "nni.sqlite"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import shutil
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from analysis.history import History
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from experiments.disk_room import size, size_of
 from experiments.nni_experiment import Experiment
 from experiments.run_folder import Run, locked
@@ -101,11 +101,7 @@ def main() -> None:
     Structures, records, states, networks, metrics, predictions, event files and NNI's database stay: results can be
     exported and reported, and what was stopped can be resumed.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.clean",
-        description=main.__doc__,
-        epilog="example: python -m experiments.clean runs/50salads --dry-run",
-    )
+    parser = command_parser("experiments.clean", main.__doc__, "runs/50salads --dry-run")
     parser.add_argument("subject", metavar="ID|RUN", help="an experiment's id, or the folder of a run of the pipeline")
     parser.add_argument("--dry-run", action="store_true", help="only print what would be removed")
     arguments = parser.parse_args()

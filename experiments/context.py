@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from common.atomic_file import write_json, write_text
 from common.bad_input import KnownFailure, run_command
+from common.command_parser import command_parser
 from experiments.context_cost import estimated_hours, trial_of
 from experiments.context_plan import budgets, context_plan, useful_context, write_patterns
 from experiments.gpus import read_machine
@@ -86,11 +86,7 @@ def write_results(folder: Path) -> str:
 def main() -> None:
     """Search within 1/32, 1/8, 1/2 and all of the useful context, train what is found beside hand and hand-scaled
     patterns, and say how much context is enough; after a kill, the same command resumes."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.context",
-        description=main.__doc__,
-        epilog="example: python -m experiments.context --dataset 50salads_mid_svm --max-hours 3",
-    )
+    parser = command_parser("experiments.context", main.__doc__, "--dataset 50salads_mid_svm --max-hours 3")
     add_run_options(parser, split="all")
     parser.add_argument("--global-search", choices=GLOBAL_SEARCHES, help=f"(default: {DIFFERENTIABLE})")
     parser.add_argument(

@@ -9,7 +9,6 @@ reach it. The orders for the first ``LAG`` frames precede the video and cannot b
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,6 +18,7 @@ import numpy.typing as npt
 
 from common.atomic_file import write_atomically, write_text
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 
 CLASSES = ("cut_salad", "cut_soup", "pour_salad", "pour_soup", "stir_salad", "stir_soup")
 LAG = 44
@@ -80,11 +80,7 @@ def write_demo(folder: Path, train: int, test: int, seed: int) -> None:
 
 def main() -> None:
     """Write the synthetic demo data set in the standard layout."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.demo_data",
-        description=main.__doc__,
-        epilog="example: python -m experiments.demo_data --output data/demo",
-    )
+    parser = command_parser("experiments.demo_data", main.__doc__, "--output data/demo")
     parser.add_argument("--output", type=Path, default=Path("data/demo"), help="its folder (default: %(default)s)")
     parser.add_argument("--train", type=int, default=32, help="training videos (default: %(default)s)")
     parser.add_argument("--test", type=int, default=24, help="test videos (default: %(default)s)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import math
 import socket
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from common.bad_input import BadInput, KnownFailure, run_command
+from common.command_parser import command_parser
 from experiments.config_file import class_arguments, read_config
 from experiments.disk_room import needs_of, require_room
 from experiments.gpus import read_machine
@@ -146,11 +146,7 @@ def free_port() -> int:
 
 def main() -> None:
     """Start an experiment through nnictl, bound to this machine; watch it to its end, and print its id."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.launch",
-        description=main.__doc__,
-        epilog="example: python -m experiments.launch experiments/50salads_global.yml --port 8080",
-    )
+    parser = command_parser("experiments.launch", main.__doc__, "experiments/50salads_global.yml --port 8080")
     parser.add_argument("config", type=Path, nargs="?", metavar="FILE.yml", help="the experiment's YAML file")
     parser.add_argument("--resume", metavar="EXPERIMENT_ID", help="resume a stopped experiment instead")
     parser.add_argument("--port", type=int, help="of NNI's web page (default: a free one)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import sys
@@ -13,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from experiments import plan
 from experiments.data_look import look_at
 from experiments.experiment_paths import ROOT, ExperimentPaths
@@ -97,11 +97,7 @@ def template_of(dataset: str, template: str | None, run: Path, dry: bool) -> Ite
 
 def main() -> None:
     """Examine a data set and write its experiment files: two global searches, local search, final training."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.new",
-        description=main.__doc__,
-        epilog="example: python -m experiments.new mydata --data-root /data --output mydata_experiments",
-    )
+    parser = command_parser("experiments.new", main.__doc__, "mydata --data-root /data --output mydata_experiments")
     parser.add_argument("name", metavar="NAME", help="folder of the data set in the data root")
     parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
     parser.add_argument(

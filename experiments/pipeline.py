@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import secrets
 import sys
 import time
@@ -20,6 +19,7 @@ from analysis.recommendation import Recommendation
 from analysis.searches import SearchRecord
 from common.atomic_file import write_json, write_text
 from common.bad_input import BadInput, KnownFailure, run_command
+from common.command_parser import command_parser
 from experiments.command_check import TrialCommand
 from experiments.config_file import class_name, read_config
 from experiments.disk_room import Need, needs_of, require_room
@@ -207,11 +207,7 @@ def summary(run: Run, steps: list[PipelineStep]) -> str:
 
 def main() -> None:
     """Search globally, then locally, choose, and train the results; after a kill, the same command resumes the run."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.pipeline",
-        description=main.__doc__,
-        epilog="example: python -m experiments.pipeline --dataset 50salads --split all",
-    )
+    parser = command_parser("experiments.pipeline", main.__doc__, "--dataset 50salads --split all")
     add_run_options(parser, split="1")
     parser.add_argument(
         "--global-search",

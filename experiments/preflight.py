@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import re
 import shlex
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from experiments.command_check import TrialCommand, check_check_command, read_trial_command
 from experiments.config_file import class_arguments, read_config
 from experiments.gpu_settings import check_gpus
@@ -189,11 +189,7 @@ def _python_of(program: str) -> str:
 
 def main() -> None:
     """Check the settings of an experiment against NNI and the GPUs of this machine, without starting anything."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments.preflight",
-        description=main.__doc__,
-        epilog="example: python -m experiments.preflight experiments/50salads_global.yml",
-    )
+    parser = command_parser("experiments.preflight", main.__doc__, "experiments/50salads_global.yml")
     parser.add_argument("config", type=Path, metavar="FILE.yml", help="the experiment's YAML file")
     path = parser.parse_args().config
     share_data_folders()

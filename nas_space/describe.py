@@ -6,7 +6,6 @@ what depends on what, with random numbers added to its weights.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.layers.foreign_conv import AnyConv, Geometry, is_searchable, reaches_along_one_axis, rebind
 from nas_space.layers.foreign_network import logits
 from nas_space.layers.packed_videos import PackedVideos
@@ -204,11 +204,10 @@ def _noting_inputs(net: nn.Module) -> Iterator[dict[str, Tensor]]:
 
 def main() -> None:
     """Find the searchable convolutions of a network of your own, and describe it in a file for --network."""
-    parser = argparse.ArgumentParser(
-        prog="python -m nas_space.describe",
-        description=main.__doc__,
-        epilog="example: python -m nas_space.describe --network my_networks:tcn --feature-dim 2048 --classes 11 "
-        "--output my_tcn.json",
+    parser = command_parser(
+        "nas_space.describe",
+        main.__doc__,
+        "--network my_networks:tcn --feature-dim 2048 --classes 11 --output my_tcn.json",
     )
     parser.add_argument(
         "--network",

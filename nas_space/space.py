@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from nni.mutable import Categorical, MutableDict, Numerical
 
 from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.network import POWERS_OF_TWO, Network
 from nas_space.networks import DEFAULT, add_network_argument, find_network
 
@@ -121,10 +121,8 @@ COMMITTED_SPACES: dict[str, tuple[str, Sequence[int] | None]] = {
 
 def main() -> None:
     """Write the search-space files for NNI: all committed ones, or one of your own with --output."""
-    parser = argparse.ArgumentParser(
-        prog="python -m nas_space.space",
-        description=main.__doc__,
-        epilog="example: python -m nas_space.space --network ms-tcn:stages=3 --output spaces/three_stages.json",
+    parser = command_parser(
+        "nas_space.space", main.__doc__, "--network ms-tcn:stages=3 --output spaces/three_stages.json"
     )
     add_network_argument(parser)
     which = parser.add_mutually_exclusive_group()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
 import io
 import os
@@ -15,6 +14,7 @@ from typing import Any
 from analysis.final import aggregate, read_runs
 from common.atomic_file import write_text
 from common.bad_input import KnownFailure, run_command
+from common.command_parser import command_parser
 from nas_space.networks import find_network
 from nas_space.space import DEMO
 from nas_space.structure_files import read_structure
@@ -70,11 +70,7 @@ def rows_of(run: Path, data_seed: int, search: str) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     """Run the demo with several seeds of its data, and write one row per structure to OUTPUT/demo_seeds.csv."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.demo_seeds",
-        description=main.__doc__,
-        epilog="example: python -m studies.demo_seeds --output runs/demo_seeds",
-    )
+    parser = command_parser("studies.demo_seeds", main.__doc__, "--output runs/demo_seeds")
     parser.add_argument("--output", type=Path, required=True, help="folder for data, runs and the table")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="of the data (default: 0 to 4)")
     parser.add_argument("--search", choices=PHASES, nargs="+", default=["genetic"], help="(default: genetic)")

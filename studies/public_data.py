@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from experiments.demo_data import write_dataset
 from studies import eye_movements, fifty_salads
 from studies.clone import MadeDataset, Repository
@@ -55,11 +55,7 @@ def write_whole(made: MadeDataset, output: Path) -> None:
 
 def main() -> None:
     """Make a data set in the standard layout from a clone of its public repository."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.public_data",
-        description=main.__doc__,
-        epilog="example: python -m studies.public_data hmr --repository OEMC --output data/hmr",
-    )
+    parser = command_parser("studies.public_data", main.__doc__, "hmr --repository OEMC --output data/hmr")
     parser.add_argument("name", choices=SOURCES, metavar="NAME", help=f"the data set: {', '.join(SOURCES)}")
     parser.add_argument("--repository", type=Path, required=True, metavar="CLONE", help="folder of the clone")
     parser.add_argument(

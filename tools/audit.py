@@ -6,7 +6,6 @@ skipped and prints why: pip-audit's own "no known vulnerabilities found" would b
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from common.bad_input import KnownFailure, run_command
+from common.command_parser import command_parser
 from tools.licences import LOCK
 
 ACCEPTED: dict[str, str] = {}
@@ -44,11 +44,7 @@ def findings(packages: list[dict[str, Any]]) -> list[str]:
 
 def main() -> None:
     """Look up known vulnerabilities of the locked packages; with some that are not accepted, the exit code is 1."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.audit",
-        description=main.__doc__,
-        epilog="example: python -m tools.audit --warn",
-    )
+    parser = command_parser("tools.audit", main.__doc__, "--warn")
     parser.add_argument("--warn", action="store_true", help="only warn of them, with exit code 0")
     arguments = parser.parse_args()
     packages, message = look_up(LOCK)

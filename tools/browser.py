@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Error, sync_playwright
 
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -55,9 +55,7 @@ def open_browser() -> Iterator[Browser]:
 
 def main() -> None:
     """Start the Chromium of tests and screenshots, and print its version."""
-    argparse.ArgumentParser(
-        prog="python -m tools.browser", description=main.__doc__, epilog="example: python -m tools.browser"
-    ).parse_args()
+    command_parser("tools.browser", main.__doc__).parse_args()
     with open_browser() as browser:
         print(f"Chromium {browser.version}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import re
 from collections import defaultdict
@@ -13,6 +12,7 @@ from typing import Any
 
 from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 
 ROOT = Path(__file__).parent.parent
 LOCK = ROOT / "constraints.txt"
@@ -93,11 +93,7 @@ def javascript_table(nni: Distribution) -> str:
 
 def main() -> None:
     """Write LICENCES.md from the installed packages."""
-    argparse.ArgumentParser(
-        prog="python -m tools.licences",
-        description=main.__doc__,
-        epilog="example: python -m tools.licences",
-    ).parse_args()
+    command_parser("tools.licences", main.__doc__).parse_args()
     table = python_table(read_lock(LOCK))
     write_text(OUTPUT, HEAD + table + JAVASCRIPT_HEAD + javascript_table(distribution("nni")))
     print(OUTPUT)

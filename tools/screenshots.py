@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +10,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from common.read_file import read_json
 from experiments.launch import free_port, running
 from tools.browser import open_browser
@@ -83,9 +83,7 @@ def save(picture: bytes, name: str) -> None:
 
 def main() -> None:
     """Retake the screenshots of README and guides from the demo that 'make demo' has run, or that of one search."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.screenshots", description=main.__doc__, epilog="example: python -m tools.screenshots"
-    )
+    parser = command_parser("tools.screenshots", main.__doc__)
     parser.add_argument("--experiment", metavar="ID", help="a global search on 40 layers that has ended, for its page")
     arguments = parser.parse_args()
     with open_browser() as browser:

@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from common.bad_input import BadInput, one_line, run_command
+from common.command_parser import command_parser
 from trials.data.arguments import SEARCH_FRACTION, add_holdout_arguments, held_out, split_number
 from trials.data.cache_check import check_caches
 from trials.data.dataset import Dataset, background_classes, check_sample_rate, find_dataset
@@ -223,11 +224,7 @@ def print_summary(content: dict[str, Any]) -> None:
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The options; None: those of this process. Raises BadInput for invalid values."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.check_data",
-        description=main.__doc__,
-        epilog="example: python -m trials.check_data data/50salads",
-    )
+    parser = command_parser("trials.check_data", main.__doc__, "data/50salads")
     parser.add_argument("folder", type=Path, nargs="?", metavar="DIR", help="the data set (or --dataset)")
     parser.add_argument("--dataset", metavar="NAME", help="its name in the data root")
     parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.budget import NO_LIMITS, Budget
 from nas_space.network import Network, candidates_within
 from nas_space.projection import project
@@ -252,10 +253,8 @@ class SupernetTraining(SearchTraining):
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The options, with the defaults of the data set; None: those of this process."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.differentiable_search",
-        description=main.__doc__,
-        epilog="example: python -m trials.differentiable_search --dataset gtea --split 1 --output runs/found",
+    parser = command_parser(
+        "trials.differentiable_search", main.__doc__, "--dataset gtea --split 1 --output runs/found"
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for best.json, search.json and search.pt")
     Budget.add_arguments(parser)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import warnings
 from collections.abc import Collection, Iterable, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.network import Network
 from nas_space.networks import add_named_network_argument
 from trials.data.label_files import Labels, read_bundle, read_lines
@@ -147,10 +147,8 @@ def _parts(checkpoint: Path, network: Network | None, videos: tuple[str, ...]) -
 
 def main() -> None:
     """Score predicted label files: accuracy, edit and F1@10,25,50 in percent, as MS-TCN's evaluation defines them."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.evaluate",
-        description=main.__doc__,
-        epilog="example: python -m trials.evaluate --ground-truth data/gtea/groundTruth --predictions predictions",
+    parser = command_parser(
+        "trials.evaluate", main.__doc__, "--ground-truth data/gtea/groundTruth --predictions predictions"
     )
     parser.add_argument("--ground-truth", type=Path, required=True, metavar="DIR", help="folder of VIDEO.txt")
     parser.add_argument("--predictions", type=Path, required=True, metavar="DIR", help="folder of VIDEO.txt (or VIDEO)")

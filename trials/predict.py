@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import warnings
 from functools import partial
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from common.atomic_file import write_atomically, write_text
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.networks import add_named_network_argument
 from trials.data.arguments import split_number
 from trials.data.dataset import Dataset, find_dataset, is_plain_name
@@ -24,10 +24,8 @@ from trials.trained_network import TrainedNetwork, read_network
 
 def main() -> None:
     """Write the predicted class of every frame, one VIDEO.txt per video, for a split's test videos or a folder."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.predict",
-        description=main.__doc__,
-        epilog="example: python -m trials.predict --checkpoint runs/best/model.pt --split 1 --output predictions",
+    parser = command_parser(
+        "trials.predict", main.__doc__, "--checkpoint runs/best/model.pt --split 1 --output predictions"
     )
     parser.add_argument(
         "--checkpoint", type=Path, required=True, help="a model.pt of trials.train, or a file of trials.export_onnx"

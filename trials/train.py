@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from statistics import mean
@@ -10,6 +9,7 @@ from typing import Any
 
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.structure_files import read_structure
 from trials.data.arguments import Task, held_out, split_number
 from trials.table import metrics_table
@@ -25,10 +25,8 @@ from trials.trial_arguments import add_run_arguments
 @handle_out_of_memory()
 def main() -> None:
     """Train one structure from scratch on a split (or on all), and score it once on the test videos."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.train",
-        description=main.__doc__,
-        epilog="example: python -m trials.train --dataset 50salads --split 1 --structure best.json --output runs/best",
+    parser = command_parser(
+        "trials.train", main.__doc__, "--dataset 50salads --split 1 --structure best.json --output runs/best"
     )
     parser.add_argument("--split", required=True, help="number of a split, or 'all'")
     parser.add_argument("--structure", required=True, help="a structure file of any dialect, or 'hand'")

@@ -21,6 +21,7 @@ import torch
 
 from analysis.rank_correlation import kendall_tau
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.network import POWERS_OF_TWO, Network
 from nas_space.networks import find_network
 from nas_space.structure import Structure
@@ -180,11 +181,7 @@ def report(results: dict[tuple[str, int], dict[str, Any]], seeds: Sequence[int])
 
 def main() -> None:
     """Measure how well short trainings rank structures; started again after a kill, it resumes."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.ranking.early_epochs",
-        description=main.__doc__,
-        epilog="example: python -m studies.ranking.early_epochs --dataset gtea --split 1 --output ranking",
-    )
+    parser = command_parser("studies.ranking.early_epochs", main.__doc__, "--dataset gtea --split 1 --output ranking")
     Study.add_arguments(parser)
     study = Study.from_arguments(parser.parse_args())
     print(report(study.run(), study.seeds))

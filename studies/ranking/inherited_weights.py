@@ -9,7 +9,6 @@ ranking of the other seeds' full trainings from scratch.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from common.read_file import read_json
 from nas_space.layers.convolutions import DilatedConv
 from nas_space.network import POWERS_OF_TWO
@@ -155,10 +155,8 @@ def report(
 
 def main() -> None:
     """Measure how well shared and inherited weights rank structures; started again after a kill, it resumes."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.ranking.inherited_weights",
-        description=main.__doc__,
-        epilog="example: python -m studies.ranking.inherited_weights --dataset gtea --split 1 --output ranking",
+    parser = command_parser(
+        "studies.ranking.inherited_weights", main.__doc__, "--dataset gtea --split 1 --output ranking"
     )
     Study.add_arguments(parser)
     parser.add_argument("--few-epochs", type=int, default=5, help="after inheriting weights (default: %(default)s)")

@@ -7,7 +7,6 @@ structure counts with its mean test score over the other seeds.
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from studies.ranking.early_epochs import Scores, Study
 from trials.training.metrics import objective_value
 
@@ -116,10 +116,8 @@ def report(results: dict[tuple[str, int], dict[str, Any]], seeds: tuple[int, ...
 
 def main() -> None:
     """Replay rules that select among structures; started again after a kill, the trainings resume."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.ranking.successive_halving",
-        description=main.__doc__,
-        epilog="example: python -m studies.ranking.successive_halving --dataset gtea --split 1 --output ranking",
+    parser = command_parser(
+        "studies.ranking.successive_halving", main.__doc__, "--dataset gtea --split 1 --output ranking"
     )
     Study.add_arguments(parser)
     study = Study.from_arguments(parser.parse_args())

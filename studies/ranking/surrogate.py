@@ -7,7 +7,6 @@ and objectives: 0 is a guess, 1 the same order.
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean, stdev
@@ -17,6 +16,7 @@ import numpy.typing as npt
 
 from analysis.rank_correlation import kendall_tau
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
 from studies.search_quality.evaluator import read_short_trainings
@@ -105,11 +105,7 @@ def report(output: Path) -> str:
 
 def main() -> None:
     """Measure how well ridge regression predicts the short trainings of a comparison of searches."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.ranking.surrogate",
-        description=main.__doc__,
-        epilog="example: python -m studies.ranking.surrogate --output runs/search_quality",
-    )
+    parser = command_parser("studies.ranking.surrogate", main.__doc__, "--output runs/search_quality")
     parser.add_argument("--output", type=Path, required=True, help="folder of a comparison of searches")
     print(report(parser.parse_args().output))
 

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from analysis.plots.figure_file import write_figure
 from common.atomic_file import write_json, write_text
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.networks import add_network_argument
 from studies.search_quality.best_of_seeds import with_best_of_seeds
 from studies.search_quality.figure import draw_differences
@@ -93,11 +94,7 @@ def report(output: Path, against: Sequence[str]) -> None:
 @handle_out_of_memory()
 def main() -> None:
     """Search, train the results in full, score them once, and print the table of all strategies."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.search_quality",
-        description=main.__doc__,
-        epilog="example: python -m studies.search_quality --dataset gtea --strategy hand random genetic",
-    )
+    parser = command_parser("studies.search_quality", main.__doc__, "--dataset gtea --strategy hand random genetic")
     parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
     parser.add_argument(
         "--dataset", nargs="+", default=[], metavar="NAME", help="folders of data sets in the data root"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from studies.search_quality.final_results import FinalResult, scored_on
 from studies.search_quality.pooled import Line, lines_of, read_by_network
 from studies.search_quality.strategy_names import CUT, DIFFERENTIABLE, EIGHTH, EVEN, FEWER, HAND
@@ -125,10 +125,8 @@ def read_finals(folders: Iterable[Path]) -> tuple[str, list[FinalResult], list[F
 
 def main() -> None:
     """Print which claims the comparisons in these folders support, on each data set and pooled over all."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.search_quality.bars",
-        description=main.__doc__,
-        epilog="example: python -m studies.search_quality.bars docs/search_quality runs/mozart runs/mozart_choice",
+    parser = command_parser(
+        "studies.search_quality.bars", main.__doc__, "docs/search_quality runs/mozart runs/mozart_choice"
     )
     parser.add_argument("folders", nargs="+", type=Path, help="--output of studies.search_quality, or a copy of it")
     parser.add_argument("--output", type=Path, metavar="CSV", help="also write the lines to this file")

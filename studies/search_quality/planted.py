@@ -8,12 +8,12 @@ file ``sees.json`` beside it is a structure of that size that sees both.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from experiments.demo_data import Features, Labels, write_dataset
 from nas_space.networks import find_network
 from nas_space.structure import Structure
@@ -60,11 +60,7 @@ def structure_that_sees(lag: int) -> Structure:
 
 def main() -> None:
     """Write a made-up data set whose labels need one receptive field, in the standard layout, with five splits."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.search_quality.planted",
-        description=main.__doc__,
-        epilog="example: python -m studies.search_quality.planted --output data/planted",
-    )
+    parser = command_parser("studies.search_quality.planted", main.__doc__, "--output data/planted")
     parser.add_argument("--output", type=Path, default=Path("data/planted"), help="its folder (default: %(default)s)")
     parser.add_argument("--videos", type=int, default=40, help="(default: %(default)s)")
     parser.add_argument(

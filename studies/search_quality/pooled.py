@@ -5,7 +5,6 @@ A set of five splits shows differences of a point or more; several sets together
 
 from __future__ import annotations
 
-import argparse
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from analysis.comparison import Comparison
 from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from studies.search_quality.best_of_seeds import with_best_of_seeds
 from studies.search_quality.final_results import FinalResult, read_final_results, scored_on
 from studies.search_quality.strategy_names import HAND
@@ -180,10 +180,8 @@ def text_table(lines: Sequence[Line], against: str) -> str:
 
 def main() -> None:
     """Pool comparisons over their data sets: each strategy's difference to the baseline, on each set and on all."""
-    parser = argparse.ArgumentParser(
-        prog="python -m studies.search_quality.pooled",
-        description=main.__doc__,
-        epilog="example: python -m studies.search_quality.pooled runs/50salads runs/hmr --strategy differentiable",
+    parser = command_parser(
+        "studies.search_quality.pooled", main.__doc__, "runs/50salads runs/hmr --strategy differentiable"
     )
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help="of a comparison: its --output")
     parser.add_argument("--strategy", nargs="+", default=[], metavar="NAME", help="(default: all that there are)")
