@@ -132,10 +132,6 @@ class SearchTuner(Tuner):
             network: dict[str, Any] = {} if self.search is None else {"network": self.network.to_json()}
             self._records.write("started", **about, **network)
 
-    def generate_parameters(self, parameter_id: int, **kwargs: Any) -> Any:
-        """Not used: NNI calls ``generate_multiple_parameters``."""
-        raise NotImplementedError
-
     def generate_multiple_parameters(
         self, parameter_id_list: list[int], st_callback: Send | None = None, **_: Any
     ) -> list[dict[str, Any]]:
