@@ -79,11 +79,6 @@ class Ledger:
             self.open.add(uid)
 
     @property
-    def pending(self) -> list[int]:
-        """Open proposals, in order."""
-        return sorted(self.open)
-
-    @property
     def evaluated(self) -> list[int]:
         """Proposals that have their result, in order."""
         return [uid for uid in range(self.size) if uid not in self.open and uid not in self.failed]

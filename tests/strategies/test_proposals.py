@@ -31,7 +31,7 @@ def test_every_proposal_is_open_evaluated_or_failed(script: list[tuple[str, int]
             ledger.reopen(uid)
             life[uid] = "open" if life[uid] == "failed" else life[uid]
     assert list(life) == list(range(ledger.size))
-    assert ledger.pending == [uid for uid, now in life.items() if now == "open"]
+    assert sorted(ledger.open) == [uid for uid, now in life.items() if now == "open"]
     assert ledger.evaluated == [uid for uid, now in life.items() if now == "evaluated"]
     assert sorted(ledger.failed) == [uid for uid, now in life.items() if now == "failed"]
     assert Ledger.restore(ledger.size, ledger.evaluated, ledger.failed) == ledger

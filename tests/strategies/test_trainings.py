@@ -26,7 +26,7 @@ def handed_out(of: Trainings) -> list[int]:
 def test_each_is_handed_out_once() -> None:
     phase = trainings()
     assert not phase.finished
-    assert handed_out(phase) == phase.ledger.pending == [0, 1, 2]
+    assert handed_out(phase) == sorted(phase.ledger.open) == [0, 1, 2]
     assert phase.proposal(1) == Proposal(1, {}, {"seed": 1}, {"seed": 1})
     assert not phase.finished
 
@@ -46,12 +46,12 @@ def test_an_outcome_counts_once_and_a_success_after_a_failure_does() -> None:
     assert not phase.tell(0, TrialReport())
     phase.ledger.fail(0)
     phase.ledger.fail(1)
-    assert (phase.ledger.pending, 0 in phase.ledger.open, 1 in phase.ledger.open) == ([2], False, False)
+    assert (sorted(phase.ledger.open), 0 in phase.ledger.open, 1 in phase.ledger.open) == ([2], False, False)
     assert phase.tell(1, TrialReport())
     phase.ledger.fail(2)
     assert phase.finished
     phase.ledger.reopen(2)
-    assert (phase.ledger.pending, phase.finished, phase.pop_events()) == ([2], False, [])
+    assert (sorted(phase.ledger.open), phase.finished, phase.pop_events()) == ([2], False, [])
 
 
 @pytest.mark.parametrize("events", ["", "t0", "t0 f1", "t0 f1 t2"])
@@ -65,7 +65,7 @@ def test_a_saved_list_goes_on(events: str) -> None:
             phase.ledger.fail(int(event[1:]))
     again = trainings()
     again.load_state_dict(json.loads(json.dumps(phase.state_dict())))
-    assert (again.ledger.pending, again.finished) == (phase.ledger.pending, phase.finished)
+    assert (sorted(again.ledger.open), again.finished) == (sorted(phase.ledger.open), phase.finished)
     assert again.state_dict() == phase.state_dict()
 
 

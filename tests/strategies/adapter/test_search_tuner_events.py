@@ -63,7 +63,7 @@ def check(nni: FakeNni) -> None:
     assert given_up - {event["uid"] for event in finished} == set(state["failed"])
     if len(nni.running) < nni.workers:
         assert len(proposed) == 6
-        assert set(search.ledger.pending) <= set(uids(nni.running))
+        assert search.ledger.open <= set(uids(nni.running))
 
 
 @settings(deadline=None, max_examples=60)
