@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from common.bad_input import BadInput
+from common.bad_input import BadInput, naming
 from nas_space.network import Network
 from nas_space.networks import ms_tcn, network_from_json
 from nni_api.logs import why_ended
@@ -214,10 +214,8 @@ def read_history(folder: Path) -> History:
             history.phase = phase if isinstance(phase := event.get("phase"), str) else None
             history.versions = versions if isinstance(versions := event.get("versions"), dict) else {}
             if "network" in event:
-                try:
+                with naming(path):
                     history.described = network_from_json(event["network"])
-                except BadInput as fault:
-                    raise BadInput(f"{path}: {fault}") from None
         elif kind == "done":
             history.done = True
         elif kind == "error":

@@ -15,7 +15,7 @@ import yaml
 
 from analysis.history import History, read_history
 from common.atomic_file import write_json, write_text
-from common.bad_input import BadInput
+from common.bad_input import BadInput, naming
 from common.command_options import option, option_values
 from common.read_file import read_json
 from nas_space.network import POWERS_OF_TWO
@@ -102,10 +102,8 @@ class SearchRecord:
     def best(self) -> Structure:
         """The best structure. Raises BadInput where no trial succeeded, or its layers are not those of the network."""
         dilations = self.history.best()[0].structure
-        try:
+        with naming(self.history.folder / RECORDS_FILE):
             return Structure.from_labels(dilations, self.history.network)
-        except BadInput as fault:
-            raise BadInput(f"{self.history.folder / RECORDS_FILE}: {fault}") from None
 
     @property
     def error(self) -> str | None:

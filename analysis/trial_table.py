@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.history import History
 from common.atomic_file import write_text
-from common.bad_input import BadInput
+from common.bad_input import BadInput, naming
 from nas_space.budget import multiply_adds
 from nas_space.network import Network
 from nas_space.receptive_field import ReceptiveField
@@ -30,10 +30,8 @@ def trial_rows(history: History) -> list[dict[str, Any]]:
     rows: list[tuple[float, dict[str, Any]]] = []
 
     def row(uid: int | None, trial: str | None, state: str, structure: Any) -> dict[str, Any]:
-        try:
+        with naming(f"{history.folder / RECORDS_FILE}, trial {trial}"):
             seen = _structure(structure, network, foreign=uid is None)
-        except BadInput as fault:
-            raise BadInput(f"{history.folder / RECORDS_FILE}, trial {trial}: {fault}") from None
         return {"trial": trial, "proposal": uid, "state": state, **_origin(history, uid), **seen}
 
     for each in (*history.evaluations, *history.confirmations):

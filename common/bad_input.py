@@ -6,7 +6,8 @@ import errno
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 LONGEST_LINE = 2000
@@ -15,6 +16,15 @@ LONGEST_LINE = 2000
 
 class BadInput(ValueError):
     """The user's input cannot be used. The message names the file or option, the fault, and what to do."""
+
+
+@contextmanager
+def naming(what: object) -> Iterator[None]:
+    """Begin the message of a BadInput with what it is about: a file, say."""
+    try:
+        yield
+    except BadInput as fault:
+        raise BadInput(f"{what}: {fault}") from None
 
 
 class KnownFailure(RuntimeError):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from common.bad_input import BadInput, KnownFailure, run_command
+from common.bad_input import BadInput, KnownFailure, naming, run_command
 from common.command_parser import command_parser
 from experiments.config_file import class_arguments, read_config
 from experiments.disk_room import needs_of, require_room
@@ -21,7 +21,7 @@ from experiments.preflight import preflight
 from experiments.progress import PROGRESS_FILE, ProgressDisplay
 from experiments.run_data import require_same_experiment_data, share_data_folders
 from experiments.search_hours import hours
-from experiments.steps import naming, trials_of
+from experiments.steps import trials_of
 from experiments.stopping import StopSignals, stop
 from nni_api.register import registered
 from strategies.adapter.data_check import failed_check

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from common.bad_input import BadInput, run_command
+from common.bad_input import BadInput, naming, run_command
 from common.command_parser import command_parser
 from experiments.command_check import TrialCommand, check_check_command, read_trial_command
 from experiments.config_file import class_arguments, read_config
@@ -51,7 +51,7 @@ def preflight(
     Raises:
         BadInput: the message says which setting is wrong, why, and what to write instead.
     """
-    try:
+    with naming(source):
         _check_values(content)
         config = _as_nni_reads_it(content, folder)
         _check_numbers(config.search_space, "search space")
@@ -69,8 +69,6 @@ def preflight(
             *machine.describe(),
             f"trials: {config.trial_concurrency} side by side, {where}",
         ]
-    except BadInput as fault:
-        raise BadInput(f"{source}: {fault}") from None
 
 
 def _check_search(config: Any, words: list[str], check_command: Any, may_be_missing: MayBeMissing) -> Iterator[str]:

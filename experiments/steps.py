@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, Literal, get_args
 
-from common.bad_input import BadInput
+from common.bad_input import BadInput, naming
 from common.command_options import option, setting_option, with_option
 from experiments.config_file import class_arguments, class_name, read_config
 from nas_space.structure_names import training_folder
@@ -185,15 +184,6 @@ def _adapted(
                 _require(holder, {key: str})
                 holder[key] = os.path.realpath(file.parent / holder[key])
     return config
-
-
-@contextmanager
-def naming(source: str) -> Iterator[None]:
-    """Prefix the message of a BadInput with the file that it is about."""
-    try:
-        yield
-    except BadInput as fault:
-        raise BadInput(f"{source}: {fault}") from None
 
 
 def _require(values: dict[str, Any], kinds: Mapping[str, type]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from common.bad_input import BadInput
+from common.bad_input import BadInput, naming
 from nas_space.budget import NO_LIMITS, Budget
 from nas_space.structure import Structure
 
@@ -108,10 +108,8 @@ class Branching:
     def _expand_all(self, structure: Structure) -> dict[str, tuple[int, ...]]:
         of_layers = {}
         for label, dilation in structure.by_label().items():
-            try:
+            with naming(f"layer {label}"):
                 of_layers[label] = self.expand(dilation)
-            except BadInput as fault:
-                raise BadInput(f"layer {label}: {fault}") from None
         if self.budget.exceeded(structure.network, structure.dilations):
             raise BadInput(f"the structure {structure} exceeds the limits {self.budget}")
         return of_layers

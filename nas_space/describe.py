@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from common.atomic_file import write_json
-from common.bad_input import BadInput, run_command
+from common.bad_input import BadInput, naming, run_command
 from common.command_parser import command_parser
 from nas_space.layers.foreign_conv import AnyConv, Geometry, is_searchable, reaches_along_one_axis, rebind
 from nas_space.layers.foreign_network import logits
@@ -50,12 +50,10 @@ def describe_network(
     """
     torch.manual_seed(0)
     net = call(function, feature_dim, classes, folder).eval()
-    try:
+    with naming(function):
         layers, causal = _probe(net, feature_dim, classes, skip)
-        size = sum(parameter.numel() for parameter in net.parameters())
-        return OwnNetwork(NAME, (), (Block("network", layers),), causal, function, feature_dim, classes, size)
-    except BadInput as fault:
-        raise BadInput(f"{function}: {fault}") from None
+    size = sum(parameter.numel() for parameter in net.parameters())
+    return OwnNetwork(NAME, (), (Block("network", layers),), causal, function, feature_dim, classes, size)
 
 
 @torch.no_grad()

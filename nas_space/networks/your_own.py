@@ -15,7 +15,7 @@ from pathlib import Path
 from reprlib import repr as shortened
 from typing import TYPE_CHECKING, Any
 
-from common.bad_input import BadInput
+from common.bad_input import BadInput, naming
 from common.read_file import read_json
 from nas_space.network import LARGEST_DILATION, LARGEST_SIZE, Block, Layer, Network
 
@@ -88,12 +88,10 @@ def read(path: Path) -> OwnNetwork:
     """
     path = Path(path.absolute())  # trials have a working directory of their own
     content = read_json(path, "network file (python -m nas_space.describe writes one)")
-    try:
+    with naming(path):
         if not isinstance(content, Mapping) or content.get("name") != NAME:
             raise BadInput("not a file of nas_space.describe")
         return replace(describe(**{key: value for key, value in content.items() if key != "name"}), file=path)
-    except BadInput as fault:
-        raise BadInput(f"{path}: {fault}") from None
 
 
 def describe(**content: Any) -> OwnNetwork:

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from common.bad_input import BadInput
+from common.bad_input import BadInput, naming
 from trials.data.feature_cache import FeatureCache
 from trials.data.feature_files import (
     FeatureFiles,
@@ -244,10 +244,8 @@ class Dataset:
             BadInput: as ``check``, or nothing can be learned.
         """
         self.check([*train, *others], feature_dim)
-        try:
+        with naming(self.folder):
             lines = doubts(train, others, self.labels, self.classes)
-        except BadInput as fault:
-            raise BadInput(f"{self.folder}: {fault}") from None
         for line in lines:
             warnings.warn(f"{self.folder}: {line}", stacklevel=2)
 
