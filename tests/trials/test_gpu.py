@@ -77,7 +77,8 @@ def test_loss_and_gradients_are_those_of_a_cpu(gpu: torch.device, kind: str) -> 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_a_network_learns(gpu: torch.device, kind: str, precision: str) -> None:
     settings = TrainingSettings(learning_rate=0.01, precision=precision)  # type: ignore[arg-type]
-    training = Training(new_network(KINDS[kind]), settings, gpu, branch_learning_rate=0.01)
+    training = Training(new_network(KINDS[kind]), settings, gpu)
+    training.branch_learning_rate = 0.01
     training.network.train()
     batch = Batch.of(made_up_videos(LENGTHS, 8, CLASSES), gpu)
     losses = [training.step(batch) for _ in range(60)]

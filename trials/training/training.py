@@ -73,14 +73,7 @@ class Training:
     this class seeds, saves and restores, because torch.nn.Dropout takes no other.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        settings: TrainingSettings,
-        device: torch.device,
-        branch_learning_rate: float | None = None,
-    ) -> None:
-        """``branch_learning_rate``: that of branch weights; None: as for all others."""
+    def __init__(self, network: nn.Module, settings: TrainingSettings, device: torch.device) -> None:
         if settings.precision == "bf16" and device.type != "cuda":
             raise BadInput("--precision bf16 needs a CUDA device")
         self.network = network.to(device)
@@ -88,7 +81,8 @@ class Training:
         self.device = device
         self.epoch = 0
         self.optimizer = Adam(self.network.named_parameters())
-        self.branch_learning_rate = branch_learning_rate
+        self.branch_learning_rate: float | None = None
+        """That of branch weights; None: as for all others."""
         self._branches = [name for name in self.optimizer.parameters if name.endswith(BRANCH_WEIGHTS)]
         self.average: dict[str, Tensor] | None = None
         """Mean of the weights after each of the last epochs so far; None before the first of those."""
