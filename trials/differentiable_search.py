@@ -212,7 +212,7 @@ class SupernetTraining(SearchTraining):
             after_epoch(epochs[-1])
         set_temperature(module, self.temperature(self.settings.epochs - 1))
         learned = self._probabilities(module)
-        structure = self._read_out(learned, self.budget)
+        structure = read_out(learned, self.candidates, self.network, self.budget)
         module.load_state_dict(training.scored_weights)  # an average has no say in the structure, only in its score
         collapse(module, structure)
         metrics = score_network(module, self.task.dataset, self.validation_videos, self.task.background, device)
@@ -236,9 +236,6 @@ class SupernetTraining(SearchTraining):
     def _possible(self) -> dict[str, tuple[int, ...]]:
         """The candidates that get a branch, by short label: those with which the budget can be kept."""
         return self.budget.possible(self.candidates, self.network)
-
-    def _read_out(self, learned: Mapping[str, Sequence[float]], budget: Budget) -> Structure:
-        return read_out(learned, self.candidates, self.network, budget)
 
     def _probabilities(self, module: nn.Module) -> dict[str, list[float]]:
         """Of all candidates, by short label: 0 of those without a branch."""
