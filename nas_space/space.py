@@ -35,13 +35,13 @@ def global_space(network: Network, candidates: Sequence[int] = POWERS_OF_TWO) ->
     return {label: choices[label] for label in network.paths}
 
 
-def local_space(network: Network, minimum: int = 1, maximum: int = 2048) -> dict[str, Numerical]:
+def local_space(network: Network) -> dict[str, Numerical]:
     """The space of the local search: any integer dilation for each layer. It is for NNI's web page; branches search it.
 
     It is logarithmic so that the page's axes are: on linear ones, all dilations below 100 would lie at the bottom.
     """
     choices = MutableDict(
-        {label: Numerical(minimum, maximum, quantize=1, log_distributed=True, label=label) for label in network.paths}
+        {label: Numerical(1, 2048, quantize=1, log_distributed=True, label=label) for label in network.paths}
     ).simplify()
     return {label: choices[label] for label in network.paths}
 
