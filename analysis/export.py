@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from analysis.history import Evaluation, History, find_experiment, read_history
 from analysis.trial_table import write_trial_table
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.branching import Branching, keep_branches
 from nas_space.network import Network
 from nas_space.structure import Structure
@@ -58,11 +58,7 @@ def ranked_path(path: Path, rank: int) -> Path:
 
 def main() -> None:
     """Write the best structures of a running, stopped or finished experiment, from the records of its tuner."""
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis.export",
-        description=main.__doc__,
-        epilog="example: python -m analysis.export 3kd8xyzw --top 3 --output best.json",
-    )
+    parser = command_parser("analysis.export", main.__doc__, "3kd8xyzw --top 3 --output best.json")
     parser.add_argument("experiment", metavar="EXPERIMENT_ID", help="as nnictl prints it")
     parser.add_argument("--top", type=int, default=1, metavar="K", help="the K best: best.json, best_2.json, ...")
     parser.add_argument("--dialect", choices=DIALECTS, default="native", help="(default: %(default)s)")

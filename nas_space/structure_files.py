@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from reprlib import repr as shortened
@@ -19,6 +18,7 @@ from typing import Any, Literal, get_args
 
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from common.read_file import read_json
 from nas_space.branching import Branching, keep_branches
 from nas_space.network import Network
@@ -183,10 +183,8 @@ def _mmcv_dilation(layer: str, rate: Any) -> Any:
 
 def main() -> None:
     """Show a structure and its receptive field, or convert it into another dialect."""
-    parser = argparse.ArgumentParser(
-        prog="python -m nas_space.structure_files",
-        description=main.__doc__,
-        epilog="example: python -m nas_space.structure_files best.json --dialect seed --output best_seed.json",
+    parser = command_parser(
+        "nas_space.structure_files", main.__doc__, "best.json --dialect seed --output best_seed.json"
     )
     parser.add_argument("structure", help="a structure file of any dialect, or 'hand'")
     parser.add_argument("--dialect", choices=DIALECTS, help="what --output writes (default: native)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import io
 import warnings
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from common.atomic_file import write_atomically
 from common.bad_input import BadInput, KnownFailure, run_command
+from common.command_parser import command_parser
 from nas_space.layers.plain import PlainNetwork
 from nas_space.networks import add_named_network_argument
 from trials.data.feature_files import Features
@@ -119,11 +119,7 @@ def about(checkpoint: Checkpoint) -> About:
 
 def main() -> None:
     """Write a trained network as an ONNX file, for videos of any length, and compare it with ours before it is kept."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.export_onnx",
-        description=main.__doc__,
-        epilog="example: python -m trials.export_onnx --checkpoint runs/best/model.pt --output model.onnx",
-    )
+    parser = command_parser("trials.export_onnx", main.__doc__, "--checkpoint runs/best/model.pt --output model.onnx")
     parser.add_argument("--checkpoint", type=Path, required=True, help="a model.pt of trials.train")
     parser.add_argument("--output", type=Path, required=True, help="the file to write, NAME.onnx")
     add_named_network_argument(parser)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast, get_args
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from common.bad_input import BadInput, KnownFailure, run_command
+from common.command_parser import command_parser
 from nas_space.layers.convolutions import BranchedConv, DilatedConv, LeftOut, PointwiseConv
 from nas_space.layers.dual_stage import DualStage
 from nas_space.layers.residual import DilatedResidualLayer
@@ -138,11 +138,7 @@ def export(checkpoint: Checkpoint, path: Path, precision: Precision, named: Netw
 
 def main() -> None:
     """Write a trained network as a file that labels a video frame by frame, with numpy alone."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.export_stream",
-        description=main.__doc__,
-        epilog="example: python -m trials.export_stream --checkpoint runs/best/model.pt --output stream.npz",
-    )
+    parser = command_parser("trials.export_stream", main.__doc__, "--checkpoint runs/best/model.pt --output stream.npz")
     parser.add_argument("--checkpoint", type=Path, required=True, help="a model.pt of trials.train")
     parser.add_argument("--output", type=Path, required=True, help="the file to write, NAME.npz")
     parser.add_argument("--precision", choices=get_args(Precision), default="float32", help="(default: %(default)s)")

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from common.atomic_file import write_json
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from common.read_file import read_json
 from nas_space.branching import Branching, keep_branches, next_structure
 from nas_space.budget import Budget
@@ -136,10 +137,8 @@ class LocalSearch:
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The options, with the defaults of the data set; None: those of this process."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.local_search",
-        description=main.__doc__,
-        epilog="example: python -m trials.local_search --dataset gtea --split 1 --structure hand --output runs/local",
+    parser = command_parser(
+        "trials.local_search", main.__doc__, "--dataset gtea --split 1 --structure hand --output runs/local"
     )
     add_split_argument(parser)
     parser.add_argument("--structure", required=True, help="where to start: a structure file of any dialect, or 'hand'")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from nas_space.folding import fold, foldable, layer_taps
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.networks import add_named_network_argument
@@ -25,11 +25,7 @@ def main() -> None:
 
     Elsewhere they stay a sum of convolutions.
     """
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.merge",
-        description=main.__doc__,
-        epilog="example: python -m trials.merge --checkpoint runs/multiple/model.pt --output merged.pt",
-    )
+    parser = command_parser("trials.merge", main.__doc__, "--checkpoint runs/multiple/model.pt --output merged.pt")
     parser.add_argument("--checkpoint", type=Path, required=True, help="a model.pt whose structure keeps branches")
     parser.add_argument("--output", type=Path, required=True, help="the checkpoint to write")
     parser.add_argument(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import BinaryIO
 import numpy as np
 
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from trials.streaming import Floats, Stream
 
 
@@ -62,11 +62,7 @@ def changes(stream: Stream, frames: Iterator[Floats]) -> Iterator[tuple[int, str
 
 def main() -> None:
     """Read frames from standard input, and print a line for each change of the label: frame, label, probability."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.stream",
-        description=main.__doc__,
-        epilog="example: camera_features | python -m trials.stream stream.npz",
-    )
+    parser = command_parser("trials.stream", main.__doc__, "stream.npz < frames.raw")
     parser.add_argument("stream", type=Path, help="a file of trials.export_stream")
     parser.add_argument("--text", action="store_true", help="a line of numbers a frame (default: float32, packed)")
     parser.add_argument("--fps", type=float, help="frames per second of the video: show seconds in place of frames")
