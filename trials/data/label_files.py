@@ -97,13 +97,18 @@ def read_bundle(path: Path) -> tuple[str, ...]:
     """
     names = [line.removesuffix(".txt") for line in read_lines(path) if line and not line.startswith("#")]
     for name in names:
-        if "/" in name or "\\" in name or name.startswith(".") or "\0" in name:
-            raise BadInput(f"{path}: {name!r} is not the name of a video")
-        if len(name.encode()) > LONGEST_NAME:
-            raise BadInput(f"{path}: {name[:40]!r}... is too long for the name of a video")
+        check_video_name(name, str(path))
     if not names:
         raise BadInput(f"{path}: no videos")
     twice, times = Counter(names).most_common(1)[0]
     if times > 1:
         raise BadInput(f"{path}: video {twice!r} is listed twice")
     return tuple(names)
+
+
+def check_video_name(name: str, where: str) -> None:
+    """Raise BadInput, beginning with ``where``, if the files of a video cannot have this name."""
+    if "/" in name or "\\" in name or name.startswith(".") or "\0" in name:
+        raise BadInput(f"{where}: {name!r} is not the name of a video")
+    if len(name.encode()) > LONGEST_NAME:
+        raise BadInput(f"{where}: {name[:40]!r}... is too long for the name of a video")

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 
 from common.bad_input import BadInput
-from trials.data.label_files import Labels
+from trials.data.label_files import Labels, check_video_name, is_class_name
 
 NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,30})?")
 ROUNDING = Fraction(1, 2000)
@@ -39,6 +40,11 @@ class Segment:
     """Start and end, in seconds; in frames where there is no frame rate."""
     where: str
     """Its file and line, for messages."""
+
+
+Unit = Literal["seconds", "frames"]
+Videos = dict[str, list[Segment]]
+"""The segments by video."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,39 @@ def read_rate(text: str) -> Fraction:
     if not 0 < rate <= FASTEST:
         raise BadInput(f"--fps {text}: not a frame rate (frames a second, such as 30, 29.97 or 30000/1001)")
     return rate
+
+
+def check_import_name(video: str, where: str) -> None:
+    """Raise BadInput if a video cannot have this name in lists of videos, in which ``#`` begins a comment."""
+    check_video_name(video, where)
+    if (
+        not video
+        or video.startswith("#")
+        or video.endswith(".txt")
+        or not video.isprintable()
+        or video != video.strip()
+    ):
+        raise BadInput(f"{where}: {video!r} is not the name of a video: that of its feature file, without .npy")
+
+
+def make_segment(label: str, start: str, end: str, unit: Unit, where: str) -> Segment:
+    """A segment from text. Raises BadInput, beginning with ``where``, for an impossible one."""
+    if not (is_class_name(label) and label.isprintable()):
+        raise BadInput(f"{where}: {label!r} is not a label" if label else f"{where}: no label")
+    times = []
+    for name, text in (("start", start), ("end", end)):
+        try:
+            time = read_number(text)
+        except ValueError:
+            raise BadInput(
+                f"{where}: {name} {text[:40]!r} is not a number of {unit} (digits and a decimal point)"
+            ) from None
+        if unit == "frames" and time.denominator != 1:
+            raise BadInput(f"{where}: {name} {text!r} is not a whole number of frames: --unit seconds?")
+        times.append(time)
+    if times[0] >= times[1]:
+        raise BadInput(f"{where}: {label!r} ends at {end}, not after its start at {start}")
+    return Segment(label, times[0], times[1], where)
 
 
 def first_frame(time: Fraction, rate: Fraction | None) -> int:
