@@ -29,7 +29,7 @@ def hold_out(
     check_holdout(fraction, seed, group)
     groups: dict[str, list[str]] = {}
     for video in videos:
-        groups.setdefault(_group_of(video, group), []).append(video)
+        groups.setdefault(group_of(video, group), []).append(video)
     if len(videos) < 2:
         raise BadInput(f"{len(videos)} training video(s): nothing can be held out for validation; a search needs two")
     if len(groups) < 2:
@@ -67,13 +67,19 @@ def check_holdout(fraction: float, seed: int, group: str | None = None) -> None:
         raise BadInput(f"the validation fraction must lie between 0 and 1, not {fraction}")
     if seed < 0:
         raise BadInput(f"the validation seed must be at least 0, not {seed}")
+    check_group(group)
+
+
+def check_group(group: str | None) -> None:
+    """Raise BadInput if a group is no regular expression."""
     try:
         re.compile(group or "")
     except re.error as fault:
         raise BadInput(f"the group expression {group!r} is no regular expression: {fault}") from None
 
 
-def _group_of(video: str, group: str | None) -> str:
+def group_of(video: str, group: str | None) -> str:
+    """The group of a video by a regular expression, see ``hold_out``. Raises BadInput if it does not match."""
     if group is None:
         return video
     match = re.search(group, video)
