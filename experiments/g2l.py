@@ -16,6 +16,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "new": Command("experiments.new", "look at a data set and write its experiment files"),
+    "import-labels": Command("trials.import_labels", "make the labels of a data set from segments: CSV, ELAN, BORIS"),
     "check": Command("trials.check_data", "check a data set, or list every fault in it"),
     "preflight": Command("experiments.preflight", "check an experiment file; start nothing"),
     "launch": Command("experiments.launch", "run one experiment file through NNI, bound to this machine"),

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -26,9 +25,11 @@ from nas_space import structure_files
 from nas_space.networks import build, find_network
 from nas_space.structure import Structure
 from tests.bad_input.conftest import Ending
-from tests.bad_input.damages import MISSING, NO_JSON, NO_TEXT, TEXT, Damage, content, json_with
+from tests.bad_input.damages import NO_JSON, NO_TEXT, TEXT, content, json_with
 from tests.bad_input.data_damages import BUNDLE, FEATURES, LABEL_TEXT, LABELS, MAPPING
+from tests.bad_input.reader import Reader
 from tests.bad_input.run_damages import CONFIG, DATABASE, JUDGED, KEPT, PLAN, RECORDS, REGISTER, REPORTED, RUN
+from tests.bad_input.segment_damages import SEGMENTS
 from tests.bad_input.training_damages import (
     CHOICE,
     FINGERPRINT,
@@ -46,27 +47,6 @@ from tests.bad_input.workspace import CHOOSE, SEARCH, SIZE, TRAIN
 from trials import check_data, differentiable_search, evaluate, local_search, predict, train
 
 pytestmark = pytest.mark.filterwarnings("default")  # as a user has them
-
-
-@dataclass(frozen=True)
-class Reader:
-    """A command that reads a file."""
-
-    main: Callable[[], None]
-    words: tuple[str, ...]
-    file: str
-    damages: dict[str, Damage]
-    names: tuple[str, ...] = ()
-    """What a refusal may name instead of the file."""
-    may_be_missing: bool = False
-    """Whether the work begins anew without the file."""
-    code: int = 0
-    """How the command ends on the good file."""
-
-    def __post_init__(self) -> None:
-        if self.may_be_missing:
-            for name in (*MISSING, "a link to itself"):
-                self.damages.pop(name, None)
 
 
 EVALUATE = ("--ground-truth", "true", "--predictions", "predicted")
@@ -239,6 +219,7 @@ READERS: dict[str, Reader] = {
     "predictions of a report": Reader(
         report.main, ("reported", *REPORT), f"{FINAL}/predictions/p02-1.txt", LABEL_TEXT, may_be_missing=True
     ),
+    **SEGMENTS,
     "database": Reader(trial_gap.main, ("Ab3dE",), f"{HISTORY}/db/nni.sqlite", DATABASE),
 }
 EARLIER_LINES = (
@@ -274,6 +255,7 @@ def test_a_damaged_file_is_refused(name: str, damage: str, shared_files: Path, e
     assert last.startswith("error: ")
     assert all(line.startswith(EARLIER_LINES) or ": the trials take about " in line for line in before)
     assert any(name in outcome.err for name in (Path(reader.file).stem, *reader.names))
+    assert reader.says.get(damage, "") in last
     assert len(last) < 2100
     assert made == []
 

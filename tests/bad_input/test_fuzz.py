@@ -23,8 +23,10 @@ from nas_space.structure_files import read_structure
 from nni_api.register import read_register
 from tests.bad_input.workspace import no_longer_than
 from tests.trials.conftest import TINY_STRUCTURE
+from trials.data.elan import read_elan
 from trials.data.feature_files import open_features, sample
 from trials.data.label_files import read_bundle, read_labels, read_mapping
+from trials.data.segment_tables import read_table
 from trials.evaluate import read_predicted_lines
 from trials.training.checkpoint import load_checkpoint, load_torch
 
@@ -35,6 +37,9 @@ READERS: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "mapping": ("data/small/mapping.txt", read_mapping),
     "list": ("data/small/splits/train.split1.bundle", read_bundle),
     "labels": ("data/small/groundTruth/p00-1.txt", lambda path: read_labels(path, IDS)),
+    "table of segments": ("segments.csv", lambda path: read_table(path, "frames")),
+    "events of BORIS": ("events.csv", lambda path: read_table(path, "seconds")),
+    "ELAN file": ("one.eaf", read_elan),
     "features": ("data/small/features/p00-1.npy", lambda path: sample(open_features(path), 1, path)),
     "structure": ("structure.json", lambda path: read_structure(path, TINY_STRUCTURE.network)),
     "network": ("net.json", lambda path: find_network(str(path))),

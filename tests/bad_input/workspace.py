@@ -24,6 +24,7 @@ from experiments.nni_experiment import Experiment
 from experiments.run_data import require_same_run_data
 from nas_space.structure_files import write_structure
 from tests.analysis.records import write_global_records
+from tests.bad_input import segment_damages
 from tests.bad_input.training_damages import TRAP
 from tests.conftest import write_dataset
 from tests.trials.conftest import TINY, TINY_STRUCTURE
@@ -120,6 +121,10 @@ def make_workspace(root: Path, patch: pytest.MonkeyPatch) -> None:
         (root / folder).mkdir()
         for video in ("one", "two"):
             (root / folder / f"{video}.txt").write_text("cut\ncut\npeel\npeel\n")
+    (root / "segments.csv").write_text(segment_damages.TABLE)
+    (root / "events.csv").write_text(segment_damages.BORIS)
+    for video in ("one", "two"):
+        (root / f"{video}.eaf").write_text(segment_damages.ELAN)
     (root / "videos.bundle").write_text("one.txt\ntwo.txt\n")
     for seed in (0, 1):
         path = root / "final" / "hand" / "split1" / f"seed{seed}" / "metrics.json"
