@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from nas_space.networks import add_named_network_argument
 from trials.data.arguments import split_number
 from trials.data.dataset import Dataset, find_dataset, is_plain_name
 from trials.data.feature_files import open_features, repeat_frames
+from trials.data.known_datasets import defaults_of
 from trials.data.label_files import write_labels
+from trials.data.segments import read_rate
 from trials.evaluate import overlap_message
+from trials.predicted_segments import PredictedSegments
 from trials.trained_network import TrainedNetwork, read_network
 
 
@@ -35,6 +39,12 @@ def main() -> None:
         "--scores", action="store_true", help="also write VIDEO.npy: class probabilities (classes, frames)"
     )
     parser.add_argument(
+        "--segments", action="store_true", help="also write segments.csv: each segment with its mean probability"
+    )
+    parser.add_argument(
+        "--fps", metavar="RATE", help="frames a second, for the seconds of --segments (default: the data set's)"
+    )
+    parser.add_argument(
         "--features", type=Path, metavar="DIR", help="predict every DIR/*.npy: no labels, no splits needed"
     )
     parser.add_argument("--data-root", type=Path, help="folder of data sets (default: $G2L_DATA_ROOT, else ./data)")
@@ -43,6 +53,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     add_named_network_argument(parser)
     arguments = parser.parse_args()
+    rate = None if arguments.fps is None else read_rate(arguments.fps)
     network = read_network(arguments.checkpoint, arguments.device, arguments.network)
     if (arguments.features is None) == (arguments.split is None):
         raise BadInput("give either --split K (the test videos of a data set) or --features DIR")
@@ -62,6 +73,7 @@ def main() -> None:
 
     for path in paths:  # all are checked before the first one is predicted
         open_features(path, network.feature_dim)
+    segments = PredictedSegments(network.classes, rate or _known_rate(arguments.dataset or network.dataset))
     for path in tqdm(paths, unit="video", disable=None):
         features = open_features(path, network.feature_dim)
         probabilities = network.predict_file(features, path)
@@ -71,6 +83,10 @@ def main() -> None:
         if arguments.scores:
             scores = probabilities.repeat(network.sample_rate, axis=0)[:full].T
             write_atomically(arguments.output / f"{path.stem}.npy", partial(np.save, arr=scores))
+        if arguments.segments:
+            segments.add(path.stem, labels, probabilities.max(axis=1).repeat(network.sample_rate)[:full])
+    if arguments.segments:
+        write_text(arguments.output / "segments.csv", segments.text())
     trained_on = network.train_videos
     overlap = overlap_message(arguments.checkpoint, trained_on, [path.stem for path in paths])
     if overlap is not None:
@@ -78,6 +94,11 @@ def main() -> None:
         warnings.warn(overlap + advice, stacklevel=1)
     seen = sum(path.stem in (trained_on or ()) for path in paths)
     print(f"{len(paths)} videos{f' ({seen} of the training)' if seen else ''}: {arguments.output}")
+
+
+def _known_rate(dataset: str) -> Fraction | None:
+    rate = defaults_of(dataset).frames_per_second
+    return None if rate is None else Fraction(str(rate))
 
 
 def _feature_files(folder: Path) -> list[Path]:

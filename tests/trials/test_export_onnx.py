@@ -98,15 +98,20 @@ def test_the_file_says_what_it_is(trained: Trained, exported: Path) -> None:
 
 
 def test_predictions_are_the_same(trained: Trained, exported: Path, tmp_path: Path, command: Command) -> None:
-    words = ("--data-root", trained.data_root, "--split", 1, "--scores")
+    words = ("--data-root", trained.data_root, "--split", 1, "--scores", "--segments")
     for path, name in ((trained.checkpoint, "ours"), (exported, "theirs")):
         command(predict.main, "--checkpoint", path, *words, "--output", tmp_path / name)
     names = sorted(path.name for path in (tmp_path / "ours").iterdir())
-    assert len(names) == 8
+    assert len(names) == 9
     for name in names:
         ours, theirs = tmp_path / "ours" / name, tmp_path / "theirs" / name
         if name.endswith(".npy"):
             np.testing.assert_allclose(np.load(theirs), np.load(ours), atol=1e-6)
+        elif name == "segments.csv":
+            one, other = ([line.rsplit(",", 1) for line in path.read_text().splitlines()] for path in (ours, theirs))
+            assert [segment for segment, _ in one] == [segment for segment, _ in other]
+            for (_, mean), (_, of_onnx) in zip(one[1:], other[1:], strict=True):
+                assert float(mean) == pytest.approx(float(of_onnx), abs=2e-6)
         else:
             assert theirs.read_bytes() == ours.read_bytes()
 
@@ -121,9 +126,9 @@ predict.main()
 
 def test_predictions_need_no_pytorch(trained: Trained, exported: Path, tmp_path: Path) -> None:
     words = ("--checkpoint", exported, "--features", trained.dataset / "features", "--output", tmp_path / "out")
-    command = [sys.executable, "-c", WITHOUT_TORCH, *map(str, words)]
+    command = [sys.executable, "-c", WITHOUT_TORCH, *map(str, words), "--segments"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    assert (done.returncode, len(list((tmp_path / "out").iterdir()))) == (0, 16), done.stderr
+    assert (done.returncode, len(list((tmp_path / "out").iterdir()))) == (0, 17), done.stderr
 
 
 def test_its_own_name_and_place(trained: Trained, tmp_path: Path, exported: Path, exit_of: Exit) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from nas_space.layers.packed_videos import PackedVideos
 from tests.conftest import write_dataset
 from tests.forked import shell
 from tests.trials.conftest import Command, Exit, Trained, tree
+from trials import import_labels
 from trials.predict import main
 from trials.training import training
 from trials.training.checkpoint import load_checkpoint, save_checkpoint
@@ -124,7 +127,60 @@ def test_video_shorter_than_the_receptive_field(
     assert [len((output / f"{number}.txt").read_text().split()) for number in (1, 2, 3)] == [1, 2, 3]
 
 
+# Segments.
+
+
+def test_segments_are_the_runs_of_the_labels(trained: Trained, output: Path, command: Command) -> None:
+    words = ("--checkpoint", trained.checkpoint, "--data-root", trained.data_root, "--split", 1, "--output", output)
+    command(main, *words, "--scores", "--segments", "--fps", "12.5")
+    with open(output / "segments.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(dict.fromkeys(row["video"] for row in rows)) == list(TEST_VIDEOS)
+    for video in TEST_VIDEOS:
+        names = (output / f"{video}.txt").read_text().split()
+        scores, end = np.load(output / f"{video}.npy"), 0
+        own = [row for row in rows if row["video"] == video]
+        for label, run in groupby(names):
+            row, start, end = own.pop(0), end, end + len(list(run))
+            assert (row["label"], int(row["start"]), int(row["end"])) == (label, start, end)
+            assert (row["start_seconds"], row["end_seconds"]) == (f"{start * 0.08:.6f}", f"{end * 0.08:.6f}")
+            mean = scores[int(label.removeprefix("class_")), start:end].mean()
+            assert float(row["probability"]) == pytest.approx(mean, abs=1e-5)
+        assert own == []
+
+
+def test_predicted_segments_can_be_imported_again(
+    trained: Trained, output: Path, tmp_path: Path, command: Command
+) -> None:
+    words = ("--checkpoint", trained.checkpoint, "--data-root", trained.data_root, "--split", 1, "--output", output)
+    command(main, *words, "--segments")
+    assert (output / "segments.csv").read_text().startswith("video,label,start,end,probability\n")
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "features").symlink_to(trained.dataset / "features")
+    importing = ("--unit", "frames", "--folds", 2, "--output", tmp_path / "again")
+    command(import_labels.main, output / "segments.csv", *importing)
+    labels = {name: digest for name, digest in tree(output).items() if name.endswith(".txt")}
+    assert tree(tmp_path / "again" / "groundTruth") == labels
+
+
+def test_seconds_at_the_rate_of_a_known_data_set(
+    trained: Trained, output: Path, tmp_path: Path, command: Command
+) -> None:
+    (tmp_path / "hmr").symlink_to(trained.dataset)
+    words = ("--data-root", tmp_path, "--dataset", "hmr", "--split", 1, "--segments", "--output", output)
+    command(main, "--checkpoint", trained.checkpoint, *words)
+    with open(output / "segments.csv", newline="") as file:
+        assert all(float(row["end_seconds"]) == int(row["end"]) / 50 for row in csv.DictReader(file))
+
+
 # Refusals.
+
+
+def test_no_frame_rate(trained: Trained, output: Path, command: Command) -> None:
+    words = ("--checkpoint", trained.checkpoint, "--data-root", trained.data_root, "--split", 1, "--output", output)
+    with pytest.raises(BadInput, match="--fps 0: not a frame rate"):
+        command(main, *words, "--segments", "--fps", 0)
+    assert not output.exists()
 
 
 @pytest.mark.parametrize("options", [(), ("--split", 1, "--features", "x")], ids=["neither", "both"])
