@@ -13,6 +13,7 @@ from pathlib import Path
 
 from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
 from trials.data.dataset import Dataset
 from trials.data.elan import read_elan
 from trials.data.feature_files import open_features
@@ -228,10 +229,8 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     """The options of this process."""
-    parser = argparse.ArgumentParser(
-        prog="python -m trials.import_labels",
-        description=main.__doc__,
-        epilog="example: python -m trials.import_labels segments.csv --fps 30 --background none --output data/mine",
+    parser = command_parser(
+        "trials.import_labels", main.__doc__, "segments.csv --fps 30 --background none --output data/mine"
     )
     parser.add_argument(
         "files", type=Path, nargs="+", metavar="FILE", help="CSV or TSV with a header, BORIS's aggregated events, .eaf"
