@@ -42,7 +42,13 @@ class FinalResult:
         about = {"dataset": key.dataset, "strategy": key.strategy, "split": key.split, "search_seed": key.seed}
         searched = {f"search_{name}": value for name, value in self.search.about().items()}
         metrics = {**self.metrics, "mean": self.mean}
-        return {**about, "final_seed": self.final_seed, **metrics, **searched, "structure": str(self.search.structure)}
+        return {
+            **about,
+            "final_seed": self.final_seed,
+            **metrics,
+            **searched,
+            "structure": to_text(self.search.structure),
+        }
 
     @classmethod
     def read(cls, line: dict[str, str], network: Network) -> FinalResult:
@@ -50,13 +56,29 @@ class FinalResult:
         key = SearchKey(line["dataset"], line["strategy"], int(line["split"]), int(line["search_seed"]))
         epochs, seconds, objective = (line[f"search_{name}"] for name in ("epochs", "seconds", "objective"))
         search = SearchResult(
-            Structure(tuple(int(word) for word in line["structure"].replace("|", " ").split()), network),
+            of_text(line["structure"], network),
             int(epochs) if epochs else None,
             float(seconds) if seconds else None,
             float(objective) if objective else None,
         )
         metrics = read_metrics({name: float(line[name]) for name in METRICS})
         return cls(key, int(line["final_seed"]), search, metrics)
+
+
+def to_text(structure: Structure) -> str:
+    """Dilations block by block; of several branches in a layer, ``90:0.3+100:0.5+110:0.2``: with their shares."""
+    if not structure.branches:
+        return str(structure)
+    return " ".join("+".join(f"{dilation}:{share}" for dilation, share in layer) for layer in structure.branches)
+
+
+def of_text(text: str, network: Network) -> Structure:
+    """What ``to_text`` wrote. Raises BadInput or ValueError for anything else."""
+    layers: list[Any] = []
+    for word in text.replace("|", " ").split():
+        branches = [branch.split(":") for branch in word.split("+")]
+        layers.append([[int(d), float(share)] for d, share in branches] if ":" in word else int(word))
+    return Structure.from_labels(dict(zip(network.paths, layers, strict=True)), network)
 
 
 def read_rules(output: Path) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from common.bad_input import BadInput
 from nas_space.networks import find_network
 from nas_space.structure import Structure
 from studies.search_quality.__main__ import write_rules
-from studies.search_quality.final_results import TABLE, FinalResult, read_final_results, read_rules
+from studies.search_quality.final_results import TABLE, FinalResult, of_text, read_final_results, read_rules, to_text
 from studies.search_quality.search import SearchKey, SearchResult
 from tests.conftest import REPOSITORY
 from tests.studies.search_quality.conftest import NETWORK
 from trials.table import csv_text
 from trials.training.metrics import METRICS
 
+NETWORK_OF_TWO = find_network("ms-tcn:stages=1,layers=2")
 WINNER = SearchResult(Structure((1, 2, 4, 8, 16, 32), NETWORK), 20, 1.5)
 CELL = FinalResult(SearchKey("small", "random", 2, 1), 0, WINNER, dict.fromkeys(METRICS, 50.0))
 
@@ -51,6 +52,16 @@ def test_a_line_holds_all_of_a_training(
     folder = tmp_path_factory.mktemp("comparison")
     write(folder, final)
     assert read_final_results(folder) == [final]
+
+
+def test_branches_are_written_with_their_shares() -> None:
+    structure = Structure.from_labels({"s1l0": [[1, 0.25], [2, 0.75]], "s1l1": 4}, NETWORK_OF_TWO)
+    assert to_text(structure) == "1:0.25+2:0.75 4:1.0"
+    assert of_text(to_text(structure), NETWORK_OF_TWO) == structure
+    assert of_text("1 | 4", NETWORK_OF_TWO) == Structure((1, 4), NETWORK_OF_TWO)
+    for text in ("1", "1 2 3", "1:0.5 4", "1:x+2:0.5 4", "1+2 4"):
+        with pytest.raises(ValueError):  # noqa: PT011  its message is Python's own
+            of_text(text, NETWORK_OF_TWO)
 
 
 def test_what_is_in_the_folder_counts(tmp_path: Path) -> None:
