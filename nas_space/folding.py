@@ -58,6 +58,8 @@ def fold(module: nn.Module, structure: Structure, labels: Iterable[str]) -> None
     network, taps = structure.network, layer_taps(structure)
     layers = {layer.label: layer for layer in network.layers}
     for label in labels:
+        if label not in layers:
+            raise BadInput(f"{network} has no layer {label!r}")
         if label not in taps:
             raise BadInput(f"layer {label!r} has not several branches: there is nothing to fold")
         dense, summed = taps[label]

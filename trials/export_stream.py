@@ -18,7 +18,8 @@ from nas_space.layers.residual import DilatedResidualLayer
 from nas_space.layers.stages import Stage, StagedNetwork
 from nas_space.network import Network
 from nas_space.networks import add_named_network_argument
-from trials.streaming import Floats, Pointwise, Precision, Residual, Stream, softmax, write_stream
+from trials.stream_layers import Floats, Pointwise, Residual, softmax
+from trials.streaming import Precision, Stream, write_stream
 from trials.training.checkpoint import Checkpoint, load_checkpoint, versions
 from trials.training.training import forward
 
@@ -124,15 +125,19 @@ def export(checkpoint: Checkpoint, path: Path, precision: Precision, named: Netw
     network = checkpoint.module(named).to(getattr(torch, precision))
     about = {name: getattr(checkpoint, name) for name in ("classes", "sample_rate", "feature_dim", "network")}
     about |= {"structure": checkpoint.dilations, "versions": versions()}
-    write_stream(path, stream_layers(network), about)
+    layers, unchecked = stream_layers(network), path.with_name(f".{path.name}.unchecked")
     features = np.random.default_rng(0).standard_normal((FRAMES, checkpoint.feature_dim)).astype(precision)
     expected = softmax(forward(network, features, torch.device("cpu"))[-1].numpy())
-    stream = Stream(path)
-    found = np.concatenate([*(stream.step(frame) for frame in features), stream.finish()])
-    difference = float(np.abs(found - expected).max())
-    if not difference <= TOLERANCE:
-        path.unlink()
-        raise Unequal(f"a probability differs by {difference:.1e}: this network cannot be streamed")
+    try:
+        write_stream(unchecked, layers, about)
+        stream = Stream(unchecked)
+        found = np.concatenate([*(stream.step(frame) for frame in features), stream.finish()])
+        difference = float(np.abs(found - expected).max())
+        if not difference <= TOLERANCE:
+            raise Unequal(f"a probability differs by {difference:.1e}: this network cannot be streamed")
+        unchecked.replace(path)
+    finally:
+        unchecked.unlink(missing_ok=True)
     return difference
 
 
@@ -151,7 +156,7 @@ def main() -> None:
     stream = Stream(arguments.output)
     print(f"{FRAMES} frames one by one: the probabilities are those of the whole video to {difference:.1e}")
     lag = f"{stream.delay} frames (of those it reads) later" if stream.delay else "with no delay: it sees the past only"
-    print(f"labels come {lag}; the rings take {stream.memory / 1e6:.1f} MB")
+    print(f"labels come {lag}; the rings take {stream.memory / 1e3:,.0f} kB")
     print(arguments.output)
 
 

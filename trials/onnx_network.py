@@ -91,6 +91,12 @@ def load_onnx(path: Path) -> OnnxNetwork:
         raise BadInput(f"{path}: {fault}") from None
 
 
+def _usual_threads() -> int:
+    """``OMP_NUM_THREADS``, of which the first of several numbers counts, or as many as there are cores."""
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and 0 < int(first) < 2**15 else len(os.sched_getaffinity(0))
+
+
 def of_content(content: bytes, threads: int | None = None) -> OnnxNetwork:
     """The network of the content of an ONNX file.
 
@@ -103,7 +109,7 @@ def of_content(content: bytes, threads: int | None = None) -> OnnxNetwork:
     import onnxruntime  # only where such a file is read
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+    options.intra_op_num_threads = threads or _usual_threads()
     options.log_severity_level = 4  # what is wrong is said in the exception, too
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -11,7 +11,8 @@ import numpy as np
 
 from common.bad_input import BadInput, run_command
 from common.command_parser import command_parser
-from trials.streaming import Floats, Stream
+from trials.stream_layers import Floats
+from trials.streaming import Stream
 
 
 def binary_frames(file: BinaryIO, channels: int) -> Iterator[Floats]:
@@ -70,6 +71,8 @@ def main() -> None:
     if arguments.fps is not None and not arguments.fps > 0:
         raise BadInput(f"--fps must be above 0, not {arguments.fps}")
     stream = Stream(arguments.stream)
+    if sys.stdin is None:
+        raise BadInput("standard input is closed: frames are read from there")
     read = text_frames if arguments.text else binary_frames
     for frame, label, probability in changes(stream, read(sys.stdin.buffer, stream.channels)):
         place = str(frame) if arguments.fps is None else f"{frame / arguments.fps:.2f}"

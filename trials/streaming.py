@@ -20,89 +20,15 @@ import numpy.typing as npt
 from common.atomic_file import write_atomically
 from common.bad_input import BadInput
 from common.read_file import require_file
+from trials.stream_layers import Floats, Pointwise, Residual, softmax
 
 FORMAT = "global2local-stream"
 STATE = "global2local-stream-state"
-PIECE = 32
-"""Frames that a layer computes at once."""
 
 DAMAGE = (KeyError, TypeError, ValueError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
 """Exceptions raised when a damaged file is read."""
 
 Precision = Literal["float32", "float64"]
-Floats = npt.NDArray[np.floating[Any]]
-
-
-class Pointwise:
-    """A 1x1 convolution of every frame, after a softmax where a stage reads the output of the one before."""
-
-    def __init__(self, weight: Floats, bias: Floats, softmax: bool) -> None:
-        """``weight`` (in, out), ``bias`` (out,)."""
-        self.weight, self.bias, self.softmax = weight, bias, softmax
-
-    def push(self, frames: Floats) -> Floats:
-        """``(frames, in)`` -> ``(frames, out)``"""
-        result: Floats = (softmax(frames) if self.softmax else frames) @ self.weight
-        result += self.bias
-        return result
-
-
-class Residual:
-    """A dilated residual layer: x -> x + W relu(sum over its taps) + b, or without W and b."""
-
-    def __init__(
-        self, offsets: Sequence[int], weight: Floats, bias: Floats, after: tuple[Floats, Floats] | None
-    ) -> None:
-        """``offsets`` (taps,): the frame that each reads, seen from that of the output; ``weight`` (taps x channels,
-        channels), ``bias`` (channels,); ``after``: W and b, as those of ``Pointwise``.
-        """
-        self.offsets, self.weight, self.bias, self.after = list(offsets), weight, bias, after
-        self.past, self.future = max(0, -min(offsets)), max(0, *offsets)
-        # Before the first frame lie zeros.
-        self.ring = np.zeros((self.past + self.future + PIECE, weight.shape[1]), weight.dtype)
-        self.received = 0
-
-    def push(self, frames: Floats) -> Floats:
-        """The next frames -> the outputs that they complete: ``(frames, channels)`` each."""
-        pieces = [self._push(frames[start : start + PIECE]) for start in range(0, len(frames), PIECE)]
-        return np.concatenate(pieces) if pieces else frames
-
-    def finish(self) -> Floats:
-        """The outputs that still wait for frames: after the last one lie zeros."""
-        return self.push(np.zeros((self.future, self.ring.shape[1]), self.ring.dtype))
-
-    def _push(self, frames: Floats) -> Floats:
-        ring, size = self.ring, len(self.ring)
-        first = max(0, self.received - self.future)
-        self._keep(frames)
-        count = max(0, self.received - self.future) - first
-        if count == 1:  # a frame at a time is the usual case, in which the indices would take as long as the products
-            read = np.concatenate([ring[(first + offset) % size] for offset in self.offsets])[None]
-        else:
-            rows = np.arange(first, first + count)[:, None] + self.offsets
-            read = ring.take(rows % size, axis=0).reshape(count, len(self.weight))
-        hidden = read @ self.weight
-        hidden += self.bias
-        np.maximum(hidden, 0, out=hidden)
-        if self.after is not None:
-            hidden = hidden @ self.after[0]
-            hidden += self.after[1]
-        hidden += ring[first % size] if count == 1 else ring.take(np.arange(first, first + count) % size, axis=0)
-        return hidden
-
-    def _keep(self, frames: Floats) -> None:
-        at, count = self.received % len(self.ring), len(frames)
-        until_end = min(count, len(self.ring) - at)
-        self.ring[at : at + until_end] = frames[:until_end]
-        self.ring[: count - until_end] = frames[until_end:]
-        self.received += count
-
-
-def softmax(logits: Floats) -> Floats:
-    """``(frames, classes)``: the probabilities of the classes in each frame."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: Floats = powers / powers.sum(axis=1, keepdims=True)
-    return result
 
 
 class Stream:
@@ -133,6 +59,7 @@ class Stream:
         """Frames by which the output lags: those that the network sees after the present one."""
         self.seen = 0
         """Frames so far, as the network reads them: every ``sample_rate``-th of the video."""
+        self._finished = False
 
     @property
     def memory(self) -> int:
@@ -155,19 +82,30 @@ class Stream:
         Raises:
             BadInput: they are of another width, or a value is not finite.
         """
+        self._check_open()
         frames = np.atleast_2d(np.asarray(frames))
+        if frames.dtype.kind not in "fiu":
+            raise BadInput(f"a frame is an array of numbers, not of {frames.dtype}")
         if frames.ndim != 2 or frames.shape[1] != self.channels:
             raise BadInput(f"a frame has {self.channels} channels, not {' x '.join(map(str, frames.shape[1:]))}")
-        if not np.isfinite(frames).all():
-            raise BadInput(f"frame {self.seen + int(np.argwhere(~np.isfinite(frames))[0][0])}: NaN or infinity")
+        with np.errstate(over="ignore"):  # values beyond float32 become infinities
+            values: Floats = frames.astype(self._layers[0].weight.dtype, copy=False)
+        finite = np.isfinite(values)
+        if not finite.all():
+            raise BadInput(f"frame {self.seen + int(np.argwhere(~finite)[0][0])}: NaN, infinity, or beyond float32")
         self.seen += len(frames)
-        values = frames.astype(self._layers[0].weight.dtype, copy=False)
         for layer in self._layers:
             values = layer.push(values)
         return softmax(values)
 
     def finish(self) -> Floats:
-        """The probabilities of the last ``delay`` frames: the video is over, and the stream at its end."""
+        """The probabilities of the last ``delay`` frames: the video is over, and the stream at its end.
+
+        Raises:
+            RuntimeError: it was at its end before, as in ``step`` and ``save``.
+        """
+        self._check_open()
+        self._finished = True
         values = np.zeros((0, self.channels), self._layers[0].weight.dtype)
         for layer in self._layers:
             values = layer.push(values)
@@ -177,6 +115,7 @@ class Stream:
 
     def save(self, path: str | Path) -> None:
         """Write how far it is, so that another process can go on."""
+        self._check_open()
         about = {"format": STATE, "network": self._checksum(), "seen": self.seen}
         about["received"] = [layer.received for layer in self._residuals]
         rings = {f"ring{index}": layer.ring for index, layer in enumerate(self._residuals)}
@@ -204,15 +143,25 @@ class Stream:
                 raise
             raise BadInput(f"{path}: damaged ({type(fault).__name__}: {str(fault)[:200]})") from None
 
+    def _check_open(self) -> None:
+        if self._finished:
+            raise RuntimeError("the stream is at its end: begin another one")
+
     def _checksum(self) -> int:
         checksum = 0
-        for layer in self._layers:
-            checksum = zlib.crc32(np.ascontiguousarray(layer.weight).tobytes(), checksum)
+        for values in _arrays(self._layers).values():
+            checksum = zlib.crc32(np.ascontiguousarray(values).tobytes(), checksum)
         return checksum
 
 
 def write_stream(path: Path, layers: Sequence[Pointwise | Residual], about: Mapping[str, Any]) -> None:
     """Write the file of a stream. ``about``: ``classes``, ``sample_rate``, ``feature_dim``, and whatever else."""
+    kinds = [_kind(layer) for layer in layers]
+    _write(path, {"format": FORMAT, **about, "layers": kinds}, _arrays(layers))
+
+
+def _arrays(layers: Sequence[Pointwise | Residual]) -> dict[str, npt.NDArray[Any]]:
+    """The numbers of all layers, as the file names them."""
     arrays: dict[str, npt.NDArray[Any]] = {}
     for index, layer in enumerate(layers):
         arrays |= {f"{index}.weight": layer.weight, f"{index}.bias": layer.bias}
@@ -220,8 +169,7 @@ def write_stream(path: Path, layers: Sequence[Pointwise | Residual], about: Mapp
             arrays[f"{index}.offsets"] = np.array(layer.offsets)
             if layer.after is not None:
                 arrays |= {f"{index}.after_weight": layer.after[0], f"{index}.after_bias": layer.after[1]}
-    kinds = [_kind(layer) for layer in layers]
-    _write(path, {"format": FORMAT, **about, "layers": kinds}, arrays)
+    return arrays
 
 
 def _write(path: Path, about: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -290,6 +238,6 @@ def _read(path: Path, kind: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str,
         zipfile.BadZipFile,
         zlib.error,
     ) as fault:
-        reason = f"{type(fault).__name__}: {(str(fault).splitlines() or [''])[0][:200]}"
-        raise BadInput(f"{path}: not a file of {kind.replace('global2local-', '')}, or damaged ({reason})") from None
+        what = kind.replace("global2local-", "")
+        raise BadInput(f"{path}: not a file of {what}, or damaged ({type(fault).__name__})") from None
     return arrays, about

@@ -94,6 +94,6 @@ def test_only_what_costs_less_is_folded() -> None:
     before = copy.deepcopy(module.state_dict())
     with pytest.raises(BadInput, match=r"^layer 's1l2': one dense kernel has 23 taps, its branches one by one have 6:"):
         fold(module, STRUCTURE, ["s1l2"])
-    with pytest.raises(BadInput, match=r"^layer 's9l9' has not several branches"):
+    with pytest.raises(BadInput, match=r"has no layer 's9l9'$"):
         fold(module, STRUCTURE, ["s9l9"])
     assert module.state_dict().keys() == before.keys()

@@ -179,6 +179,12 @@ def test_what_is_not_one_of_ours_is_refused_in_one_line(damage: Callable[[bytes]
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("threads", ["2,1", "abc", "-3", "", "0"])
+def test_any_number_of_threads(exported: Path, threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    assert load_onnx(exported).predict(np.zeros((4, 6), np.float32)).shape == (4, 3)
+
+
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such network"):
         load_onnx(tmp_path / "model.onnx")

@@ -71,6 +71,20 @@ def test_what_costs_more_is_refused_with_its_figure(checkpoint: Path, tmp_path: 
     assert not (tmp_path / "merged.pt").exists()
 
 
+def test_no_other_file_is_overwritten(checkpoint: Path, tmp_path: Path, exit_of: Exit, command: Command) -> None:
+    before = checkpoint.read_bytes()
+    for output in (checkpoint, tmp_path / "features.npy"):
+        outcome = exit_of(main, "--checkpoint", checkpoint, "--output", output)
+        assert (outcome.code, "give another file than the checkpoint, NAME.pt" in outcome.err) == (2, True)
+    assert checkpoint.read_bytes() == before
+    merged = tmp_path / "merged.pt"
+    assert (
+        "has no layer 's9l9'" in exit_of(main, "--checkpoint", checkpoint, "--output", merged, "--layers", "s9l9").err
+    )
+    command(main, "--checkpoint", checkpoint, "--output", merged, "--layers", "s1l0", "s1l0")
+    assert load_checkpoint(merged).folded == ["s1l0"]
+
+
 def test_there_must_be_something_to_merge(tmp_path: Path, command: Command, exit_of: Exit) -> None:
     long = Structure.from_labels({**BRANCHES, "s1l0": 1}, TINY_STRUCTURE.network)
     merged = tmp_path / "merged.pt"
@@ -83,7 +97,7 @@ def test_there_must_be_something_to_merge(tmp_path: Path, command: Command, exit
         assert (outcome.code, message in outcome.err) == (2, True)
     path = trained(tmp_path / "both", STRUCTURE, command)
     command(main, "--checkpoint", path, "--output", merged)
-    assert "is merged already" in exit_of(main, "--checkpoint", merged, "--output", merged).err
+    assert "is merged already" in exit_of(main, "--checkpoint", merged, "--output", tmp_path / "again.pt").err
 
 
 def test_the_convolutions_of_others_stay_a_sum(tmp_path: Path, command: Command, exit_of: Exit) -> None:

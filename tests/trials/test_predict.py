@@ -229,8 +229,10 @@ def test_features_are_not_overwritten(trained: Trained, tmp_path: Path, command:
 def test_labels_are_not_overwritten(trained: Trained, command: Command) -> None:
     before = tree(trained.data_root)
     words = ("--checkpoint", trained.checkpoint, "--data-root", trained.data_root, "--split", 1)
-    with pytest.raises(BadInput, match="--output"):
-        command(main, *words, "--output", trained.dataset / "groundTruth")
+    features = ("--checkpoint", trained.checkpoint, "--features", trained.dataset / "features")
+    for given in (words, features):
+        with pytest.raises(BadInput, match="lies in the data, which is only read"):
+            command(main, *given, "--output", trained.dataset / "groundTruth")
     assert tree(trained.data_root) == before
 
 

@@ -15,7 +15,8 @@ from nas_space.describe import describe_network
 from nas_space.networks import find_network
 from tests.trials.conftest import Command, Exit, Trained
 from trials import export_stream, predict, stream, train
-from trials.streaming import Floats, Stream
+from trials.stream_layers import Floats
+from trials.streaming import Stream
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_what_the_export_says(trained: Trained, tmp_path: Path, exit_of: Exit) -
     assert lines[0].startswith("300 frames one by one: the probabilities are those of the whole video to ")
     assert float(lines[0].split()[-1]) < 1e-12
     # 2 stages x (1 + 2 + 4) frames after the present one; rings of twice that and 6 pieces of 32, 64 channels.
-    assert lines[1] == f"labels come 14 frames (of those it reads) later; the rings take {220 * 64 * 8 / 1e6:.1f} MB"
+    assert lines[1] == f"labels come 14 frames (of those it reads) later; the rings take {220 * 64 * 8 / 1e3:.0f} kB"
     assert lines[2] == str(tmp_path / "stream.npz")
     assert Stream(tmp_path / "stream.npz").classes == ["class_0", "class_1", "class_2"]
 
@@ -90,11 +91,12 @@ def test_no_frames_are_no_changes(path: Path, exit_of: Exit, monkeypatch: pytest
     ("content", "words", "message"),
     [
         (as_bytes(np.zeros((3, 6)))[:-1], (), "standard input: frame 2 ends after 23 of 24 bytes"),
-        (as_bytes(np.full((1, 6), np.nan)), (), "frame 0: NaN or infinity"),
+        (as_bytes(np.full((1, 6), np.nan)), (), "frame 0: NaN, infinity, or beyond float32"),
         (b"1 2 3 4 5 6\n1 2\n", ("--text",), "standard input, line 2: 2 numbers, but a frame has 6"),
         (b"1 2 3 4 5 x\n", ("--text",), "standard input, line 1: not 6 numbers"),
         (b"1 2 3 4 5 \xff\n", ("--text",), "standard input, line 1: not 6 numbers"),
-        (b"1 2 3 4 5 inf\n", ("--text",), "frame 0: NaN or infinity"),
+        (b"1 2 3 4 5 inf\n", ("--text",), "frame 0: NaN, infinity, or beyond float32"),
+        (b"1 2 3 4 5 1e300\n", ("--text",), "frame 0: NaN, infinity, or beyond float32"),
     ],
 )
 def test_bad_frames_are_told_in_one_line(
@@ -109,9 +111,11 @@ def test_another_network_is_not_written(
     trained: Trained, tmp_path: Path, exit_of: Exit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export_stream, "TOLERANCE", -1.0)
+    (tmp_path / "stream.npz").write_text("an earlier one")
     outcome = exit_of(export_stream.main, "--checkpoint", trained.checkpoint, "--output", tmp_path / "stream.npz")
     assert (outcome.code, "this network cannot be streamed" in outcome.err) == (1, True)
-    assert list(tmp_path.glob("*.npz")) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["stream.npz"]
+    assert (tmp_path / "stream.npz").read_text() == "an earlier one"
     outcome = exit_of(export_stream.main, "--checkpoint", trained.checkpoint, "--output", tmp_path / "stream")
     assert "the name must end with .npz" in outcome.err
 

@@ -24,7 +24,8 @@ from nas_space.structure import Structure
 from tests.conftest import REPOSITORY
 from tests.nas_space.generators import branched_structures
 from trials.export_stream import stream_layers
-from trials.streaming import PIECE, Floats, Residual, Stream, write_stream
+from trials.stream_layers import PIECE, Floats, Residual
+from trials.streaming import Stream, write_stream
 from trials.training.training import forward
 
 FEATURES, CLASSES = 5, ["cut", "peel", "mix"]
@@ -108,6 +109,24 @@ def test_another_network_answers_after_what_it_sees_of_the_future(tmp_path: Path
     assert len(stream.finish()) == 3
 
 
+def test_values_beyond_its_precision_are_refused(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    layers = stream_layers(build(Structure.hand(CAUSAL), FEATURES, len(CLASSES)))
+    write_stream(tmp_path / "stream.npz", layers, ABOUT)
+    stream = Stream(tmp_path / "stream.npz")
+    with pytest.raises(BadInput, match=r"^frame 0: NaN, infinity, or beyond float32$"):
+        stream.step(np.array([0, 0, 1e300, 0, 0]))
+    assert np.isfinite(stream.step(features(3))).all()
+
+
+def test_a_stream_ends_once(path: Path, tmp_path: Path) -> None:
+    stream = Stream(path)
+    stream.finish()
+    for again in (lambda: stream.step(features(1)), stream.finish, lambda: stream.save(tmp_path / "state.npz")):
+        with pytest.raises(RuntimeError, match="the stream is at its end"):
+            again()
+
+
 def test_the_memory_does_not_grow(path: Path) -> None:
     stream = Stream(path)
     before = stream.memory
@@ -135,7 +154,7 @@ def test_a_saved_stream_goes_on(tmp_path_factory: pytest.TempPathFactory, at: in
 def test_the_state_of_another_network_is_refused(path: Path, tmp_path: Path) -> None:
     other = double(Structure.hand(CAUSAL))
     with torch.no_grad():
-        next(iter(other.parameters())).mul_(2)
+        other.get_parameter("stages.0.conv_out.bias").mul_(2)
     write_stream(tmp_path / "other.npz", stream_layers(other), ABOUT)
     Stream(tmp_path / "other.npz").save(tmp_path / "state.npz")
     with pytest.raises(BadInput, match="the state of another network than that of"):
@@ -150,8 +169,10 @@ def test_the_state_of_another_network_is_refused(path: Path, tmp_path: Path) -> 
         (np.zeros(4), "a frame has 5 channels, not 4"),
         (np.zeros((2, 6)), "a frame has 5 channels, not 6"),
         (np.zeros((2, 2, 5)), "a frame has 5 channels, not 2 x 5"),
-        (np.array([[0.0] * 5, [0, 0, np.nan, 0, 0]]), "frame 4: NaN or infinity"),
-        (np.array([np.inf] * 5), "frame 3: NaN or infinity"),
+        (np.array([[0.0] * 5, [0, 0, np.nan, 0, 0]]), "frame 4: NaN, infinity, or beyond float32"),
+        (np.array([np.inf] * 5), "frame 3: NaN, infinity, or beyond float32"),
+        (np.array([None] * 5), "a frame is an array of numbers, not of object"),
+        (np.zeros(5, complex), "a frame is an array of numbers, not of complex128"),
     ],
 )
 def test_frames_that_cannot_be_are_refused(path: Path, frames: Floats, message: str) -> None:
