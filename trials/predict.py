@@ -68,9 +68,10 @@ def main() -> None:
         _, videos = dataset.split(split_number(arguments.split))
         paths = [dataset.feature_path(video) for video in videos]
     output, data = (Path(os.path.realpath(path)) for path in (arguments.output, arguments.features or dataset.folder))
+    of_dataset = arguments.features is None
     if arguments.features is not None and (data.parent / "groundTruth").is_dir():
-        data = data.parent  # the features are those of a data set
-    if output == data or (output.is_relative_to(data) and (data / "groundTruth").is_dir()):
+        data, of_dataset = data.parent, True
+    if output == data or (of_dataset and output.is_relative_to(data)):
         raise BadInput(f"{arguments.output}: lies in the data, which is only read; choose another --output")
 
     for path in paths:  # all are checked before the first one is predicted

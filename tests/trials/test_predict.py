@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -234,6 +235,15 @@ def test_labels_are_not_overwritten(trained: Trained, command: Command) -> None:
         with pytest.raises(BadInput, match="lies in the data, which is only read"):
             command(main, *given, "--output", trained.dataset / "groundTruth")
     assert tree(trained.data_root) == before
+
+
+def test_nothing_is_written_into_a_data_set_without_labels(trained: Trained, tmp_path: Path, command: Command) -> None:
+    shutil.copytree(trained.dataset, tmp_path / "data" / "small")
+    shutil.rmtree(tmp_path / "data" / "small" / "groundTruth")
+    words = ("--checkpoint", trained.checkpoint, "--data-root", tmp_path / "data", "--split", 1)
+    with pytest.raises(BadInput, match="lies in the data, which is only read"):
+        command(main, *words, "--output", tmp_path / "data" / "small" / "predictions")
+    command(main, *words, "--output", tmp_path / "out")
 
 
 def test_a_shell_sees_one_line_and_no_traceback(output: Path, tmp_path: Path) -> None:
