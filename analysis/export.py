@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.history import Evaluation, History, find_experiment, read_history
 from analysis.trial_table import write_trial_table
-from common.bad_input import BadInput, run_command
+from common.bad_input import BadInput, naming, run_command
 from common.command_parser import command_parser
 from nas_space.branching import Branching, keep_branches
 from nas_space.network import Network
@@ -18,10 +18,8 @@ from nas_space.structure_files import DIALECTS, Dialect, write_structure
 
 def export(experiment: str, evaluation: Evaluation, network: Network, path: Path, dialect: Dialect) -> None:
     """Write the structure of one evaluation; the native dialect also records its origin."""
-    try:
+    with naming(f"the records of {experiment}, trial {evaluation.trial}"):
         structure = Structure.from_labels(evaluation.structure, network)
-    except BadInput as fault:
-        raise BadInput(f"the records of {experiment}, trial {evaluation.trial}: {fault}") from None
     about: dict[str, Any] = {
         "experiment": experiment,
         "trial": evaluation.trial,
@@ -45,8 +43,9 @@ def export_branches(experiment: str, history: History, evaluation: Evaluation, p
     trained = next(each for each in history.evaluations if each.trial == evaluation.trial)
     if trained.probabilities is None or "branching" not in trained.about:
         raise BadInput(f"trial {trained.trial} is not one of a local search: it has no branches to keep")
-    structure = Structure.from_labels(trained.structure, history.network)
-    multiple = keep_branches(structure, Branching.from_text(trained.about["branching"]), trained.probabilities)
+    with naming(f"the records of {experiment}, trial {trained.trial}"):
+        structure = Structure.from_labels(trained.structure, history.network)
+        multiple = keep_branches(structure, Branching.from_text(trained.about["branching"]), trained.probabilities)
     about = {"experiment": experiment, "trial": evaluation.trial, "metrics": evaluation.metrics}
     write_structure(multiple, path, about=about)
 

@@ -17,7 +17,7 @@ from reprlib import repr as shortened
 from typing import Any, Literal, get_args
 
 from common.atomic_file import write_json
-from common.bad_input import BadInput, run_command
+from common.bad_input import BadInput, naming, run_command
 from common.command_parser import command_parser
 from common.read_file import read_json
 from nas_space.branching import Branching, keep_branches
@@ -59,10 +59,8 @@ def read_structure(source: str | Path, network: Network) -> Structure:
         return Structure.hand(network)
     path = Path(source)
     content = read_json(path, "structure file (give a JSON file, or the name 'hand')")
-    try:
+    with naming(path):
         return _from_json(content, network)
-    except BadInput as fault:
-        raise BadInput(f"{path}: {fault}") from None
 
 
 def read_single(source: str | Path, network: Network) -> Structure:

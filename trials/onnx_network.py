@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.bad_input import BadInput
+from common.bad_input import BadInput, naming
 from common.read_file import require_file
 from trials.data.feature_files import Features
 from trials.data.label_files import is_class_name
@@ -85,10 +85,8 @@ def load_onnx(path: Path) -> OnnxNetwork:
         BadInput: it is missing, damaged, or of something else.
     """
     require_file(path, "network")
-    try:
+    with naming(path):
         return of_content(path.read_bytes())
-    except BadInput as fault:
-        raise BadInput(f"{path}: {fault}") from None
 
 
 def _usual_threads() -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from common.bad_input import BadInput
+from common.bad_input import BadInput, naming
 from nas_space.network import Network
 from nas_space.networks import network_from_json
 from nas_space.networks.your_own import OwnNetwork
@@ -79,10 +79,8 @@ def read_network(file: Path, device: str = "auto", named: Network | None = None)
     network = load_onnx(file)
     about = network.about
     what = (about.feature_dim, about.classes, about.dataset, about.sample_rate, about.train_videos)
-    try:
+    with naming(file):
         reach = _reach(Structure.from_paths(about.structure, network_from_json(about.network)))
-    except BadInput as fault:
-        raise BadInput(f"{file}: {fault}") from None
     return TrainedNetwork(file, *what, reach, network.predict)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.bad_input import BadInput
+from common.bad_input import BadInput, naming
 from nas_space.layers.packed_videos import PackedVideos
 
 
@@ -34,10 +34,8 @@ class ForeignNetwork(nn.Module):
         lengths = [end - start for start, end in pairwise(videos.offsets)]
         # Copies, as a layer may keep its input for the gradient, and features may be mapped from a file.
         parts = [video.T.contiguous() for video in videos.features.split(lengths)]
-        try:
+        with naming(self.name):
             outputs = [logits(self.net, video, self.classes) for video in parts]
-        except BadInput as fault:
-            raise BadInput(f"{self.name}: {fault}") from None
         if videos.release is not None:
             videos.release()
         return torch.cat(outputs, dim=1)

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from common.atomic_file import write_atomically
-from common.bad_input import BadInput
+from common.bad_input import BadInput, naming
 from common.read_file import require_file
 from nas_space.folding import fold
 from nas_space.network import Network
@@ -197,8 +197,6 @@ def load_checkpoint(path: Path, named: Network | None = None) -> Checkpoint:
     if content.get("format") not in (FORMAT, FORMAT_OF_BRANCHES) or not needed <= set(content) <= names | {"format"}:
         raise BadInput(f"{path}: not a checkpoint of this project (train one with python -m trials.train)")
     checkpoint = Checkpoint(**{name: content[name] for name in names if name in content})
-    try:
+    with naming(path):
         checkpoint.check(named)
-    except BadInput as fault:
-        raise BadInput(f"{path}: {fault}") from None
     return checkpoint
