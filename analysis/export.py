@@ -43,9 +43,13 @@ def export_branches(experiment: str, history: History, evaluation: Evaluation, p
     trained = next(each for each in history.evaluations if each.trial == evaluation.trial)
     if trained.probabilities is None or "branching" not in trained.about:
         raise BadInput(f"trial {trained.trial} is not one of a local search: it has no branches to keep")
-    with naming(f"the records of {experiment}, trial {trained.trial}"):
+    try:
         structure = Structure.from_labels(trained.structure, history.network)
         multiple = keep_branches(structure, Branching.from_text(trained.about["branching"]), trained.probabilities)
+    except (KeyError, ValueError) as fault:
+        raise BadInput(
+            f"the records of {experiment}, trial {trained.trial}: not the branches of a structure ({fault})"
+        ) from None
     about = {"experiment": experiment, "trial": evaluation.trial, "metrics": evaluation.metrics}
     write_structure(multiple, path, about=about)
 

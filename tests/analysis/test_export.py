@@ -70,17 +70,22 @@ def test_the_file_says_where_the_structure_comes_from(
     assert about == {"experiment": "Ab3dE", "trial": "trial1", "proposal": 1, "metrics": {"default": 30.0}}
 
 
-def test_the_branches_of_a_local_search_are_exported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "local" / "checkpoint"
+def local_records(folder: Path, learned: dict[str, list[float]]) -> Records:
+    """Of a local search with one iteration, whose branches have learned this."""
     folder.mkdir(parents=True)
     records, structure = Records(folder), {"s1l0": 4, "s1l1": 1}
-    learned = {"s1l0": [0.2, 0.3, 0.5], "s1l1": [0.9, 0.1]}
     records.write("started", phase="local", network=NETWORK.to_json())
     records.write("proposed", uid=0, structure=structure, chain=0, iteration=0, branching="3,0.5,1,2048")
     result = {"trial": "t", "metrics": {"default": 50.0}, "epochs": [], "seconds": 3.0, "probabilities": learned}
     records.write("finished", uid=0, structure=structure, **result)
+    return records
+
+
+def test_the_branches_of_a_local_search_are_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "local" / "checkpoint"
+    records = local_records(folder, {"s1l0": [0.2, 0.3, 0.5], "s1l1": [0.9, 0.1]})
     records.write("chain_ended", chain=0, why="done", structure={"s1l0": 5, "s1l1": 1})
     monkeypatch.setattr(export, "find_experiment", lambda _: folder)
     run(monkeypatch, "local", "--output", tmp_path / "best.json", "--multiple", tmp_path / "multiple.json")
@@ -90,6 +95,20 @@ def test_the_branches_of_a_local_search_are_exported(
     about = json.loads((tmp_path / "multiple.json").read_text())["about"]
     assert about == {"experiment": "local", "trial": "t", "metrics": {"default": 50.0}}
     assert capsys.readouterr().out.splitlines()[0] == str(tmp_path / "multiple.json")
+
+
+@pytest.mark.parametrize(
+    "learned",
+    [{"s1l0": [1.0]}, {"s1l0": [0.5, 0.5], "s1l1": [0.9, 0.1]}, {"s1l0": [0.2, 0.3, 0.6], "s1l1": [0.9, 0.1]}],
+)
+def test_damaged_branches_are_refused(
+    learned: dict[str, list[float]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "local" / "checkpoint"
+    local_records(folder, learned)
+    monkeypatch.setattr(export, "find_experiment", lambda _: folder)
+    with pytest.raises(BadInput, match="the records of local, trial t: not the branches of a structure"):
+        run(monkeypatch, "local", "--multiple", tmp_path / "multiple.json")
 
 
 def test_a_global_search_has_no_branches(experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
