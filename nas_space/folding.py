@@ -79,14 +79,11 @@ def fold(module: nn.Module, structure: Structure, labels: Iterable[str]) -> None
 def _folded(conv: BranchedConv) -> DilatedConv:
     """One convolution with the output of all branches of another."""
     step, (kernel_size,) = gcd(*conv.dilations), conv.kernel_size
-    taps = dense_taps(kernel_size, conv.dilations)
-    folded = DilatedConv(conv.in_channels, conv.out_channels, taps, step)
+    folded = DilatedConv(conv.in_channels, conv.out_channels, dense_taps(kernel_size, conv.dilations), step)
     folded.present = conv.present * max(conv.dilations) // step
     with torch.no_grad():
         weight = torch.zeros_like(folded.weight, dtype=conv.weight.dtype, device=conv.weight.device)
-        for share, dilation in zip(conv.shares(), conv.dilations, strict=True):
-            stride = dilation // step
-            first = folded.present - stride * conv.present
-            weight[:, :, first : first + stride * kernel_size : stride] += share * conv.weight
+        for frame, tap in conv.taps().items():
+            weight[:, :, folded.present + frame // step] = tap
     folded.weight, folded.bias = nn.Parameter(weight), conv.bias
     return folded

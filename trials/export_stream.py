@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from common.bad_input import BadInput, KnownFailure, run_command
 from common.command_parser import command_parser
-from nas_space.layers.convolutions import BranchedConv, DilatedConv, LeftOut, PointwiseConv
+from nas_space.layers.convolutions import DilatedConv, LeftOut, PointwiseConv
 from nas_space.layers.dual_stage import DualStage
 from nas_space.layers.residual import DilatedResidualLayer
 from nas_space.layers.stages import Stage, StagedNetwork
@@ -28,9 +28,6 @@ FRAMES = 300
 """Length of the made-up video on which both are compared."""
 TOLERANCE = 1e-5
 """Largest difference of a probability."""
-
-Taps = dict[int, Tensor]
-"""(out, in) by the frame that is read, seen from that of the output."""
 
 
 class Unequal(KnownFailure):
@@ -59,7 +56,7 @@ def _stage(stage: nn.Module, softmax: bool) -> Iterator[Pointwise | Residual]:
             both = cast(DilatedResidualLayer, layer).convolutions()
             if both is not None:
                 conv, pointwise = both
-                yield _residual(_taps(conv), cast(Tensor, conv.bias), _matrix(pointwise))
+                yield _residual(conv.taps(), cast(Tensor, conv.bias), _matrix(pointwise))
         yield _pointwise(stage.conv_out, softmax=False)
         return
     dual = cast(DualStage, stage)
@@ -73,29 +70,16 @@ def _stage(stage: nn.Module, softmax: bool) -> Iterator[Pointwise | Residual]:
 
 def _fused(convs: Sequence[DilatedConv], fusion: PointwiseConv) -> Residual:
     """A dual dilated layer: what its convolutions are multiplied by afterwards is part of their taps here."""
-    taps: Taps = {}
+    taps: dict[int, Tensor] = {}
     bias = cast(Tensor, fusion.bias)
     for conv, part in zip(convs, fusion.weight[:, :, 0].chunk(len(convs), dim=1), strict=True):
-        for frame, tap in _taps(conv).items():
+        for frame, tap in conv.taps().items():
             taps[frame] = taps.get(frame, 0) + part @ tap
         bias = bias + part @ cast(Tensor, conv.bias)
     return _residual(taps, bias, None)
 
 
-def _taps(conv: DilatedConv) -> Taps:
-    """Those of a convolution, with or without branches."""
-    taps: Taps = {}
-    branches = [(1.0, conv.dilation[0])]
-    if isinstance(conv, BranchedConv):
-        branches = list(zip(conv.shares().tolist(), conv.dilations, strict=True))
-    for share, dilation in branches:
-        for index, tap in enumerate(conv.weight.unbind(2)):
-            frame = (index - conv.present) * dilation
-            taps[frame] = taps.get(frame, 0) + share * tap
-    return taps
-
-
-def _residual(taps: Taps, bias: Tensor, after: tuple[Floats, Floats] | None) -> Residual:
+def _residual(taps: dict[int, Tensor], bias: Tensor, after: tuple[Floats, Floats] | None) -> Residual:
     frames = sorted(taps)
     return Residual(frames, _array(torch.cat([taps[frame].T for frame in frames])), _array(bias), after)
 

@@ -65,6 +65,11 @@ class DilatedConv(SearchableConv, nn.Conv1d):
         ]
         return torch.stack([result.transpose(1, 2).flatten(0, 1).index_select(0, rows) for result in results])
 
+    def taps(self) -> dict[int, Tensor]:
+        """The matrix ``(out_channels, in_channels)`` of each frame that is read, seen from that of the output."""
+        dilation = self.dilation[0]
+        return {(index - self.present) * dilation: tap for index, tap in enumerate(self.weight.unbind(2))}
+
     def branched(self, branches: Sequence[int], inner_activation: bool = False) -> BranchedConv:
         """See ``SearchableConv.branched``."""
         return BranchedConv.expand(self, branches, inner_activation)
@@ -99,6 +104,15 @@ class BranchedConv(Branches, DilatedConv):
         branched.present = conv.present
         branched.weight, branched.bias = conv.weight, conv.bias
         return branched
+
+    def taps(self) -> dict[int, Tensor]:
+        """Those of all branches: of the frames that several read, their sum."""
+        summed: dict[int, Tensor] = {}
+        for share, dilation in zip(self.shares(), self.dilations, strict=True):
+            for index, tap in enumerate(self.weight.unbind(2)):
+                frame = (index - self.present) * dilation
+                summed[frame] = summed.get(frame, 0) + share * tap
+        return summed
 
     def collapse(self, dilation: int) -> DilatedConv | LeftOut:
         """A plain convolution of one dilation, which shares weight and bias."""
