@@ -19,6 +19,7 @@ import numpy.typing as npt
 from common.atomic_file import write_atomically, write_text
 from common.bad_input import BadInput, run_command
 from common.command_parser import command_parser
+from trials.data.label_files import write_bundles, write_labels, write_mapping
 
 CLASSES = ("cut_salad", "cut_soup", "pour_salad", "pour_soup", "stir_salad", "stir_soup")
 LAG = 44
@@ -62,12 +63,10 @@ def write_dataset(
     """
     for name, (features, labels) in videos.items():
         write_atomically(folder / "features" / f"{name}.npy", partial(np.save, arr=features))
-        write_text(folder / "groundTruth" / f"{name}.txt", "".join(classes[label] + "\n" for label in labels))
-    write_text(folder / "mapping.txt", "".join(f"{index} {name}\n" for index, name in enumerate(classes)))
-    for number, parts in enumerate(splits, start=1):
-        for part, chosen in zip(("train", "test"), parts, strict=True):
-            bundle = folder / "splits" / f"{part}.split{number}.bundle"
-            write_text(bundle, "".join(f"{name}.txt\n" for name in chosen))
+        write_text(folder / "groundTruth" / f"{name}.txt", write_labels(labels, classes))
+    write_text(folder / "mapping.txt", write_mapping(classes))
+    for bundle, text in write_bundles(splits).items():
+        write_text(folder / "splits" / bundle, text)
 
 
 def write_demo(folder: Path, train: int, test: int, seed: int) -> None:

@@ -102,9 +102,12 @@ class Structure:
     def __str__(self) -> str:
         layers = iter(self.branches_by_label().values())
         blocks = (islice(layers, len(block.layers)) for block in self.network.blocks)
-        return " | ".join(
-            " ".join("+".join(str(branch.dilation) for branch in branches) for branches in block) for block in blocks
-        )
+        return " | ".join(" ".join(map(dilations_text, block)) for block in blocks)
+
+
+def dilations_text(branches: Iterable[Branch]) -> str:
+    """``4``, or ``90+100+110`` for several branches."""
+    return "+".join(str(branch.dilation) for branch in branches)
 
 
 def _ordered(dilations: Mapping[str, Any], names: Iterable[str], network: Network) -> tuple[tuple[Branch, ...], ...]:

@@ -19,7 +19,14 @@ from trials.data.elan import read_elan
 from trials.data.feature_files import open_features
 from trials.data.folds import make_splits
 from trials.data.known_datasets import defaults_of
-from trials.data.label_files import Labels, is_class_name, read_mapping, write_labels
+from trials.data.label_files import (
+    Labels,
+    is_class_name,
+    read_mapping,
+    write_bundles,
+    write_labels,
+    write_mapping,
+)
 from trials.data.lengths import length_tolerance
 from trials.data.segment_tables import Columns, read_table
 from trials.data.segments import (
@@ -178,11 +185,7 @@ def new_splits(folder: Path, videos: Iterable[str], arguments: argparse.Namespac
     labelled = {path.stem for path in (folder / "groundTruth").glob("*.txt")}
     group = arguments.group if arguments.group is not None else defaults_of(folder.absolute().name).group
     splits = make_splits(sorted({*videos, *labelled}), arguments.folds, arguments.seed, group)
-    return {
-        folder / "splits" / f"{part}.split{number}.bundle": "".join(f"{video}.txt\n" for video in names)
-        for number, parts in enumerate(splits, start=1)
-        for part, names in zip(("train", "test"), parts, strict=True)
-    }
+    return {folder / "splits" / bundle: text for bundle, text in write_bundles(splits).items()}
 
 
 def some_of(videos: Sequence[str]) -> str:
@@ -214,7 +217,7 @@ def main() -> None:
     for video, path in paths.items():
         write_text(path, write_labels(labels[video], classes))
     if not (folder / "mapping.txt").exists():
-        write_text(folder / "mapping.txt", "".join(f"{index} {name}\n" for index, name in enumerate(classes)))
+        write_text(folder / "mapping.txt", write_mapping(classes))
     for path, text in (splits or {}).items():
         write_text(path, text)
     without = [video for video in videos if not (folder / "features" / f"{video}.npy").exists()]

@@ -14,7 +14,7 @@ from common.command_parser import command_parser
 from nas_space.folding import fold, foldable, layer_taps
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.networks import add_named_network_argument
-from nas_space.structure import Structure
+from nas_space.structure import Structure, dilations_text
 from trials.training.checkpoint import load_checkpoint, save_checkpoint
 
 FRAMES = 1000
@@ -76,9 +76,8 @@ def _table(structure: Structure, taps: Mapping[str, tuple[int, int]], folded: li
     branches = structure.branches_by_label()
     lines = [f"{'layer':<10}{'dilations':<22}{'taps as branches':>17}{'as one kernel':>15}"]
     for label, (dense, summed) in taps.items():
-        dilations = "+".join(str(branch.dilation) for branch in branches[label])
         note = "  folded" if label in folded else ""
-        lines.append(f"{label:<10}{dilations:<22}{summed:>17}{dense:>15}{note}")
+        lines.append(f"{label:<10}{dilations_text(branches[label]):<22}{summed:>17}{dense:>15}{note}")
     return "\n".join(lines)
 
 

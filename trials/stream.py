@@ -45,15 +45,15 @@ def changes(stream: Stream, frames: Iterator[Floats]) -> Iterator[tuple[int, str
     Args:
         frames: of the video, of which the network reads every ``sample_rate``-th; the others are passed over.
     """
-    told, last = 0, None
+    labelled, last = 0, None
 
     def new(probabilities: Floats) -> Iterator[tuple[int, str, float]]:
-        nonlocal told, last
+        nonlocal labelled, last
         for of_frame in probabilities:
             label = int(of_frame.argmax())
             if label != last:
-                yield told * stream.sample_rate, stream.classes[label], float(of_frame[label])
-            told, last = told + 1, label
+                yield labelled * stream.sample_rate, stream.classes[label], float(of_frame[label])
+            labelled, last = labelled + 1, label
 
     for number, frame in enumerate(frames):
         if number % stream.sample_rate == 0:

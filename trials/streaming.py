@@ -71,7 +71,7 @@ class Stream:
         return [layer for layer in self._layers if isinstance(layer, Residual)]
 
     def step(self, frames: Floats) -> Floats:
-        """The next frames of the video -> class probabilities of the frames that can be told now.
+        """The next frames of the video -> class probabilities of the frames whose output is complete.
 
         Args:
             frames: ``(frames, channels)``, or one, ``(channels,)``; any number of them.

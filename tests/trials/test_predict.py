@@ -56,7 +56,7 @@ def test_label_files_are_as_the_true_ones(trained: Trained, output: Path, exit_o
     assert tree(trained.data_root) == before
 
 
-def test_a_full_gpu_is_told_in_one_line(
+def test_a_full_gpu_is_reported_in_one_line(
     trained: Trained, output: Path, exit_of: Exit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:

@@ -63,11 +63,11 @@ def test_label_changes_are_those_of_the_predictions(
     labels = (tmp_path / "out" / "p06-1.txt").read_text().split()
     standard_input(monkeypatch, (as_text if text else as_bytes)(video(trained)))
     outcome = exit_of(stream.main, path, *(["--text"] if text else []))
-    told = [line.split("\t") for line in outcome.out.splitlines()]
+    changes = [line.split("\t") for line in outcome.out.splitlines()]
     starts = [frame for frame, label in enumerate(labels) if frame == 0 or label != labels[frame - 1]]
-    assert [(int(frame), label) for frame, label, _ in told] == [(start, labels[start]) for start in starts]
-    assert len(told) > 1
-    assert all(1 / 3 <= float(probability) <= 1 for *_, probability in told)
+    assert [(int(frame), label) for frame, label, _ in changes] == [(start, labels[start]) for start in starts]
+    assert len(changes) > 1
+    assert all(1 / 3 <= float(probability) <= 1 for *_, probability in changes)
 
 
 def test_seconds_are_shown_on_request(
@@ -99,7 +99,7 @@ def test_no_frames_are_no_changes(path: Path, exit_of: Exit, monkeypatch: pytest
         (b"1 2 3 4 5 1e300\n", ("--text",), "frame 0: NaN, infinity, or beyond float32"),
     ],
 )
-def test_bad_frames_are_told_in_one_line(
+def test_bad_frames_are_refused_in_one_line(
     path: Path, exit_of: Exit, monkeypatch: pytest.MonkeyPatch, content: bytes, words: tuple[str, ...], message: str
 ) -> None:
     standard_input(monkeypatch, content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,20 @@ def read_labels(path: Path, ids: Mapping[str, int]) -> Labels:
 def write_labels(labels: Labels, classes: Sequence[str]) -> str:
     """The text of a label file."""
     return "".join(classes[label] + "\n" for label in labels)
+
+
+def write_mapping(classes: Sequence[str]) -> str:
+    """The text of ``mapping.txt``."""
+    return "".join(f"{identifier} {name}\n" for identifier, name in enumerate(classes))
+
+
+def write_bundles(splits: Sequence[tuple[Iterable[str], Iterable[str]]]) -> dict[str, str]:
+    """The texts of the ``.bundle`` files by their names, of the training and the test videos of split 1, 2, ..."""
+    return {
+        f"{part}.split{number}.bundle": "".join(f"{video}.txt\n" for video in videos)
+        for number, parts in enumerate(splits, start=1)
+        for part, videos in zip(("train", "test"), parts, strict=True)
+    }
 
 
 def read_bundle(path: Path) -> tuple[str, ...]:
