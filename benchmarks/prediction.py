@@ -21,7 +21,7 @@ from nas_space.layers.packed_residual import PlainResiduals
 from nas_space.networks import build, find_network
 from nas_space.structure import Structure
 from trials.export_onnx import to_onnx
-from trials.onnx_network import About, of_content
+from trials.prediction.onnx_network import About, of_content
 from trials.training.training import predict
 
 FRAMES = (300, 2000, 6000)

@@ -14,7 +14,7 @@ from common.bad_input import run_command
 from nas_space.networks import build, find_network
 from nas_space.structure import Structure
 from trials.export_stream import stream_layers
-from trials.streaming import Stream, write_stream
+from trials.prediction.streaming import Stream, write_stream
 
 CHANNELS, CLASSES = 2048, 48
 WARM_UP, FRAMES = 100, 1500

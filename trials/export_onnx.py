@@ -18,7 +18,7 @@ from common.command_parser import command_parser
 from nas_space.layers.plain import PlainNetwork
 from nas_space.networks import add_named_network_argument
 from trials.data.feature_files import Features
-from trials.onnx_network import FEATURES, LABELS, LOGITS, PROBABILITIES, SUFFIX, About, of_content
+from trials.prediction.onnx_network import FEATURES, LABELS, LOGITS, PROBABILITIES, SUFFIX, About, of_content
 from trials.training.checkpoint import Checkpoint, load_checkpoint, versions
 from trials.training.training import forward
 

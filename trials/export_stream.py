@@ -1,4 +1,4 @@
-"""Export a trained network to label a video while it is recorded, with numpy alone: see ``trials.streaming``."""
+"""Export a trained network to label a video while it is recorded: see ``trials.prediction.streaming``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from nas_space.layers.residual import DilatedResidualLayer
 from nas_space.layers.stages import Stage, StagedNetwork
 from nas_space.network import Network
 from nas_space.networks import add_named_network_argument
-from trials.stream_layers import Floats, Pointwise, Residual, softmax
-from trials.streaming import Precision, Stream, write_stream
+from trials.prediction.stream_layers import Floats, Pointwise, Residual, softmax
+from trials.prediction.streaming import Precision, Stream, write_stream
 from trials.training.checkpoint import Checkpoint, load_checkpoint, versions
 from trials.training.training import forward
 

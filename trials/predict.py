@@ -22,8 +22,8 @@ from trials.data.known_datasets import defaults_of
 from trials.data.label_files import write_labels
 from trials.data.segments import read_rate
 from trials.evaluate import overlap_message
-from trials.predicted_segments import PredictedSegments
-from trials.trained_network import TrainedNetwork, read_network
+from trials.prediction.predicted_segments import PredictedSegments
+from trials.prediction.trained_network import TrainedNetwork, read_network
 
 
 def main() -> None:

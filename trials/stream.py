@@ -11,8 +11,8 @@ import numpy as np
 
 from common.bad_input import BadInput, run_command
 from common.command_parser import command_parser
-from trials.stream_layers import Floats
-from trials.streaming import Stream
+from trials.prediction.stream_layers import Floats
+from trials.prediction.streaming import Stream
 
 
 def binary_frames(file: BinaryIO, channels: int) -> Iterator[Floats]:

@@ -24,7 +24,7 @@ from tests.conftest import REPOSITORY
 from tests.trials.conftest import Command, Exit, Trained
 from trials import export_onnx, predict
 from trials.export_onnx import Unequal, compare, to_onnx
-from trials.onnx_network import About, load_onnx, of_content
+from trials.prediction.onnx_network import About, load_onnx, of_content
 from trials.training.checkpoint import load_checkpoint
 
 FEATURES, CLASSES = 5, 3

@@ -15,8 +15,8 @@ from nas_space.describe import describe_network
 from nas_space.networks import find_network
 from tests.trials.conftest import Command, Exit, Trained
 from trials import export_stream, predict, stream, train
-from trials.stream_layers import Floats
-from trials.streaming import Stream
+from trials.prediction.stream_layers import Floats
+from trials.prediction.streaming import Stream
 
 
 @pytest.fixture

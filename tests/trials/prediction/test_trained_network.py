@@ -11,9 +11,10 @@ import pytest
 from common.bad_input import BadInput
 from nas_space.receptive_field import Extent
 from tests.trials.conftest import Command, Trained
-from trials import export_onnx, trained_network
+from trials import export_onnx
 from trials.data.feature_files import Features
-from trials.trained_network import TrainedNetwork, read_network
+from trials.prediction import trained_network
+from trials.prediction.trained_network import TrainedNetwork, read_network
 
 FRAMES, CHUNK = 243, 30
 

@@ -16,7 +16,7 @@ from nas_space.networks.your_own import OwnNetwork
 from nas_space.receptive_field import Extent, ReceptiveField
 from nas_space.structure import Structure
 from trials.data.feature_files import Features, sample
-from trials.onnx_network import SUFFIX, load_onnx
+from trials.prediction.onnx_network import SUFFIX, load_onnx
 
 CHUNK = 32_768
 """Frames of a chunk of a long video: some times as many as MS-TCN sees around it."""

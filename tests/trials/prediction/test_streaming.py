@@ -24,8 +24,8 @@ from nas_space.structure import Structure
 from tests.conftest import REPOSITORY
 from tests.nas_space.generators import branched_structures
 from trials.export_stream import stream_layers
-from trials.stream_layers import PIECE, Floats, Residual
-from trials.streaming import Stream, write_stream
+from trials.prediction.stream_layers import PIECE, Floats, Residual
+from trials.prediction.streaming import Stream, write_stream
 from trials.training.training import forward
 
 FEATURES, CLASSES = 5, ["cut", "peel", "mix"]
@@ -249,7 +249,7 @@ import sys
 for name in ("torch", "nni", "onnxruntime", "yaml", "tqdm"):
     sys.modules[name] = None
 import numpy as np
-from trials.streaming import Stream
+from trials.prediction.streaming import Stream
 print(Stream(sys.argv[1]).step(np.zeros((4, 5))).shape)
 """
     command = [sys.executable, "-c", code, str(path)]

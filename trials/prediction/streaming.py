@@ -20,7 +20,7 @@ import numpy.typing as npt
 from common.atomic_file import write_atomically
 from common.bad_input import BadInput
 from common.read_file import require_file
-from trials.stream_layers import Floats, Pointwise, Residual, softmax
+from trials.prediction.stream_layers import Floats, Pointwise, Residual, softmax
 
 FORMAT = "global2local-stream"
 STATE = "global2local-stream-state"

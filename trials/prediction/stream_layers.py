@@ -1,4 +1,4 @@
-"""The layers of a network over frames that come one after another: see ``trials.streaming``. With numpy alone."""
+"""The layers of a network over frames that come one after another, with numpy alone: see streaming.py."""
 
 from __future__ import annotations
 
