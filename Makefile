@@ -1,7 +1,11 @@
-# make demo and make test do all the set-up themselves, on a machine with Python 3.11 and make.
+# make demo and make test do all the set-up themselves, on a machine with Python 3.11, 3.12 or 3.13 and make.
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
+# What tells one Python from another: a name on PATH may be a link, or the environment's own.
+WHICH := -c "import sys; print(sys.base_prefix, sys.version)"
+CHECK := "import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit( \
+	'Python 3.11, 3.12 or 3.13 is needed (make PYTHON=/path/to/python3), this is ' + sys.version)"
 
 .PHONY: help demo screenshots test test-all pytest browser lint style types audit benchmarks clean
 
@@ -14,9 +18,20 @@ help:
 	@echo "make audit  look up known vulnerabilities of all packages"
 	@echo "make benchmarks  time our layers against the usual formulation, at one thread"
 	@echo "make clean  remove .venv and $(DEMO)"
+	@echo "PYTHON=/path/to/python3.13 with any of these makes .venv anew where it was made by another Python"
+
+# An environment is kept unless PYTHON is given and is not the one that made it.
+ifneq ($(origin PYTHON),file)
+ifneq ($(shell $(PYTHON) $(WHICH)),$(if $(wildcard $(BIN)/python),$(shell $(BIN)/python $(WHICH))))
+.PHONY: another_python
+.venv/installed: another_python
+VENV_OPTIONS := --clear
+endif
+endif
 
 .venv/installed: requirements.txt requirements-dev.txt constraints.txt pyproject.toml
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c $(CHECK)
+	$(PYTHON) -m venv $(VENV_OPTIONS) .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	touch $@
