@@ -34,8 +34,8 @@ def stepper(network: Network, candidates: Sequence[int] = ()) -> Callable[[], ob
 def padded(step: Callable[[], object]) -> None:
     """The same step in the padded form, which GPUs use."""
     with (
-        patch("nas_space.layers.residual.is_packed", lambda _: False),
-        patch("nas_space.layers.dual_stage.is_packed", lambda _: False),
+        patch("nas_space.layers.residual.is_packed", lambda *_: False),
+        patch("nas_space.layers.dual_stage.is_packed", lambda *_: False),
     ):
         step()
 

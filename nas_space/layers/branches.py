@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -91,42 +92,54 @@ class Choices(Branches):
         """``(branches,)``: non-negative, of sum 1."""
         if not self.gated:
             return torch.softmax(self.branch_weights / self.temperature, dim=0)
-        convolving, kept = self._convolving(), self._gate()
-        return torch.where(convolving, 0, 1 - kept).masked_scatter(convolving, kept * self.shares())
+        kept = self._gate()
+        return (1 - kept).repeat(len(self.branches)).index_copy(0, self._convolving, kept * self.shares())
 
     def logits(self) -> Tensor:
         """The logarithms of the probabilities, also of those too small for a number: ``(branches,)``, float64."""
         weights = self.branch_weights.double() / self.temperature
         if not self.gated:
             return weights.log_softmax(dim=0)
-        convolving = self._convolving()
-        left_out = weights[~convolving]
-        others = weights[convolving].log_softmax(dim=0) + F.logsigmoid(-left_out)
-        return torch.where(convolving, 0, F.logsigmoid(left_out)).masked_scatter(convolving, others)
+        left_out = weights.index_select(0, self._leaving_out)
+        others = weights.index_select(0, self._convolving).log_softmax(dim=0) + F.logsigmoid(-left_out)
+        return F.logsigmoid(left_out).repeat(len(weights)).index_copy(0, self._convolving, others)
 
     def set_logits(self, logits: Tensor) -> None:
         """Set the probabilities to softmax(logits), ``(branches,)``, at the present temperature."""
         with torch.no_grad():
             weights = logits.to(self.branch_weights)
             if self.gated:
-                others = weights[self._convolving()].logsumexp(dim=0)
-                weights = torch.where(self._convolving(), weights, weights - others)
+                others = weights.index_select(0, self._convolving).logsumexp(dim=0)
+                weights = weights.index_add(0, self._leaving_out, -others[None])
             self.branch_weights.copy_(self.temperature * weights)
 
     def shares(self) -> Tensor:
         """See ``Branches.shares``; not divided by ``kept``, which may be too small for that."""
         if self.dilations == self.branches:
             return self.probabilities()
-        return torch.softmax(self.branch_weights[self._convolving()] / self.temperature, dim=0)
+        return torch.softmax(self.branch_weights.index_select(0, self._convolving) / self.temperature, dim=0)
 
     def kept(self) -> Tensor | None:
         """See ``Branches.kept``."""
         if self.dilations == self.branches:
             return None
-        return self._gate() if self.gated else self.probabilities()[self._convolving()].sum()
+        return self._gate() if self.gated else self.probabilities().index_select(0, self._convolving).sum()
 
     def _gate(self) -> Tensor:
-        return torch.sigmoid(-self.branch_weights[~self._convolving()] / self.temperature).sum()
+        return torch.sigmoid(-self.branch_weights.index_select(0, self._leaving_out) / self.temperature).sum()
 
+    @property
     def _convolving(self) -> Tensor:
-        return torch.tensor(self.branches, device=self.branch_weights.device) > 0
+        """``(dilations,)``: the positions of the branches that convolve."""
+        return _positions(self.branch_weights.device, tuple(dilation > 0 for dilation in self.branches))
+
+    @property
+    def _leaving_out(self) -> Tensor:
+        """``(1,)``: the position of the branch of dilation 0."""
+        return _positions(self.branch_weights.device, tuple(dilation == 0 for dilation in self.branches))
+
+
+@lru_cache
+def _positions(device: torch.device, chosen: tuple[bool, ...]) -> Tensor:
+    """Where ``chosen`` is true, on a device: kept, as a copy to a GPU is waited for."""
+    return torch.tensor([position for position, each in enumerate(chosen) if each], device=device)

@@ -1,6 +1,7 @@
 """Convolutions over packed frames: the videos of a batch lie one after another, without padding and without a mask.
 
-Plain PyTorch: a few operators per batch, for any device and precision, and the reference in tests.
+Plain PyTorch for any device and precision, in two forms: with indexed offsets the frames are gathered, which is fast
+on a GPU; else each video is padded to the longest one, which is the reference in tests.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.layers.branches import Branches, Choices, SearchableConv
+from nas_space.layers.gathered import GatheredConv
+from nas_space.layers.indexed_offsets import IndexedOffsets, shifts_on
 
 
 class PointwiseConv(nn.Conv1d):
@@ -23,7 +26,7 @@ class PointwiseConv(nn.Conv1d):
         super().__init__(in_channels, out_channels, kernel_size=1)
 
     def forward(self, frames: Tensor) -> Tensor:
-        return F.linear(frames, self.weight[:, :, 0], self.bias)
+        return F.linear(frames, self.weight.squeeze(2), self.bias)
 
 
 class LeftOut(nn.Module):
@@ -50,7 +53,16 @@ class DilatedConv(SearchableConv, nn.Conv1d):
 
     def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:  # type: ignore[override]
         """Convolve packed videos; ``offsets`` (videos + 1,): the start of each, and the end of the last one."""
+        if isinstance(offsets, IndexedOffsets):
+            return self.gathered(frames, offsets, (self.dilation[0],), None)
         return self.convolve(frames, offsets, [self.dilation[0]])[0]
+
+    def gathered(
+        self, frames: Tensor, offsets: IndexedOffsets, dilations: tuple[int, ...], shares: Tensor | None
+    ) -> Tensor:
+        """The sum of the convolutions at these dilations by their ``shares`` (dilations,); None: of one dilation."""
+        shifts = shifts_on(frames.device, dilations, self.kernel_size[0], self.present)
+        return GatheredConv.apply(frames, self.weight, self.bias, shares, offsets, shifts)
 
     def convolve(self, frames: Tensor, offsets: Sequence[int], dilations: Sequence[int]) -> Tensor:
         """Convolve at each of these dilations with the same weights: ``(dilations, frames, out_channels)``."""
@@ -125,6 +137,8 @@ class BranchedConv(Branches, DilatedConv):
 
     def forward(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:  # type: ignore[override]
         """``(frames, in_channels)`` -> ``(frames, out_channels)``; see ``DilatedConv.forward``."""
+        if isinstance(offsets, IndexedOffsets) and not self.inner_activation:
+            return self.gathered(frames, offsets, self.dilations, self.shares())
         outputs = self.convolve(frames, offsets, self.dilations)
         if self.inner_activation:
             outputs = outputs.relu()

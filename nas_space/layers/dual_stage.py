@@ -59,7 +59,7 @@ class DualStage(nn.Module):
             outputs = [each for each in both if each is not None]
         change = F.relu(fusion(torch.cat(outputs, dim=1)))
         # On a CPU, PyTorch's own dropout would take an eighth of a step.
-        mask = dropout_mask(self.dropout, change) if is_packed(hidden) else None
+        mask = dropout_mask(self.dropout, change) if is_packed(hidden, offsets) else None
         output = hidden + (self.dropout(change) if mask is None else change * mask)
         return keep_in_part(hidden, output, _kept(pair))
 
@@ -89,12 +89,12 @@ def convolve(conv: DilatedConv, frames: Tensor, offsets: Sequence[int]) -> Tenso
     """
     if isinstance(conv, BranchedConv):
         kept = conv.kept()
-        if not is_packed(frames) or conv.inner_activation:
+        if not is_packed(frames, offsets) or conv.inner_activation:
             output = conv(frames, offsets)
         else:
             parameters = conv.weight, conv.bias, conv.shares()
             output = BranchedSum.apply(frames, *parameters, conv.dilations, conv.present, offsets)
         return output if kept is None else output * kept
-    if not is_packed(frames):
+    if not is_packed(frames, offsets):
         return conv(frames, offsets)
     return PackedConv.apply(frames, conv.weight, conv.bias, conv.dilation[0], conv.present, offsets)

@@ -18,14 +18,15 @@ class IndexedOffsets(tuple[int, ...]):
     """
 
     bounds: Tensor
-    """(2, frames), int32: the first frame of each frame's video, and the frame after its last one."""
+    """(3, frames), int32: the first frame of each frame's video, the frame after its last one, and the frame itself."""
 
     @classmethod
     def on(cls, device: torch.device, offsets: Sequence[int]) -> Self:
         """The same offsets, indexed on a device."""
         indexed = cls(offsets)
         edges = np.array(offsets, np.int32)
-        bounds = torch.from_numpy(np.stack([edges[:-1], edges[1:]]).repeat(np.diff(edges), axis=1))
+        of_frames = np.repeat([edges[:-1], edges[1:]], np.diff(edges), axis=1)
+        bounds = torch.from_numpy(np.concatenate([of_frames, np.arange(edges[-1], dtype=np.int32)[None]]))
         if device.type == "cuda":
             bounds = bounds.pin_memory()
         indexed.bounds = bounds.to(device, non_blocking=True)
@@ -36,10 +37,9 @@ class IndexedOffsets(tuple[int, ...]):
 
         ``(layers, taps)`` -> ``(layers, frames, taps)``, int32.
         """
-        start, end = self.bounds[:, :, None]
-        frames = len(start)
-        read = torch.arange(frames, dtype=torch.int32, device=shifts.device)[:, None] + shifts[:, None]
-        return torch.where((read >= start) & (read < end), read, frames)
+        start, end, present = self.bounds[:, :, None]
+        read = present + shifts[:, None]
+        return read.masked_fill_((read < start) | (read >= end), len(present))
 
     def same_video(self) -> Tensor:
         """``(frames - 1,)``: whether each frame but the last lies in the same video as the next one."""
@@ -48,12 +48,13 @@ class IndexedOffsets(tuple[int, ...]):
 
 @lru_cache(maxsize=256)
 def shifts_on(device: torch.device, dilations: tuple[int, ...], kernel_size: int, present: int) -> Tensor:
-    """How far from the frame of the output each tap reads: ``(dilations, taps)``, int32.
+    """How far from the frame of the output each tap reads, and from the frame of the input each is read.
 
-    Kept, as a copy to a GPU is waited for: a structure takes its dilations there once, and not in each step.
+    ``(2 x dilations, taps)``, int32: first for the outputs, then, negated, for the gradients. Kept, as a copy to a GPU
+    is waited for: a structure takes its dilations there once, and not in each step.
 
     Args:
         present: index of the tap that reads the frame of the output itself.
     """
-    taps = torch.arange(kernel_size, dtype=torch.int32) - present
-    return (torch.tensor(dilations, dtype=torch.int32)[:, None] * taps).to(device)
+    shifts = torch.tensor(dilations, dtype=torch.int32)[:, None] * (torch.arange(kernel_size) - present)
+    return torch.cat([shifts, -shifts]).to(device, torch.int32)

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.layers.convolutions import BranchedConv, DilatedConv, LeftOut, PointwiseConv
+from nas_space.layers.gathered import GatheredResiduals
+from nas_space.layers.indexed_offsets import IndexedOffsets, shifts_on
 from nas_space.layers.packed_branches import BranchedResidual
 from nas_space.layers.packed_residual import PlainResiduals, infer_residuals, sample_dropout_mask
 
@@ -19,9 +21,9 @@ class DilatedResidualLayer(nn.Module):
 
     With a dilation of 0 the layer is left out: it returns its input.
 
-    Two forms compute the same: the packed one does many small operations on views, which is fast on a CPU; the padded
-    one does a few large operations on the batch padded to its longest video, which is fast on a GPU, and also supports
-    autocast, second derivatives and a ReLU within each branch. Their dropout masks differ.
+    The packed form does many small operations on views in one step of autograd, which is fast on a CPU. The composed
+    one consists of PyTorch's operators around the form of the convolution (see ``DilatedConv``), for any device,
+    autocast, and a ReLU within each branch. Their dropout masks differ.
     """
 
     def __init__(self, channels: int, kernel_size: int, dilation: int, dropout: float, causal: bool = False) -> None:
@@ -46,17 +48,17 @@ class DilatedResidualLayer(nn.Module):
         if both is None:
             return frames
         conv, pointwise = both
-        if not is_packed(frames) or (isinstance(conv, BranchedConv) and conv.inner_activation):
-            return self.padded(frames, offsets)
+        if not is_packed(frames, offsets) or (isinstance(conv, BranchedConv) and conv.inner_activation):
+            return self.composed(frames, offsets)
         if not isinstance(conv, BranchedConv):
-            return plain_packed_layers([self], frames, offsets)
+            return packed_layers([both], self.dropout, frames, offsets)
         mask = dropout_mask(self.dropout, frames)
         parameters = (conv.weight, conv.bias, conv.shares(), pointwise.weight, pointwise.bias)
         output = BranchedResidual.apply(frames, *parameters, conv.dilations, conv.present, offsets, mask)
         return keep_in_part(frames, output, conv.kept())
 
-    def padded(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
-        """As ``forward``, in the padded form."""
+    def composed(self, frames: Tensor, offsets: Sequence[int]) -> Tensor:
+        """As ``forward``, in the composed form."""
         both = self.convolutions()
         if both is None:
             return frames
@@ -70,34 +72,54 @@ def keep_in_part(frames: Tensor, output: Tensor, kept: Tensor | None) -> Tensor:
     return output if kept is None else torch.lerp(frames, output, kept)
 
 
-def is_packed(frames: Tensor) -> bool:
-    """Whether layers take their packed form for these frames: on a CPU, without autocast."""
-    return frames.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+def is_packed(frames: Tensor, offsets: Sequence[int]) -> bool:
+    """Whether layers take their packed form: on a CPU, without autocast, unless the offsets are indexed for a GPU."""
+    on_cpu = frames.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    return on_cpu and not isinstance(offsets, IndexedOffsets)
 
 
 def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
     """Layers of equal dropout in sequence: ``(frames, channels)`` -> ``(frames, channels)``."""
-    convs = [both[0] for layer in layers if (both := layer.convolutions()) is not None]
-    alike = len({conv.present for conv in convs}) == 1 and not any(isinstance(conv, BranchedConv) for conv in convs)
-    if is_packed(frames) and alike:
-        return plain_packed_layers(layers, frames, offsets)
+    kept = [both for layer in layers if (both := layer.convolutions()) is not None]
+    alike = len({conv.present for conv, _ in kept}) == 1 and not any(isinstance(conv, BranchedConv) for conv, _ in kept)
+    if alike and isinstance(offsets, IndexedOffsets):
+        return gathered_layers(kept, layers[0].dropout, frames, offsets)
+    if alike and is_packed(frames, offsets):
+        return packed_layers(kept, layers[0].dropout, frames, offsets)
     for layer in layers:
         frames = layer(frames, offsets)
     return frames
 
 
-def plain_packed_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
-    """``residual_layers`` of one kernel size in one step, in the packed form; no layer may have branches."""
-    kept = [both for layer in layers if (both := layer.convolutions()) is not None]
-    if not kept:
-        return frames
-    mask = dropout_mask(layers[0].dropout, frames.expand(len(kept), *frames.shape))
-    dilations = [conv.dilation[0] for conv, _ in kept]
-    parameters = [cast(Tensor, one) for both in kept for each in both for one in (each.weight, each.bias)]
-    present = kept[0][0].present
+def packed_layers(
+    layers: Sequence[tuple[DilatedConv, PointwiseConv]], dropout: nn.Dropout, frames: Tensor, offsets: Sequence[int]
+) -> Tensor:
+    """Layers of one kernel size in one step, in the packed form; no layer may have branches."""
+    mask = dropout_mask(dropout, frames.expand(len(layers), *frames.shape))
+    dilations = [conv.dilation[0] for conv, _ in layers]
+    present, parameters = layers[0][0].present, _parameters(layers)
     if mask is None and not torch.is_grad_enabled():
         return infer_residuals(frames, offsets, dilations, present, parameters)
     return PlainResiduals.apply(frames, offsets, dilations, present, mask, *parameters)
+
+
+def gathered_layers(
+    layers: Sequence[tuple[DilatedConv, PointwiseConv]], dropout: nn.Dropout, frames: Tensor, offsets: IndexedOffsets
+) -> Tensor:
+    """As ``packed_layers``, in the gathered form."""
+    first = layers[0][0]
+    shifts = shifts_on(
+        frames.device, tuple(conv.dilation[0] for conv, _ in layers), first.kernel_size[0], first.present
+    )
+    mask = None
+    if dropout.training and dropout.p > 0:
+        kept = 1 - dropout.p
+        mask = frames.new_empty(len(layers), *frames.shape).bernoulli_(kept).mul_(1 / kept if kept else 0)
+    return GatheredResiduals.apply(frames, offsets, shifts, mask, *_parameters(layers))
+
+
+def _parameters(layers: Sequence[tuple[DilatedConv, PointwiseConv]]) -> list[Tensor]:
+    return [cast(Tensor, one) for both in layers for each in both for one in (each.weight, each.bias)]
 
 
 def dropout_mask(dropout: nn.Dropout, frames: Tensor) -> Tensor | None:

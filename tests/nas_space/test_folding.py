@@ -84,7 +84,7 @@ def test_both_forms_of_layers_of_several_kernel_sizes_are_the_same() -> None:
     hidden = stage.get_submodule("conv_1x1")(hidden)
     for layer in stage.get_submodule("layers").children():
         assert isinstance(layer, DilatedResidualLayer)
-        hidden = layer.padded(hidden, packed.offsets)
+        hidden = layer.composed(hidden, packed.offsets)
     torch.testing.assert_close(expected[0], stage.get_submodule("conv_out")(hidden), rtol=1e-12, atol=1e-12)
 
 

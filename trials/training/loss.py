@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nas_space.layers.indexed_offsets import IndexedOffsets
 from trials.training.settings import SMOOTHING_WEIGHT, SmoothingAverage
 
 TRUNCATION = 4.0
@@ -43,7 +44,10 @@ def segmentation_loss(
         return cross_entropy
     change = log_probabilities[:, 1:] - log_probabilities[:, :-1].detach()
     squared = change.square().clamp(max=TRUNCATION**2)
-    within_a_video = torch.ones(frames - 1, dtype=squared.dtype, device=squared.device)
-    within_a_video[[start - 1 for start in offsets[1:-1]]] = 0
-    smoothing = (squared.sum(dim=(0, 2)) * within_a_video).sum() / (pairs * classes)
+    if isinstance(offsets, IndexedOffsets):
+        within_a_video = offsets.same_video()
+    else:
+        within_a_video = torch.ones(frames - 1, dtype=torch.bool)
+        within_a_video[[start - 1 for start in offsets[1:-1]]] = False
+    smoothing = (squared.sum(dim=(0, 2)) * within_a_video.to(squared)).sum() / (pairs * classes)
     return cross_entropy + smoothing_weight * smoothing

@@ -10,6 +10,7 @@ import torch
 
 from nas_space import searchable
 from nas_space.layers.convolutions import ChoosingConv, DilatedConv
+from nas_space.layers.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.layers.residual import DilatedResidualLayer
 from nas_space.network import Network
@@ -94,20 +95,24 @@ def test_it_mixes_convolutions_of_its_own_weights() -> None:
 
 
 @pytest.mark.parametrize("candidates", [CANDIDATES, (2, 0, 1)])
-def test_both_forms_of_a_layer_learn_the_same_choice(candidates: tuple[int, ...]) -> None:
+def test_all_forms_of_a_layer_learn_the_same_choice(candidates: tuple[int, ...]) -> None:
     gradients = []
-    for form in (DilatedResidualLayer.__call__, DilatedResidualLayer.padded):
+    plain = (0, 4, 11)
+    indexed = IndexedOffsets.on(torch.device("cpu"), plain)
+    composed = DilatedResidualLayer.composed
+    for form, offsets in ((DilatedResidualLayer.__call__, plain), (composed, plain), (composed, indexed)):
         torch.manual_seed(0)
         layer = DilatedResidualLayer(3, 3, 1, dropout=0.0).double()
         layer.conv_dilated = conv = among(candidates).double()
         conv.temperature = 0.7
         frames = torch.randn(11, 3, dtype=torch.float64)
-        form(layer, frames, (0, 4, 11)).square().sum().backward()
+        form(layer, frames, offsets).square().sum().backward()
         gradient = conv.branch_weights.grad
         assert gradient is not None
         gradients.append(gradient)
     assert gradients[0].abs().max() > 1e-3
-    torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=1e-12)
+    for other in gradients[1:]:
+        torch.testing.assert_close(gradients[0], other, rtol=0, atol=1e-12)
 
 
 def test_a_layer_is_left_out_in_part() -> None:

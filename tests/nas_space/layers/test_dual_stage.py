@@ -1,4 +1,4 @@
-"""The dual dilated layers in their packed form against the padded one, which is plain PyTorch."""
+"""The dual dilated layers in their fast forms against the padded one, which is plain PyTorch."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from nas_space.layers import dual_stage
 from nas_space.layers.convolutions import BranchedConv, DilatedConv
 from nas_space.layers.dual_stage import convolve
+from nas_space.layers.indexed_offsets import IndexedOffsets
 
 
 def convolution(dilations: tuple[int, ...], kernel_size: int, causal: bool, activate: bool = False) -> DilatedConv:
@@ -39,7 +40,7 @@ def outputs_and_gradients(conv: DilatedConv, output: Tensor, frames: Tensor) -> 
     activate=st.booleans(),
     lengths=st.lists(st.integers(1, 15), min_size=1, max_size=4),
 )
-def test_packed_and_padded_are_the_same(
+def test_all_forms_are_the_same(
     dilations: tuple[int, ...], kernel_size: int, causal: bool, activate: bool, lengths: list[int]
 ) -> None:
     conv = convolution(dilations, kernel_size, causal, activate)
@@ -47,7 +48,10 @@ def test_packed_and_padded_are_the_same(
     frames = torch.randn(sum(lengths), 3, dtype=torch.float64, requires_grad=True)
     packed = outputs_and_gradients(conv, convolve(conv, frames, offsets), frames)
     padded = outputs_and_gradients(conv, conv(frames, offsets), frames)
+    indexed = IndexedOffsets.on(torch.device("cpu"), offsets)
+    gathered = outputs_and_gradients(conv, convolve(conv, frames, indexed), frames)
     torch.testing.assert_close(packed, padded, rtol=0, atol=1e-10)
+    torch.testing.assert_close(gathered, padded, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("dilations", [(2,), (1, 2, 3)])
@@ -61,5 +65,5 @@ def test_second_derivatives_are_refused_packed(dilations: tuple[int, ...], monke
 
     with pytest.raises(RuntimeError, match="once_differentiable"):
         second()
-    monkeypatch.setattr(dual_stage, "is_packed", lambda _: False)
+    monkeypatch.setattr(dual_stage, "is_packed", lambda *_: False)
     second()

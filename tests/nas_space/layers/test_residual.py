@@ -1,4 +1,4 @@
-"""The residual layer in both its forms, against the definition written out video by video."""
+"""The residual layer in its forms, against the definition written out video by video."""
 
 from __future__ import annotations
 
@@ -15,13 +15,22 @@ from torch import Tensor
 
 from nas_space.layers import packed_residual, residual
 from nas_space.layers.convolutions import BranchedConv, DilatedConv, PointwiseConv
+from nas_space.layers.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_conv import shifted_rows
 from nas_space.layers.packed_residual import allocate_like, sample_dropout_mask
-from nas_space.layers.residual import DilatedResidualLayer, plain_packed_layers, residual_layers
+from nas_space.layers.residual import DilatedResidualLayer, packed_layers, residual_layers
 
 CHANNELS = 4
 Form = Callable[[DilatedResidualLayer, Tensor, list[int]], Tensor]
-FORMS: dict[str, Form] = {"packed": DilatedResidualLayer.__call__, "padded": DilatedResidualLayer.padded}
+CPU = torch.device("cpu")
+FORMS: dict[str, Form] = {
+    "packed": DilatedResidualLayer.__call__,
+    "padded": DilatedResidualLayer.composed,
+    "gathered": lambda layer, frames, offsets: layer(frames, IndexedOffsets.on(CPU, offsets)),
+    "gathered, in one step": lambda layer, frames, offsets: residual_layers(
+        [layer], frames, IndexedOffsets.on(CPU, offsets)
+    ),
+}
 """On a CPU, calling a layer takes its packed form, unless there is a ReLU within each branch."""
 LENGTHS = st.lists(st.integers(1, 15), min_size=1, max_size=4)
 
@@ -87,15 +96,16 @@ def test_output_and_gradients_equal_the_definition(
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("dropout", [0.5, 0.2])
 @pytest.mark.parametrize("dilations", [(2,), (1, 2, 3)])
-def test_dropout_keeps_some_of_the_change_and_scales_it(dropout: float, dilations: tuple[int, ...]) -> None:
+def test_dropout_keeps_some_of_the_change_and_scales_it(dropout: float, dilations: tuple[int, ...], form: Form) -> None:
     layer = residual_layer(dilations, dropout=dropout)
     frames = torch.randn(300, CHANNELS, dtype=torch.float64, requires_grad=True)
     layer.eval()
-    change = layer(frames, [0, 300]) - frames
+    change = form(layer, frames, [0, 300]) - frames
     layer.train()
-    dropped = layer(frames, [0, 300]) - frames
+    dropped = form(layer, frames, [0, 300]) - frames
     kept = dropped != 0
     torch.testing.assert_close(dropped[kept], change[kept] / (1 - dropout))
     assert kept.double().mean().item() == pytest.approx(1 - dropout, abs=0.06)  # 4 deviations of 1,200 elements
@@ -126,6 +136,33 @@ def test_layers_in_one_step_drop_elements_of_their_own(dropout: float) -> None:
     variables = [frames, *(parameter for layer in layers for parameter in layer.parameters())]
     ours, theirs = (torch.autograd.grad((output * slope).sum(), variables) for output in (result, expected))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+
+
+@settings(max_examples=40)
+@given(
+    dilations=st.lists(st.integers(1, 20), min_size=1, max_size=5),
+    kernel_size=st.sampled_from([3, 5]),
+    causal=st.booleans(),
+    lengths=LENGTHS,
+)
+def test_layers_in_one_step_are_the_same_gathered_and_packed(
+    dilations: list[int], kernel_size: int, causal: bool, lengths: list[int]
+) -> None:
+    torch.manual_seed(0)
+    layers = [DilatedResidualLayer(CHANNELS, kernel_size, each, 0.0, causal).double() for each in dilations]
+    frames = torch.randn(sum(lengths), CHANNELS, dtype=torch.float64, requires_grad=True)
+    offsets = (0, *accumulate(lengths))
+    variables = [frames, *(parameter for layer in layers for parameter in layer.parameters())]
+    slope = torch.randn_like(frames)
+
+    def outputs_and_gradients(offsets: tuple[int, ...]) -> list[Tensor]:
+        output = residual_layers(layers, frames, offsets)
+        return [output, *torch.autograd.grad((output * slope).sum(), variables)]
+
+    gathered, packed = outputs_and_gradients(IndexedOffsets.on(CPU, offsets)), outputs_and_gradients(offsets)
+    torch.testing.assert_close(gathered, packed, rtol=0, atol=1e-10)
+    # The layout of the parameter: the engine keeps such a gradient, and copies any other.
+    assert [each.stride() for each in gathered[1:]] == [each.stride() for each in variables]
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
@@ -184,7 +221,7 @@ def test_without_gradients_the_numbers_are_the_same(frames: int, monkeypatch: py
 
 
 @pytest.mark.parametrize("dilations", [(2,), (1, 2, 3)])
-def test_second_derivatives_work_padded_and_are_refused_packed(dilations: tuple[int, ...]) -> None:
+def test_second_derivatives_work_padded_and_are_refused_in_other_forms(dilations: tuple[int, ...]) -> None:
     frames = torch.randn(9, CHANNELS, dtype=torch.float64, requires_grad=True)
 
     def second(form: Form) -> Tensor:
@@ -195,8 +232,9 @@ def test_second_derivatives_work_padded_and_are_refused_packed(dilations: tuple[
         return frames.grad
 
     assert second(FORMS["padded"]).isfinite().all()
-    with pytest.raises(RuntimeError, match="once_differentiable"):
-        second(FORMS["packed"])
+    for name in FORMS.keys() - {"padded"}:
+        with pytest.raises(RuntimeError, match="once_differentiable"):
+            second(FORMS[name])
 
 
 @pytest.mark.parametrize("dilations", [(2,), (1, 2, 3)])
@@ -216,9 +254,9 @@ def test_the_packed_form_is_chosen_on_a_cpu() -> None:
     torch.manual_seed(1)
     chosen = layer(frames, [0, 9])
     torch.manual_seed(1)
-    assert torch.equal(chosen, plain_packed_layers([layer], frames, [0, 9]))
+    assert torch.equal(chosen, packed_layers([convolutions(layer)], layer.dropout, frames, [0, 9]))
     torch.manual_seed(1)
-    assert not torch.equal(chosen, layer.padded(frames, [0, 9]))
+    assert not torch.equal(chosen, layer.composed(frames, [0, 9]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -65,7 +65,7 @@ def by_definition(module: nn.Module, video: Tensor) -> Tensor:
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each form of the residual layers: a GPU takes the padded one."""
     if request.param == "padded":
-        monkeypatch.setattr(residual, "is_packed", lambda _: False)
+        monkeypatch.setattr(residual, "is_packed", lambda *_: False)
 
 
 @pytest.mark.usefixtures("form")
@@ -87,7 +87,7 @@ def test_both_forms_have_the_same_outputs_and_gradients(change: Change, monkeypa
         return output, *torch.autograd.grad(output.square().sum(), [features, *module.parameters()])
 
     fast = result()
-    monkeypatch.setattr(residual, "is_packed", lambda _: False)
+    monkeypatch.setattr(residual, "is_packed", lambda *_: False)
     torch.testing.assert_close(fast, result(), rtol=0, atol=1e-9)
 
 

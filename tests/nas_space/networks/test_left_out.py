@@ -25,7 +25,7 @@ def outputs_and_gradients(module: nn.Module) -> list[Tensor]:
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("name", ["ms-tcn", "causal-ms-tcn"])
 def test_it_is_the_network_with_fewer_layers(name: str, packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(residual, "is_packed", lambda _: packed)
+    monkeypatch.setattr(residual, "is_packed", lambda *_: packed)
     long, short = (find_network(f"{name}:stages=2,layers={layers},channels=5") for layers in (3, 2))
     structure = Structure((2, 0, 1, 0, 3, 4), long)
     one, other = build(structure, 4, 3), build(Structure((2, 1, 3, 4), short), 4, 3)
@@ -40,7 +40,7 @@ def test_it_is_the_network_with_fewer_layers(name: str, packed: bool, monkeypatc
 def test_a_convolution_of_a_dual_layer_is_left_out_with_its_half_of_the_fusion(
     packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dual_stage, "is_packed", lambda _: packed)
+    monkeypatch.setattr(dual_stage, "is_packed", lambda *_: packed)
     network = find_network("ms-tcn++:prediction=3,refinements=0,channels=5")
     whole = build(Structure((4, 1, 2, 2, 1, 4), network), 4, 3)
     part = build(Structure((4, 0, 0, 2, 0, 0), network), 4, 3)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from nas_space.layers.indexed_offsets import IndexedOffsets
 from trials.training.loss import segmentation_loss
 from trials.training.settings import SmoothingAverage
 
@@ -84,6 +85,13 @@ def padded_loss(case: Case, weight: float) -> Tensor:
 @given(cases, st.floats(0, 2))
 def test_equals_plain_loops(case: Case, weight: float) -> None:
     assert float(case.loss(weight)) == pytest.approx(loop_loss(case, weight), rel=1e-12)
+
+
+@given(cases, st.sampled_from(["valid", "padded"]))
+def test_indexed_offsets_change_nothing(case: Case, average: SmoothingAverage) -> None:
+    expected = case.loss(average=average)
+    case.offsets = IndexedOffsets.on(torch.device("cpu"), case.offsets)
+    assert torch.equal(case.loss(average=average), expected)
 
 
 @given(cases.filter(lambda case: len(case.labels) > len(case.offsets) - 1))

@@ -215,7 +215,7 @@ def test_bf16_steps_keep_float32_weights(dataset: Dataset, monkeypatch: pytest.M
     training.settings = TrainingSettings(precision="bf16", batch_size=2)
     monkeypatch.setattr(torch, "autocast", autocast_on_cpu)
     # The padded form, which bf16 takes, too, so that both drop the same elements.
-    monkeypatch.setattr("nas_space.layers.residual.is_packed", lambda _: False)
+    monkeypatch.setattr("nas_space.layers.residual.is_packed", lambda *_: False)
     training.network.register_forward_hook(lambda *call: seen.append(call[-1].dtype))
     batch = Batch.of([dataset.load("p00-1"), dataset.load("p00-2")], CPU)
     torch.manual_seed(0)

@@ -1,0 +1,169 @@
+"""Dilated convolutions over packed frames, written for a GPU: few and large operators, and none that is waited for.
+
+The frames that the taps read are gathered side by side, so a convolution is one matrix product. Nothing is padded, and
+the dilations are numbers in a table of rows, so that all structures do the same operators on the same shapes. Frames
+that lie outside of a video are read from a row of zeros after the last frame.
+
+The gradient of a gather would be a sum into rows that several threads share; the backward passes here gather instead:
+frame t is read by frame t - s through the tap that lies s after its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from nas_space.layers.indexed_offsets import IndexedOffsets
+
+
+class GatheredConv(torch.autograd.Function):
+    """The convolution of one dilation, or of several branches: sum_i p_i conv(x; d_i).
+
+    A convolution is linear, so branches cost no matrix products of their own: the taps read the mixture of the frames.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        frames: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        shares: Tensor | None,
+        offsets: IndexedOffsets,
+        shifts: Tensor,
+    ) -> Tensor:
+        """``(frames, in)`` -> ``(frames, out)``; ``weight`` (out, in, kernel) and ``bias`` (out,) as in nn.Conv1d.
+
+        Args:
+            shares: ``(branches,)``; None: one branch, with a share of 1.
+            shifts: ``(2 x branches, kernel)``; see ``shifts_on``.
+        """
+        taps = weight.to(frames.dtype).permute(2, 1, 0).flatten(0, 1)
+        rows, back = offsets.rows(shifts).chunk(2)
+        if shares is None:
+            read = _gather(frames, rows)[0]
+            result = torch.addmm(bias.to(frames.dtype), read, taps)
+        else:
+            read = _mixture(frames, rows, shares)
+            result = torch.addmm((bias * shares.sum()).to(frames.dtype), read, taps)
+        ctx.save_for_backward(frames, read, weight, bias, shares, rows, back)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of frames, weight, bias and shares."""
+        frames, read, weight, bias, shares, rows, back = ctx.saved_tensors
+        grad_taps = grad_output.t().mm(read)  # (out, kernel * in)
+        grad_weight = grad_taps.unflatten(1, (-1, weight.shape[1])).permute(1, 0, 2).contiguous().permute(1, 2, 0)
+        grad_bias = grad_output.sum(0)
+        taps = weight.to(frames.dtype).permute(2, 0, 1).flatten(0, 1)  # (kernel * out, in)
+        if shares is None:
+            grad_frames = _gather(grad_output, back)[0].mm(taps)
+            return grad_frames, grad_weight.to(weight.dtype), grad_bias.to(bias.dtype), None, None, None
+        grad_frames = _mixture(grad_output, back, shares).mm(taps)
+        grad_read = grad_output.mm(weight.to(frames.dtype).permute(0, 2, 1).flatten(1))
+        grad_shares = _gather(frames, rows).flatten(1).mv(grad_read.flatten()) + grad_bias.dot(bias.to(frames.dtype))
+        grad_bias = grad_bias.to(bias.dtype) * shares.sum()
+        return grad_frames, grad_weight.to(weight.dtype), grad_bias, grad_shares.to(shares.dtype), None, None
+
+
+def _gather(frames: Tensor, rows: Tensor) -> Tensor:
+    """``frames`` (frames, channels), ``rows`` (branches, frames, taps) -> (branches, frames, taps * channels)."""
+    with_zeros = F.pad(frames, (0, 0, 0, 1))
+    return with_zeros.index_select(0, rows.flatten()).view(*rows.shape[:2], -1)
+
+
+def _mixture(frames: Tensor, rows: Tensor, shares: Tensor) -> Tensor:
+    """The sum of the branches of ``_gather`` by their shares: (frames, taps * channels)."""
+    gathered = _gather(frames, rows)
+    return shares.to(frames.dtype)[None].mm(gathered.flatten(1)).view(gathered.shape[1:])
+
+
+class GatheredResiduals(torch.autograd.Function):
+    """Layers in sequence, each x -> x + mask * (W2 relu(conv(x; dilation)) + b2); see ``PlainResiduals``.
+
+    What does not depend on the layer before is done for all layers at once: index, dropout, gradients of the weights.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, frames: Tensor, offsets: IndexedOffsets, shifts: Tensor, mask: Tensor | None, *parameters: Tensor
+    ) -> Tensor:
+        """``(frames, channels)`` -> the same shape.
+
+        Args:
+            shifts: ``(2 x layers, kernel)``; see ``shifts_on``.
+            mask: ``(layers, frames, channels)``, the factors of dropout; None: no dropout.
+            parameters: of each layer weight (out, in, kernel), bias, weight_1x1 (out, in, 1) and bias_1x1, as in
+                nn.Conv1d.
+        """
+        count, channels = frames.shape
+        layers = len(shifts) // 2
+        weight, bias, weight_1x1, bias_1x1 = _stacked(parameters, frames.dtype)
+        taps = weight.transpose(2, 3).flatten(1, 2)  # (layers, kernel * in, out)
+        rows, back = offsets.rows(shifts).chunk(2)
+        activations = frames.new_empty(layers + 1, count + 1, channels)
+        activations[:, count].zero_()
+        activations[0, :count].copy_(frames)
+        hidden = frames.new_empty(layers, count, channels)
+        for layer in range(layers):
+            before, after = activations[layer], activations[layer + 1, :count]
+            read = before.index_select(0, rows[layer].flatten()).view(count, -1)
+            torch.addmm(bias[layer], read, taps[layer], out=hidden[layer]).relu_()
+            change = torch.addmm(bias_1x1[layer], hidden[layer], weight_1x1[layer].t())
+            if mask is None:
+                torch.add(before[:count], change, out=after)
+            else:
+                torch.addcmul(before[:count], change, mask[layer], out=after)
+        ctx.save_for_backward(activations, hidden, mask, weight, weight_1x1, rows, back)
+        ctx.dtypes = [each.dtype for each in parameters[:4]]
+        return activations[layers, :count]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of frames and of the parameters."""
+        activations, hidden, mask, weight, weight_1x1, rows, back = ctx.saved_tensors
+        layers, count, channels = hidden.shape
+        taps = weight.flatten(1, 2)  # (layers, kernel * out, in)
+        grad_change = torch.empty_like(hidden)
+        grad_sum = torch.empty_like(activations[1:])
+        grad_sum[:, count].zero_()
+        for layer in reversed(range(layers)):
+            of_change, of_sum = grad_change[layer], grad_sum[layer, :count]
+            if mask is None:
+                of_change.copy_(grad_output)
+            else:
+                torch.mul(grad_output, mask[layer], out=of_change)
+            grad_hidden = of_change.mm(weight_1x1[layer])
+            torch.ops.aten.threshold_backward.grad_input(grad_hidden, hidden[layer], 0, grad_input=of_sum)
+            read = grad_sum[layer].index_select(0, back[layer].flatten()).view(count, -1)
+            grad_output = torch.addmm(grad_output, read, taps[layer])
+        first_rows = torch.arange(layers, dtype=torch.int32, device=rows.device)[:, None, None] * (count + 1)
+        read = activations.flatten(0, 1).index_select(0, (rows + first_rows).flatten()).view(layers, count, -1)
+        grad_sum = grad_sum[:, :count]
+        grad_weight = grad_sum.transpose(1, 2).bmm(read).unflatten(2, (-1, channels)).transpose(1, 2).contiguous()
+        gradients = (
+            grad_weight.permute(0, 2, 3, 1),
+            grad_sum.sum(1),
+            grad_change.transpose(1, 2).bmm(hidden).unsqueeze(3),
+            grad_change.sum(1),
+        )
+        of_layers = zip(
+            *(each.to(dtype).unbind() for each, dtype in zip(gradients, ctx.dtypes, strict=True)), strict=True
+        )
+        return grad_output, None, None, None, *(each for of_layer in of_layers for each in of_layer)
+
+
+def _stacked(parameters: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weights (layers, kernel, out, in), biases (layers, out), and those of the 1x1 convolutions without a kernel."""
+    weights = torch.stack([weight.permute(2, 0, 1) for weight in parameters[::4]])
+    weights_1x1 = torch.stack([weight.squeeze(2) for weight in parameters[2::4]])
+    biases, biases_1x1 = torch.stack(list(parameters[1::4])), torch.stack(list(parameters[3::4]))
+    return weights.to(dtype), biases.to(dtype), weights_1x1.to(dtype), biases_1x1.to(dtype)

@@ -1,0 +1,42 @@
+"""Which frame each tap reads, by hand and against the slices of the packed form."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas_space.layers.indexed_offsets import IndexedOffsets, shifts_on
+from nas_space.layers.packed_conv import shifted_rows
+
+CPU = torch.device("cpu")
+
+
+def test_rows_by_hand() -> None:
+    """Videos of two frames, one and three; 6 stands for no frame."""
+    offsets = IndexedOffsets.on(CPU, (0, 2, 3, 6))
+    assert tuple(offsets) == (0, 2, 3, 6)
+    causal = torch.tensor([[-2, -1, 0]])
+    assert offsets.rows(causal).tolist() == [[[6, 6, 0], [6, 0, 1], [6, 6, 2], [6, 6, 3], [6, 3, 4], [3, 4, 5]]]
+    assert offsets.rows(torch.tensor([[1], [-1]]))[:, :, 0].tolist() == [[1, 6, 6, 4, 5, 6], [6, 0, 6, 6, 3, 4]]
+
+
+def test_neighbours_in_the_same_video_by_hand() -> None:
+    assert IndexedOffsets.on(CPU, (0, 2, 3, 6)).same_video().tolist() == [True, False, False, True, True]
+    assert IndexedOffsets.on(CPU, (0, 1)).same_video().tolist() == []
+
+
+@given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=5), shift=st.integers(-10, 10))
+def test_rows_are_those_that_the_packed_form_slices(lengths: list[int], shift: int) -> None:
+    offsets = [0, *accumulate(lengths)]
+    expected = torch.full((offsets[-1],), offsets[-1], dtype=torch.int32)
+    for rows, sources in shifted_rows(offsets, shift):
+        expected[rows] = torch.arange(offsets[-1], dtype=torch.int32)[sources]
+    assert torch.equal(IndexedOffsets.on(CPU, offsets).rows(torch.tensor([[shift]]))[0, :, 0], expected)
+
+
+def test_shifts_by_hand() -> None:
+    assert shifts_on(CPU, (1, 4), 3, 1).tolist() == [[-1, 0, 1], [-4, 0, 4], [1, 0, -1], [4, 0, -4]]
+    assert shifts_on(CPU, (3,), 3, 2).tolist() == [[-6, -3, 0], [6, 3, 0]]
