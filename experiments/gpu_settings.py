@@ -137,7 +137,7 @@ def _check_device(device: str, precision: str | None, devices: int | None, why: 
     match = re.fullmatch(r"cuda(?::(\d+))?", device, re.ASCII)
     if devices == 0 and match:
         raise BadInput(f"trialCommand: --device {device}, but {why}; '--device auto' takes the CPU where it must")
-    if devices == 0 and precision == "bf16":
-        raise BadInput(f"trialCommand: --precision bf16 needs a GPU, but {why}")
+    if devices == 0 and precision not in (None, "float32"):
+        raise BadInput(f"trialCommand: --precision {precision} needs a GPU, but {why}")
     if devices and match and int(match[1] or 0) >= devices:
         raise BadInput(f"trialCommand: --device {device}, but a trial sees {devices} GPU(s), counted from 0")

@@ -27,6 +27,7 @@ from nas_space.structure import Structure
 from trials.data.arguments import SEARCH_FRACTION
 from trials.data.batches import Batch
 from trials.local_search import ITERATIONS
+from trials.training.settings import PRECISIONS
 from trials.training.training import Training, TrainingSettings, find_device, handle_out_of_memory, predict
 from trials.trial_arguments import DIFFERENTIABLE_EPOCHS, EPOCHS_PER_ITERATION
 
@@ -116,7 +117,7 @@ def main() -> None:
     parser = benchmark_parser("search_cost", main.__doc__, rounds=10)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=8, metavar="N", help="(default: %(default)s)")
-    parser.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="bf16 needs CUDA")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="all others need CUDA")
     arguments = parser.parse_args()
     if arguments.rounds < 1 or arguments.batch_size < 1:
         raise BadInput("--rounds and --batch-size must be at least 1")

@@ -216,6 +216,7 @@ def test_gpus_that_stay_idle_are_warned_of() -> None:
         (NO_GPU, "--device cuda", {}, r"--device cuda, but this machine shows no GPU .* '--device auto'"),
         (NO_GPU, "--device=cuda:1", {}, "--device cuda:1, but this machine shows no GPU"),
         (NO_GPU, "--precision bf16", {}, "--precision bf16 needs a GPU, but this machine shows no GPU"),
+        (NO_GPU, "--precision tf32", {}, "--precision tf32 needs a GPU, but this machine shows no GPU"),
         (IDLE, "--device cuda", {"trial_gpu_number": 0}, "but trialGpuNumber: 0 hides all GPUs"),
         (gpus(1, visible="-1"), "--device cuda", {}, "but CUDA_VISIBLE_DEVICES='-1' hides all GPUs"),
         (IDLE, "--device cuda:1", {}, r"a trial sees 1 GPU\(s\), counted from 0"),

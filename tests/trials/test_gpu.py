@@ -19,6 +19,7 @@ from tests.conftest import write_dataset
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.training.loss import segmentation_loss
+from trials.training.settings import PRECISIONS, Precision
 from trials.training.training import Training, TrainingSettings, score_network
 
 CPU = torch.device("cpu")
@@ -74,9 +75,9 @@ def test_loss_and_gradients_are_those_of_a_cpu(gpu: torch.device, kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_a_network_learns(gpu: torch.device, kind: str, precision: str) -> None:
-    settings = TrainingSettings(learning_rate=0.01, precision=precision)  # type: ignore[arg-type]
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_network_learns(gpu: torch.device, kind: str, precision: Precision) -> None:
+    settings = TrainingSettings(learning_rate=0.01, precision=precision)
     training = Training(new_network(KINDS[kind]), settings, gpu)
     training.branch_learning_rate = 0.01
     training.network.train()

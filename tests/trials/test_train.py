@@ -212,6 +212,7 @@ def test_data_is_not_touched(words: list[object], small_dataset: Path, command: 
         (("--device", "tpu"), "unknown device 'tpu'"),
         (("--device", "cuda:99"), "device 'cuda:99' is not there"),
         (("--precision", "bf16"), "--precision bf16 needs a CUDA device"),
+        (("--precision", "tf32"), "--precision tf32 needs a CUDA device"),
         (("--validation-fraction", 1), "the validation fraction must lie between 0 and 1, not 1.0"),
         (("--validation-fraction", 0.5, "--validation-seed", -1), "seed"),
         (("--validation-fraction", 0.5, "--group", "S(\\d)"), "does not match video 'p00-1'"),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from common.bad_input import BadInput
-from trials.training.settings import TrainingSettings, device_index
+from trials.training.settings import PRECISIONS, TrainingSettings, device_index
 
 
 def add_schedule_arguments(
@@ -62,7 +62,7 @@ def add_training_arguments(
         parser.set_defaults(average_last=TrainingSettings.average_last)
     group.add_argument("--seed", type=int, default=TrainingSettings.seed, help="(default: %(default)s)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
-    group.add_argument("--precision", choices=("float32", "bf16"), default="float32", help="bf16 needs CUDA")
+    group.add_argument("--precision", choices=PRECISIONS, default="float32", help="all others need CUDA")
     group.add_argument(
         "--threads",
         type=int,

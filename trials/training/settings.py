@@ -6,12 +6,15 @@ import math
 import re
 from dataclasses import asdict, dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from common.bad_input import BadInput
 
-Precision = Literal["float32", "bf16"]
+Precision = Literal["float32", "tf32", "bf16"]
 SmoothingAverage = Literal["valid", "padded"]
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+"""tf32: as float32, but factors of matrix products are rounded to 10 bits of mantissa; bf16: autocast."""
 
 SMOOTHING_WEIGHT = 0.15
 

@@ -22,8 +22,8 @@ from trials.data.lengths import common_frames
 from trials.training.adam import Adam
 from trials.training.loss import segmentation_loss
 from trials.training.metrics import Scores
+from trials.training.settings import Precision, device_index
 from trials.training.settings import TrainingSettings as TrainingSettings
-from trials.training.settings import device_index
 
 
 class NonFiniteLoss(KnownFailure):
@@ -66,6 +66,15 @@ def find_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def set_products(precision: Precision) -> None:
+    """Let matrix products and convolutions of float32 on a GPU be what the precision says, in this process.
+
+    PyTorch's own default is TF32 for convolutions, and not for products: what is a convolution here is a product there.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = precision == "tf32"
+
+
 class Training:
     """A training in progress: network, optimizer, schedule and random generators, between two epochs.
 
@@ -74,8 +83,9 @@ class Training:
     """
 
     def __init__(self, network: nn.Module, settings: TrainingSettings, device: torch.device) -> None:
-        if settings.precision == "bf16" and device.type != "cuda":
-            raise BadInput("--precision bf16 needs a CUDA device")
+        if settings.precision != "float32" and device.type != "cuda":
+            raise BadInput(f"--precision {settings.precision} needs a CUDA device")
+        set_products(settings.precision)
         self.network = network.to(device)
         self.settings = settings
         self.device = device

@@ -22,7 +22,8 @@ from tests.trials.training.tiny_training import CPU, epochs, start
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.training.checkpoint import load_torch, save_torch
-from trials.training.training import TrainingSettings, predict, score_network
+from trials.training.settings import PRECISIONS
+from trials.training.training import TrainingSettings, predict, score_network, set_products
 
 # The same numbers.
 
@@ -224,6 +225,17 @@ def test_bf16_steps_keep_float32_weights(dataset: Dataset, monkeypatch: pytest.M
     assert loss == pytest.approx(exact.step(batch), rel=0.05)
     assert seen == [torch.bfloat16]
     assert {value.dtype for value in training.network.state_dict().values()} == {torch.float32}
+
+
+def test_tf32_is_asked_for_where_it_is_wanted_only() -> None:
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    try:
+        for precision in PRECISIONS:
+            set_products(precision)
+            assert matmul.allow_tf32 == cudnn.allow_tf32 == (precision == "tf32")
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
 # Prediction and scores.

@@ -14,6 +14,7 @@ from common.bad_input import BadInput
 from tests.trials.training.tiny_training import CPU, epochs, start
 from trials import local_search, train
 from trials.data.dataset import Dataset
+from trials.training.settings import Precision
 from trials.training.training import NonFiniteLoss, OutOfMemory, TrainingSettings, find_device
 
 
@@ -63,9 +64,10 @@ def test_unknown_devices_are_refused(name: str) -> None:
         find_device(name)
 
 
-def test_bf16_needs_a_gpu() -> None:
-    with pytest.raises(BadInput, match="bf16 needs a CUDA device"):
-        start(precision="bf16")
+@pytest.mark.parametrize("precision", ["tf32", "bf16"])
+def test_other_precisions_need_a_gpu(precision: Precision) -> None:
+    with pytest.raises(BadInput, match=f"{precision} needs a CUDA device"):
+        start(precision=precision)
 
 
 @pytest.mark.parametrize(
