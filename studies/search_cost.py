@@ -15,6 +15,7 @@ from statistics import median
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from benchmarks.interleaved import benchmark_parser, processor
 from benchmarks.made_up_videos import made_up_videos
@@ -87,7 +88,7 @@ def sides(settings: TrainingSettings, device: torch.device) -> dict[str, Callabl
     expand(networks["branched"], structure, Branching(count=3))
     choose(networks["choosing"], ms_tcn, dict.fromkeys(ms_tcn.paths, POWERS_OF_TWO))
 
-    def step(training: Training) -> float:
+    def step(training: Training) -> Tensor:
         training.network.train()
         return training.step(Batch.of(videos, device))
 

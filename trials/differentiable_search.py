@@ -215,7 +215,8 @@ class SupernetTraining(SearchTraining):
         structure = read_out(learned, self.candidates, self.network, self.budget)
         module.load_state_dict(training.scored_weights)  # an average has no say in the structure, only in its score
         collapse(module, structure)
-        metrics = score_network(module, self.task.dataset, self.validation_videos, self.task.background, device)
+        videos = training.videos(self.task.dataset)
+        metrics = score_network(module, videos, self.validation_videos, self.task.background)
         return SupernetResult(structure, learned, metrics, epochs, seconds)
 
     @property

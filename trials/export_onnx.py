@@ -17,6 +17,7 @@ from common.bad_input import BadInput, KnownFailure, run_command
 from common.command_parser import command_parser
 from nas_space.layers.plain import PlainNetwork
 from nas_space.networks import add_named_network_argument
+from trials.data.batches import packed_video
 from trials.data.feature_files import Features
 from trials.prediction.onnx_network import FEATURES, LABELS, LOGITS, PROBABILITIES, SUFFIX, About, of_content
 from trials.training.checkpoint import Checkpoint, load_checkpoint, versions
@@ -80,7 +81,7 @@ def compare(content: bytes, network: nn.Module, feature_dim: int) -> float:
     """
     exported, largest = of_content(content), 0.0
     for features in _videos(feature_dim):
-        expected = forward(network, features, torch.device("cpu"))[-1].numpy()
+        expected = forward(network, packed_video(features, torch.device("cpu")))[-1].numpy()
         logits, _, labels = exported.run(np.ascontiguousarray(features.T[None]))
         scale = max(1.0, float(np.abs(expected).max()))
         difference = float(np.abs(logits[0].T - expected).max()) / scale

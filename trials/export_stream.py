@@ -18,6 +18,7 @@ from nas_space.layers.residual import DilatedResidualLayer
 from nas_space.layers.stages import Stage, StagedNetwork
 from nas_space.network import Network
 from nas_space.networks import add_named_network_argument
+from trials.data.batches import packed_video
 from trials.prediction.stream_layers import Floats, Pointwise, Residual, softmax
 from trials.prediction.streaming import Precision, Stream, write_stream
 from trials.training.checkpoint import Checkpoint, load_checkpoint, versions
@@ -111,7 +112,7 @@ def export(checkpoint: Checkpoint, path: Path, precision: Precision, named: Netw
     about |= {"structure": checkpoint.dilations, "versions": versions()}
     layers, unchecked = stream_layers(network), path.with_name(f".{path.name}.unchecked")
     features = np.random.default_rng(0).standard_normal((FRAMES, checkpoint.feature_dim)).astype(precision)
-    expected = softmax(forward(network, features, torch.device("cpu"))[-1].numpy())
+    expected = softmax(forward(network, packed_video(features, torch.device("cpu")))[-1].numpy())
     try:
         write_stream(unchecked, layers, about)
         stream = Stream(unchecked)

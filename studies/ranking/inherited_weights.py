@@ -28,6 +28,7 @@ from nas_space.structure import Structure
 from strategies.genes import sample_genes
 from studies.ranking.early_epochs import CPU, Scores, Study, agreement
 from studies.worker_pool import run_all
+from trials.data.device_videos import DeviceVideos
 from trials.training.checkpoint import load_checkpoint
 from trials.training.metrics import objective_value
 from trials.training.training import Training, score_network
@@ -80,7 +81,8 @@ def evaluate(study: Study, name: str, weights: Weights, seed: int, epochs: int) 
         if epoch > 0:
             training.run_epoch(task.dataset, study.train_videos)
         if epoch in (0, epochs):
-            metrics = score_network(module, task.dataset, study.validation_videos, task.background, CPU)
+            videos = DeviceVideos.on(task.dataset, CPU)
+            metrics = score_network(module, videos, study.validation_videos, task.background)
             objectives.append(objective_value(metrics, "mean"))
     return objectives
 

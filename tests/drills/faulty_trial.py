@@ -51,12 +51,14 @@ def hangs(armed: Path) -> None:
 
 def loses_the_loss(armed: Path) -> None:
     """The loss becomes NaN."""
+    import torch
+
     from trials.training.training import Training
 
     step = Training.step
 
-    def strike(*arguments: Any) -> float:
-        return float("nan") if taken(armed) else step(*arguments)
+    def strike(*arguments: Any) -> torch.Tensor:
+        return torch.tensor(torch.nan) if taken(armed) else step(*arguments)
 
     patch.object(Training, "step", strike).start()
 

@@ -20,6 +20,7 @@ from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, equal_weights
 from tests.trials.test_planted_dilation import LAG, VIDEOS, write_planted
 from trials.data.arguments import Task
 from trials.data.dataset import Dataset
+from trials.data.device_videos import DeviceVideos
 from trials.differentiable_search import SupernetTraining, main, temperature
 from trials.read_out import read_out
 from trials.training.checkpoint import load_torch
@@ -174,7 +175,7 @@ def test_an_average_is_scored_but_decides_nothing(search: SupernetTraining, tmp_
     average = load_torch(tmp_path / "average" / "search.pt")["training"]["average"]
     network = build(found.structure, search.task.dataset.feature_dim(VIDEOS[0]), len(search.task.dataset.classes))
     network.load_state_dict({name: value for name, value in average.items() if not name.endswith(BRANCH_WEIGHTS)})
-    assert found.metrics == score_network(network, search.task.dataset, VIDEOS[-1:], (), CPU)
+    assert found.metrics == score_network(network, DeviceVideos.on(search.task.dataset, CPU), VIDEOS[-1:], ())
 
 
 def test_a_damaged_search_is_refused(search: SupernetTraining, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from nas_space.structure import Structure
 from tests.conftest import write_dataset
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
+from trials.data.device_videos import DeviceVideos
 from trials.training.loss import segmentation_loss
 from trials.training.settings import PRECISIONS, Precision
 from trials.training.training import Training, TrainingSettings, score_network
@@ -112,5 +113,5 @@ def test_metrics_are_those_of_a_cpu(gpu: torch.device, tmp_path: Path) -> None:
     dataset = Dataset(write_dataset(tmp_path / "small"))
     videos = dataset.split(1)[1]
     network = build(STRUCTURE, dataset.feature_dim(videos[0]), len(dataset.classes))
-    expected = score_network(network, dataset, videos, (), CPU)
-    assert score_network(network.to(gpu), dataset, videos, (), gpu) == pytest.approx(expected, abs=2)
+    expected = score_network(network, DeviceVideos.on(dataset, CPU), videos, ())
+    assert score_network(network.to(gpu), DeviceVideos.on(dataset, gpu), videos, ()) == pytest.approx(expected, abs=2)

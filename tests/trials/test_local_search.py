@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from torch import Tensor
 
 from nas_space.branching import Branching, keep_branches, next_structure
 from nas_space.networks import ms_tcn
@@ -67,7 +68,7 @@ def kill_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the process end after so many steps."""
     step, left = Training.step, iter(range(steps))
 
-    def counted(training: Training, batch: Batch) -> float:
+    def counted(training: Training, batch: Batch) -> Tensor:
         if next(left, None) is None:
             raise Kill
         return step(training, batch)

@@ -14,9 +14,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from nas_space.layers.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos
 from trials.data.dataset import Video
 from trials.data.feature_cache import ALIGNMENT
+from trials.data.feature_files import Features
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,19 @@ class Batch:
         if device.type == "cpu":
             is_copy = features.data_ptr() != videos[0].features.ctypes.data
             release = (lambda: None) if is_copy else releaser(videos[0].features)
-        offsets = tuple(accumulate((len(video.labels) for video in videos), initial=0))
+        offsets = offsets_on(device, [len(video.labels) for video in videos])
         return cls(PackedVideos(features, offsets, release), pack([video.labels for video in videos]).to(device))
+
+
+def packed_video(features: Features, device: torch.device) -> PackedVideos:
+    """A video ``(frames, channels)`` on a device."""
+    return PackedVideos(pack([features]).to(device), offsets_on(device, [len(features)]))
+
+
+def offsets_on(device: torch.device, lengths: Sequence[int]) -> tuple[int, ...]:
+    """The offsets of videos of these lengths, in the form that is fast on the device."""
+    offsets = tuple(accumulate(lengths, initial=0))
+    return offsets if device.type == "cpu" else IndexedOffsets.on(device, offsets)
 
 
 def pack(arrays: Sequence[npt.NDArray[Any]]) -> Tensor:

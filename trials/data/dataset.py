@@ -158,6 +158,11 @@ class Dataset:
         Raises:
             BadInput: the file is missing or damaged.
         """
+        stored, full_frames = self.stored_features(video)
+        return np.asarray(stored, dtype=np.float32), full_frames
+
+    def stored_features(self, video: str) -> tuple[npt.NDArray[np.floating], int]:
+        """As ``features``, of the type ``feature_dtype``: in half the space if that is float16."""
         if self.cache is not None:
             packed, full_frames = self.cache.read(video)
         else:
@@ -166,7 +171,7 @@ class Dataset:
             if self._read_from_files.get(video, (None,))[0] != status:
                 checksum = checksum_of(zlib.crc32(packed.data), packed.shape, full_frames)
                 self._read_from_files[video] = (status, checksum)
-        return np.asarray(packed, dtype=np.float32), full_frames
+        return packed, full_frames
 
     def feature_checksums(self, videos: Sequence[str]) -> dict[str, str]:
         """``checksum_of`` the features of each video that was read, or of all with a cache.
@@ -200,10 +205,20 @@ class Dataset:
             BadInput: a file is missing or damaged, or the lengths differ by more than ``length_tolerance``.
         """
         features, full_frames = self.features(video)
+        labels = self.sampled_labels(video, full_frames)
+        return Video(features[: len(labels)], labels)
+
+    def sampled_labels(self, video: str, full_frames: int) -> Labels:
+        """(frames,): every ``sample_rate``-th label of a video, as far as it has features.
+
+        Args:
+            full_frames: of its feature file.
+
+        Raises:
+            BadInput: the label file is missing or damaged, or the lengths differ by more than ``length_tolerance``.
+        """
         labels = self.labels(video)
-        frames = common_frames(self.feature_path(video), full_frames, len(labels))
-        sampled = labels[: frames : self.sample_rate]
-        return Video(features[: len(sampled)], sampled)
+        return labels[: common_frames(self.feature_path(video), full_frames, len(labels)) : self.sample_rate]
 
     def check(self, videos: Sequence[str], feature_dim: int | None = None) -> None:
         """Check videos before they are loaded, and warn once if features and labels differ in length.

@@ -115,7 +115,7 @@ def train_epochs(
         row: dict[str, float] = {"epoch": training.epoch, "loss": loss, "learning_rate": learning_rate}
         if scored_videos:
             with training.scored_network() as network:
-                row |= score_network(network, task.dataset, scored_videos, task.background, training.device)
+                row |= score_network(network, training.videos(task.dataset), scored_videos, task.background)
         yield {**row, "seconds": round(time.monotonic() - started, 3)}
 
 

@@ -128,7 +128,7 @@ class FinalTraining:
         def save(video: str, predicted: Labels) -> None:
             write_text(output / PREDICTIONS / f"{video}.txt", write_labels(predicted, dataset.classes))
 
-        test = score_network(training.network, dataset, self.test_videos, self.task.background, device, save)
+        test = score_network(training.network, training.videos(dataset), self.test_videos, self.task.background, save)
         record.note()
         learned = learned_shares(training.network, self.structure)
         result = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,8 +15,9 @@ from common.bad_input import BadInput, KnownFailure
 from nas_space.layers.branches import BRANCH_WEIGHTS
 from nas_space.layers.packed_videos import PackedVideos
 from nni_api.epoch_file import EpochNotes
-from trials.data.batches import Batch, pack
+from trials.data.batches import Batch, packed_video
 from trials.data.dataset import Dataset
+from trials.data.device_videos import DeviceVideos
 from trials.data.feature_files import Features, repeat_frames
 from trials.data.label_files import Labels
 from trials.data.lengths import common_frames
@@ -98,6 +100,7 @@ class Training:
         """Mean of the weights after each of the last epochs so far; None before the first of those."""
         self.shuffling = torch.Generator().manual_seed(settings.seed)
         self._notes = EpochNotes()
+        self._videos: dict[Dataset, DeviceVideos] = {}
         torch.manual_seed(settings.seed)
 
     @property
@@ -112,30 +115,45 @@ class Training:
         """Train on every video once, in random order; returns the mean loss of the steps.
 
         Raises:
-            NonFiniteLoss: the loss of a step is NaN or infinite; the message names the epoch and the videos.
+            NonFiniteLoss: the loss of a step is NaN or infinite; the message names the epoch and the videos. On a GPU
+                it is noticed at the end of the epoch.
         """
         self.network.train()
         self._notes.begin(self.epoch, self.settings.epochs)
         size = self.settings.batch_size
-        order = torch.randperm(len(videos), generator=self.shuffling).tolist()
-        losses = []
-        for start in range(0, len(order), size):
-            names = [videos[index] for index in order[start : start + size]]
-            loss = self.step(Batch.of([dataset.load(name) for name in names], self.device))
-            if not np.isfinite(loss):
+        order = [videos[index] for index in torch.randperm(len(videos), generator=self.shuffling).tolist()]
+        groups = [order[start : start + size] for start in range(0, len(order), size)]
+        losses: list[Tensor] = []
+        for batch in self.videos(dataset).batches(groups):
+            losses.append(self.step(batch))
+            if self.device.type == "cpu":  # elsewhere, reading a loss would wait for the step
+                self._check_losses(losses, groups, len(losses) - 1)
+            after_step()
+        values = self._check_losses(losses, groups)
+        self.epoch += 1
+        self._update_average()
+        self._notes.end(self.epoch, self.settings.epochs)
+        return float(np.mean(values))
+
+    def videos(self, dataset: Dataset) -> DeviceVideos:
+        """The videos of a data set on the device of this training, where they stay if they fit."""
+        if dataset not in self._videos:
+            self._videos[dataset] = DeviceVideos.on(dataset, self.device)
+        return self._videos[dataset]
+
+    def _check_losses(self, losses: Sequence[Tensor], groups: Sequence[Sequence[str]], first: int = 0) -> list[float]:
+        """The losses of the steps from ``first`` on, of these groups of videos, as numbers."""
+        values: list[float] = torch.stack(list(losses[first:])).tolist()
+        for loss, names in zip(values, groups[first:], strict=False):
+            if not math.isfinite(loss):
                 raise NonFiniteLoss(
                     f"the loss is {loss} in epoch {self.epoch + 1} on {', '.join(names)}: "
                     "lower the learning rate, or scale the features (to mean 0 and deviation 1, say)"
                 )
-            losses.append(loss)
-            after_step()
-        self.epoch += 1
-        self._update_average()
-        self._notes.end(self.epoch, self.settings.epochs)
-        return float(np.mean(losses))
+        return values
 
-    def step(self, batch: Batch) -> float:
-        """One optimizer step; returns the loss."""
+    def step(self, batch: Batch) -> Tensor:
+        """One optimizer step; returns the loss, which is not waited for."""
         self.optimizer.zero_grad()  # first, so that old gradients do not take memory beside the activations
         settings = self.settings
         with torch.autocast("cuda", torch.bfloat16, enabled=settings.precision == "bf16"):
@@ -146,7 +164,7 @@ class Training:
         loss.backward()
         rate = self.branch_learning_rate
         self.optimizer.step(self.learning_rate, {} if rate is None else dict.fromkeys(self._branches, rate))
-        return float(loss.detach())
+        return loss.detach()
 
     def _update_average(self) -> None:
         averaged = self.settings.averaged_epochs(self.epoch)
@@ -209,39 +227,41 @@ def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def forward(network: nn.Module, features: Features, device: torch.device) -> Tensor:
-    """Logits ``(outputs, frames, classes)`` for a video's features ``(frames, channels)``, without dropout."""
+def forward(network: nn.Module, videos: PackedVideos) -> Tensor:
+    """Logits ``(outputs, frames, classes)``, without dropout."""
     network.eval()
-    logits: Tensor = network(PackedVideos(pack([features]).to(device), (0, len(features))))
+    logits: Tensor = network(videos)
     return logits
 
 
 def predict(network: nn.Module, features: Features, device: torch.device) -> Tensor:
     """Class probabilities ``(frames, classes)`` of the last output for a video's features ``(frames, channels)``."""
-    return forward(network, features, device)[-1].softmax(dim=-1).cpu()
+    return forward(network, packed_video(features, device))[-1].softmax(dim=-1).cpu()
 
 
 def score_network(
     network: nn.Module,
-    dataset: Dataset,
-    videos: Iterable[str],
+    videos: DeviceVideos,
+    names: Sequence[str],
     background: Iterable[str],
-    device: torch.device,
     save: Callable[[str, Labels], object] = lambda _, __: None,
 ) -> dict[str, float]:
     """Metrics of a network on labelled videos, at the full frame rate.
 
     Args:
+        videos: on the device of the network.
+        names: of those to score.
         save: called with each video and its predicted class ids ``(frames,)``, of every frame that has features.
     """
+    dataset = videos.dataset
     scores = Scores(len(dataset.classes), frozenset(dataset.class_ids[name] for name in background))
-    for name in videos:
-        true = dataset.labels(name)
-        features, full_frames = dataset.features(name)
-        probabilities = predict(network, features, device)
-        predicted = repeat_frames(probabilities.argmax(dim=-1).numpy(), dataset.sample_rate, full_frames)
-        save(name, predicted)
-        # Every frame that has features is predicted, and only then cut, as in trials.predict and trials.evaluate.
-        frames = common_frames(dataset.feature_path(name), full_frames, len(true))
-        scores.add(predicted[:frames], true[:frames])
+    for full_frames, packed in videos.whole(names):
+        # The softmax rounds, so that the largest logit need not be the first largest probability.
+        classes = forward(network, packed)[-1].softmax(dim=-1).argmax(dim=-1).cpu().numpy()
+        for (name, full), of_video in zip(full_frames.items(), np.split(classes, packed.offsets[1:-1]), strict=True):
+            true, predicted = dataset.labels(name), repeat_frames(of_video, dataset.sample_rate, full)
+            save(name, predicted)
+            # Every frame that has features is predicted, and only then cut, as in trials.predict and trials.evaluate.
+            frames = common_frames(dataset.feature_path(name), full, len(true))
+            scores.add(predicted[:frames], true[:frames])
     return scores.metrics()

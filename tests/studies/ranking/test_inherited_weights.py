@@ -29,6 +29,7 @@ from studies.ranking.inherited_weights import (
     report,
     train_shared,
 )
+from trials.data.device_videos import DeviceVideos
 from trials.training.metrics import METRICS, objective_value
 from trials.training.training import Training, score_network
 
@@ -108,7 +109,7 @@ def objective_of(study: Study, structure: Structure, weights: Weights, videos: t
     dataset = study.task.dataset
     network = build(structure, dataset.feature_dim(videos[0]), len(dataset.classes))
     network.load_state_dict(weights)
-    return objective_value(score_network(network, dataset, videos, study.task.background, CPU), "mean")
+    return objective_value(score_network(network, DeviceVideos.on(dataset, CPU), videos, study.task.background), "mean")
 
 
 def test_a_structure_is_judged_with_the_weights_on_the_validation_videos(study: Study) -> None:

@@ -23,6 +23,7 @@ from nas_space.receptive_field import ReceptiveField
 from nas_space.structure import Structure
 from tests.conftest import REPOSITORY
 from tests.nas_space.generators import branched_structures
+from trials.data.batches import packed_video
 from trials.export_stream import stream_layers
 from trials.prediction.stream_layers import PIECE, Floats, Residual
 from trials.prediction.streaming import Stream, write_stream
@@ -44,7 +45,7 @@ def features(frames: int) -> Floats:
 
 def whole(module: nn.Module, frames: int) -> Floats:
     """The probabilities ``(frames, classes)`` of a video that is there as a whole."""
-    logits = forward(module, features(frames), torch.device("cpu"))[-1]
+    logits = forward(module, packed_video(features(frames), torch.device("cpu")))[-1]
     return logits.softmax(dim=1).numpy()
 
 

@@ -15,6 +15,7 @@ from tests.trials.conftest import Command, Exit, Trial, tree
 from tests.trials.search_trial.conftest import EPOCHS, LABELS, bundle
 from trials import search_trial, train
 from trials.data.dataset import Dataset, Video
+from trials.data.device_videos import DeviceVideos
 from trials.search_trial import main
 from trials.training import epochs, training
 from trials.training.metrics import METRICS
@@ -165,9 +166,9 @@ class Seen:
                 self.trained.add(name)
             return load(dataset, name)
 
-        def watched_score(network: Any, dataset: Dataset, videos: Any, *others: Any) -> dict[str, float]:
-            self.scored |= set(videos)
-            return score(network, dataset, videos, *others)
+        def watched_score(network: Any, videos: DeviceVideos, names: Any, *others: Any) -> dict[str, float]:
+            self.scored |= set(names)
+            return score(network, videos, names, *others)
 
         monkeypatch.setattr(training.Training, "run_epoch", watched_epoch)
         monkeypatch.setattr(Dataset, "load", watched_load)

@@ -16,6 +16,7 @@ from common.bad_input import BadInput
 from tests.trials.conftest import TINY_STRUCTURE, equal_weights
 from tests.trials.training.conftest import CPU, EPOCHS, no_training, numbers, stop_after, weights
 from trials.data.dataset import Dataset
+from trials.data.device_videos import DeviceVideos
 from trials.evaluate import read_folders
 from trials.training import epochs, final_training
 from trials.training.checkpoint import load_checkpoint, versions
@@ -132,7 +133,7 @@ def test_an_average_is_scored_and_kept_and_survives_a_kill(
         torch.testing.assert_close(value, (after[2][name] + after[3][name]) / 2, rtol=1e-5, atol=1e-7)
     network = load_checkpoint(tmp_path / "whole" / "model.pt").module()
     for row, videos in ((whole["history"][3], final.validation_videos), (whole["test"], final.test_videos)):
-        scored = score_network(network, final.task.dataset, videos, final.task.background, CPU)
+        scored = score_network(network, DeviceVideos.on(final.task.dataset, CPU), videos, final.task.background)
         assert {name: row[name] for name in METRICS} == scored
     # The average has no say in the training, and that of the third epoch is of one epoch only.
     assert [row["loss"] for row in whole["history"]] == [row["loss"] for row in plain["history"]]

@@ -21,6 +21,7 @@ from tests.trials.conftest import equal_weights
 from tests.trials.training.tiny_training import CPU, epochs, start
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
+from trials.data.device_videos import DeviceVideos
 from trials.training.checkpoint import load_torch, save_torch
 from trials.training.settings import PRECISIONS
 from trials.training.training import TrainingSettings, predict, score_network, set_products
@@ -61,9 +62,9 @@ def test_every_video_is_trained_once_an_epoch_in_changing_order(
 ) -> None:
     batches: list[list[str]] = []
 
-    def step(videos: list[str]) -> float:
+    def step(videos: list[str]) -> Tensor:
         batches.append(videos)
-        return 1.0
+        return torch.tensor(1.0)
 
     training = start()
     monkeypatch.setattr(training, "step", step)
@@ -79,7 +80,7 @@ def test_every_video_is_trained_once_an_epoch_in_changing_order(
 
 
 def test_loss_of_an_epoch_is_the_mean_of_its_steps(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    training, values, steps = start(), iter([1.0, 4.0]), []
+    training, values, steps = start(), iter(torch.tensor([1.0, 4.0])), []
     monkeypatch.setattr(training, "step", lambda _: next(values))
     assert training.run_epoch(dataset, dataset.split(1)[0], lambda: steps.append(1)) == 2.5
     assert steps == [1, 1]
@@ -154,7 +155,7 @@ def test_a_few_epochs_learn(tmp_path: Path) -> None:
     _, test = dataset.split(1)
     losses = epochs(training, dataset, 8)
     assert losses[-1] < losses[0] / 2
-    assert score_network(training.network, dataset, test, (), CPU)["acc"] > 80  # chance is about 33
+    assert score_network(training.network, DeviceVideos.on(dataset, CPU), test, ())["acc"] > 80  # chance is about 33
 
 
 def test_its_epochs_can_be_watched(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -222,7 +223,7 @@ def test_bf16_steps_keep_float32_weights(dataset: Dataset, monkeypatch: pytest.M
     torch.manual_seed(0)
     loss = training.step(batch)
     torch.manual_seed(0)
-    assert loss == pytest.approx(exact.step(batch), rel=0.05)
+    assert float(loss) == pytest.approx(float(exact.step(batch)), rel=0.05)
     assert seen == [torch.bfloat16]
     assert {value.dtype for value in training.network.state_dict().values()} == {torch.float32}
 
@@ -268,13 +269,14 @@ def test_scores_are_at_the_full_rate(tmp_path: Path, rate: int) -> None:
     np.save(
         tmp_path / "features" / "x.npy", np.array([[name == action for name in names] for action in "ab"], np.float32)
     )
-    metrics = score_network(Oracle(), Dataset(tmp_path, rate), ["x"], (), CPU)
+    metrics = score_network(Oracle(), DeviceVideos.on(Dataset(tmp_path, rate), CPU), ["x"], ())
     assert metrics["acc"] == pytest.approx({1: 100, 2: 100 * 5 / 7}[rate])
 
 
 def test_background_of_scores_is_by_name(dataset: Dataset) -> None:
     videos, _ = dataset.split(1)
     network = start().network
-    every = [score_network(network, dataset, videos, background, CPU) for background in ((), dataset.classes)]
+    on_cpu = DeviceVideos.on(dataset, CPU)
+    every = [score_network(network, on_cpu, videos, background) for background in ((), dataset.classes)]
     assert every[1]["acc"] == every[0]["acc"]
     assert {every[1][name] for name in ("edit", "f1@10", "f1@25", "f1@50")} == {100.0}

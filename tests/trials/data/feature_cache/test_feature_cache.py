@@ -26,6 +26,7 @@ from tests.trials.data.feature_cache.conftest import (
 from trials import train
 from trials.data.batches import releaser
 from trials.data.dataset import Dataset
+from trials.data.device_videos import DeviceVideos
 from trials.data.feature_cache import default_cache_folder
 from trials.data.feature_files import FeatureType
 from trials.training.training import Training, TrainingSettings, score_network
@@ -53,7 +54,7 @@ def test_training_is_the_same_bit_for_bit(folder: Path, cache: Path, dtype: Feat
         train_videos, test_videos = dataset.split(1)
         dataset.check(train_videos + test_videos, DIM)
         losses = [training.run_epoch(dataset, train_videos) for _ in range(3)]
-        return losses, score_network(network, dataset, test_videos, (), CPU), network.state_dict()
+        return losses, score_network(network, DeviceVideos.on(dataset, CPU), test_videos, ()), network.state_dict()
 
     files, cached = (trained(Dataset(folder, 2, dtype, place)) for place in (None, cache))
     assert files[:2] == cached[:2]

@@ -1,0 +1,178 @@
+"""The way of a GPU, chosen on a CPU by its room, gives the batches, losses and metrics of the way of a CPU."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from common.bad_input import BadInput
+from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.packed_videos import PackedVideos
+from tests.conftest import write_dataset
+from tests.trials.training.tiny_training import CPU, start
+from trials.data import device_videos
+from trials.data.dataset import Dataset
+from trials.data.device_videos import DeviceVideos
+from trials.data.label_files import Labels
+from trials.training.training import NonFiniteLoss, Training, TrainingSettings, score_network
+
+ROOMS = [0, 3000, 10**9]
+"""For no video, for some, and for all."""
+
+
+@pytest.fixture(params=["float32", "float16"])
+def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
+    return Dataset(write_dataset(tmp_path / "small"), sample_rate=2, feature_dtype=request.param)
+
+
+def like_a_gpu(training: Training, dataset: Dataset, room: int) -> None:
+    """Let a training take its videos in the way of a GPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DeviceVideos, "on", lambda *_: DeviceVideos(dataset, CPU, room))
+        training.videos(dataset)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_batches_are_those_of_a_cpu(dataset: Dataset, room: int) -> None:
+    train, _ = dataset.split(1)
+    groups = [train[:2], train[2:3], train[:2]]
+    videos = DeviceVideos(dataset, CPU, room)
+    found, expected = list(videos.batches(groups)), list(DeviceVideos.on(dataset, CPU).batches(groups))
+    assert len(found) == len(expected) == 3
+    for ours, theirs in zip(found, expected, strict=True):
+        assert isinstance(ours.videos.offsets, IndexedOffsets)
+        assert not isinstance(theirs.videos.offsets, IndexedOffsets)
+        assert tuple(ours.videos.offsets) == theirs.videos.offsets
+        assert ours.videos.features.dtype == torch.float32
+        assert torch.equal(ours.videos.features, theirs.videos.features)
+        assert torch.equal(ours.labels, theirs.labels)
+
+
+def test_videos_stay_while_they_fit(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, _ = dataset.split(1)
+    sizes = {video: dataset.stored_features(video)[0].nbytes for video in train}
+    read: list[str] = []
+    stored = Dataset.stored_features
+
+    def noting(self: Dataset, video: str) -> object:
+        read.append(video)
+        return stored(self, video)
+
+    monkeypatch.setattr(Dataset, "stored_features", noting)
+    videos = DeviceVideos(dataset, CPU, sizes[train[0]] + sizes[train[1]])
+    for _ in range(3):
+        list(videos.batches([[video] for video in train]))
+    assert read.count(train[0]) == read.count(train[1]) == 1
+    assert all(read.count(video) == 3 for video in train[2:])
+    assert videos.room == 0
+
+
+def test_the_next_batch_is_prepared_while_one_is_used(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    train, _ = dataset.split(1)
+    prepared = {video: threading.Event() for video in train}
+    load = DeviceVideos._batch
+
+    def noting(self: DeviceVideos, group: list[str]) -> object:
+        batch = load(self, group)
+        prepared[group[0]].set()
+        return batch
+
+    monkeypatch.setattr(DeviceVideos, "_batch", noting)
+    batches = DeviceVideos(dataset, CPU, 0).batches([[video] for video in train])
+    next(batches)
+    assert prepared[train[1]].wait(timeout=60)
+    assert not prepared[train[2]].is_set()
+
+
+def test_a_damaged_file_is_refused_where_its_batch_is_needed(dataset: Dataset) -> None:
+    train, _ = dataset.split(1)
+    dataset.feature_path(train[1]).write_bytes(b"damaged")
+    batches = DeviceVideos(dataset, CPU, 0).batches([[video] for video in train])
+    next(batches)
+    with pytest.raises(BadInput, match=train[1]):
+        next(batches)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_training_learns_the_same(dataset: Dataset, room: int) -> None:
+    """Without dropout, whose elements differ; in double precision."""
+    train, _ = dataset.split(1)
+    trainings = [start(), start()]
+    like_a_gpu(trainings[1], dataset, room)
+    for training in trainings:
+        for module in training.network.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+    losses = [[training.run_epoch(dataset, train) for _ in range(2)] for training in trainings]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+    for name, weight in trainings[0].network.state_dict().items():
+        torch.testing.assert_close(trainings[1].network.state_dict()[name], weight, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 30, 10**6])
+@pytest.mark.parametrize("room", ROOMS)
+def test_predictions_and_metrics_are_the_same(
+    dataset: Dataset, room: int, frames: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several videos at a time, also where a file has more frames than labels."""
+    monkeypatch.setattr(device_videos, "FRAMES", frames)
+    train, test = dataset.split(1)
+    path = dataset.feature_path(test[0])
+    features = np.load(path)
+    np.save(path, np.concatenate([features, features[:, :3]], axis=1))
+    network, names = Doubled(start().network.double()), [*train, *test]
+
+    def scores(videos: DeviceVideos) -> tuple[dict[str, float], dict[str, list[int]]]:
+        predicted: dict[str, list[int]] = {}
+
+        def save(name: str, ids: Labels) -> None:
+            predicted[name] = ids.tolist()
+
+        return score_network(network, videos, names, (), save), predicted
+
+    metrics, predicted = scores(DeviceVideos.on(dataset, CPU))
+    assert scores(DeviceVideos(dataset, CPU, room)) == (metrics, predicted)
+    assert len(predicted[test[0]]) == features.shape[1] + 3
+
+
+class Doubled(torch.nn.Module):
+    """A network of double precision."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, videos: PackedVideos) -> torch.Tensor:
+        output: torch.Tensor = self.network(replace(videos, features=videos.features.double()))
+        return output
+
+
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_a_loss_that_is_no_number_is_told_with_its_videos(
+    dataset: Dataset, on_gpu: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once on a CPU; elsewhere at the end of the epoch, as every step waits for nothing."""
+    training = start()
+    training.settings = TrainingSettings(batch_size=1)
+    like_a_gpu(training, dataset, 0)
+    train, _ = dataset.split(1)
+    seen: list[int] = []
+
+    def step(_: object) -> torch.Tensor:
+        seen.append(1)
+        return torch.tensor(torch.nan if len(seen) == 2 else 1.0)
+
+    monkeypatch.setattr(training, "step", step)
+    order = [train[index] for index in torch.randperm(len(train), generator=copy.deepcopy(training.shuffling))]
+    if on_gpu:
+        training.device = torch.device("cuda")
+    with pytest.raises(NonFiniteLoss, match=f"the loss is nan in epoch 1 on {order[1]}: lower"):
+        training.run_epoch(dataset, train)
+    assert len(seen) == (len(train) if on_gpu else 2)
+    assert training.epoch == 0
