@@ -40,7 +40,6 @@ from typing import IO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from common.atomic_file import remove_leftovers, write_atomically
 from common.bad_input import BadInput
@@ -177,6 +176,8 @@ class FeatureCache:
 
     def _compare(self, packed: PackedFeatures, touched: dict[str, FileStatus]) -> None:
         """Raise Unusable if the content of a feature file differs from the packed file."""
+        from tqdm import tqdm  # here, so that a training needs PyTorch and NumPy alone
+
         print(f"feature cache: comparing {len(touched)} feature files with {self.path}", file=sys.stderr, flush=True)
         for video, status in tqdm(touched.items(), unit="video", desc="comparing", disable=None, leave=False):
             entry = packed.videos[video]
@@ -219,6 +220,8 @@ class FeatureCache:
         self, videos: Iterable[str], required: frozenset[str], statuses: dict[str, FileStatus], file: IO[bytes]
     ) -> None:
         """Write the packed file; adds those of the feature files to ``statuses``."""
+        from tqdm import tqdm  # here, so that a training needs PyTorch and NumPy alone
+
         entries: dict[str, Entry] = {}
         for video in tqdm(videos, unit="video", desc="packing", disable=None, leave=False):
             try:

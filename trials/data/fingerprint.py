@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from common.atomic_file import write_json
 from common.bad_input import BadInput
@@ -177,6 +176,8 @@ class DataRecord:
             raise BadInput(refusal)
 
     def _read_the_rest(self) -> None:
+        from tqdm import tqdm  # here, so that a training needs PyTorch and NumPy alone
+
         known = self.dataset.feature_checksums(self.videos)
         left = [video for video in self.videos if video not in known]
         if left:
