@@ -10,18 +10,16 @@ from torch import nn
 from benchmarks.interleaved import CPU, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
 from benchmarks.made_up_videos import CLASSES, FEATURE_DIM, channels_first, made_up_videos
 from benchmarks.reference import MS_TCN, ReferenceNetwork, ReferenceTraining
+from benchmarks.search_networks import START
 from common.bad_input import run_command
 from nas_space.branching import Branching
 from nas_space.layers.convolutions import BranchedConv, DilatedConv
 from nas_space.network import POWERS_OF_TWO
 from nas_space.networks import build
-from nas_space.structure import Structure
 from trials.data.batches import Batch
 from trials.training.training import Training, TrainingSettings
 
 FRAMES = 1000
-START = Structure((2, 2, 4, 8, 16, 32, 64, 128, 256, 512) * 4, MS_TCN)
-"""Nearly the hand-designed structure; a dilation of 1 would have only two branches."""
 
 
 def put_branches(module: nn.Module, branches: Sequence[Sequence[int]]) -> None:

@@ -27,6 +27,13 @@ def made_up_videos(lengths: Sequence[int], feature_dim: int = FEATURE_DIM, class
     return videos
 
 
+def ragged_lengths(videos: int, mean: float) -> list[int]:
+    """Lengths of this mean, in ascending order, distributed as in Breakfast: quantiles of a log-normal distribution."""
+    levels = (np.arange(videos) + 0.5) / videos
+    shares = np.exp(0.6 * torch.special.ndtri(torch.from_numpy(levels)).numpy())
+    return [round(mean * share) for share in shares / shares.mean()]
+
+
 def channels_first(videos: Sequence[Video]) -> tuple[list[Features], list[Labels]]:
     """Features ``(channels, frames)`` and labels ``(frames,)``, as the usual formulation reads them."""
     return [np.ascontiguousarray(video.features.T) for video in videos], [video.labels for video in videos]

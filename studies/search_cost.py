@@ -5,88 +5,47 @@ Breakfast has 1712 videos of 2070 frames on average (29 GB of features of 2048 c
 
 from __future__ import annotations
 
-import math
 import platform
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from benchmarks.interleaved import benchmark_parser, processor
-from benchmarks.made_up_videos import made_up_videos
+from benchmarks.made_up_videos import made_up_videos, ragged_lengths
+from benchmarks.search_hours import Workload
+from benchmarks.search_networks import NETWORKS, search_network
 from common.bad_input import BadInput, run_command
-from nas_space.branching import Branching
-from nas_space.network import POWERS_OF_TWO
-from nas_space.networks import build, find_network
-from nas_space.searchable import choose, expand
-from nas_space.structure import Structure
-from trials.data.arguments import SEARCH_FRACTION
 from trials.data.batches import Batch
 from trials.local_search import ITERATIONS
 from trials.training.settings import PRECISIONS
 from trials.training.training import Training, TrainingSettings, find_device, handle_out_of_memory, predict
-from trials.trial_arguments import DIFFERENTIABLE_EPOCHS, EPOCHS_PER_ITERATION
+from trials.trial_arguments import DIFFERENTIABLE_EPOCHS, EPOCHS_PER_ITERATION, SEARCH_EPOCHS
 
 FRAMES = 2070
 CLASSES = 48
 FEATURE_DIM = 2048
 TRAINING_VIDEOS = 1712 * 3 // 4
 """Of one of the four splits."""
-PAPER_EPOCHS = 5000 * 5
+PAPER_TRIALS = 5000
 """Of the genetic search with the paper's settings, as in ``experiments/breakfast_paper.yml``."""
 WARM_UP_ROUNDS = 2
 
 
-@dataclass(frozen=True)
-class Workload:
-    """A search or a training, as a number of epochs of one network."""
-
-    what: str
-    network: str
-    epochs: int
-    validates: bool
-    """Whether it is evaluated on held-out videos after every epoch, as searches are."""
-
-    def hours(self, seconds: Mapping[str, float], batch_size: int) -> float:
-        """From the seconds of a ``NETWORK step`` and of a ``NETWORK prediction`` of one video."""
-        held_out = round(TRAINING_VIDEOS * SEARCH_FRACTION) if self.validates else 0
-        steps = math.ceil((TRAINING_VIDEOS - held_out) / batch_size)
-        return (
-            self.epochs
-            * (steps * seconds[f"{self.network} step"] + held_out * seconds[f"{self.network} prediction"])
-            / 3600
-        )
-
-
 WORKLOADS = (
-    Workload("genetic search, paper's settings", "plain", PAPER_EPOCHS, validates=True),
-    Workload("differentiable global search", "choosing", DIFFERENTIABLE_EPOCHS, validates=True),
-    Workload("local search", "branched", ITERATIONS * EPOCHS_PER_ITERATION, validates=True),
-    Workload("final training", "plain", TrainingSettings().epochs, validates=False),
+    Workload("genetic search, paper's settings", "plain", PAPER_TRIALS, SEARCH_EPOCHS, validates=True),
+    Workload("differentiable global search", "choosing", 1, DIFFERENTIABLE_EPOCHS, validates=True),
+    Workload("local search", "branched", ITERATIONS, EPOCHS_PER_ITERATION, validates=True),
+    Workload("final training", "plain", 1, TrainingSettings().epochs, validates=False),
 )
-
-
-def video_lengths(videos: int) -> list[int]:
-    """Lengths distributed as in Breakfast, with the same mean: quantiles of a log-normal distribution."""
-    levels = (np.arange(videos) + 0.5) / videos
-    normal = torch.special.ndtri(torch.from_numpy(levels)).numpy()
-    shares = np.exp(0.6 * normal)
-    return [round(FRAMES * share) for share in shares / shares.mean()]
 
 
 def sides(settings: TrainingSettings, device: torch.device) -> dict[str, Callable[[], object]]:
     """Training steps of the three kinds of network on one batch, and their predictions of one video."""
-    videos = made_up_videos(video_lengths(settings.batch_size), FEATURE_DIM, CLASSES)
-    ms_tcn = find_network("ms-tcn")
-    structure = Structure((2, 2, 4, 8, 16, 32, 64, 128, 256, 512) * 4, ms_tcn)
-    networks = {name: build(structure, FEATURE_DIM, CLASSES) for name in ("plain", "branched", "choosing")}
-    expand(networks["branched"], structure, Branching(count=3))
-    choose(networks["choosing"], ms_tcn, dict.fromkeys(ms_tcn.paths, POWERS_OF_TWO))
+    videos = made_up_videos(ragged_lengths(settings.batch_size, FRAMES), FEATURE_DIM, CLASSES)
 
     def step(training: Training) -> Tensor:
         training.network.train()
@@ -94,8 +53,8 @@ def sides(settings: TrainingSettings, device: torch.device) -> dict[str, Callabl
 
     (one,) = made_up_videos([FRAMES], FEATURE_DIM, CLASSES)
     functions: dict[str, Callable[[], object]] = {}
-    for name, network in networks.items():
-        training = Training(network, settings, device)
+    for name in NETWORKS:
+        training = Training(search_network(name, FEATURE_DIM, CLASSES), settings, device)
         functions[f"{name} step"] = partial(step, training)
         functions[f"{name} prediction"] = partial(predict, training.network, one.features, device)
     return functions
@@ -128,8 +87,8 @@ def main() -> None:
     for name, value in seconds.items():
         print(f"{name:<36}{1000 * value:>12.1f} ms")
     for workload in WORKLOADS:
-        hours = workload.hours(seconds, settings.batch_size)
-        print(f"{workload.what:<36}{hours:>12.2f} hours, {workload.epochs} epochs")
+        hours = workload.hours(seconds, TRAINING_VIDEOS, settings.batch_size)
+        print(f"{workload.what:<36}{hours:>12.2f} hours, {workload.trials * workload.epochs} epochs")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
     print(f"{name}, {settings.precision}, PyTorch {torch.__version__}, Python {platform.python_version()}")
 

@@ -5,28 +5,9 @@ import torch
 
 from common.bad_input import BadInput
 from studies import search_cost
-from studies.search_cost import FRAMES, Workload, main, video_lengths
+from studies.search_cost import main
 
 torch.set_num_threads(1)  # tiny networks: more threads only wait for each other
-
-SECONDS = {"plain step": 2.0, "plain prediction": 0.5, "branched step": 4.0, "branched prediction": 0.75}
-
-
-def test_hours_are_those_of_all_steps_and_judgements() -> None:
-    # 1284 training videos: 161 steps of 8; of a search 963 in 121 steps, and 321 to validate on.
-    assert Workload("", "plain", 10, validates=False).hours(SECONDS, 8) == pytest.approx(10 * 161 * 2.0 / 3600)
-    assert Workload("", "plain", 10, validates=True).hours(SECONDS, 8) == pytest.approx(
-        10 * (121 * 2.0 + 321 * 0.5) / 3600
-    )
-    branched = Workload("", "branched", 10, validates=True).hours(SECONDS, 8)
-    assert branched == pytest.approx(10 * (121 * 4.0 + 321 * 0.75) / 3600)
-
-
-@pytest.mark.parametrize("videos", [1, 8, 31])
-def test_lengths_have_the_mean_of_breakfast(videos: int) -> None:
-    lengths = video_lengths(videos)
-    assert len(set(lengths)) == videos
-    assert sum(lengths) / videos == pytest.approx(FRAMES, abs=1)
 
 
 def test_the_command_measures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
