@@ -1,0 +1,172 @@
+"""What trainings and searches cost on a GPU, in the form that the layers had before and in the new one.
+
+Made-up videos, as many and as long as those of Breakfast or a fraction of them; needs PyTorch and NumPy only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+from collections.abc import Sequence
+from importlib.util import find_spec
+from statistics import median
+
+import torch
+
+from benchmarks.gpu_peak import peak_copy, peak_products, step_bytes, step_operations
+from benchmarks.gpu_report import (
+    print_epochs,
+    print_logits,
+    print_row,
+    print_searches,
+    print_shares,
+    print_start,
+)
+from benchmarks.gpu_rounds import measure
+from benchmarks.gpu_start import start_stages
+from benchmarks.gpu_step import BREAKFAST, FORMS, Size, all_sides, functions_of, offsets_in_form, step_on
+from benchmarks.interleaved import Bar, processor
+from benchmarks.operators import count_operators
+from benchmarks.precisions import largest_relative_difference, logits, precisions_on
+from benchmarks.search_networks import NETWORKS, START, search_network
+from common.bad_input import BadInput, run_command
+from common.command_parser import command_parser
+from nas_space.layers.packed_videos import PackedVideos
+from trials.data.batches import pack
+from trials.data.dataset import Video
+from trials.training.training import find_device, handle_out_of_memory
+
+LIMIT = 180.0
+"""Seconds of timed rounds. All else takes less than that: six minutes in all."""
+STARTS = 3
+MOST_OPERATORS = Bar("<=", 600)
+"""Of a training step of the plain network, without views: each takes the processor some microseconds to launch."""
+
+
+def main() -> None:
+    """Time trainings of Breakfast's size on a GPU, before and after, and print what they and searches cost."""
+    arguments = parse_arguments()
+    if arguments.count_operators:
+        print_operators()
+        return
+    if arguments.device.startswith("cuda") and not torch.cuda.is_available():
+        raise BadInput("there is no GPU here; to try the benchmark on a CPU: --device cpu --fraction 0.002")
+    with handle_out_of_memory():
+        run(find_device(arguments.device), BREAKFAST, arguments)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The options of the command."""
+    parser = command_parser("benchmarks.gpu", main.__doc__, "--fraction 0.025")
+    parser.add_argument("--device", default="cuda", help="cuda, cuda:N or cpu (default: %(default)s)")
+    parser.add_argument(
+        "--fraction", type=float, default=0.025, help="of the videos, that are timed (default: %(default)s)"
+    )
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="at most (default: %(default)s)")
+    parser.add_argument(
+        "--trials", type=int, default=4, metavar="N", help="through NNI; 0: none (default: %(default)s)"
+    )
+    parser.add_argument("--count-operators", action="store_true", help="only count those of a step; needs no GPU")
+    arguments = parser.parse_args()
+    if not 0 < arguments.fraction <= 1:
+        raise BadInput(f"--fraction must be above 0 and at most 1, not {arguments.fraction}")
+    if arguments.rounds < 1:
+        raise BadInput("--rounds must be at least 1")
+    if arguments.trials < 0 or arguments.trials == 1:
+        raise BadInput("--trials must be 0 or at least 2: timed is from the end of the first to the end of the last")
+    return arguments
+
+
+def run(device: torch.device, size: Size, arguments: argparse.Namespace) -> None:
+    """Measure, and print everything."""
+    precisions = precisions_on(device)
+    batches = size.batches(arguments.fraction)
+    lengths = [len(video.labels) for batch in batches for video in batch]
+    print_setting(device, size, batches)
+
+    measured = measure(
+        functions_of(list(all_sides(precisions)), size, batches, device), device, arguments.rounds, LIMIT
+    )
+    seconds = {side: median(of_side.seconds) for side, of_side in measured.items()}
+    predicted = sum(len(video.labels) for video in batches[0]) / size.frames
+    print_epochs(measured, seconds, size.videos / len(lengths), predicted)
+
+    # The default is no precision of its own on a GPU: PyTorch's convolutions have another than its matrix products.
+    compared = precisions[1:] or precisions
+    copied = peak_copy(device)
+    print_shares(
+        seconds,
+        {precision: (peak_products(device, precision), copied) for precision in compared},
+        step_operations(START, lengths, size.feature_dim, size.classes),
+        {each: step_bytes(START, sum(lengths), size.feature_dim, 2 if each == "bf16" else 4) for each in compared},
+    )
+    print_logits(logit_differences(size, batches[0][0], device))
+
+    stages = start_stages(device, size, STARTS)
+    print_start(stages, size, STARTS)
+    print_trials(device, size, len(lengths), arguments.trials)
+    print_searches(seconds, len(lengths), predicted, stages, size)
+
+
+def print_setting(device: torch.device, size: Size, batches: Sequence[Sequence[Video]]) -> None:
+    """What is measured, and on what."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{processor()}, no GPU"
+    frames = [len(video.labels) for batch in batches for video in batch]
+    print(f"{name}, PyTorch {torch.__version__}, Python {platform.python_version()}")
+    print(
+        f"MS-TCN of 4 x 10 layers; {len(frames)} of {size.videos} made-up videos: {sum(frames)} frames of "
+        f"{size.feature_dim} channels, {size.classes} classes; steps on {len(batches[0])} videos each"
+    )
+    print("before: the offsets are plain numbers (padded layers; on a CPU packed ones); after: IndexedOffsets")
+
+
+def logit_differences(size: Size, video: Video, device: torch.device) -> dict[tuple[str, str], float]:
+    """What each form and precision does to the logits of the plain network, against float32 in the same form."""
+    _, *others = precisions = precisions_on(device)
+    if not others:
+        return {}
+    torch.manual_seed(0)
+    network = search_network("plain", size.feature_dim, size.classes).to(device)
+    features = pack([video.features]).to(device)
+    differences = {}
+    for form in FORMS:
+        videos = PackedVideos(features, offsets_in_form(form, (0, len(features)), device))
+        exact = logits(network, videos, "float32")
+        for precision in precisions:
+            if precision != "float32":
+                differences[form, precision] = largest_relative_difference(logits(network, videos, precision), exact)
+    return differences
+
+
+def print_trials(device: torch.device, size: Size, videos: int, count: int) -> None:
+    """Trials of a genetic search an hour, if NNI is there."""
+    missing = [name for name in ("nni", "yaml", "tqdm") if find_spec(name) is None]
+    if count == 0 or missing:
+        why = "--trials 0" if count == 0 else f"{', '.join(missing)} cannot be imported"
+        print(f"\nTrials an hour through NNI: not measured ({why})")
+        return
+    from benchmarks.gpu_trials import EPOCHS, trials_an_hour
+
+    found = trials_an_hour(device, size, videos, count)
+    print(f"\nTrials an hour through NNI: {found:.4g}, one after another, each of {EPOCHS} epochs on {videos} videos")
+
+
+def print_operators() -> None:
+    """The operators of one training step of each network, before and after."""
+    print(
+        "Operators of a training step (forward, loss, backward, optimizer), on the device meta, in the form of a GPU."
+    )
+    print_row("", "before: views", "others", "after: views", "others")
+    counts = {
+        (network, form): count_operators(step_on(torch.device("meta"), network, form))
+        for network in NETWORKS
+        for form in FORMS
+    }
+    for network in NETWORKS:
+        print_row(network, *(number for form in FORMS for number in counts[network, form]))
+    verdict = "met" if MOST_OPERATORS.met(counts["plain", "after"].others) else "MISSED"
+    print(f"bar of plain, after, others: {MOST_OPERATORS} {verdict}; PyTorch {torch.__version__}")
+
+
+if __name__ == "__main__":
+    run_command(main)

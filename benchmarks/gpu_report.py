@@ -1,0 +1,134 @@
+"""The tables that ``benchmarks.gpu`` prints of what it has measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.breakfast_searches import default_search, genetic_search
+from benchmarks.gpu_rounds import Measured
+from benchmarks.gpu_start import FEATURES
+from benchmarks.gpu_step import FORMS, Seconds, Side, Size
+from benchmarks.precisions import PRECISIONS
+from benchmarks.search_networks import NETWORKS
+
+Peaks = Mapping[str, tuple[float, float]]
+"""By precision: floating-point operations and bytes a second."""
+
+
+def print_epochs(measured: Mapping[Side, Measured], seconds: Seconds, scale: float, predicted: float) -> None:
+    """Seconds of an epoch, and of a prediction, and the memory that they need.
+
+    Args:
+        scale: videos of an epoch over those that were trained on.
+        predicted: how many videos of mean length were predicted.
+    """
+    rounds = len(next(iter(measured.values())).seconds)
+    print(f"\nSeconds an epoch: those of the videos above times {scale:.4g}, an extrapolation. Rounds: {rounds}.")
+    print("MB: the most allocated on the GPU, without what was there before: parameters, features on the device.")
+    print_row("", "before", "after", "before/after", "MB before", "MB after")
+    for before in seconds:
+        if before.form == "before":
+            after = before._replace(form="after")
+            per = scale if before.work == "step" else 1000 / predicted
+            values = [seconds[before] * per, seconds[after] * per, seconds[before] / seconds[after]]
+            print_row(_label(before), *values, *(_megabytes(measured[side]) for side in (before, after)))
+    print("A prediction: milliseconds a video, to class probabilities on the CPU.")
+    for network, what in NETWORKS.items():
+        print(f"{network}: {what}")
+    for precision in dict.fromkeys(side.precision for side in seconds):
+        print(f"{precision}: {PRECISIONS[precision]}")
+
+
+def _label(side: Side) -> str:
+    work = "" if side.work == "step" else " prediction, ms"
+    place = "in host memory" if side.place == "host" else "on the device"
+    return f"{side.network}{work}, features {place}, {side.precision}"
+
+
+def _megabytes(measured: Measured) -> float | None:
+    return None if measured.peak_bytes is None else measured.peak_bytes / 1e6
+
+
+def print_shares(seconds: Seconds, peaks: Peaks, operations: int, moved: Mapping[str, int]) -> None:
+    """How much of what the device can do the training steps of the plain network take.
+
+    Args:
+        operations: floating-point operations of these steps.
+        moved: bytes that they read and write, by precision.
+    """
+    print("\nShare of the peak: training steps of the plain network, features on the device.")
+    print("Peak: the fastest of some large matrix products, and of some large copies (read and written), just now.")
+    print_row("", "peak", "before", "after", "% before", "% after")
+    for precision, (products, copied) in peaks.items():
+        sides = [Side("step", "plain", form, "device", precision) for form in FORMS]
+        for unit, scale, work, peak in (
+            ("TFLOP/s", 1e12, operations, products),
+            ("GB/s", 1e9, moved[precision], copied),
+        ):
+            values = [work / seconds[side] for side in sides]
+            shares = [100 * value / peak for value in values]
+            print_row(f"{precision}, {unit}", peak / scale, *(value / scale for value in values), *shares)
+    print("FLOP: two for each multiply-add of the network. B: if each operator of a layer reads and writes once.")
+
+
+def print_logits(differences: Mapping[tuple[str, str], float]) -> None:
+    """The largest relative difference of the logits, by form and precision; none on a CPU."""
+    print("\nLogits of the plain network: largest difference from float32 throughout, over the largest value.")
+    for (form, precision), difference in differences.items():
+        print_row(f"{form}, {precision}", difference)
+    if not differences:
+        print("not measured: on a CPU there is one precision")
+
+
+def print_start(stages: Mapping[str, float], size: Size, starts: int) -> None:
+    """How long a trial takes to its first step."""
+    print(f"\nStart of a trial, seconds, in a process of its own (median of {starts}):")
+    for stage, seconds in stages.items():
+        print_row(stage, seconds)
+    gigabytes = size.videos * size.frames * size.feature_dim * 4 / 1e9
+    print(f"All {size.videos} videos ({gigabytes:.3g} GB) at the rate of a batch: {_all_features(stages, size):.3g} s.")
+
+
+def _all_features(stages: Mapping[str, float], size: Size) -> float:
+    return stages[FEATURES] * size.videos / size.batch_size
+
+
+def print_searches(seconds: Seconds, trained: int, predicted: float, stages: Mapping[str, float], size: Size) -> None:
+    """What the searches of ``experiments/breakfast_*.yml`` would take.
+
+    Args:
+        trained, predicted: how many videos, of mean length, the seconds of steps and of predictions are of.
+        stages: of the start of a trial, as ``start_stages`` returns them.
+    """
+    start = sum(stages.values()) - stages[FEATURES]
+    default = default_search()
+    workloads = [genetic_search("paper"), genetic_search("global"), *default]
+
+    def hours(form: str, place: str, of_start: float) -> list[float]:
+        of_one = {
+            f"{side.network} {side.work}": value * (size.batch_size / trained if side.work == "step" else 1 / predicted)
+            for side, value in seconds.items()
+            if (side.form, side.place, side.precision) == (form, place, "default")
+        }
+        return [each.hours(of_one, size.videos, size.batch_size, of_start) for each in workloads]
+
+    columns = {
+        "before": hours("before", "host", start),
+        "after": hours("after", "host", start),
+        "on the device": hours("after", "device", start + _all_features(stages, size)),
+    }
+    print("\nHours of searches, an EXTRAPOLATION from the above: trials and epochs as in experiments/breakfast_*.yml;")
+    print(
+        "each trial starts, and each epoch of a search evaluates a quarter of the videos; what NNI takes is left out."
+    )
+    print_row("", *columns)
+    for index, each in enumerate(workloads):
+        print_row(f"{each.what}: {each.trials} x {each.epochs} epochs", *(column[index] for column in columns.values()))
+    print_row("the default search: the last three", *(sum(column[-len(default) :]) for column in columns.values()))
+    print("on the device: after, all features brought to the device at the start of each trial; else from host memory.")
+
+
+def print_row(what: str, *cells: str | float | None) -> None:
+    """A row of a table."""
+    texts = ["-" if cell is None else f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in cells]
+    print(f"{what:<60}" + "".join(f"{text:>14}" for text in texts), flush=True)

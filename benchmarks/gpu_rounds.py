@@ -1,0 +1,70 @@
+"""Time functions on a GPU, interleaved in rounds: by the clock, waiting for the GPU before and after each."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Hashable, Mapping
+from typing import NamedTuple, TypeVar
+
+import torch
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Measured(NamedTuple):
+    """What was measured of one function."""
+
+    seconds: list[float]
+    """Of each round."""
+    peak_bytes: int | None
+    """Of the GPU's memory, above what was allocated before; None on a CPU."""
+
+
+def wait_for(device: torch.device) -> None:
+    """Wait until a GPU has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def seconds_of(function: Callable[[], object], device: torch.device) -> float:
+    """By the clock, of one call."""
+    wait_for(device)
+    started = time.perf_counter()
+    function()
+    wait_for(device)
+    return time.perf_counter() - started
+
+
+def peak_of(function: Callable[[], object], device: torch.device) -> int | None:
+    """The ``peak_bytes`` of one call."""
+    if device.type != "cuda":
+        function()
+        return None
+    wait_for(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    function()
+    wait_for(device)
+    return torch.cuda.max_memory_allocated(device) - before
+
+
+def measure(
+    functions: Mapping[Key, Callable[[], object]], device: torch.device, rounds: int, limit: float
+) -> dict[Key, Measured]:
+    """Time functions in rounds of alternating order, after two rounds to warm up, the second of which shows the memory.
+
+    Args:
+        limit: seconds, rounds to warm up included, after which no further round is begun, except the first.
+    """
+    started = time.perf_counter()
+    for function in functions.values():
+        function()
+    measured = {key: Measured([], peak_of(function, device)) for key, function in functions.items()}
+    for index in range(rounds):
+        if index > 0 and time.perf_counter() - started > limit:
+            break
+        for key in list(functions)[:: 1 if index % 2 == 0 else -1]:
+            measured[key].seconds.append(seconds_of(functions[key], device))
+        print(f"round {index + 1} of {rounds}", file=sys.stderr, flush=True)
+    return measured
