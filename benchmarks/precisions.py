@@ -29,8 +29,8 @@ def in_precision(name: str) -> Iterator[None]:
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
     try:
-        if name in ("float32", "TF32"):
-            matmul.allow_tf32 = cudnn.allow_tf32 = name == "TF32"
+        # All said, as a training sets both for its own precision.
+        matmul.allow_tf32, cudnn.allow_tf32 = name == "TF32", name != "float32"
         yield
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before

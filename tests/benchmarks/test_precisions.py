@@ -19,7 +19,6 @@ def switches() -> tuple[bool, bool]:
 )
 def test_they_end_as_they_began(precision: str, expected: tuple[bool, bool]) -> None:
     before = switches()
-    assert before == (False, True)  # as documented by PyTorch
     with suppress(ZeroDivisionError), in_precision(precision):
         assert switches() == expected
         raise ZeroDivisionError
