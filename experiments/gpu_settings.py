@@ -15,7 +15,8 @@ from typing import Any
 
 from common.bad_input import BadInput
 from common.command_options import option
-from experiments.gpus import Machine
+from experiments.gpus import Gpu, Machine
+from trials.training.settings import device_index
 
 
 def check_gpus(service: Any, concurrency: int, words: Sequence[str], machine: Machine) -> str:
@@ -64,7 +65,24 @@ def check_gpus(service: Any, concurrency: int, words: Sequence[str], machine: Ma
         )
     elif concurrency > devices:
         warnings.warn(f"trialConcurrency: {concurrency}, but the trials have {devices} GPU(s)", stacklevel=2)
-    return "all on one GPU (not checked: whether its memory holds them)"
+    return "all on one GPU"
+
+
+def shared_gpus(service: Any, concurrency: int, words: Sequence[str], machine: Machine) -> tuple[list[Gpu], int]:
+    """The GPUs that the trials will use, and how many trials may share one; of settings that ``check_gpus`` has passed.
+
+    No GPUs where they will run on the CPU, or where that is not known, because of MIG.
+    """
+    device = option(words, "--device") or "auto"
+    if service.trial_gpu_number:
+        per_gpu = max(1, math.floor(1.001 * service.max_trial_number_per_gpu / service.trial_gpu_number))
+        indices = service.gpu_indices
+        usable = [gpu for gpu in machine.gpus if indices is None or gpu.index in indices]
+        return ([] if device == "cpu" else usable), min(concurrency, per_gpu)
+    if device == "cpu" or service.trial_gpu_number == 0 or not machine.devices():
+        return [], 0
+    index = device_index(device) or 0
+    return machine.visible_gpus()[index : index + 1], concurrency
 
 
 def room(asked: int, per_gpu: int, gpus: int, usable: int) -> int:

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import importlib.metadata
 import os
+import re
 import subprocess
 from dataclasses import dataclass
 
@@ -27,6 +28,12 @@ class Gpu:
     mig: bool = False
     """Whether it is divided into MIG instances, which NNI 3.0 does not support."""
 
+    @property
+    def free(self) -> int | None:
+        """Bytes of its memory that are free; None: unknown."""
+        found = re.fullmatch(r"(\d+) MiB of (\d+) MiB", self.memory)
+        return None if found is None else (int(found[2]) - int(found[1])) * 2**20
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -46,17 +53,20 @@ class Machine:
         """Number of CUDA devices that a trial with this CUDA_VISIBLE_DEVICES sees; None: unknown, because of MIG."""
         if self.why_no_gpu() or self.visible == "":
             return 0
-        if any(gpu.mig for gpu in self.gpus):
-            return None
+        return None if any(gpu.mig for gpu in self.gpus) else len(self.visible_gpus())
+
+    def visible_gpus(self) -> list[Gpu]:
+        """The GPUs that a trial with this CUDA_VISIBLE_DEVICES sees, in its order; not with MIG."""
         if self.visible is None:
-            return len(self.gpus)
-        known = 0
+            return list(self.gpus)
+        seen: list[Gpu] = []
         for entry in map(str.strip, self.visible.split(",")):
             uuid = entry.startswith("GPU-")
-            if sum(gpu.uuid.startswith(entry) if uuid else entry == str(gpu.index) for gpu in self.gpus) != 1:
+            named = [gpu for gpu in self.gpus if (gpu.uuid.startswith(entry) if uuid else entry == str(gpu.index))]
+            if len(named) != 1:
                 break  # CUDA ignores the first unknown entry and all after it
-            known += 1
-        return known
+            seen += named
+        return seen
 
     def why_no_gpu(self) -> str | None:
         """Why PyTorch can use no GPU of this machine; None if it can."""

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import sys
 import traceback
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from common.bad_input import BadInput, naming, run_command
 from common.command_parser import command_parser
 from experiments.command_check import TrialCommand, check_check_command, read_trial_command
 from experiments.config_file import class_arguments, read_config
-from experiments.gpu_settings import check_gpus
-from experiments.gpus import Machine, read_machine
+from experiments.gpu_settings import check_gpus, shared_gpus
+from experiments.gpus import Gpu, Machine, read_machine
 from experiments.run_data import share_data_folders
 from experiments.tuner_check import MayBeMissing, check_tuner, splits_of, warn_of_long_candidates
 from nni_api.quick_nni import import_nni
@@ -62,17 +62,24 @@ def preflight(
             raise BadInput("reuseMode: NNI 3.0 fails with it on platform local; leave it out")
         words, check_command = split_command(service.trial_command), class_arguments(content).get("check_command")
         where = check_gpus(service, config.trial_concurrency, words, machine)
+        shared = shared_gpus(service, config.trial_concurrency, words, machine)
         return [
             "settings: NNI accepts them",
             f"trial command: one simple command{_python_of(words[0])}",
-            *_check_search(config, words, check_command, MayBeMissing(results, starting)),
+            *_check_search(config, words, check_command, MayBeMissing(results, starting), *shared),
             *machine.describe(),
             f"trials: {config.trial_concurrency} side by side, {where}",
         ]
 
 
-def _check_search(config: Any, words: list[str], check_command: Any, may_be_missing: MayBeMissing) -> Iterator[str]:
-    """Check the commands, the tuner, the data and the structures of an experiment; yields the results."""
+def _check_search(
+    config: Any, words: list[str], check_command: Any, may_be_missing: MayBeMissing, gpus: Sequence[Gpu], count: int
+) -> Iterator[str]:
+    """Check the commands, the tuner, the data and the structures of an experiment; yields the results.
+
+    Args:
+        gpus: that the trials will use, up to ``count`` of them each.
+    """
     service = config.training_service
     trial = read_trial_command(service.trial_command, words, Path(service.trial_code_directory))
     if isinstance(trial, TrialCommand):
@@ -89,6 +96,10 @@ def _check_search(config: Any, words: list[str], check_command: Any, may_be_miss
             trial.check_data(splits)
             warn_of_long_candidates(config.search_space, trial, splits)
             yield f"data: {trial.data_folder}, split {', '.join(map(str, splits))}"
+            if gpus:
+                from experiments.gpu_memory import check_memory  # imports PyTorch
+
+                yield check_memory(trial, splits, count, gpus)
         else:
             yield f"not checked: no data ({trial.data_folder} is missing)"
 

@@ -174,8 +174,8 @@ def test_a_choice_of_gpus_that_does_nothing_is_warned_of() -> None:
     ("machine", "where"),
     [
         (NO_GPU, "on the CPU"),
-        (IDLE, "all on one GPU (not checked: whether its memory holds them)"),
-        (BUSY, "all on one GPU (not checked: whether its memory holds them)"),
+        (IDLE, "all on one GPU"),
+        (BUSY, "all on one GPU"),
         (MIG, "on what CUDA_VISIBLE_DEVICES names (not checked, as MIG is on)"),
     ],
 )

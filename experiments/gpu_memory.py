@@ -1,0 +1,176 @@
+"""Whether the memory of a GPU holds the trials that share it.
+
+What a trial takes is found without a GPU, and without computing: tensors of the device ``meta`` have no values.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from common.bad_input import BadInput
+from experiments.command_check import TrialCommand
+from experiments.gpus import Gpu
+from nas_space.branching import Branching
+from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.packed_videos import PackedVideos
+from nas_space.network import POWERS_OF_TWO
+from nas_space.networks import build
+from nas_space.networks.your_own import OwnNetwork
+from nas_space.searchable import choose, expand
+from nas_space.structure import Structure
+from trials.data.batches import Batch
+from trials.data.device_videos import FRAMES, SHARE
+from trials.training.training import Training, TrainingSettings, forward
+
+BLOCK = 512
+"""Bytes: PyTorch gives out a GPU's memory in multiples of this."""
+CONTEXT = 700 * 2**20
+"""Bytes, assumed and not measured: what CUDA, its libraries and their workspaces take in a process."""
+META = torch.device("meta")
+
+
+class AllocatedBytes(TorchDispatchMode):
+    """Counts the bytes of all tensors that come into being while it is active, until they are gone."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now = 0
+        self.peak = 0
+        self._known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Sequence[type], arguments: tuple[Any, ...] = (), options: Any = None
+    ) -> Any:
+        """Called for every operator."""
+        result = operator(*arguments, **(options or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor) and leaf.device == META:
+                self._add(leaf.untyped_storage())
+        return result
+
+    def _add(self, storage: torch.UntypedStorage) -> None:
+        if storage not in self._known:
+            self._known.add(storage)
+            size = -(-storage.nbytes() // BLOCK) * BLOCK
+            weakref.finalize(storage, self._remove, size)
+            self.now += size
+            self.peak = max(self.peak, self.now)
+
+    def _remove(self, size: int) -> None:
+        self.now -= size
+
+
+def trial_bytes(trial: TrialCommand, splits: Sequence[int]) -> int:
+    """The most memory that a trial needs: of its longest batch, or of a prediction of several videos.
+
+    Without the features that stay on the GPU.
+    """
+    dataset = trial.dataset()
+    train = {video for split in splits for video in dataset.split(split)[0]}
+    structure, feature_dim = Structure.hand(trial.network), dataset.feature_dim(min(train))
+    longest = sorted(map(dataset.frames, train))[-trial.arguments.batch_size :]
+    change = partial(_change, structure=structure, trial=trial.module)
+    return CONTEXT + step_bytes(structure, change, longest, feature_dim, len(dataset.classes))
+
+
+def step_bytes(
+    structure: Structure,
+    change: Callable[[nn.Module], object],
+    lengths: Sequence[int],
+    feature_dim: int,
+    classes: int,
+) -> int:
+    """The peak of a training step and of a prediction, as far as PyTorch allocates it.
+
+    Args:
+        change: called with the network, for example to add branches.
+        lengths: ``(videos,)``: the frames of each video of the batch.
+    """
+    with AllocatedBytes() as allocated:
+        module = build(structure, feature_dim, classes)
+        change(module)
+        training = Training(module, TrainingSettings(), META)
+        training.network.train()
+
+        def videos_of(lengths: Sequence[int]) -> PackedVideos:
+            offsets = IndexedOffsets.on(META, list(accumulate(lengths, initial=0)))
+            return PackedVideos(torch.empty(offsets[-1], feature_dim, device=META), offsets)
+
+        videos = videos_of(lengths)
+        batch = Batch(videos, torch.empty(videos.offsets[-1], dtype=torch.int64, device=META))
+        for _ in range(2):  # the gradients of the first are there when the second begins
+            training.step(batch)
+        del videos, batch
+        forward(training.network, videos_of([max(FRAMES, *lengths)]))
+    return allocated.peak
+
+
+def check_memory(trial: TrialCommand, splits: Sequence[int], count: int, gpus: Sequence[Gpu]) -> str:
+    """Check that each GPU's memory holds the trials that will share it; returns the result as a line.
+
+    Args:
+        count: how many trials share a GPU.
+
+    Raises:
+        BadInput: there is too little memory; the message says for how many it is enough.
+    """
+    if isinstance(trial.network, OwnNetwork):
+        return f"not checked: what {trial.network} takes of a GPU's memory"
+    free = [gpu.free for gpu in gpus if gpu.free is not None]
+    need, features = trial_bytes(trial, splits), feature_bytes(trial, splits)
+    what = (
+        f"memory of a GPU: a trial takes up to {_gigabytes(need)} (estimated), and its features {_gigabytes(features)} "
+        f"or, if that is less, {SHARE:.0%} of what is free when it starts"
+    )
+    if not free:
+        return f"{what}; not checked: how much is free"
+    places = places_in(min(free), need, features)
+    if count > places:
+        smaller = f"write trialConcurrency: {places}, or a smaller" if places else "write a smaller"
+        raise BadInput(
+            f"trialConcurrency: {count} trial(s) would share a GPU of which {_gigabytes(min(free))} are free, and each "
+            f"takes up to {_gigabytes(need)} (estimated): {smaller} --batch-size"
+        )
+    return f"{what}; {_gigabytes(min(free))} are free, so {places} fit"
+
+
+def places_in(free: int, need: int, features: int) -> int:
+    """How many trials fit into memory one after another, each with the features that it keeps: see ``DeviceVideos``."""
+    places = 0
+    while (left := free - min(features, int(SHARE * free)) - need) >= 0:
+        free = left
+        places += 1
+    return places
+
+
+def feature_bytes(trial: TrialCommand, splits: Sequence[int]) -> int:
+    """All features of a split, of the largest one."""
+    dataset = trial.dataset()
+    frames = [sum(dataset.frames(video) for part in dataset.split(split) for video in part) for split in splits]
+    return (
+        max(frames)
+        * dataset.feature_dim(dataset.split(splits[0])[0][0])
+        * np.dtype(trial.arguments.feature_dtype).itemsize
+    )
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"
+
+
+def _change(module: nn.Module, structure: Structure, trial: str) -> None:
+    """What a trial makes of the searchable convolutions."""
+    if trial == "trials.local_trial":
+        expand(module, structure, Branching())
+    if trial == "trials.differentiable_trial":
+        choose(module, structure.network, dict.fromkeys(structure.network.paths, POWERS_OF_TWO))

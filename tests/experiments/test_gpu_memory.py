@@ -1,0 +1,111 @@
+"""What a trial takes of a GPU's memory, by hand; and who is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from common.bad_input import BadInput
+from experiments import gpu_memory
+from experiments.command_check import TrialCommand
+from experiments.gpu_memory import META, AllocatedBytes, check_memory, feature_bytes, places_in, step_bytes, trial_bytes
+from experiments.gpus import Gpu
+from nas_space.networks import find_network
+from nas_space.structure import Structure
+from tests.conftest import write_dataset
+from trials.trial_arguments import DIFFERENTIABLE_TRIAL, LOCAL_TRIAL, SEARCH_TRIAL
+
+PARSERS = {
+    "trials.search_trial": SEARCH_TRIAL,
+    "trials.local_trial": LOCAL_TRIAL,
+    "trials.differentiable_trial": DIFFERENTIABLE_TRIAL,
+}
+GIGABYTE = 10**9
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_dataset(tmp_path / "small")
+
+
+def trial(data: Path, module: str = "trials.search_trial") -> TrialCommand:
+    words = ["--dataset", "small", "--data-root", str(data.parent), "--batch-size", "8"]
+    split = [] if module == "trials.local_trial" else ["--split", "1"]
+    return TrialCommand(module, PARSERS[module].parse([*words, *split]), data)
+
+
+def gpu(free_megabytes: int) -> Gpu:
+    return Gpu(0, "GPU-0", f"{80000 - free_megabytes} MiB of 80000 MiB")
+
+
+def test_bytes_by_hand() -> None:
+    """In blocks of 512; views share the memory; what is gone is not counted any more."""
+    with AllocatedBytes() as allocated:
+        first = torch.empty(1000, device=META)  # 4000 bytes: 8 blocks
+        view = first[10:].view(-1)
+        assert allocated.now == 8 * 512
+        second = first + 1
+        assert allocated.now == 16 * 512
+        del first
+        assert allocated.now == 16 * 512
+        del view
+        assert allocated.now == 8 * 512
+        second.mul_(2)
+        del second
+        assert allocated.now == 0
+    assert allocated.peak == 16 * 512
+
+
+def test_what_the_gradient_needs_is_counted() -> None:
+    with AllocatedBytes() as allocated:
+        weight = torch.empty(128, device=META, requires_grad=True)
+        saved = (weight * 2).exp().sum()
+        # The weight, its exponential, and the sum; the product is gone.
+        assert allocated.now == 3 * 512
+        del saved
+
+
+def test_memory_grows_with_the_frames_the_batch_and_the_branches() -> None:
+    structure = Structure.hand(find_network("ms-tcn"))
+    small, large = (step_bytes(structure, lambda _: None, [frames] * 8, 16, 4) for frames in (8192, 16384))
+    # Each of 40 layers keeps input, hidden values and mask, 64 channels of 4 bytes; the rest is there for a time.
+    kept = 8 * 8192 * 40 * 3 * 64 * 4
+    assert kept < large - small < 1.6 * kept
+
+
+def test_branches_take_more(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpu_memory, "FRAMES", 1)  # predictions of many short videos take more than their training
+    plain, branched, choosing = (trial_bytes(trial(data, module), [1]) for module in PARSERS)
+    assert plain < branched < choosing
+
+
+def test_trials_that_fit_are_counted_and_others_refused(data: Path) -> None:
+    need = trial_bytes(trial(data), [1])
+    free = (3 * need + 3 * feature_bytes(trial(data), [1])) // 2**20 + 1
+    assert check_memory(trial(data), [1], 3, [gpu(free), gpu(70000)]).endswith("are free, so 3 fit")
+    with pytest.raises(BadInput, match=r"^trialConcurrency: 4 trial.* are free.* write trialConcurrency: 3, or a smal"):
+        check_memory(trial(data), [1], 4, [gpu(free), gpu(70000)])
+    with pytest.raises(BadInput, match=r"\(estimated\): write a smaller --batch-size"):
+        check_memory(trial(data), [1], 1, [gpu(10)])
+
+
+def test_places_by_hand() -> None:
+    """Of 100, the first takes 30 + 20, the next 40 % of 50 and 20; then 4 + 20 are more than 10."""
+    assert places_in(100, 20, 30) == 2
+    assert places_in(100, 20, 0) == 5
+    assert places_in(19, 20, 0) == 0
+
+
+def test_features_by_hand(data: Path) -> None:
+    dataset = trial(data).dataset()
+    frames = sum(np.load(path, mmap_mode="r").shape[1] for path in (data / "features").glob("*.npy"))
+    assert feature_bytes(trial(data), [1]) == frames * dataset.feature_dim(dataset.split(1)[0][0]) * 4
+
+
+def test_what_is_not_known_is_not_checked(data: Path) -> None:
+    assert check_memory(trial(data), [1], 9, [Gpu(0, "GPU-0", "[N/A] of [N/A]")]).endswith(
+        "not checked: how much is free"
+    )
