@@ -35,36 +35,59 @@ def run_command(main: Callable[[], None]) -> NoReturn:
     """Run ``main`` and exit: 0 done, 2 bad input, 130 interrupted; any other failure keeps its traceback.
 
     A ``KnownFailure`` is reported in one line, with code 1. So is a file or folder that the system refuses (no
-    permission, not a folder, disk full): with code 2 if another path would do, else with code 1.
+    permission, not a folder, disk full): with code 2 if another path would do, else with code 1. Where the reader of
+    standard output has left (``head``, ``less``), it ends quietly, with code 1.
     """
     warnings.showwarning = _show_warning
+    code = _code_of(main)
+    try:
+        if sys.stdout is not None:  # it is None where a shell has closed it: COMMAND >&-
+            sys.stdout.flush()  # by Python at its end, a failure would be an "Exception ignored"
+    except OSError as fault:
+        refusal = _code_of_refusal(fault)
+        code = code or refusal
+    sys.exit(code)
+
+
+def _code_of(main: Callable[[], None]) -> int | str | None:
+    """Run ``main``, and report how it fails; what it exits with."""
     try:
         main()
-        sys.stdout.flush()
+    except SystemExit as end:
+        return end.code
     except BadInput as fault:
         print(f"error: {one_line(str(fault))}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     except KnownFailure as fault:
         print(f"error: {fault}", file=sys.stderr)
-        sys.exit(1)
+        return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output (head, less) is gone: Python must not try to flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return 130
     except OSError as fault:
-        if fault.filename is None and fault.errno in _FULL:
-            # Errors of our own files name them; this one is of the file that our output is redirected to.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            print(f"error: standard output: {fault.strerror}", file=sys.stderr)
-            sys.exit(1)
-        if fault.filename is None:
-            raise
-        print(f"error: {one_line(f'{fault.filename}: {fault.strerror}')}", file=sys.stderr)
-        sys.exit(2 if fault.errno in _WRONG_PATH else 1)
-    sys.exit(0)
+        return _code_of_refusal(fault)
+    return 0
+
+
+def _code_of_refusal(fault: OSError) -> int:
+    """Report what the system refuses, and say what to exit with; raises what is no matter of files."""
+    if isinstance(fault, BrokenPipeError):
+        _discard_output()
+        return 1
+    if fault.filename is None and fault.errno in _FULL:
+        # Errors of our own files name them; this one is of the file that our output is redirected to.
+        _discard_output()
+        print(f"error: standard output: {fault.strerror}", file=sys.stderr)
+        return 1
+    if fault.filename is None:
+        raise fault
+    print(f"error: {one_line(f'{fault.filename}: {fault.strerror}')}", file=sys.stderr)
+    return 2 if fault.errno in _WRONG_PATH else 1
+
+
+def _discard_output() -> None:
+    """Let Python write what is still buffered to nowhere, as it would complain that it cannot write it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

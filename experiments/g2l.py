@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import runpy
 import sys
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
+
+from common.bad_input import BadInput, run_command
 
 
 class Command(NamedTuple):
@@ -62,8 +64,12 @@ def overview() -> str:
     )
 
 
-def main() -> None:
+def main() -> NoReturn:
     """Run the command that the first argument names, as ``python -m`` runs its module."""
+    run_command(_run_named_command)
+
+
+def _run_named_command() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help"):
         print(overview())
@@ -71,8 +77,7 @@ def main() -> None:
         del sys.argv[1]
         runpy.run_module(COMMANDS[name].module, run_name="__main__", alter_sys=True)
     else:
-        print(f"error: no command {name!r}; 'g2l --help' lists them", file=sys.stderr)
-        sys.exit(2)
+        raise BadInput(f"no command {name!r}; 'g2l --help' lists them")
 
 
 if __name__ == "__main__":

@@ -43,14 +43,13 @@ def test_any_other_failure_keeps_its_traceback() -> None:
         run_command(main)
 
 
-def run(main: str, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
-    """Run a command whose ``main`` is one expression."""
-    code = f"import warnings; from common.bad_input import run_command; run_command(lambda: {main})"
-    environment = {**os.environ, "PYTHONUNBUFFERED": ""}  # output is buffered, as users have it
+def run(main: str, stdout: int = subprocess.PIPE, unbuffered: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command whose ``main`` is one expression; by default its output is buffered, as users have it."""
+    imports = "import sys, warnings; from common.bad_input import BadInput, run_command"
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", f"{imports}; run_command(lambda: {main})"],
         cwd=REPOSITORY,
-        env=environment,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
@@ -64,18 +63,41 @@ def test_a_warning_is_one_line_on_standard_error() -> None:
     assert done.stderr == "warning: the test split is used for selection\n"
 
 
-def test_output_to_a_full_disk_is_one_line() -> None:
+@pytest.mark.parametrize("main", ["print('results')", "[print('help'), sys.exit(0)]"])
+def test_output_to_a_full_disk_is_one_line(main: str) -> None:
     with open("/dev/full", "w") as full:
-        done = run("print('results')", stdout=full.fileno())
+        done = run(main, stdout=full.fileno())
     assert (done.returncode, done.stderr) == (1, "error: standard output: No space left on device\n")
 
 
-def test_a_reader_who_has_left_hears_no_complaint() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize(
+    "main", ["print('results')", "[print(number) for number in range(100_000)]", "[print('help'), sys.exit(0)]"]
+)
+def test_a_reader_who_has_left_hears_no_complaint(main: str, unbuffered: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    done = run("[print(number) for number in range(100_000)]", stdout=writer)
+    done = run(main, writer, unbuffered)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("end", ["sys.exit(7)", "(_ for _ in ()).throw(BadInput('no such file'))"])
+def test_how_a_command_ends_does_not_depend_on_who_reads_its_output(end: str) -> None:
+    reader, writer = os.pipe()
+    done = run(f"[print('results'), {end}]", writer)
+    os.close(reader)
+    left = run(f"[print('results'), {end}]", writer)
+    os.close(writer)
+    assert (left.returncode, left.stderr) == (done.returncode, done.stderr)
+    assert done.returncode in (2, 7)
+
+
+def test_a_command_may_have_no_standard_output() -> None:
+    code = "from common.bad_input import run_command; run_command(lambda: print('results'))"
+    closed = ["sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, code]
+    done = subprocess.run(closed, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

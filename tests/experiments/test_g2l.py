@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import subprocess
 import sys
 import tomllib
@@ -12,10 +13,11 @@ from experiments.g2l import COMMANDS, main, overview
 from tests.conftest import REPOSITORY
 
 
-def run(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(*words: str, cwd: Path | None = None, stdout: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
     """The command as its console script runs it, with the repository on the path as the editable install has it."""
     code = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); from experiments.g2l import main; main()"
-    return subprocess.run([sys.executable, "-c", code, *words], cwd=cwd, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-c", code, *words]
+    return subprocess.run(command, cwd=cwd, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
 
 
 def test_the_console_script_is_this_module() -> None:
@@ -64,10 +66,11 @@ def test_help_lists_the_commands_in_the_order_of_use(words: tuple[str, ...]) -> 
 
 
 def test_help_imports_the_standard_library_only() -> None:
-    code = "import sys; from experiments.g2l import main; sys.argv = ['g2l', '--help']; main(); print(*sys.modules)"
+    at_end = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); sys.argv = ['g2l', '--help']"
+    code = f"{at_end}; from experiments.g2l import main; main()"
     shown = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     imported = {name.partition(".")[0] for name in shown.stdout.splitlines()[-1].split()}
-    ours = {"experiments", "nas_space", "__main__"}
+    ours = {"common", "experiments", "nas_space", "__main__"}
     # What an environment's .pth files import at every start of Python is there before us.
     before = subprocess.run(
         [sys.executable, "-c", "import sys; print(*sys.modules)"], capture_output=True, text=True, check=True
@@ -98,3 +101,16 @@ def test_an_unknown_command_is_refused_in_one_line(
         main()
     assert end.value.code == 2
     assert capsys.readouterr().err == "error: no command 'tran'; 'g2l --help' lists them\n"
+
+
+@pytest.mark.parametrize("words", [("--help",), ("structure", "hand"), ("structure", "--help")], ids=" ".join)
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+def test_a_command_ends_quietly_where_nobody_reads_its_output(
+    words: tuple[str, ...], unbuffered: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = run(*words, stdout=writer)
+    os.close(writer)
+    assert ended.stderr == ""
