@@ -15,6 +15,9 @@ from common.bad_input import BadInput, naming
 from nas_space.budget import NO_LIMITS, Budget
 from nas_space.structure import Structure
 
+MOST_BRANCHES = 2048
+"""Of a layer: as many as there are dilations within the default bounds, so of more some would be equal."""
+
 
 @dataclass(frozen=True)
 class Branching:
@@ -49,6 +52,8 @@ class Branching:
     def __post_init__(self) -> None:
         if type(self.count) is not int or self.count < 2:
             raise BadInput(f"the number of branches must be a whole number of at least 2, not {self.count!r}")
+        if self.count > MOST_BRANCHES:
+            raise BadInput(f"the number of branches must be at most {MOST_BRANCHES}, not {self.count}")
         if isinstance(self.rate, bool) or not isinstance(self.rate, int | float) or not 0 <= self.rate < 1:
             raise BadInput(f"the expand rate must be at least 0 and below 1, not {self.rate!r}")
         for name in ("minimum", "maximum"):

@@ -135,6 +135,7 @@ def test_no_bound_near_means_all_branches(expansion: tuple[Branching, int]) -> N
         ({"count": 1}, "the number of branches must be a whole number of at least 2, not 1"),
         ({"count": 2.0}, "the number of branches must be a whole number of at least 2, not 2.0"),
         ({"count": True}, "the number of branches must be a whole number of at least 2, not True"),
+        ({"count": 2049}, "the number of branches must be at most 2048, not 2049"),
         ({"rate": 1}, "the expand rate must be at least 0 and below 1, not 1"),
         ({"rate": -0.1}, "the expand rate must be at least 0 and below 1, not -0.1"),
         ({"rate": float("nan")}, "the expand rate must be at least 0 and below 1, not nan"),

@@ -324,6 +324,7 @@ def test_the_command_keeps_the_name_of_the_source(tmp_path: Path) -> None:
             ["hand", "--num-layers", "0"],
             "error: network ms-tcn: layers must be a whole number from 1 to 1000, not 0\n",
         ),
+        (["hand", "--branches", "1000000"], "error: the number of branches must be at most 2048, not 1000000\n"),
         (["hand", "--fps", "nan"], "error: --fps must be above 0, not nan\n"),
         (["pyproject.toml"], "error: pyproject.toml: not a JSON file: Expecting value: line 1 column 2 (char 1)\n"),
     ],

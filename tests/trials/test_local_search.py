@@ -232,6 +232,7 @@ def test_a_damaged_history_is_refused(words: list[object], output: Path, content
     [
         (("--iterations", 0), "--iterations must be at least 1, not 0"),
         (("--branches", 1), "the number of branches must be a whole number of at least 2, not 1"),
+        (("--branches", 10**6), "the number of branches must be at most 2048, not 1000000"),
         (("--expand-rate", 1), "the expand rate must be at least 0 and below 1, not 1.0"),
         (("--max-dilation", 1), "dilations of 1 to 1 leave no room for two branches"),
         (("--max-dilation", 3), "layer s1l2: dilation 4 lies outside the bounds 1 to 3"),
