@@ -200,11 +200,15 @@ def main() -> None:
         raise BadInput(f"--fps must be above 0, not {arguments.fps}")
     if arguments.dialect is not None and arguments.output is None:
         raise BadInput("--dialect says what --output writes: give --output, too")
-    if arguments.branches is None:
-        structure = read_structure(arguments.structure, arguments.network)
-    else:
-        branching = Branching(arguments.branches, arguments.expand_rate)
-        structure = keep_branches(read_single(arguments.structure, arguments.network), branching)
+    branching = None if arguments.branches is None else Branching(arguments.branches, arguments.expand_rate)
+    structure = read_structure(arguments.structure, arguments.network)
+    if branching is not None:
+        if structure.branches:
+            raise BadInput(
+                f"{arguments.structure}: keeps several branches in a layer already: leave out --branches, or give a "
+                "structure of one dilation each"
+            )
+        structure = keep_branches(structure, branching)
     if arguments.output:
         dialect: Dialect = arguments.dialect or "native"
         write_structure(structure, arguments.output, dialect, {"source": Path(arguments.structure).name})

@@ -299,7 +299,12 @@ def test_the_command_puts_branches_around_dilations(tmp_path: Path) -> None:
         "stage 2: dilations 8+16+24; sees 49 frames",
         "the network sees 61 frames",
     ]
-    assert "keeps several branches" in command(path, "--branches", "3").stderr
+    refused = command(path, "--branches", "3")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        f"error: {path}: keeps several branches in a layer already: leave out --branches, or give a structure of one "
+        "dilation each\n",
+    )
 
 
 def test_the_command_translates(tmp_path: Path) -> None:
