@@ -124,8 +124,10 @@ class Training:
         order = [videos[index] for index in torch.randperm(len(videos), generator=self.shuffling).tolist()]
         groups = [order[start : start + size] for start in range(0, len(order), size)]
         losses: list[Tensor] = []
-        for batch in self.videos(dataset).batches(groups):
-            losses.append(self.step(batch))
+        batches = self.videos(dataset).batches(groups)
+        for _ in groups:
+            # Without a name, a batch is gone before the next one is read: else two would be in memory.
+            losses.append(self.step(next(batches)))
             if self.device.type == "cpu":  # elsewhere, reading a loss would wait for the step
                 self._check_losses(losses, groups, len(losses) - 1)
             after_step()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import threading
+import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from nas_space.layers.packed_videos import PackedVideos
 from tests.conftest import write_dataset
 from tests.trials.training.tiny_training import CPU, start
 from trials.data import device_videos
+from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.data.device_videos import DeviceVideos
 from trials.data.label_files import Labels
@@ -31,7 +34,7 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
     return Dataset(write_dataset(tmp_path / "small"), sample_rate=2, feature_dtype=request.param)
 
 
-def like_a_gpu(training: Training, dataset: Dataset, room: int) -> None:
+def like_a_gpu(training: Training, dataset: Dataset, room: int | None) -> None:
     """Let a training take its videos in the way of a GPU."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DeviceVideos, "on", lambda *_: DeviceVideos(dataset, CPU, room))
@@ -88,6 +91,29 @@ def test_the_next_batch_is_prepared_while_one_is_used(dataset: Dataset, monkeypa
     next(batches)
     assert prepared[train[1]].wait(timeout=60)
     assert not prepared[train[2]].is_set()
+
+
+@pytest.mark.parametrize(("room", "others"), [(None, 0), (0, 1)], ids=["cpu", "gpu"])
+def test_no_more_batches_are_in_memory_than_are_needed(
+    dataset: Dataset, room: int | None, others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a CPU the one that is read; on a GPU also the one of the present step."""
+    training, seen, alive = start(), weakref.WeakSet[Batch](), list[int]()
+    like_a_gpu(training, dataset, room)
+    method = "of" if room is None else "_batch"
+    owner = Batch if room is None else DeviceVideos
+    make = getattr(owner, method)
+
+    def noting(*arguments: Any) -> Batch:
+        alive.append(len(seen))
+        batch: Batch = make(*arguments)
+        seen.add(batch)
+        return batch
+
+    monkeypatch.setattr(owner, method, noting)
+    training.run_epoch(dataset, dataset.split(1)[0] * 2)
+    assert len(alive) == 4
+    assert max(alive) == others
 
 
 def test_a_damaged_file_is_refused_where_its_batch_is_needed(dataset: Dataset) -> None:
