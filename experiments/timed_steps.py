@@ -89,7 +89,7 @@ def time_steps(
         change(module)
         training = Training(module, TrainingSettings(batch_size=batch_size), device)
         module.train()
-        step = _seconds(lambda: training.step(Batch.of(batch, device)))
+        step = _seconds(lambda: float(training.step(Batch.of(batch, device))))
         one = batch[0].features
         return Speed(step / frames, _seconds(lambda: predict(training.network, one, device)) / len(one))
 

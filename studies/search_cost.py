@@ -12,7 +12,6 @@ from functools import partial
 from statistics import median
 
 import torch
-from torch import Tensor
 
 from benchmarks.interleaved import benchmark_parser, processor
 from benchmarks.made_up_videos import made_up_videos, ragged_lengths
@@ -47,9 +46,9 @@ def sides(settings: TrainingSettings, device: torch.device) -> dict[str, Callabl
     """Training steps of the three kinds of network on one batch, and their predictions of one video."""
     videos = made_up_videos(ragged_lengths(settings.batch_size, FRAMES), FEATURE_DIM, CLASSES)
 
-    def step(training: Training) -> Tensor:
+    def step(training: Training) -> float:
         training.network.train()
-        return training.step(Batch.of(videos, device))
+        return float(training.step(Batch.of(videos, device)))
 
     (one,) = made_up_videos([FRAMES], FEATURE_DIM, CLASSES)
     functions: dict[str, Callable[[], object]] = {}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,23 @@ def test_every_form_of_a_network_is_timed(text: str, tmp_path: Path, monkeypatch
     assert all(each.step > 0 and each.prediction > 0 for each in (speeds.plain, speeds.branched, speeds.choosing))
     assert speeds.start == 3.0
     assert torch.get_num_threads() == threads
+
+
+def test_a_step_that_is_timed_ends_with_its_loss_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else only its launch would be timed on a GPU."""
+    results: list[object] = []
+
+    def once(function: Callable[[], object]) -> float:
+        results.append(function())
+        return 1.0
+
+    monkeypatch.setattr(timed_steps, "_start_seconds", lambda: 3.0)
+    monkeypatch.setattr(timed_steps, "_seconds", once)
+    write_dataset(tmp_path / "mine")
+    dataset = find_dataset("mine", tmp_path)
+    network = find_network("ms-tcn:stages=1,layers=2")
+    time_steps(network, dataset, dataset.split(1)[0], batch_size=2, candidates=(1, 2), concurrency=1)
+    assert [type(result) for result in results] == [float, torch.Tensor] * 3  # steps, and predictions on the CPU
 
 
 def test_a_trial_takes_time_to_start() -> None:
