@@ -19,7 +19,8 @@ from trials.data.dataset import Dataset
 SHARE = 0.4
 """Of the GPU's memory that is free when a training starts, what its features may take: two trials can share a GPU."""
 FRAMES = 32_768
-"""Frames of a prediction of several videos: more do not make it faster, but take memory."""
+"""Frames of a prediction of several videos. It takes less memory than a training step on half as many frames: 0.6 GB
+and 1.1 GB for ms-tcn on 2048 channels, the same form measured on a CPU."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -56,6 +57,8 @@ class DeviceVideos:
         if device.type == "cpu":
             return cls(dataset, device)
         free, _ = torch.cuda.mem_get_info(device)
+        # PyTorch keeps what an earlier training of this process took, for the next one.
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return cls(dataset, device, int(SHARE * free))
 
     def batches(self, groups: Iterable[Sequence[str]]) -> Iterator[Batch]:

@@ -57,6 +57,15 @@ def test_batches_are_those_of_a_cpu(dataset: Dataset, room: int) -> None:
         assert torch.equal(ours.labels, theirs.labels)
 
 
+def test_features_may_take_a_share_of_what_is_free(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of what PyTorch keeps for reuse, which the driver does not count as free."""
+    bytes_of = {"mem_get_info": (1000, 9000), "memory_reserved": 700, "memory_allocated": 200}
+    for name, value in bytes_of.items():
+        monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
+    assert DeviceVideos.on(dataset, torch.device("cuda")).room == 600  # 40 % of 1000 + 700 - 200
+    assert DeviceVideos.on(dataset, CPU).room is None
+
+
 def test_videos_stay_while_they_fit(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     train, _ = dataset.split(1)
     sizes = {video: dataset.stored_features(video)[0].nbytes for video in train}
