@@ -24,7 +24,7 @@ from trials.data.device_videos import DeviceVideos
 from trials.differentiable_search import SupernetTraining, main, temperature
 from trials.read_out import read_out
 from trials.training.checkpoint import load_torch
-from trials.training.training import Training, TrainingSettings, score_network
+from trials.training.training import NonFiniteLoss, Training, TrainingSettings, score_network
 
 CPU = torch.device("cpu")
 CANDIDATES = (1, 3, LAG, 48)
@@ -107,6 +107,18 @@ def test_a_search_within_a_budget_resumes(search: SupernetTraining, tmp_path: Pa
     with pytest.raises(KeyboardInterrupt):
         limited.run(tmp_path / "part", CPU, stop)
     assert limited.run(tmp_path / "part", CPU) == whole
+
+
+@pytest.mark.parametrize("room", [None, 10**9], ids=["cpu", "gpu"])
+def test_a_search_within_a_budget_that_explodes_says_so(
+    search: SupernetTraining, room: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a GPU, the weights are projected onto the budget until the epoch ends, though they are NaN."""
+    monkeypatch.setattr(DeviceVideos, "on", lambda dataset, device: DeviceVideos(dataset, device, room))
+    settings = replace(search.settings, learning_rate=1e30, batch_size=1)
+    limited = replace(search, settings=settings, warm_up=0.0, budget=Budget(network=2 * LAG))
+    with pytest.raises(NonFiniteLoss, match=r"the loss is \S+ in epoch 1 on v\d: lower the learning rate"):
+        limited.run(tmp_path, CPU)
 
 
 def test_a_budget_that_no_candidate_keeps_is_refused(search: SupernetTraining) -> None:

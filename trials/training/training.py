@@ -124,11 +124,12 @@ class Training:
         order = [videos[index] for index in torch.randperm(len(videos), generator=self.shuffling).tolist()]
         groups = [order[start : start + size] for start in range(0, len(order), size)]
         losses: list[Tensor] = []
-        batches = self.videos(dataset).batches(groups)
+        on_device = self.videos(dataset)
+        batches = on_device.batches(groups)
         for _ in groups:
             # Without a name, a batch is gone before the next one is read: else two would be in memory.
             losses.append(self.step(next(batches)))
-            if self.device.type == "cpu":  # elsewhere, reading a loss would wait for the step
+            if on_device.room is None:  # on a GPU, reading a loss would wait for the step
                 self._check_losses(losses, groups, len(losses) - 1)
             after_step()
         values = self._check_losses(losses, groups)

@@ -23,7 +23,7 @@ from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.data.device_videos import DeviceVideos
 from trials.data.label_files import Labels
-from trials.training.training import NonFiniteLoss, Training, TrainingSettings, score_network
+from trials.training.training import NonFiniteLoss, Training, TrainingSettings, forward, score_network
 
 ROOMS = [0, 3000, 10**9]
 """For no video, for some, and for all."""
@@ -138,16 +138,25 @@ def test_a_damaged_file_is_refused_where_its_batch_is_needed(dataset: Dataset) -
 def test_a_training_learns_the_same(dataset: Dataset, room: int) -> None:
     """Without dropout, whose elements differ; in double precision."""
     train, _ = dataset.split(1)
-    trainings = [start(), start()]
+    networks = [Doubled(start().network) for _ in range(2)]
+    trainings = [Training(network, TrainingSettings(batch_size=2), CPU) for network in networks]
     like_a_gpu(trainings[1], dataset, room)
-    for training in trainings:
-        for module in training.network.modules():
-            if isinstance(module, torch.nn.Dropout):
-                module.p = 0.0
+    for module in (module for network in networks for module in network.modules()):
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
     losses = [[training.run_epoch(dataset, train) for _ in range(2)] for training in trainings]
-    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
-    for name, weight in trainings[0].network.state_dict().items():
-        torch.testing.assert_close(trainings[1].network.state_dict()[name], weight, rtol=1e-3, atol=1e-5)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-12)
+    ours, expected = (network.state_dict() for network in networks)
+    for name, weight in expected.items():
+        torch.testing.assert_close(ours[name], weight, rtol=1e-8, atol=1e-10)
+
+
+def test_logits_of_several_videos_are_those_of_each_alone(dataset: Dataset) -> None:
+    network, names = Doubled(start().network), dataset.videos()
+    alone = [forward(network, videos) for _, videos in DeviceVideos.on(dataset, CPU).whole(names)]
+    ((_, together),) = DeviceVideos(dataset, CPU, room=0).whole(names)
+    assert len(alone) == len(names) > 1
+    torch.testing.assert_close(forward(network, together), torch.cat(alone, dim=1), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("frames", [1, 30, 10**6])
@@ -161,7 +170,7 @@ def test_predictions_and_metrics_are_the_same(
     path = dataset.feature_path(test[0])
     features = np.load(path)
     np.save(path, np.concatenate([features, features[:, :3]], axis=1))
-    network, names = Doubled(start().network.double()), [*train, *test]
+    network, names = Doubled(start().network), [*train, *test]
 
     def scores(videos: DeviceVideos) -> tuple[dict[str, float], dict[str, list[int]]]:
         predicted: dict[str, list[int]] = {}
@@ -181,21 +190,21 @@ class Doubled(torch.nn.Module):
 
     def __init__(self, network: torch.nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.network = network.double()
 
     def forward(self, videos: PackedVideos) -> torch.Tensor:
         output: torch.Tensor = self.network(replace(videos, features=videos.features.double()))
         return output
 
 
-@pytest.mark.parametrize("on_gpu", [False, True])
+@pytest.mark.parametrize("room", [None, 0], ids=["cpu", "gpu"])
 def test_a_loss_that_is_no_number_is_told_with_its_videos(
-    dataset: Dataset, on_gpu: bool, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, room: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At once on a CPU; elsewhere at the end of the epoch, as every step waits for nothing."""
     training = start()
     training.settings = TrainingSettings(batch_size=1)
-    like_a_gpu(training, dataset, 0)
+    like_a_gpu(training, dataset, room)
     train, _ = dataset.split(1)
     seen: list[int] = []
 
@@ -205,9 +214,7 @@ def test_a_loss_that_is_no_number_is_told_with_its_videos(
 
     monkeypatch.setattr(training, "step", step)
     order = [train[index] for index in torch.randperm(len(train), generator=copy.deepcopy(training.shuffling))]
-    if on_gpu:
-        training.device = torch.device("cuda")
     with pytest.raises(NonFiniteLoss, match=f"the loss is nan in epoch 1 on {order[1]}: lower"):
         training.run_epoch(dataset, train)
-    assert len(seen) == (len(train) if on_gpu else 2)
+    assert len(seen) == (2 if room is None else len(train))
     assert training.epoch == 0
