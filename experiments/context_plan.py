@@ -128,12 +128,10 @@ def context_plan(
 
 
 def _limit(config: dict[str, Any], network: Network, budget: Budget) -> None:
-    """Give a search its budget, and where that is smaller than all its layers need, the choice to leave layers out."""
+    """Give a search its budget, and where that is tight for all its layers, the choice to leave layers out."""
     space = config.get("searchSpace") or read_json(Path(config.pop("searchSpaceFile")))
     candidates = from_nni(space, network)
-    try:
-        budget.check(candidates, network)
-    except BadInput:
+    if budget.is_tight(candidates, network):
         space = {label: {"_type": "choice", "_value": [0, *of_layer]} for label, of_layer in candidates.items()}
     config["searchSpace"] = space
     config["tuner"]["classArgs"] = {**class_arguments(config), "max_context": str(budget)}

@@ -158,6 +158,15 @@ class Budget:
                 "take a network with fewer layers, or add 0 to the candidates, with which a layer is left out"
             )
 
+    def is_tight(self, candidates: Mapping[str, Sequence[int]], network: Network) -> bool:
+        """Whether the smallest candidates, by label, take more than half of a limit already.
+
+        Then little is left to choose, unless layers can be left out.
+        """
+        least = Structure.from_labels({label: min(of_layer) for label, of_layer in candidates.items()}, network)
+        kept = [float(dilation > 0) for dilation in least.dilations]
+        return any(share > -0.5 for share in self.excess(network, least.dilations, kept))
+
     def possible(self, candidates: Mapping[str, Sequence[int]], network: Network) -> dict[str, tuple[int, ...]]:
         """The candidates of each layer with which the budget can be kept: if all other layers take their smallest."""
         least = {label: min(candidates[label]) for label in network.paths}

@@ -27,8 +27,7 @@ def differentiable_space(
 ) -> tuple[dict[str, tuple[int, ...]], Budget]:
     """What each layer may choose among, by short label, and the budget of a differentiable search.
 
-    Within limits, a layer can be left out where that is the point, or where an eighth is less than the smallest
-    dilations see.
+    Within limits, a layer can be left out where that is the point, or where the limit is tight.
 
     Args:
         shorter: only dilations that are shorter than the longest video, as by default.
@@ -37,6 +36,6 @@ def differentiable_space(
     if strategy == DIFFERENTIABLE:
         return dict.fromkeys(network.paths, candidates), NO_LIMITS
     budget = Budget.parse(None, "50%", network) if strategy == FEWER else eighth(task, network)
-    if budget.exceeded(network, [min(candidates)] * len(network.layers)):
+    if budget.is_tight(dict.fromkeys(network.paths, candidates), network):
         candidates = (0, *candidates)
     return dict.fromkeys(network.paths, candidates), budget

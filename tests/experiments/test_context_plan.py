@@ -92,9 +92,9 @@ def test_each_step_is_an_experiment_that_the_tuners_accept(tmp_path: Path) -> No
     limits = budgets(26)  # 1, 3, 13, 26
     steps = {step.name: step for step in context_plan(tmp_path, "a", "demo", "differentiable", DEMO, limits, [1], [0])}
     spaces = {name: step.config["searchSpace"] for name, step in steps.items()}
-    # With dilations of 1, the network sees 9 frames: smaller budgets need layers that are left out.
-    assert spaces["found_1_8_split1"]["s1l0"]["_value"] == [0, 1, 2, 4, 8, 16, 32, 64]
-    assert spaces["found_1_2_split1"]["s1l0"]["_value"] == [1, 2, 4, 8, 16, 32, 64]
+    # With dilations of 1, the network sees 9 frames: more than half of 3 and of 13, less than half of 26.
+    for name, least in (("found_1_8", [0]), ("found_1_2", [0]), ("found_1_1", [])):
+        assert spaces[f"{name}_split1"]["s1l0"]["_value"] == [*least, 1, 2, 4, 8, 16, 32, 64]
     for name in ("found_1_8_split1", "found_1_2_split1"):
         arguments = steps[name].config["tuner"]["classArgs"]
         del arguments["check_command"]

@@ -180,6 +180,16 @@ def test_repeated_stages_cost_as_often() -> None:
     assert layer_costs(shared) == {"s1l0a": 16, "s1l0b": 16, "s2l0": 3 * 16}
 
 
+def test_it_is_tight_where_the_smallest_candidates_take_more_than_half() -> None:
+    # With dilations of 1 the network sees 9 frames, and a stage 5.
+    assert Budget(network=17).is_tight(SPACE, TINY)
+    assert not Budget(network=18).is_tight(SPACE, TINY)
+    assert Budget(network=18, stage=9).is_tight(SPACE, TINY)
+    assert not Budget(network=2).is_tight(OPTIONAL, TINY)
+    assert Budget(multiply_adds=7 * LAYER).is_tight(SPACE, TINY)
+    assert not Budget(multiply_adds=8 * LAYER).is_tight(SPACE, TINY)
+
+
 def test_what_no_structure_keeps_is_refused() -> None:
     longest = Structure((1, 8, 2, 8), TINY)
     message = "the limits network=8: with the smallest candidates the network sees 9 frames, a stage up to 5, and"
