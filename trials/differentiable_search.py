@@ -249,8 +249,8 @@ class SupernetTraining(SearchTraining):
         }
 
 
-def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options, with the defaults of the data set; None: those of this process."""
+def parse_arguments(words: Sequence[str] | None = None) -> tuple[argparse.Namespace, str]:
+    """The options, with the defaults of the data set, and a line of these; None: those of this process."""
     parser = command_parser(
         "trials.differentiable_search", main.__doc__, "--dataset gtea --split 1 --output runs/found"
     )
@@ -263,10 +263,12 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 @handle_out_of_memory()
 def main() -> None:
     """Search the global space in one training; started again with the same --output, it resumes."""
-    arguments = parse_arguments()
+    arguments, defaults = parse_arguments()
     budget = Budget.from_arguments(arguments, Task.from_arguments(arguments).frames_per_second)
     search = SupernetTraining.from_arguments(arguments, budget=budget)
     device = find_device(arguments.device)
+    if defaults:  # not before all that may be refused
+        print(defaults, file=sys.stderr)
     with tqdm(total=search.settings.epochs, unit="epoch", disable=None) as progress:
 
         def show(row: dict[str, float]) -> None:

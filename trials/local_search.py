@@ -135,8 +135,8 @@ class LocalSearch:
         return rows
 
 
-def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options, with the defaults of the data set; None: those of this process."""
+def parse_arguments(words: Sequence[str] | None = None) -> tuple[argparse.Namespace, str]:
+    """The options, with the defaults of the data set, and a line of these; None: those of this process."""
     parser = command_parser(
         "trials.local_search", main.__doc__, "--dataset gtea --split 1 --structure hand --output runs/local"
     )
@@ -156,7 +156,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
 @handle_out_of_memory()
 def main() -> None:
     """Refine every dilation of a structure; killed and started again with the same --output, it resumes."""
-    arguments = parse_arguments()
+    arguments, defaults = parse_arguments()
     if arguments.iterations < 1:
         raise BadInput(f"--iterations must be at least 1, not {arguments.iterations}")
     budget = Budget.from_arguments(arguments, Task.from_arguments(arguments).frames_per_second)
@@ -168,6 +168,8 @@ def main() -> None:
         print(f"{arguments.structure} exceeds the limits {budget}: it is cut off to {start}", file=sys.stderr)
     training = BranchedTraining.from_arguments(arguments, split_number(arguments.split), branching)
     device = find_device(arguments.device)
+    if defaults:  # not before all that may be refused
+        print(defaults, file=sys.stderr)
     with tqdm(total=arguments.iterations, unit="iteration", disable=None) as progress:
 
         def show(row: dict[str, Any]) -> None:

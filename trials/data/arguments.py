@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -137,10 +136,10 @@ def parse_with_dataset(
     parser: argparse.ArgumentParser,
     search: Literal["local_search", "differentiable_search"],
     words: Sequence[str] | None = None,
-) -> argparse.Namespace:
-    """The options, with the defaults of the data set that ``--dataset`` names.
+) -> tuple[argparse.Namespace, str]:
+    """The options, with the defaults of the data set that ``--dataset`` names, and a line of these defaults.
 
-    Those that differ from the general defaults are printed in one line.
+    The line says which of them differ from the general ones; it is empty where none does.
 
     Args:
         parser: has the options of ``add_dataset_arguments``.
@@ -157,9 +156,7 @@ def parse_with_dataset(
         for option, value in own.items()
         if getattr(arguments, option) == value
     ]
-    if used:
-        print(f"defaults of {name}: {', '.join(used)}", file=sys.stderr)
-    return arguments
+    return arguments, f"defaults of {name}: {', '.join(used)}" if used else ""
 
 
 def _text(value: Any) -> str:

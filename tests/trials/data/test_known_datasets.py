@@ -7,6 +7,7 @@ import json
 import shlex
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -15,7 +16,8 @@ import yaml
 
 from nas_space.branching import Branching
 from nas_space.space import from_nni
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, write_dataset
+from tests.trials.conftest import Exit
 from trials import differentiable_search, local_search
 from trials.data.dataset import Dataset
 from trials.data.known_datasets import KNOWN_DATASETS
@@ -37,8 +39,12 @@ def trial(file: str, module: str, options: TrialOptions) -> tuple[argparse.Names
     return options.parse(words[3:]), config["tuner"].get("classArgs", {})
 
 
-def without_nni(parse: Callable[[list[str]], argparse.Namespace], dataset: str, *words: str) -> dict[str, Any]:
-    return vars(parse(["--dataset", dataset, "--split", "1", "--output", "out", *words]))
+Parse = Callable[[list[str]], tuple[argparse.Namespace, str]]
+
+
+def without_nni(parse: Parse, dataset: str, *words: str) -> dict[str, Any]:
+    arguments, _ = parse(["--dataset", dataset, "--split", "1", "--output", "out", *words])
+    return vars(arguments)
 
 
 def network_of(arguments: argparse.Namespace) -> list[str]:
@@ -88,17 +94,58 @@ def test_every_known_data_set_with_a_file_is_compared() -> None:
     assert KNOWN_DATASETS["50salads_eval_svm"] == KNOWN_DATASETS["50salads_mid_svm"]
 
 
-def test_what_differs_from_the_general_defaults_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_differs_from_the_general_defaults_is_said() -> None:
     def said(dataset: str, *words: str) -> str:
-        without_nni(local_search.parse_arguments, dataset, "--structure", "hand", *words)
-        return capsys.readouterr().err
+        needed = ("--split", "1", "--output", "out", "--structure", "hand")
+        _, line = local_search.parse_arguments(["--dataset", dataset, *needed, *words])
+        return line
 
     line = "defaults of 50salads_mid_svm: --batch-size 1 instead of 8, --objective mean instead of f1@10, "
-    assert said("50salads_mid_svm") == f"{line}--expand-rate 0.5 instead of 0.1\n"
+    assert said("50salads_mid_svm") == f"{line}--expand-rate 0.5 instead of 0.1"
     assert said("50salads_mid_svm", "--expand-rate", "0.2", "--batch-size", "4") == (
-        "defaults of 50salads_mid_svm: --objective mean instead of f1@10\n"
+        "defaults of 50salads_mid_svm: --objective mean instead of f1@10"
     )
     assert said("gtea") == said("anything") == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (("--data-root", "nowhere"), "no such data set folder"),
+        (("--split", "7"), "no such split"),
+        (("--epochs", "0"), "epochs (0)"),
+        (("--device", "cuda:99"), "device 'cuda:99' is not there"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    ("main", "needed"),
+    [(local_search.main, ("--structure", "hand")), (differentiable_search.main, ())],
+    ids=["local", "differentiable"],
+)
+def test_what_is_refused_is_not_told_of_the_defaults(
+    main: Callable[[], None],
+    needed: tuple[str, ...],
+    options: tuple[str, ...],
+    fault: str,
+    tmp_path: Path,
+    exit_of: Exit,
+) -> None:
+    write_dataset(tmp_path / "demo", train=8)
+    words = ("--dataset", "demo", "--data-root", tmp_path, "--split", "1", "--output", tmp_path / "out", *needed)
+    outcome = exit_of(main, *words, *options)
+    assert (outcome.code, outcome.err.startswith("error: "), outcome.err.count("\n")) == (2, True, 1)
+    assert fault in outcome.err
+
+
+def test_a_search_says_its_defaults_once(tmp_path: Path, exit_of: Exit) -> None:
+    write_dataset(tmp_path / "demo", train=8)
+    words = ("--dataset", "demo", "--data-root", tmp_path, "--split", "1", "--output", tmp_path / "out")
+    short = ("--iterations", "1", "--epochs", "1", "--learning-rate", "0.01", "--expand-rate", "0.5")
+    outcome = exit_of(local_search.main, *words, *short, "--structure", "hand")
+    assert outcome.code == 0
+    said = "defaults of demo: --batch-size 1 instead of 8, --objective mean instead of f1@10"
+    assert outcome.err.splitlines().count(said) == 1
 
 
 def test_the_command_line_overrides_each() -> None:
