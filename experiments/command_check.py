@@ -9,7 +9,7 @@ import re
 import shlex
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,21 +137,13 @@ def _data_folder(arguments: argparse.Namespace, assigned: dict[str, str]) -> Pat
 
 def parsed(parse: Callable[[list[str]], argparse.Namespace], words: list[str], what: str) -> argparse.Namespace:
     """Options as a command parses them. Raises BadInput with the message of its parser."""
-    output = io.StringIO()
     try:
-        with (
-            warnings.catch_warnings(record=True, action="always") as warned,
-            redirect_stdout(output),
-            redirect_stderr(output),
-        ):
+        with warnings.catch_warnings(record=True, action="always") as warned, redirect_stdout(io.StringIO()):
             arguments = parse(words)
     except BadInput as fault:
         raise BadInput(f"{what}: {fault}") from None
-    except SystemExit as end:
-        if not end.code:
-            raise BadInput(f"{what}: it would only print its help") from None
-        *_, last = output.getvalue().splitlines()
-        raise BadInput(f"{what}: {last.partition(': error: ')[2]}") from None
+    except SystemExit:
+        raise BadInput(f"{what}: it would only print its help") from None
     for each in warned:
         warnings.warn(f"{what}: {each.message}", stacklevel=2)
     return arguments

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shlex
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common.bad_input import BadInput
+from common.command_parser import CommandParser
 from experiments.command_check import parsed
 from trials.data.arguments import Task, add_dataset_arguments
 from trials.data.dataset import Dataset
@@ -51,7 +51,7 @@ def dataset_of(config: dict[str, Any]) -> Dataset | None:
         raise BadInput(f"trialCommand: {command!r} cannot be read: {fault}") from None
     if not any(word.split("=")[0] == "--dataset" for word in words):
         return None
-    parser = argparse.ArgumentParser(add_help=False)
+    parser = CommandParser(add_help=False)
     add_dataset_arguments(parser)
     return Task.from_arguments(parsed(lambda known: parser.parse_known_args(known)[0], words, "trialCommand")).dataset
 

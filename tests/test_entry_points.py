@@ -86,6 +86,11 @@ def test_every_command_says_how_threads_wait_before_it_loads_pytorch() -> None:
     assert set(asked.values()) == {"PASSIVE"}
 
 
+def test_every_parser_refuses_options_in_one_line() -> None:
+    made = {name for name, text in SOURCES.items() if re.search(r"\bArgumentParser\(", text)}
+    assert made == set()  # but CommandParser
+
+
 def test_trials_import_only_what_they_use_and_the_openmp_of_pytorch_listens() -> None:
     """Neither NNI, nor what it brings along, nor PyTorch's compiler, which its own Adam imports."""
     trials = sorted(name for name in ENTRY_POINTS if re.fullmatch(r"trials\.\w+_trial", name))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.bad_input import BadInput
+from common.command_parser import CommandParser
 from nas_space.network import POWERS_OF_TWO, candidates_within
 from nas_space.networks import add_network_argument
 from trials.data.arguments import (
@@ -55,7 +56,7 @@ class TrialOptions(NamedTuple):
     def parser(self) -> argparse.ArgumentParser:
         """A parser of the options."""
         command = f"-m trials.{self.trial}"
-        parser = argparse.ArgumentParser(
+        parser = CommandParser(
             prog=f"python {command}",
             description=f"What NNI starts for every {self.purpose}.",
             epilog=f"example (in a YAML file): trialCommand: python3 {command} --dataset gtea {self.example}".rstrip(),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 from analysis.plots import confusion, frontier, progress, structure, timeline
 from analysis.plots.figure_file import check_ending, write_figure
 from common.bad_input import run_command
+from common.command_parser import CommandParser
 
 FIGURES = {
     "timeline": (timeline, "--ground-truth data/gtea/groundTruth --predictions ours=predictions --video S1_Tea_C1"),
@@ -21,7 +21,7 @@ FIGURES = {
 
 def main() -> None:
     """Draw a figure as PNG or SVG, by the ending of --output."""
-    parser = argparse.ArgumentParser(prog="python -m analysis.plots", description=main.__doc__)
+    parser = CommandParser(prog="python -m analysis.plots", description=main.__doc__)
     commands = parser.add_subparsers(dest="figure", required=True, metavar="FIGURE")
     for name, (module, example) in FIGURES.items():
         about = module.__doc__ or ""

@@ -16,6 +16,7 @@ from typing import NoReturn
 import pytest
 
 from common.atomic_file import write_json
+from common.bad_input import BadInput
 from experiments.g2l import COMMANDS
 from nas_space.network import Block, Layer
 from nas_space.networks.your_own import OwnNetwork
@@ -74,6 +75,8 @@ def parse(module: str, options: Command) -> None:
             if end.code != 0:  # it is 0 after --help
                 raise AssertionError(f"{module} refuses {shlex.join(options)}") from None
             return
+        except BadInput as fault:
+            raise AssertionError(f"{module} refuses {shlex.join(options)}: {fault}") from None
     assert module == "experiments.g2l", f"{module} has not parsed its options"
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from common.bad_input import BadInput
 from tests.conftest import REPOSITORY
+from tests.trials.conftest import Exit
 from trials import check_data
 from trials.trial_arguments import DIFFERENTIABLE_TRIAL, FINAL_TRIAL, LOCAL_TRIAL, SEARCH_TRIAL, TrialOptions
 
@@ -64,11 +65,12 @@ def test_values_that_no_trial_can_have_are_refused(
         options.parse([*needed, *more.split()])
 
 
-def test_an_iteration_has_no_average(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as refused:
-        LOCAL_TRIAL.parse([*SPLIT[:2], "--average-last", "0.5"])
-    assert refused.value.code == 2
-    assert "unrecognized arguments: --average-last 0.5" in capsys.readouterr().err
+def test_an_iteration_has_no_average(exit_of: Exit) -> None:
+    refused = exit_of(LOCAL_TRIAL.parse, *SPLIT[:2], "--average-last", "0.5")
+    assert refused.code == 2
+    assert refused.err == (
+        "error: unrecognized arguments: --average-last 0.5; see python -m trials.local_trial --help\n"
+    )
 
 
 @pytest.mark.parametrize(
