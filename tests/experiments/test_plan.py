@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 import yaml
@@ -11,17 +10,13 @@ from common.bad_input import BadInput
 from experiments import plan
 from experiments.command_check import ROOT, TrialCommand, read_trial_command
 from experiments.config_file import class_arguments, read_config
-from experiments.gpus import Machine
 from experiments.plan import FOLDER, default_search, make_plan, search_file
-from experiments.preflight import preflight
-from experiments.steps import Phase, final_trainings, trials_of, with_options
+from experiments.steps import Phase, final_trainings, trials_of
 from nas_space.networks import find_network
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure
 from nas_space.structure_names import training_folder
-from strategies.adapter.data_check import failed_check
 from strategies.tuners import FinalTuner
-from tests.conftest import write_dataset
 from trials.training.arguments import check_training_arguments
 from trials.training.settings import TrainingSettings
 
@@ -34,22 +29,6 @@ def tuner_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 TEMPLATES = ("demo", "50salads_mid_svm", "50salads", "gtea", "breakfast")
-
-
-def test_options_are_replaced_where_they_are() -> None:
-    command = "python3 -m trials.search_trial --dataset gtea --split 1 --epochs=5"
-    replaced = with_options(command, {"--split": "3", "--dataset": "my data", "--epochs": "7"})
-    assert replaced == "python3 -m trials.search_trial --dataset 'my data' --split 3 --epochs=7"
-
-
-def test_an_option_that_comes_twice_is_replaced_for_good() -> None:
-    assert with_options("t --split 1 --split 2", {"--split": "5"}) == "t --split 5"
-    assert with_options("t --split=1 --epochs 2 --split 2", {"--split": "5"}) == "t --epochs 2 --split 5"
-
-
-def test_an_option_that_is_missing_is_named() -> None:
-    with pytest.raises(BadInput, match="needs the option --split"):
-        with_options("python3 -m trials.search_trial --dataset gtea", {"--split": "3"})
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -172,23 +151,6 @@ def test_the_cost_is_known_before(tmp_path: Path) -> None:
     assert make_plan(tmp_path, "breakfast", "breakfast", [1], ["global"], [0], "genetic")[0].trials == 24
 
 
-@pytest.mark.parametrize(
-    ("file", "more", "confirmations"),
-    [
-        ("demo_global.yml", {"confirm": 2}, 9),  # two and hand, three seeds each
-        ("demo_global.yml", {"confirm": 2, "confirm_seeds": 5, "starts": ["hand", "far.json"]}, 20),
-        ("demo_differentiable.yml", {"confirm": 1, "confirm_seeds": 2}, 2),
-        ("demo_differentiable.yml", {"confirm": None}, 0),
-    ],
-)
-def test_confirmations_are_trainings_too(file: str, more: dict[str, Any], confirmations: int) -> None:
-    config = read_config(FOLDER / file)
-    before = trials_of(config)
-    assert before is not None
-    config["tuner"]["classArgs"] |= more
-    assert trials_of(config) == before + confirmations
-
-
 def test_the_default_search_is_one_that_has_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "FOLDER", tmp_path)
     assert default_search("mine") == "differentiable"
@@ -276,49 +238,3 @@ def test_no_configuration_asks_for_gpus(path: Path) -> None:
     assert (FOLDER / config["trialCodeDirectory"]).resolve() == FOLDER.parent
     if "searchSpaceFile" in config:
         assert (FOLDER / config["searchSpaceFile"]).is_file()
-
-
-HOSTILE_NAMES = (
-    "my data",
-    "a; touch made",
-    "$(touch made)",
-    "`touch made`",
-    "a' && touch made '",
-    '"$HOME"',
-    "*",
-    "~",
-    "#1",
-)
-
-
-@pytest.mark.parametrize("name", HOSTILE_NAMES)
-def test_no_name_of_a_data_set_becomes_words_of_the_shell(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "python3").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
-    (tmp_path / "python3").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    monkeypatch.chdir(tmp_path)
-    for step in make_plan(tmp_path / name, name, "demo", [3], get_args(Phase), [0]):
-        preflight(step.config, FOLDER, "it", Machine())
-        # As NNI starts trials on this machine (nni_node/common/trial_keeper/process.js).
-        shell = ["/bin/bash", "-c", step.config["trialCommand"]]
-        words = subprocess.run(shell, capture_output=True, text=True, check=True).stdout.splitlines()
-        assert words[words.index("--dataset") + 1] == name
-        if step.phase == "final":
-            assert words[words.index("--output") + 1] == str(tmp_path / name / "final")
-    assert [path.name for path in tmp_path.iterdir()] == ["python3"]
-
-
-def test_a_hostile_name_passes_the_check_of_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    name = "".join(HOSTILE_NAMES)
-    write_dataset(tmp_path / name)
-    monkeypatch.setenv("G2L_DATA_ROOT", str(tmp_path))
-    (step,) = make_plan(tmp_path, name, "demo", [1], ["global"], [0])
-    assert failed_check(step.check_command) is None
-
-
-def test_a_name_of_two_lines_is_refused(tmp_path: Path) -> None:
-    (step,) = make_plan(tmp_path, "a\nb", "demo", [1], ["global"], [0])
-    with pytest.raises(BadInput, match="must be one simple command, without a line break"):
-        preflight(step.config, FOLDER, "it", Machine())
