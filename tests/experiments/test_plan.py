@@ -206,6 +206,21 @@ def test_another_global_search_takes_the_place_of_the_first(tmp_path: Path) -> N
     assert class_arguments(local.config)["starts"] == [str(search.result)]
 
 
+def test_the_branches_of_a_local_search_are_trained_too(tmp_path: Path) -> None:
+    phases: list[Phase] = ["global", "local", "final"]
+    *_, final = make_plan(tmp_path, "mine", "demo", [1], phases, [0], multiple=True)
+    found = [f"{tmp_path}/split{{split}}/{name}.json" for name in ("global", "local", "multiple")]
+    assert class_arguments(final.config)["structures"] == ["hand", *found]
+    assert final.trials == 4
+
+
+@pytest.mark.parametrize("phases", [["global", "final"], ["final"], ["choice", "final"]], ids=" ".join)
+def test_without_a_local_search_there_are_no_branches_to_train(phases: list[Phase], tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as refusal:
+        make_plan(tmp_path, "mine", "demo", [1], phases, [0], multiple=True)
+    assert str(refusal.value) == "--multiple: its branches are those of a local search: add local to --phases"
+
+
 def test_unknown_templates_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no experiments/nowhere_differentiable\.yml: copy one .*\(.*demo.*\)"):
         make_plan(tmp_path, "nowhere", "nowhere", [1], ["global"], [0])
