@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
+from itertools import takewhile
 from pathlib import Path
 from typing import NoReturn
 
@@ -118,8 +119,8 @@ def commands(guide: Path) -> list[Command]:
     found = []
     quoted = [words for text in QUOTED.findall(prose) for words in lines(text.replace("\n", " "))]
     for words in [*(words for block in code for words in lines(block)), *quoted]:
-        assigned = [word for word in words if re.match("[A-Z_]+=", word)]
-        rest = list(words[len(assigned) :])  # they come first
+        assigned = list(takewhile(re.compile("[A-Z_]+=").match, words))
+        rest = list(words[len(assigned) :])
         if not rest:
             variables |= {name: shlex.split(value) for name, _, value in (each.partition("=") for each in assigned)}
         elif rest[0].startswith("$"):
@@ -151,8 +152,10 @@ def test_every_command_is_accepted_by_its_own_parser(
     if "my_tcn.json" in words:
         monkeypatch.chdir(described)
     if words[0] == "make":
-        targets = re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE)
-        assert set(words[1:]) <= set(targets)
+        makefile = (REPOSITORY / "Makefile").read_text()
+        settings = {word.partition("=")[0] for word in words if "=" in word}
+        assert {word for word in words[1:] if "=" not in word} <= set(re.findall(r"^([\w-]+):", makefile, re.MULTILINE))
+        assert settings <= set(re.findall(r"^(\w+) \?=", makefile, re.MULTILINE))
     elif words[0] == "nnictl":
         assert words[1] in ("create", "view", "stop", "log")
     elif words[0] not in FOREIGN:
