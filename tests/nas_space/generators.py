@@ -1,9 +1,10 @@
-"""Random networks and structures, for laws that hold for all of them."""
+"""Random networks, structures and settings of branches, for laws that hold for all of them."""
 
 from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from nas_space.branching import Branching
 from nas_space.network import Network
 from nas_space.networks import causal_ms_tcn, ms_tcn, ms_tcn_pp
 from nas_space.structure import Structure
@@ -39,3 +40,17 @@ def branched_structures(draw: st.DrawFn, channels: int = 64, largest: int = 2048
         return [[dilation, weight / sum(weights)] for dilation, weight in zip(dilations, weights, strict=True)]
 
     return Structure.from_labels({label: branches() for label in network.paths}, network)
+
+
+@st.composite
+def branchings(draw: st.DrawFn) -> Branching:
+    minimum = draw(st.integers(1, 300))
+    maximum = draw(st.integers(minimum + 1, 2048))
+    return Branching(draw(st.integers(2, 9)), draw(st.floats(0, 0.99)), minimum, maximum)
+
+
+@st.composite
+def expansions(draw: st.DrawFn) -> tuple[Branching, int]:
+    """Settings, and a dilation that they allow."""
+    branching = draw(branchings())
+    return branching, draw(st.integers(branching.minimum, branching.maximum))

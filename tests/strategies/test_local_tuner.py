@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +13,14 @@ from nas_space.structure_files import write_structure
 from nni_api.trial_report import TrialReport
 from strategies.expectation import ExpectationSearch
 from strategies.tuners import LocalTuner
-from tests.strategies.fake_nni import LABELS, SPACE, FakeNni, Trial
+from tests.strategies.fake_nni import LABELS, FakeNni, Trial
+from tests.strategies.local_tuners import tuner
 
 NETWORK = ms_tcn.describe(stages=1, layers=3)
 HAND = {"s1l0": 1, "s1l1": 2, "s1l2": 4}
 # Expand 1 -> 1 2, 2 -> 1 2 3, 4 -> 2 4 6; estimate 0.3 + 1.4 = 1.7; 0.2 + 1 + 0.9 = 2.1; 1 + 1 + 1.5 = 3.5, towards 4.
 LEARNT = {"s1l0": [0.3, 0.7], "s1l1": [0.2, 0.5, 0.3], "s1l2": [0.5, 0.25, 0.25]}
 AFTER = {"s1l0": 2, "s1l1": 2, "s1l2": 4}
-
-
-def tuner(**arguments: Any) -> LocalTuner:
-    """A tuner of one chain of two iterations, unless told otherwise."""
-    settings = {"starts": ["hand"], "splits": [1], "seeds": [0], "iterations": 2, "expand_rate": 0.5}
-    return LocalTuner(**{**settings, "network": "ms-tcn:stages=1,layers=3", **arguments})
 
 
 def dilations(trial: Trial) -> dict[str, int]:
@@ -237,80 +231,6 @@ def test_a_stated_failure_counts_once_over_a_resume(nni: FakeNni) -> None:
     assert (places(nni.running), nni.endings) == ([(0, 0)], 0)
     assert local_search(nni).ended(0) is None
     assert len(nni.records("failed")) == 1
-
-
-# Refusals
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"starts": ["/nowhere/start.json"]}, "/nowhere/start.json: no such structure file"),
-        ({"max_dilation": 3}, "layer s1l2: dilation 4 lies outside the bounds 1 to 3"),
-        ({"min_dilation": 2}, "layer s1l0: dilation 1 lies outside the bounds 2 to 2048"),
-        ({"max_dilation": 1}, "dilations of 1 to 1 leave no room for two branches"),
-        ({"branches": 1}, "the number of branches must be a whole number of at least 2, not 1"),
-        ({"expand_rate": 1.5}, "the expand rate must be at least 0 and below 1, not 1.5"),
-        ({"expand_rate": math.nan}, "the expand rate must be at least 0 and below 1, not nan"),
-        ({"iterations": math.inf}, "iterations must be a whole number of at least 1, not inf"),
-        ({"iterations": 0}, "iterations must be a whole number of at least 1, not 0"),
-        ({"network": "ms-tcn:stages=1,layers=2"}, "the search space must name the layers of the network"),
-        ({"network": "ms-tcn:stages=0"}, "network ms-tcn: stages must be a whole number from 1 to 1000, not 0"),
-        ({"starts": []}, "starts must be a list of file names, at least one, not []"),
-        ({"starts": "hand"}, "starts must be a list of file names, at least one, not 'hand'"),
-        ({"splits": 1}, "splits must be a list of numbers of splits, at least one, not 1"),
-        ({"seeds": None}, "seeds must be a list of whole numbers of at least 0, at least one, not None"),
-        ({"check_command": "python3 -c 'raise SystemExit(\"error: no features\")'"}, "error: no features"),
-    ],
-    ids=str,
-)
-def test_bad_class_args_end_the_experiment_before_a_trial(
-    nni: FakeNni, arguments: dict[str, Any], message: str
-) -> None:
-    nni.start(tuner(**arguments))
-    [error] = nni.errors
-    assert message in error
-    assert "\n" not in error
-    assert nni.trials == []
-
-
-@pytest.mark.parametrize(
-    "arguments", [{"starts": [3]}, {"splits": ["all"]}, {"splits": [1.5]}, {"seeds": [-1]}, {"seeds": ["x"]}], ids=str
-)
-def test_chains_of_the_wrong_kind_end_the_experiment_before_a_trial(nni: FakeNni, arguments: dict[str, Any]) -> None:
-    nni.start(tuner(**arguments))
-    [error] = nni.errors
-    assert next(iter(arguments)) in error
-    assert "\n" not in error
-    assert nni.trials == []
-
-
-@pytest.mark.parametrize("dialect", ["native", "seed", "mmcv"])
-@pytest.mark.parametrize("layers", [2, 4])
-def test_a_structure_of_another_network_is_refused(nni: FakeNni, layers: int, dialect: Any, tmp_path: Path) -> None:
-    path = tmp_path / "start.json"
-    write_structure(Structure.hand(ms_tcn.describe(stages=1, layers=layers)), path, dialect)
-    nni.start(tuner(starts=[str(path)]))
-    [error] = nni.errors
-    assert error.startswith(f"{path}: ")
-    assert "\n" not in error
-    assert nni.trials == []
-
-
-def test_a_relative_start_is_sought_from_the_repository_root(nni: FakeNni) -> None:
-    nni.start(tuner(starts=["runs/no such run/best.json"]))
-    root = Path(__file__).parent.parent.parent
-    assert nni.errors == [
-        f"{root}/runs/no such run/best.json: no such structure file (give a JSON file, or the name 'hand')"
-    ]
-
-
-@pytest.mark.parametrize("space", [None, [], {}, {**SPACE, "s1l3": {}}], ids=str)
-def test_the_search_space_must_name_the_layers(nni: FakeNni, space: Any) -> None:
-    nni.start(tuner(), space)
-    [error] = nni.errors
-    assert error.startswith("the search space must name the layers of the network")
-    assert nni.trials == []
 
 
 def test_state_on_disk_is_json_that_names_the_chains(nni: FakeNni) -> None:
