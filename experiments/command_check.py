@@ -18,7 +18,8 @@ from common.bad_input import BadInput
 from nas_space.network import Network
 from trials import check_data
 from trials.data.arguments import held_out
-from trials.data.dataset import Dataset, background_classes, find_dataset
+from trials.data.dataset import Dataset, find_dataset
+from trials.data.known_datasets import background_classes
 from trials.trial_arguments import DIFFERENTIABLE_TRIAL, FINAL_TRIAL, LOCAL_TRIAL, SEARCH_TRIAL
 
 ROOT = Path(__file__).parent.parent

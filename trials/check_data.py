@@ -21,11 +21,12 @@ from common.bad_input import BadInput, one_line, run_command
 from common.command_parser import command_parser
 from trials.data.arguments import SEARCH_FRACTION, add_holdout_arguments, held_out, split_number
 from trials.data.cache_check import check_caches
-from trials.data.dataset import Dataset, background_classes, check_sample_rate, find_dataset
+from trials.data.dataset import Dataset, check_sample_rate, find_dataset
 from trials.data.feature_cache import default_cache_folder
 from trials.data.feature_files import open_features, sample
 from trials.data.feature_spread import FeatureSpread
 from trials.data.holdout import check_holdout
+from trials.data.known_datasets import background_classes
 from trials.data.label_files import Labels, read_labels, read_lines
 from trials.data.learnable import Part, doubts_of_parts
 from trials.data.lengths import common_frames, cut_warning, transposed_message, transposed_videos

@@ -24,8 +24,8 @@ from analysis.report.split_section import SplitSection, split_section
 from analysis.report.subject import HAND, Subject
 from analysis.searches import SearchCost
 from common.bad_input import BadInput
-from trials.data.dataset import Dataset, background_classes
-from trials.data.known_datasets import defaults_of
+from trials.data.dataset import Dataset
+from trials.data.known_datasets import background_classes, defaults_of
 from trials.training.checkpoint import versions
 
 MEASURED_FRAMES = 2000

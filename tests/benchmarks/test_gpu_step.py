@@ -100,4 +100,5 @@ def test_before_is_the_padded_form_on_meta() -> None:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_before_waits_in_each_layer_for_the_rows_of_its_padding(network: str) -> None:
     calls = synchronising_calls(step_on(META, network, "before", SMALL))
-    assert calls.count("aten._to_copy.default: a copy from cpu to meta") == 40
+    in_loss = 1  # which neighbours are of the same video
+    assert calls.count("aten._to_copy.default: a copy from cpu to meta") == 40 + in_loss

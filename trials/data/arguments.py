@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from common.bad_input import BadInput
-from trials.data.dataset import Dataset, background_classes, check_name, check_sample_rate, find_dataset
+from trials.data.dataset import Dataset, check_name, check_sample_rate, find_dataset
 from trials.data.feature_cache import default_cache_folder
 from trials.data.holdout import check_holdout, hold_out
-from trials.data.known_datasets import defaults_of
+from trials.data.known_datasets import background_classes, defaults_of
 from trials.data.label_files import DIGITS
 
 SEARCH_FRACTION = 0.25

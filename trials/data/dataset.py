@@ -14,7 +14,7 @@ import os
 import re
 import warnings
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -294,19 +294,3 @@ def find_dataset(name: str, data_root: Path | None = None, sample_rate: int | No
     if sample_rate is None:
         sample_rate = defaults_of(name).sample_rate
     return Dataset(root / name, sample_rate)
-
-
-def background_classes(name: str, classes: Iterable[str], chosen: Iterable[str] | None = None) -> tuple[str, ...]:
-    """The background classes of a data set: the chosen ones, else its known ones, else ``background`` if it exists.
-
-    Raises:
-        BadInput: a chosen class is not in the mapping.
-    """
-    classes = tuple(classes)
-    known = defaults_of(name).background
-    names = tuple(chosen) if chosen is not None else known if known is not None else ("background",)
-    if chosen is not None:
-        for background in names:
-            if background not in classes:
-                raise BadInput(f"background class {background!r} is not in the mapping of {name}")
-    return tuple(background for background in names if background in classes)

@@ -54,7 +54,7 @@ class DeviceVideos:
     @classmethod
     def on(cls, dataset: Dataset, device: torch.device) -> DeviceVideos:
         """In the way that suits the device."""
-        if device.type == "cpu":
+        if device.type != "cuda":
             return cls(dataset, device)
         free, _ = torch.cuda.mem_get_info(device)
         # PyTorch keeps what an earlier training of this process took, for the next one.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from common.bad_input import BadInput
 
 
 @dataclass(frozen=True)
@@ -82,3 +84,19 @@ KNOWN_DATASETS: dict[str, DatasetDefaults] = {
 def defaults_of(dataset: str) -> DatasetDefaults:
     """The defaults of a data set by its name; for an unknown one: every frame, no groups."""
     return KNOWN_DATASETS.get(dataset, DatasetDefaults())
+
+
+def background_classes(name: str, classes: Iterable[str], chosen: Iterable[str] | None = None) -> tuple[str, ...]:
+    """The background classes of a data set: the chosen ones, else its known ones, else ``background`` if it exists.
+
+    Raises:
+        BadInput: a chosen class is not in the mapping.
+    """
+    classes = tuple(classes)
+    known = defaults_of(name).background
+    names = tuple(chosen) if chosen is not None else known if known is not None else ("background",)
+    if chosen is not None:
+        for background in names:
+            if background not in classes:
+                raise BadInput(f"background class {background!r} is not in the mapping of {name}")
+    return tuple(background for background in names if background in classes)

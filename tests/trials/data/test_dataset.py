@@ -12,8 +12,8 @@ import pytest
 
 from common.bad_input import BadInput
 from tests.conftest import write_dataset
-from trials.data.dataset import Dataset, background_classes, find_dataset
-from trials.data.known_datasets import KNOWN_DATASETS, defaults_of
+from trials.data.dataset import Dataset, find_dataset
+from trials.data.known_datasets import KNOWN_DATASETS, background_classes, defaults_of
 from trials.data.lengths import length_tolerance
 
 DIM = 3
