@@ -164,12 +164,13 @@ def main() -> None:
     whole = read_single(arguments.structure, arguments.network)
     start = branching.cut_off(whole)
     branching.check(start)
-    if start != whole:
-        print(f"{arguments.structure} exceeds the limits {budget}: it is cut off to {start}", file=sys.stderr)
     training = BranchedTraining.from_arguments(arguments, split_number(arguments.split), branching)
     device = find_device(arguments.device)
-    if defaults:  # not before all that may be refused
+    # Nothing is said before all that may be refused.
+    if defaults:
         print(defaults, file=sys.stderr)
+    if start != whole:
+        print(f"{arguments.structure} exceeds the limits {budget}: it is cut off to {start}", file=sys.stderr)
     with tqdm(total=arguments.iterations, unit="iteration", disable=None) as progress:
 
         def show(row: dict[str, Any]) -> None:
