@@ -19,6 +19,9 @@ HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 TEMPORARY = re.compile(rf"\..+\.{HOST}\.(\d{{1,9}})\.tmp")
 """Name of a temporary file of this machine; its group is the process that writes it."""
 
+listeners: list[Callable[[Path], object]] = []
+"""Called with the path of each file that this process has written or removed (``announce``)."""
+
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Let ``write`` fill a temporary file beside ``path``, then rename it over ``path``; folders are made as needed.
@@ -39,6 +42,7 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        announce(path)
     except OSError as fault:
         # numpy's own write errors have no number.
         raise OSError(fault.errno, fault.strerror or str(fault), str(path)) from fault
@@ -54,6 +58,18 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write ``content`` to ``path`` atomically, as indented JSON; NaN and infinity are refused with ValueError."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def remove(path: Path) -> None:
+    """Remove a file that may be missing."""
+    path.unlink(missing_ok=True)
+    announce(path)
+
+
+def announce(path: Path) -> None:
+    """Tell the listeners that a file has changed, or is gone."""
+    for listener in listeners:
+        listener(path)
 
 
 def remove_leftovers(path: Path) -> None:

@@ -20,15 +20,11 @@ from trials import check_data
 from trials.data.arguments import held_out
 from trials.data.dataset import Dataset, find_dataset
 from trials.data.known_datasets import background_classes
-from trials.trial_arguments import DIFFERENTIABLE_TRIAL, FINAL_TRIAL, LOCAL_TRIAL, SEARCH_TRIAL
+from trials.trial_arguments import TRIALS
 
 ROOT = Path(__file__).parent.parent
-TRIALS = {
-    "trials.search_trial": SEARCH_TRIAL,
-    "trials.local_trial": LOCAL_TRIAL,
-    "trials.differentiable_trial": DIFFERENTIABLE_TRIAL,
-    "trials.final_trial": FINAL_TRIAL,
-}
+ELSEWHERE = "machines.trial"
+"""The module that runs the trial named after it on another machine."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +85,31 @@ def read_trial_command(command: str, words: Sequence[str], folder: Path) -> Tria
     return TrialCommand(module, arguments, folder / _data_folder(arguments, assigned))
 
 
+def split_command(command: str) -> list[str]:
+    """The words of a trial command.
+
+    Raises:
+        BadInput: it needs a shell, which NNI would then kill in place of the trial.
+    """
+    command = command.strip().replace("\\\n", " ")
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True  # no other characters end a word
+    lexer.commenters = ""
+    try:
+        words = list(lexer)
+    except ValueError as fault:
+        raise BadInput(f"trialCommand: it cannot be read: {fault}") from None
+    if not words:
+        raise BadInput("trialCommand: it is empty")
+    operators = [word for word in words if set(word) <= set("();<>|&")]
+    if operators or "\n" in command:
+        raise BadInput(
+            f"trialCommand: it must be one simple command, without {operators[0] if operators else 'a line break'}: "
+            "a stopped trial would keep running; set its folder by trialCodeDirectory, the rest in a script of your own"
+        )
+    return words
+
+
 def check_check_command(command: Any, trial: TrialCommand | str) -> None:
     """Check the command that a tuner runs first.
 
@@ -127,6 +148,8 @@ def _module_of(words: Sequence[str]) -> tuple[str | None, list[str]]:
     if "-m" not in words[:-1]:
         return None, []
     index = words.index("-m") + 1
+    if words[index] == ELSEWHERE and index + 1 < len(words):
+        index += 1
     return words[index], list(words[index + 1 :])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,18 @@ def _read_yaml(path: Path) -> Any:
     except Exception as fault:  # PyYAML raises YAMLError, but KeyError, RecursionError, ... for odd values
         reason = " ".join(str(fault).split())
         raise BadInput(f"{path}: not a YAML file: {reason} ({type(fault).__name__})") from None
+
+
+def make_paths_absolute(config: dict[str, Any], folder: Path) -> None:
+    """Make the relative paths of a configuration absolute; ``folder`` is their base."""
+    for holder, key in (
+        (config, "trialCodeDirectory"),
+        (config, "searchSpaceFile"),
+        (config, "experimentWorkingDirectory"),
+        (_tuner(config), "codeDirectory"),
+    ):
+        if isinstance(holder.get(key), str):
+            holder[key] = os.path.realpath(folder / Path(holder[key]).expanduser())
 
 
 def class_arguments(config: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from common.bad_input import KnownFailure, run_command
 from common.command_parser import command_parser
 from experiments.context_cost import estimated_hours, trial_of
 from experiments.context_plan import budgets, context_plan, useful_context, write_patterns
-from experiments.gpus import read_machine
 from experiments.new import template_of
 from experiments.phases import amount
 from experiments.pipeline import check_steps, run_step
@@ -21,6 +20,7 @@ from experiments.run_folder import Run, locked
 from experiments.run_options import add_run_options, folder_and_splits
 from experiments.search_hours import hours
 from experiments.steps import PipelineStep, search_step
+from machines.gpus import read_machine
 from nas_space.budget import Budget
 from trials.table import csv_text
 

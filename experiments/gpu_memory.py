@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves
 
 from common.bad_input import BadInput
 from experiments.command_check import TrialCommand
-from experiments.gpus import Gpu
+from machines.gpus import Gpu
 from nas_space.branching import Branching
 from nas_space.layers.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos

@@ -15,7 +15,7 @@ from typing import Any
 
 from common.bad_input import BadInput
 from common.command_options import option
-from experiments.gpus import Gpu, Machine
+from machines.gpus import Gpu, Machine
 from trials.training.settings import device_index
 
 

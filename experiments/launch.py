@@ -15,14 +15,22 @@ from common.bad_input import BadInput, KnownFailure, naming, run_command
 from common.command_parser import command_parser
 from experiments.config_file import class_arguments, read_config
 from experiments.disk_room import needs_of, require_room
-from experiments.gpus import read_machine
 from experiments.nni_experiment import Experiment, Trials, say, start
+from experiments.other_machines import (
+    add_machines_argument,
+    machines_again,
+    machines_for,
+    nni_file,
+    provide,
+    read_given,
+)
 from experiments.preflight import preflight
 from experiments.progress import PROGRESS_FILE, ProgressDisplay
 from experiments.run_data import require_same_experiment_data, share_data_folders
 from experiments.search_hours import hours
 from experiments.steps import trials_of
 from experiments.stopping import StopSignals, stop
+from machines.gpus import read_machine
 from nni_api.register import registered
 from strategies.adapter.data_check import failed_check
 
@@ -156,39 +164,43 @@ def main() -> None:
         metavar="H",
         help="end the search in order, with the best so far, after H hours in total (including those before a resume)",
     )
+    add_machines_argument(parser)
     arguments = parser.parse_args()
     if (arguments.config is None) == (arguments.resume is None):
         raise BadInput("give either the YAML file of an experiment, or --resume EXPERIMENT_ID")
     seconds = None if arguments.max_hours is None else 3600 * arguments.max_hours
     share_data_folders()
     if arguments.config is not None:
-        config = read_config(arguments.config)
-        preflight(config, arguments.config.parent, arguments.config, read_machine(), starting=True)
+        config, folder = read_config(arguments.config), arguments.config.parent
+        others = machines_for(config, folder, arguments)
+        found = preflight(config, folder, arguments.config, read_machine(), starting=True, others=others)
         with naming(arguments.config):
             total = trials_of(config)
         require_check(class_arguments(config).get("check_command"))
-        require_room(needs_of(config, arguments.config.parent))
-        action = ["create", "--config", str(arguments.config)]
+        require_room(needs_of(config, folder))
+        action = ["create", "--config", str(nni_file(config, folder, arguments.config, others))]
     else:
         experiment = Experiment.of_id(arguments.resume)
         if experiment.is_managed():
             raise BadInput(f"experiment {experiment.id} is still running; 'nnictl stop {experiment.id}' ends it")
         known = registered(experiment.id)
-        config = known.settings()
+        config, others = known.settings(), machines_again(known.id, read_given(arguments))
         if seconds is not None:
             seconds -= known.seconds_run()
             if seconds <= 0:
                 ran = f"experiment {experiment.id} has run for {known.seconds_run() / 3600:.2f} hours"
                 raise BadInput(f"{ran}: resume it with a longer --max-hours, or none")
         stop(experiment)
-        preflight(config, Path(), f"experiment {experiment.id}", read_machine(), starting=True)
+        found = preflight(config, Path(), f"experiment {known.id}", read_machine(), starting=True, others=others)
         total, history = trials_of(config), experiment.history()
         require_same_experiment_data(known.id, known.folder, config, history is not None and bool(history.evaluations))
         require_room(needs_of(config, Path(), experiment.trials_done()))
         action = ["resume", arguments.resume]
+    if others:
+        say("\n".join(found))
     port = arguments.port or free_port()
     go_on = "python -m experiments.launch --resume {id}"
-    with running(action, port, go_on) as experiment:
+    with running(action, port, go_on, lambda experiment: provide(experiment, others)) as experiment:
         print(f"experiment {experiment.id}: http://127.0.0.1:{port} (this machine only)", file=sys.stderr)
         file = registered(experiment.id).folder / PROGRESS_FILE
         early = watch(experiment, total, file, None, seconds)

@@ -23,10 +23,10 @@ from common.command_parser import command_parser
 from experiments.command_check import TrialCommand
 from experiments.config_file import class_name, read_config
 from experiments.disk_room import Need, needs_of, require_room
-from experiments.gpus import Machine, read_machine
 from experiments.launch import free_port, require_check, running, watch
 from experiments.new import template_of
-from experiments.nni_experiment import Experiment
+from experiments.nni_experiment import Experiment, say
+from experiments.other_machines import add_machines_argument, machines_again, nni_file, provide, read_given
 from experiments.plan import DIFFERENTIABLE, FOLDER, GLOBAL_SEARCHES, MULTIPLE, default_search, make_plan, search_kind
 from experiments.preflight import preflight, trial_of
 from experiments.progress import PROGRESS_FILE
@@ -36,6 +36,8 @@ from experiments.run_options import add_run_options, folder_and_splits
 from experiments.search_hours import continues, hours, share_of
 from experiments.steps import PHASES, PipelineStep, final_trainings
 from experiments.stopping import stop
+from machines.gpus import Machine, read_machine
+from machines.machine_list import RemoteMachine
 from nas_space.network import Network
 from nas_space.networks.your_own import OwnNetwork
 from nni_api.register import registered
@@ -44,10 +46,18 @@ START_SECONDS = 20
 """How long nnictl may take to register an experiment."""
 
 
-def do_step(run: Run, step: PipelineStep, steps: Sequence[PipelineStep] = (), max_hours: float | None = None) -> None:
+def do_step(
+    run: Run,
+    step: PipelineStep,
+    steps: Sequence[PipelineStep] = (),
+    max_hours: float | None = None,
+    others: Sequence[RemoteMachine] = (),
+) -> None:
     """Run or resume a step to its end, unless it is done.
 
-    ``steps`` and ``max_hours`` are those of the whole run: see ``share_of``.
+    Args:
+        steps, max_hours: those of the whole run: see ``share_of``.
+        others: the machines of the trials, in place of this one.
     """
     known = run.step(step.name)
     of_all = {each.name: run.step(each.name) for each in (*steps, step)}
@@ -55,15 +65,18 @@ def do_step(run: Run, step: PipelineStep, steps: Sequence[PipelineStep] = (), ma
         how = " early, by --max-hours" if known.get("ended_early") else ""
         print(f"{step.name}: done already{how} (experiment {known['experiment']['id']})", file=sys.stderr)
         return
-    run_step(run, step, share_of(step, steps, of_all, max_hours), max_hours)
+    run_step(run, step, share_of(step, steps, of_all, max_hours), max_hours, others)
 
 
-def run_step(run: Run, step: PipelineStep, share: float | None, max_hours: float | None) -> None:
+def run_step(
+    run: Run, step: PipelineStep, share: float | None, max_hours: float | None, others: Sequence[RemoteMachine] = ()
+) -> None:
     """Run or resume a step.
 
     Args:
         share: how long it may run in all, in hours; None: to its end.
         max_hours: of the whole run, noted where the step ends early.
+        others: see ``do_step``; a step that had other machines goes on with these.
     """
     known, ran = run.step(step.name), 0.0
     require_check(step.check_command)
@@ -82,19 +95,21 @@ def run_step(run: Run, step: PipelineStep, share: float | None, max_hours: float
         mark = secrets.token_hex(4)
         run.note(step.name, mark=mark, begun=time.time())
         write_text(config, yaml.safe_dump(_marked(step.config, mark), sort_keys=False, width=100))
-        action = ["create", "--config", str(config)]
+        action = ["create", "--config", str(nni_file(read_config(config), run.folder, config, others))]
     else:
         if not config.exists() or read_config(config) != _marked(step.config, known["mark"]):
             raise BadInput(f"{config}: the step was started with other settings; choose another --name")
         # A killed pipeline leaves its experiment behind, which must not run twice.
         stop(former)
         require_same_data(former)
+        others = machines_again(former.id, others)
         action = ["resume", former.id]
         if share is not None:
             ran = registered(former.id).seconds_run() / 3600
 
     def note(experiment: Experiment) -> None:
         run.note(step.name, experiment=asdict(experiment))
+        provide(experiment, others)
         print(f"{step.name}: experiment {experiment.id}, http://127.0.0.1:{experiment.port}", file=sys.stderr)
 
     start = time.monotonic()
@@ -137,7 +152,9 @@ def run_step(run: Run, step: PipelineStep, share: float | None, max_hours: float
     run.note(step.name, done=True, ended_early=ended_early, ran=round(ran + (time.monotonic() - start) / 3600, 4))
 
 
-def check_steps(run: Run, steps: Sequence[PipelineStep], machine: Machine) -> None:
+def check_steps(
+    run: Run, steps: Sequence[PipelineStep], machine: Machine, others: Sequence[RemoteMachine] = ()
+) -> None:
     """Check all steps that are not done, so that no search runs for a final training that cannot start.
 
     Raises:
@@ -146,7 +163,9 @@ def check_steps(run: Run, steps: Sequence[PipelineStep], machine: Machine) -> No
     results: list[Path] = []
     for step in steps:
         if not run.step(step.name).get("done"):
-            preflight(step.config, FOLDER, step.source, machine, starting=True, results=results)
+            found = preflight(step.config, FOLDER, step.source, machine, starting=True, results=results, others=others)
+            if others:
+                say("\n".join([f"{step.name}:", *found]))
         if step.result is not None:
             results += [step.result, step.result.with_stem(MULTIPLE)]
     require_room(need for step in steps for need in _needs(run, step))
@@ -231,6 +250,7 @@ def main() -> None:
         help="end the searches in order, with the best so far, so that together they take H hours, each an equal share "
         "of those left; choice and final trainings are not limited",
     )
+    add_machines_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="only print the steps and the number of trainings")
     arguments = parser.parse_args()
     asked_phases = None if arguments.phases is None else arguments.phases.split(",")
@@ -256,16 +276,16 @@ def main() -> None:
             for step in read_run(files)[1]:
                 print(f"{step.name:<20}{step.trials:>7} trainings")
             return
-    machine = read_machine()
+    machine, others = read_machine(), read_given(arguments)
     with locked(folder):
         run, steps = read_run(files)
         if "global" in run.phases:
             print(f"global search: {run.global_search} ({steps[0].source})", file=sys.stderr)
-        check_steps(run, steps, machine)
+        check_steps(run, steps, machine, others)
         for step in steps:
             if step is steps[0] or not run.step(step.name).get("done"):
                 require_same_run_data(folder, [each.config for each in steps], splits, run.started)
-            do_step(run, step, steps, arguments.max_hours)
+            do_step(run, step, steps, arguments.max_hours, others)
         text = summary(run, steps)
         write_text(folder / "summary.txt", text)
         print(text, flush=True)

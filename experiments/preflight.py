@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
 import shutil
 import sys
 import traceback
@@ -14,12 +13,14 @@ from typing import Any
 
 from common.bad_input import BadInput, naming, run_command
 from common.command_parser import command_parser
-from experiments.command_check import TrialCommand, check_check_command, read_trial_command
+from experiments.command_check import TrialCommand, check_check_command, read_trial_command, split_command
 from experiments.config_file import class_arguments, read_config
 from experiments.gpu_settings import check_gpus, shared_gpus
-from experiments.gpus import Gpu, Machine, read_machine
+from experiments.other_machines import add_machines_argument, check_all, elsewhere, machines_for
 from experiments.run_data import share_data_folders
 from experiments.tuner_check import MayBeMissing, check_tuner, splits_of, warn_of_long_candidates
+from machines.gpus import Gpu, Machine, read_machine
+from machines.machine_list import RemoteMachine
 from nni_api.quick_nni import import_nni
 
 BOOLEANS = ("debug", "useannotation", "useactivegpu", "reusemode")
@@ -33,6 +34,7 @@ def preflight(
     machine: Machine,
     starting: bool = False,
     results: Collection[Path] = (),
+    others: Sequence[RemoteMachine] = (),
 ) -> list[str]:
     """Refuse an experiment that NNI would refuse, that could freeze this machine, or whose trials would all fail.
 
@@ -44,6 +46,7 @@ def preflight(
         starting: whether it is about to start, and its data and structures must exist. Otherwise missing ones are only
             reported.
         results: structure files that will exist by then.
+        others: machines on which the trials run, in place of this one.
 
     Returns:
         The results, one line each. Warns about settings that are legal but probably unintended.
@@ -53,7 +56,7 @@ def preflight(
     """
     with naming(source):
         _check_values(content)
-        config = _as_nni_reads_it(content, folder)
+        config = _as_nni_reads_it(elsewhere(content, folder, others) if others else content, folder)
         _check_numbers(config.search_space, "search space")
         service = config.training_service
         if service.platform != "local":
@@ -61,23 +64,33 @@ def preflight(
         if service.reuse_mode:
             raise BadInput("reuseMode: NNI 3.0 fails with it on platform local; leave it out")
         words, check_command = split_command(service.trial_command), class_arguments(content).get("check_command")
+        may_be_missing = MayBeMissing(results, starting)
+        if others:
+            return ["settings: NNI accepts them", *_check_search(config, words, check_command, may_be_missing, others)]
         where = check_gpus(service, config.trial_concurrency, words, machine)
         shared = shared_gpus(service, config.trial_concurrency, words, machine)
         return [
             "settings: NNI accepts them",
             f"trial command: one simple command{_python_of(words[0])}",
-            *_check_search(config, words, check_command, MayBeMissing(results, starting), *shared),
+            *_check_search(config, words, check_command, may_be_missing, (), *shared),
             *machine.describe(),
             f"trials: {config.trial_concurrency} side by side, {where}",
         ]
 
 
 def _check_search(
-    config: Any, words: list[str], check_command: Any, may_be_missing: MayBeMissing, gpus: Sequence[Gpu], count: int
+    config: Any,
+    words: list[str],
+    check_command: Any,
+    may_be_missing: MayBeMissing,
+    others: Sequence[RemoteMachine],
+    gpus: Sequence[Gpu] = (),
+    count: int = 0,
 ) -> Iterator[str]:
-    """Check the commands, the tuner, the data and the structures of an experiment; yields the results.
+    """Check the commands, the tuner, the data, the structures and the machines of an experiment; yields the results.
 
     Args:
+        others: see ``preflight``.
         gpus: that the trials will use, up to ``count`` of them each.
     """
     service = config.training_service
@@ -100,6 +113,7 @@ def _check_search(
                 from experiments.gpu_memory import check_memory  # imports PyTorch
 
                 yield check_memory(trial, splits, count, gpus)
+            yield from check_all(trial, words, others, splits)
         else:
             yield f"not checked: no data ({trial.data_folder} is missing)"
 
@@ -158,31 +172,6 @@ def trial_of(config: dict[str, Any]) -> TrialCommand | str:
     return read_trial_command(command, split_command(command), Path(config["trialCodeDirectory"]))
 
 
-def split_command(command: str) -> list[str]:
-    """The words of a trial command.
-
-    Raises:
-        BadInput: it needs a shell, which NNI would then kill in place of the trial.
-    """
-    command = command.strip().replace("\\\n", " ")
-    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
-    lexer.whitespace_split = True  # no other characters end a word
-    lexer.commenters = ""
-    try:
-        words = list(lexer)
-    except ValueError as fault:
-        raise BadInput(f"trialCommand: it cannot be read: {fault}") from None
-    if not words:
-        raise BadInput("trialCommand: it is empty")
-    operators = [word for word in words if set(word) <= set("();<>|&")]
-    if operators or "\n" in command:
-        raise BadInput(
-            f"trialCommand: it must be one simple command, without {operators[0] if operators else 'a line break'}: "
-            "a stopped trial would keep running; set its folder by trialCodeDirectory, the rest in a script of your own"
-        )
-    return words
-
-
 def _python_of(program: str) -> str:
     """The Python that plain nnictl would start, and what to do if it is not this one."""
     if re.fullmatch(r"python[\d.]*", program) is None:
@@ -197,12 +186,15 @@ def _python_of(program: str) -> str:
 
 
 def main() -> None:
-    """Check the settings of an experiment against NNI and the GPUs of this machine, without starting anything."""
+    """Check the settings of an experiment against NNI and the machines of its trials, without starting anything."""
     parser = command_parser("experiments.preflight", main.__doc__, "experiments/50salads_global.yml")
     parser.add_argument("config", type=Path, metavar="FILE.yml", help="the experiment's YAML file")
-    path = parser.parse_args().config
+    add_machines_argument(parser)
+    arguments = parser.parse_args()
+    path, content = arguments.config, read_config(arguments.config)
     share_data_folders()
-    for line in preflight(read_config(path), path.parent, path, read_machine()):
+    others = machines_for(content, path.parent, arguments)
+    for line in preflight(content, path.parent, path, read_machine(), others=others):
         print(line)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from common.bad_input import BadInput, naming
 from common.command_options import option, setting_option, with_option
-from experiments.config_file import class_arguments, class_name, read_config
+from experiments.config_file import class_arguments, class_name, make_paths_absolute, read_config
 from nas_space.structure_names import training_folder
 from strategies.confirmation import SEEDS
 from strategies.differentiable import seeds_of
@@ -175,14 +174,10 @@ def _adapted(
         if "check_command" in arguments:
             _require(arguments, {"check_command": str})
             arguments["check_command"] = with_options(arguments["check_command"], check_options)
-        for holder, key in (
-            (config, "trialCodeDirectory"),
-            (config, "searchSpaceFile"),
-            (config["tuner"], "codeDirectory"),
-        ):
+        for holder, key in ((config, "searchSpaceFile"), (config["tuner"], "codeDirectory")):
             if holder.get(key) is not None:
                 _require(holder, {key: str})
-                holder[key] = os.path.realpath(file.parent / holder[key])
+        make_paths_absolute(config, file.parent)
     return config
 
 

@@ -27,6 +27,8 @@ from nas_space.receptive_field import Extent, ReceptiveField
 from nas_space.structure import Structure
 
 Dialect = Literal["native", "seed", "mmcv"]
+HAND = "hand"
+"""Name of the hand-designed structure of any network, in place of a file."""
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 
 FORMAT = "global2local-structure"
@@ -55,7 +57,7 @@ def read_structure(source: str | Path, network: Network) -> Structure:
     Raises:
         BadInput: the file cannot be read, is of no known dialect, or is of another network.
     """
-    if str(source) == "hand":
+    if str(source) == HAND:
         return Structure.hand(network)
     path = Path(source)
     content = read_json(path, "structure file (give a JSON file, or the name 'hand')")

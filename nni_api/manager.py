@@ -48,11 +48,18 @@ class NniManager:
 
     def finish(self) -> int:
         """Let the experiment end with its submitted trials: NNI ends one only by its number of trials."""
-        profile = self._get("/experiment")
         submitted = max(1, len(self.trial_jobs()))
-        profile["params"]["maxTrialNumber"] = submitted
-        put_json(f"{self._url}/experiment?update_type=MAX_TRIAL_NUM", profile)
+        self._update("MAX_TRIAL_NUM", maxTrialNumber=submitted)
         return submitted
+
+    def set_concurrency(self, trials: int) -> None:
+        """Let so many trials run side by side from now on."""
+        self._update("TRIAL_CONCURRENCY", trialConcurrency=trials)
+
+    def _update(self, kind: str, **settings: Any) -> None:
+        profile = self._get("/experiment")
+        profile["params"] |= settings
+        put_json(f"{self._url}/experiment?update_type={kind}", profile)
 
     def _get(self, path: str) -> Any:
         return get_json(self._url + path)

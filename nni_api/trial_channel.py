@@ -10,12 +10,15 @@ import json
 import os
 import time
 import urllib.error
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from common.bad_input import BadInput
 from common.local_http import NO_ANSWER, get_json, put_json
+from nni_api.home import Home, MetricKind
 from nni_api.manager import REST_PATH
 
 TIME_LIMIT = 60.0
@@ -29,7 +32,8 @@ NOTHING_YET, CLOSED = 408, 410
 class TrialChannel:
     """The channel of this trial, and its parameters."""
 
-    url: str
+    send: Callable[[MetricKind, int, dict[str, Any]], None]
+    """Sends a metric: its kind, its number among those of this kind, its value."""
     parameter_id: int | None
     """NNI's own number of the parameters; None for a trial that was added on NNI's web page."""
     parameters: dict[str, Any]
@@ -41,13 +45,15 @@ class TrialChannel:
 
         NNI hands parameters to whichever trial asks first, so two trials that start together, or one that died before
         it asked, mix them up (NNI issues 5689, 5693, 5726). The manager's record of this trial has the correct ones,
-        and their number, by which NNI pairs the results. On a remote machine the record cannot be reached: the trial
-        takes the parameters that it was handed, and the tuner goes by what the trial reports.
+        and their number, by which NNI pairs the results. On a remote machine of NNI's own (platform remote), the record
+        cannot be reached: the trial takes the parameters that it was handed, and the tuner goes by what it reports.
 
         Raises:
             BadInput: NNI did not start this process.
             TimeoutError: the manager does not answer.
         """
+        if (home := Home.current) is not None:
+            return cls(home.send_metric, home.record["parameter_id"], home.record["parameters"])
         url = os.environ.get("NNI_TRIAL_COMMAND_CHANNEL", "")
         if "NNI_TRIAL_JOB_ID" not in os.environ or not url.startswith("http://"):
             raise BadInput(
@@ -59,7 +65,7 @@ class TrialChannel:
         if record is None:
             raise TimeoutError("NNI's manager closed the connection before this trial received its parameters")
         _write_log(f"parameters {json.dumps(record['parameters'])}\nwhat the trial prints is in stderr and stdout")
-        return cls(url, record["parameter_id"], record["parameters"])
+        return cls(partial(_put_metric, url, record["parameter_id"]), record["parameter_id"], record["parameters"])
 
     @property
     def added_by_hand(self) -> bool:
@@ -68,22 +74,12 @@ class TrialChannel:
 
     def report_intermediate_result(self, metrics: dict[str, Any]) -> None:
         """Show metrics on NNI's page, and to its assessor."""
-        self._send_metric("PERIODICAL", self.intermediate_results, metrics)
+        self.send("PERIODICAL", self.intermediate_results, metrics)
         self.intermediate_results += 1
 
     def report_final_result(self, result: dict[str, Any]) -> None:
         """Send the tuner the result of this trial."""
-        self._send_metric("FINAL", 0, result)
-
-    def _send_metric(self, kind: Literal["PERIODICAL", "FINAL"], sequence: int, value: dict[str, Any]) -> None:
-        metric = {
-            "parameter_id": self.parameter_id,
-            "trial_job_id": os.environ["NNI_TRIAL_JOB_ID"],
-            "type": kind,
-            "sequence": sequence,
-            "value": json.dumps(value),
-        }
-        put_json(self.url, {"type": "metric", "metric": json.dumps(metric)}, TIME_LIMIT)
+        self.send("FINAL", 0, result)
 
 
 def manager_url() -> str | None:
@@ -92,6 +88,17 @@ def manager_url() -> str | None:
     if not channel.startswith("http") or "/env/" not in channel:
         return None
     return channel.split("/env/")[0] + REST_PATH
+
+
+def _put_metric(url: str, parameter_id: int | None, kind: MetricKind, sequence: int, value: dict[str, Any]) -> None:
+    metric = {
+        "parameter_id": parameter_id,
+        "trial_job_id": os.environ["NNI_TRIAL_JOB_ID"],
+        "type": kind,
+        "sequence": sequence,
+        "value": json.dumps(value),
+    }
+    put_json(url, {"type": "metric", "metric": json.dumps(metric)}, TIME_LIMIT)
 
 
 def _handed_record(url: str) -> dict[str, Any] | None:

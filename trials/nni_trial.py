@@ -15,6 +15,7 @@ from common.bad_input import BadInput, KnownFailure
 from common.local_http import NO_ANSWER, get_json
 from nas_space.network import Network
 from nas_space.structure import Structure
+from nni_api.home import Home
 from nni_api.trial_channel import TrialChannel, manager_url
 from nni_api.trial_report import TrialReport
 from trials.data.dataset import Dataset
@@ -30,12 +31,15 @@ def experiment_folder() -> Path:
 
 
 def share_of_cores() -> int | None:
-    """The number of cores for each concurrent trial, at least 1; None if NNI does not say.
+    """The number of cores of this machine for each of its concurrent trials, at least 1; None if NNI does not say.
 
     Two one-thread trials are at least a third faster than one two-thread trial; oversubscribed cores are much slower.
     """
     try:
-        concurrency = get_json(f"{manager_url()}/experiment")["params"]["trialConcurrency"]
+        if (home := Home.current) is not None:
+            concurrency = home.trials
+        else:
+            concurrency = get_json(f"{manager_url()}/experiment")["params"]["trialConcurrency"]
         return max(1, len(os.sched_getaffinity(0)) // concurrency)
     except (*NO_ANSWER, KeyError, TypeError):
         return None

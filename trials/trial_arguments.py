@@ -248,3 +248,5 @@ FINAL_TRIAL = TrialOptions(
     _add_final_arguments,
     _check_final,
 )
+TRIALS = {f"trials.{each.trial}": each for each in (SEARCH_TRIAL, LOCAL_TRIAL, DIFFERENTIABLE_TRIAL, FINAL_TRIAL)}
+"""By module."""

@@ -68,7 +68,7 @@ class House:
         while nni.running:
             (trial,) = nni.running
             results: list[Any] = []
-            channel = TrialChannel("", trial.parameter_id, trial.parameters)
+            channel = TrialChannel(lambda *_: None, trial.parameter_id, trial.parameters)
             self.patch.setenv("NNI_TRIAL_JOB_ID", trial.name)
             self.patch.setenv("NNI_OUTPUT_DIR", str(place / "environments" / "local-env" / "trials" / trial.name))
             self.patch.setattr(TrialChannel, "receive", lambda channel=channel: channel)

@@ -12,7 +12,7 @@ from common.bad_input import BadInput
 from experiments import gpu_memory
 from experiments.command_check import TrialCommand
 from experiments.gpu_memory import META, AllocatedBytes, check_memory, feature_bytes, places_in, step_bytes, trial_bytes
-from experiments.gpus import Gpu
+from machines.gpus import Gpu
 from nas_space.networks import find_network
 from nas_space.structure import Structure
 from tests.conftest import write_dataset

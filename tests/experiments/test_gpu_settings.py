@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from common.bad_input import BadInput
 from experiments.gpu_settings import check_gpus, room
-from experiments.gpus import Gpu, Machine
+from machines.gpus import Gpu, Machine
 
 MOST = 12
 """Trials that place_trials.js tries to place."""

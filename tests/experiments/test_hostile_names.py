@@ -9,10 +9,10 @@ from typing import get_args
 import pytest
 
 from common.bad_input import BadInput
-from experiments.gpus import Machine
 from experiments.plan import FOLDER, make_plan
 from experiments.preflight import preflight
 from experiments.steps import Phase
+from machines.gpus import Machine
 from strategies.adapter.data_check import failed_check
 from tests.conftest import write_dataset
 

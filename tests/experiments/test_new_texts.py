@@ -14,11 +14,11 @@ from common.bad_input import BadInput
 from experiments.config_file import class_arguments, read_config
 from experiments.data_look import DataLook, look_at
 from experiments.experiment_paths import ROOT, ExperimentPaths, quoted
-from experiments.gpus import Machine
 from experiments.new import EXPERIMENTS
 from experiments.new_texts import texts
 from experiments.phases import costs_of
 from experiments.preflight import preflight
+from machines.gpus import Machine
 from nas_space.network import Block, Layer, Network
 from nas_space.networks import find_network
 from nas_space.networks.your_own import OwnNetwork

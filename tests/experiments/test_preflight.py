@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 
 from common.bad_input import BadInput
 from experiments import launch, pipeline
+from experiments.command_check import split_command
 from experiments.config_file import read_config
-from experiments.gpus import Gpu, Machine
 from experiments.nni_experiment import Experiment
 from experiments.plan import FOLDER, make_plan
-from experiments.preflight import preflight, split_command
+from experiments.preflight import preflight
+from machines.gpus import Gpu, Machine
 from nni_api.register import Registered
 from tests.conftest import REPOSITORY, write_dataset
 from tests.forked import shell

@@ -12,8 +12,8 @@ import pytest
 
 from common.bad_input import BadInput
 from experiments.config_file import read_config
-from experiments.gpus import Machine
 from experiments.preflight import preflight
+from machines.gpus import Machine
 from nas_space.networks import find_network
 from nas_space.structure import Structure
 from nas_space.structure_files import write_structure

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +143,8 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Trial:
     trial = Trial()
     monkeypatch.setenv("NNI_TRIAL_JOB_ID", "Ab3dE")
     monkeypatch.setenv("NNI_OUTPUT_DIR", str(tmp_path / "expid" / "environments" / "local-env" / "trials" / "Ab3dE"))
-    monkeypatch.setattr(TrialChannel, "receive", lambda: TrialChannel("", trial.parameter_id, trial.parameters))
+    channel = partial(TrialChannel, lambda *_: None)
+    monkeypatch.setattr(TrialChannel, "receive", lambda: channel(trial.parameter_id, trial.parameters))
     monkeypatch.setattr(
         TrialChannel, "report_intermediate_result", lambda _, metrics: trial.intermediate.append(metrics)
     )

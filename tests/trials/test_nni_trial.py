@@ -37,7 +37,7 @@ def read(report: dict[str, Any]) -> TrialReport:
 
 def trial(*, added_by_hand: bool = False) -> NniTrial:
     parameters = {"s1l0": 8, "s2l9": 4, "_uid": 2, "other": 1}
-    channel = TrialChannel("", None if added_by_hand else 1, parameters)
+    channel = TrialChannel(lambda *_: None, None if added_by_hand else 1, parameters)
     return NniTrial(channel, find_network("ms-tcn"), time.monotonic() - 100)
 
 

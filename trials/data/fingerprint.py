@@ -71,6 +71,22 @@ def read_fingerprint(path: Path) -> Fingerprint:
     return fingerprint
 
 
+def add_fingerprint(shared: Path, now: Fingerprint) -> list[str]:
+    """Add to the fingerprint in a file what it lacks, if nothing differs; returns the files that differ.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    shared.parent.mkdir(parents=True, exist_ok=True)
+    with open(shared.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = read_fingerprint(shared) if shared.exists() else {}
+        changed = changed_files(before, now)
+        if not changed and not now.keys() <= before.keys():
+            write_json(shared, {**before, **now})
+        return changed
+
+
 @dataclass
 class DataRecord:
     """The data read so far of the videos of a split, compared with what was read before."""
@@ -131,7 +147,7 @@ class DataRecord:
         now = self._known()
         self._compare(self.files, now)
         if now != self._noted and self.shared is not None:
-            self._note_for_all(self.shared, now)
+            self._refuse(add_fingerprint(self.shared, now))
         self._noted = now
         self.files = {**self.files, **now}
 
@@ -185,18 +201,10 @@ class DataRecord:
         for video in tqdm(left, unit="video", desc="reading", disable=None, leave=False):
             self.dataset.features(video)
 
-    def _note_for_all(self, shared: Path, now: Fingerprint) -> None:
-        """Compare with what other trials have read, and add what none of them has."""
-        shared.parent.mkdir(parents=True, exist_ok=True)
-        with open(shared.with_suffix(".lock"), "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            before = read_fingerprint(shared) if shared.exists() else {}
-            self._compare(before, now)
-            if not now.keys() <= before.keys():
-                write_json(shared, {**before, **now})
-
     def _compare(self, before: Fingerprint, now: Fingerprint) -> None:
-        changed = changed_files(before, now)
+        self._refuse(changed_files(before, now))
+
+    def _refuse(self, changed: Sequence[str]) -> None:
         if changed:
             more = len(changed) - 1
             others = f" (and so {'has' if more == 1 else 'have'} {more} more)" if more else ""

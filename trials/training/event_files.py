@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from common.atomic_file import announce
 from common.bad_input import BadInput
 from trials.training.metrics import METRICS, objective_value
 
@@ -55,6 +56,7 @@ def scalar_writer(folder: Path | None) -> AddScalars:
         try:
             with open(path, mode) as file:
                 RecordWriter(file).write(Event(wall_time=time.time(), **content).SerializeToString())
+            announce(path)
         except OSError as fault:
             raise OSError(fault.errno, fault.strerror, str(path)) from fault
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from common.atomic_file import write_json, write_text
+from common.atomic_file import remove, write_json, write_text
 from common.bad_input import BadInput
 from common.read_file import read_json
 from nas_space.receptive_field import ReceptiveField
@@ -148,7 +148,7 @@ class FinalTraining:
         save_checkpoint(output / "model.pt", self._checkpoint(training.network, learned, record.files))
         write_text(output / "log.csv", csv_text(history))
         write_json(output / "metrics.json", result)
-        unfinished.unlink(missing_ok=True)
+        remove(unfinished)
         return result
 
     def _receptive_field(self) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from analysis.report.pictures import Picture, Pictures
 from analysis.searches import SearchRecord
 from common.atomic_file import write_text
 from common.bad_input import BadInput
-from experiments.gpus import Machine
 from experiments.preflight import preflight
+from machines.gpus import Machine
 from nas_space.networks import find_network
 from nas_space.space import global_space, to_nni
 from nas_space.structure import Structure

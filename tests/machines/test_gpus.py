@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import gpus
-from experiments.gpus import Gpu, Machine, read_machine
+from machines import gpus
+from machines.gpus import Gpu, Machine, read_machine
 
 TWO = """\
 case "$1" in

@@ -1,0 +1,1 @@
+"""Trials of NNI on other machines, over ssh."""
