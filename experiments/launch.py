@@ -184,7 +184,7 @@ def main() -> None:
         if experiment.is_managed():
             raise BadInput(f"experiment {experiment.id} is still running; 'nnictl stop {experiment.id}' ends it")
         known = registered(experiment.id)
-        config, others = known.settings(), machines_again(known.id, read_given(arguments))
+        config, others = known.settings(), machines_again(known.folder, read_given(arguments))
         if seconds is not None:
             seconds -= known.seconds_run()
             if seconds <= 0:

@@ -102,16 +102,19 @@ def provide(experiment: Experiment, machines: Sequence[RemoteMachine]) -> None:
         NniManager(f"ws://127.0.0.1:{experiment.port}/tuner").set_concurrency(_trials(machines))
 
 
-def machines_again(experiment: str, given: Sequence[RemoteMachine]) -> Sequence[RemoteMachine]:
+def machines_again(experiment: Path, given: Sequence[RemoteMachine]) -> Sequence[RemoteMachine]:
     """The machines of an experiment that is resumed: those given, or else those that it had; none: this one.
+
+    Args:
+        experiment: its folder.
 
     Raises:
         BadInput: its trials were started on this machine, and cannot change to others.
     """
-    before = experiment_files.read(registered(experiment).folder)
+    before = experiment_files.read(experiment)
     if before is None and given:
         raise BadInput(
-            f"experiment {experiment} runs on this machine: resume it without --machines, or start a new one"
+            f"experiment {experiment.name} runs on this machine: resume it without --machines, or start a new one"
         )
     return given or ([] if before is None else before[0])
 

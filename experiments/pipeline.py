@@ -31,7 +31,7 @@ from experiments.plan import DIFFERENTIABLE, FOLDER, GLOBAL_SEARCHES, MULTIPLE, 
 from experiments.preflight import preflight, trial_of
 from experiments.progress import PROGRESS_FILE
 from experiments.run_data import other_data_of_step, require_same_run_data
-from experiments.run_folder import Run, locked
+from experiments.run_folder import Run, locked, started_experiment
 from experiments.run_options import add_run_options, folder_and_splits
 from experiments.search_hours import continues, hours, share_of
 from experiments.steps import PHASES, PipelineStep, final_trainings
@@ -41,9 +41,6 @@ from machines.machine_list import RemoteMachine
 from nas_space.network import Network
 from nas_space.networks.your_own import OwnNetwork
 from nni_api.register import registered
-
-START_SECONDS = 20
-"""How long nnictl may take to register an experiment."""
 
 
 def do_step(
@@ -102,7 +99,7 @@ def run_step(
         # A killed pipeline leaves its experiment behind, which must not run twice.
         stop(former)
         require_same_data(former)
-        others = machines_again(former.id, others)
+        others = machines_again(find_experiment(former.id).parent, others)
         action = ["resume", former.id]
         if share is not None:
             ran = registered(former.id).seconds_run() / 3600
@@ -178,26 +175,6 @@ def _needs(run: Run, step: PipelineStep) -> list[Need]:
         return []
     done = Experiment(**known["experiment"]).trials_done() if "experiment" in known else 0
     return needs_of(step.config, FOLDER, done)
-
-
-def started_experiment(known: dict[str, Any]) -> Experiment | None:
-    """The experiment of a step, from the state of the step; None if it has not started.
-
-    Raises:
-        BadInput: NNI does not know it. (nnictl might take its id for another experiment's.)
-    """
-    if "experiment" in known:
-        find_experiment(known["experiment"]["id"])
-        return Experiment(**known["experiment"])
-    if "mark" not in known:
-        return None
-    # Killed while nnictl was starting it, which continues and takes some seconds.
-    deadline = time.monotonic() + START_SECONDS  # the clock may have been set back
-    while (found := Experiment.marked(known["mark"])) is None and time.monotonic() < deadline:
-        if time.time() - known["begun"] > START_SECONDS:
-            break
-        time.sleep(1)
-    return found
 
 
 def _marked(config: dict[str, Any], mark: str) -> dict[str, Any]:

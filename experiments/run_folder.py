@@ -6,17 +6,22 @@ import fcntl
 import math
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from analysis.history import find_experiment
 from common.atomic_file import write_json
 from common.bad_input import BadInput
 from common.read_file import read_json
 from experiments.nni_experiment import Experiment
 from experiments.plan import DIFFERENTIABLE, search_of_run
 from experiments.steps import PHASES, Phase
+
+START_SECONDS = 20
+"""How long nnictl may take to register an experiment."""
 
 
 class Run:
@@ -113,6 +118,26 @@ def locked(folder: Path) -> Iterator[None]:
         with suppress(OSError):  # on a full disk, the message for a second pipeline lacks the process id
             os.write(file.fileno(), str(os.getpid()).encode())
         yield
+
+
+def started_experiment(known: dict[str, Any]) -> Experiment | None:
+    """The experiment of a step, from the state of the step; None if it has not started.
+
+    Raises:
+        BadInput: NNI does not know it. (nnictl might take its id for another experiment's.)
+    """
+    if "experiment" in known:
+        find_experiment(known["experiment"]["id"])
+        return Experiment(**known["experiment"])
+    if "mark" not in known:
+        return None
+    # Killed while nnictl was starting it, which continues and takes some seconds.
+    deadline = time.monotonic() + START_SECONDS  # the clock may have been set back
+    while (found := Experiment.marked(known["mark"])) is None and time.monotonic() < deadline:
+        if time.time() - known["begun"] > START_SECONDS:
+            break
+        time.sleep(1)
+    return found
 
 
 def _check_step(known: dict[str, Any]) -> None:

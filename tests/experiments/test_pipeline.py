@@ -15,11 +15,11 @@ from analysis.searches import SearchRecord
 from common.atomic_file import write_json
 from common.bad_input import BadInput, KnownFailure
 from common.read_file import read_json
-from experiments import pipeline
+from experiments import pipeline, run_folder
 from experiments.config_file import class_name, read_config
 from experiments.nni_experiment import Experiment
-from experiments.pipeline import do_step, started_experiment
-from experiments.run_folder import Run
+from experiments.pipeline import do_step
+from experiments.run_folder import Run, started_experiment
 from experiments.steps import PipelineStep
 from nas_space.networks import find_network
 from nas_space.structure_files import read_structure
@@ -34,11 +34,12 @@ def nni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nni:
     nni = Nni(write_global_records(tmp_path / "Ab3dE" / "checkpoint", [10.0, 30.0]))
     monkeypatch.setattr(pipeline, "running", nni.running)
     monkeypatch.setattr(pipeline, "watch", lambda *_: None)
-    monkeypatch.setattr(pipeline, "find_experiment", lambda _: nni.records)
+    for module in (pipeline, run_folder):
+        monkeypatch.setattr(module, "find_experiment", lambda _: nni.records)
     monkeypatch.setattr(SearchRecord, "of_experiment", lambda id: SearchRecord(id, {}, read_history(nni.records)))
     monkeypatch.setattr(Experiment, "stop", lambda experiment: nni.stopped.append(experiment.id))
     monkeypatch.setattr(Experiment, "marked", lambda mark: nni.experiments.get(mark))
-    monkeypatch.setattr(pipeline, "START_SECONDS", 0)
+    monkeypatch.setattr(run_folder, "START_SECONDS", 0)
     monkeypatch.setattr(Experiment, "trials_folder", lambda _: Path("trials"))
     return nni
 
@@ -156,7 +157,7 @@ def test_an_experiment_that_nni_does_not_know_is_not_stopped(
 ) -> None:
     experiment = {"id": id, "port": 0, "manager": 0}
     Run(folder, SETTINGS).note("global_split1", mark="00c0ffee", begun=0.0, experiment=experiment)
-    monkeypatch.setattr(pipeline, "find_experiment", find_experiment)
+    monkeypatch.setattr(run_folder, "find_experiment", find_experiment)
     monkeypatch.setenv("HOME", str(folder))
     with pytest.raises(BadInput, match=fault):
         do_step(Run(folder, SETTINGS), global_step(folder))
@@ -248,8 +249,8 @@ def test_a_failing_check_stops_before_nni(nni: Nni, folder: Path) -> None:
 def test_a_clock_that_was_set_back_does_not_keep_a_pipeline_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     clock = SimpleNamespace(time=lambda: 1000.0, monotonic=lambda: sum(slept), sleep=slept.append)
-    monkeypatch.setattr(pipeline, "time", clock)
-    monkeypatch.setattr(pipeline, "START_SECONDS", 20)
+    monkeypatch.setattr(run_folder, "time", clock)
+    monkeypatch.setattr(run_folder, "START_SECONDS", 20)
     assert started_experiment({"mark": "unknown", "begun": 90000.0}) is None
     assert sum(slept) == 20
 
