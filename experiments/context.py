@@ -12,6 +12,7 @@ from common.command_parser import command_parser
 from experiments.context_cost import estimated_hours, trial_of
 from experiments.context_plan import budgets, context_plan, useful_context, write_patterns
 from experiments.new import template_of
+from experiments.other_machines import add_machines_argument, read_given
 from experiments.phases import amount
 from experiments.pipeline import check_steps, run_step
 from experiments.plan import DIFFERENTIABLE, FOLDER, GLOBAL_SEARCHES, default_search, search_file, source_of
@@ -21,6 +22,7 @@ from experiments.run_options import add_run_options, folder_and_splits
 from experiments.search_hours import hours
 from experiments.steps import PipelineStep, search_step
 from machines.gpus import read_machine
+from machines.machine_list import RemoteMachine
 from nas_space.budget import Budget
 from trials.table import csv_text
 
@@ -42,8 +44,10 @@ def describe(
     )
 
 
-def run_steps(run: Run, steps: Sequence[PipelineStep], max_hours: float | None) -> None:
-    """Run or resume all steps in order, as far as the time allows."""
+def run_steps(
+    run: Run, steps: Sequence[PipelineStep], max_hours: float | None, others: Sequence[RemoteMachine] = ()
+) -> None:
+    """Run or resume all steps in order, as far as the time allows; ``others``: see ``do_step``."""
     for step in steps:
         known = run.step(step.name)
         again = known.get("ended_early") is not None and (max_hours is None or max_hours > known["ended_early"])
@@ -54,7 +58,7 @@ def run_steps(run: Run, steps: Sequence[PipelineStep], max_hours: float | None) 
             print(f"{step.name} and what follows: left out, by --max-hours", file=sys.stderr)
             return
         try:
-            run_step(run, step, None if left is None else left + known.get("ran", 0.0), max_hours)
+            run_step(run, step, None if left is None else left + known.get("ran", 0.0), max_hours, others)
         except KnownFailure as fault:
             if "--max-hours" not in str(fault):
                 raise
@@ -92,6 +96,7 @@ def main() -> None:
     parser.add_argument(
         "--max-hours", type=hours, metavar="H", help="start nothing after H hours in all; whole splits and seeds first"
     )
+    add_machines_argument(parser)
     parser.add_argument("--dry-run", action="store_true", help="only print the steps and their cost")
     arguments = parser.parse_args()
     run_folder, splits = folder_and_splits(arguments)
@@ -114,9 +119,10 @@ def main() -> None:
             settings = {"dataset": arguments.dataset, "template": files, "splits": splits, "seeds": arguments.seeds}
             run = Run(folder, {**settings, "global_search": search, "phases": ["global", "final"]})
             write_patterns(folder, network, limits, splits)
-            check_steps(run, steps, read_machine())
+            others = read_given(arguments)
+            check_steps(run, steps, read_machine(), others)
             require_same_run_data(folder, [step.config for step in steps], splits, run.started)
-            run_steps(run, steps, arguments.max_hours)
+            run_steps(run, steps, arguments.max_hours, others)
             text = write_results(folder)
             write_text(folder / "frontier.txt", f"{text}\n")
             print(text)

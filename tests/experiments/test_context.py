@@ -35,7 +35,7 @@ def shares(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float | None]]:
     """The time that each step was given; each takes 0.4 hours of it, and ends early where it has less."""
     given: list[tuple[str, float | None]] = []
 
-    def run_step(run: Run, step: PipelineStep, share: float | None, max_hours: float | None) -> None:
+    def run_step(run: Run, step: PipelineStep, share: float | None, max_hours: float | None, _: object) -> None:
         given.append((step.name, share))
         early = share is not None and share < 0.4
         ran = share if early else 0.4
