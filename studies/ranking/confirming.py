@@ -44,7 +44,7 @@ def gains(early: Scores, test: Scores, best: int, confirmations: int) -> tuple[f
     found = []
     for first, confirming, left in divisions(early.shape[1], confirmations):
         order = np.argsort(-early[:, first], kind="stable")[:best]
-        confirmed = order[np.argmax(early[np.ix_(order, confirming)].mean(axis=1))]
+        confirmed = order[np.argmax(early[order][:, confirming].mean(axis=1))]
         late = test[:, left].mean(axis=1)
         found.append((late[order[0]] - late.mean(), late[confirmed] - late.mean()))
     plain, chosen = np.mean(found, axis=0)
