@@ -14,6 +14,13 @@ CANDIDATES = "_candidates"
 LIMITS = "_limits"
 """The parameter with the limits on what a structure may cost, as a text for ``Budget.parse``, for the same trials."""
 
+EARLIER = "_earlier"
+"""The parameter with the dilations of all earlier iterations of a chain, as ``{"0": "1 2 4", "1": "1 3 4"}``.
+
+All trials of a chain have it, and it is an object: NNI's page draws an axis of it, which would have a label for each
+text, and interrupts the lines of trials without it; of objects it only says ``[object Object]``.
+"""
+
 CONFIRMATION = "_confirmation"
 """The parameter of trials that train a structure of a search once more: 1, 2, ..., to be added to their seed."""
 

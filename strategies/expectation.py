@@ -6,14 +6,15 @@ A chain starts from one structure and goes through its iterations one after anot
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, NamedTuple
 
 from common.bad_input import BadInput
 from nas_space.branching import Branching, next_structure
 from nas_space.network import Network
 from nas_space.structure import Structure
-from nni_api.trial_report import TrialReport
+from nni_api.trial_report import EARLIER, TrialReport
 from strategies.proposals import Ledger, Proposal
 
 
@@ -29,6 +30,8 @@ class Chain:
     """Iterations that are done."""
     uid: int | None = None
     """The last proposal; None before the first."""
+    structures: dict[str, str] = field(default_factory=dict)
+    """The dilations of all its proposals as text, by iteration, as ``EARLIER`` has them."""
 
 
 class _Step(NamedTuple):
@@ -83,6 +86,7 @@ class ExpectationSearch:
         index = min(free, key=lambda index: self.chains[index].iteration)
         chain = self.chains[index]
         self._steps.append(_Step(index, chain.iteration, " ".join(map(str, chain.dilations))))
+        chain.structures[str(chain.iteration)] = self._steps[-1].dilations
         chain.uid = self.ledger.add()
         return self.proposal(chain.uid)
 
@@ -97,10 +101,13 @@ class ExpectationSearch:
         """A proposal that was handed out before. Raises ValueError where there is none of that number."""
         self.ledger.check(uid)
         step = self._steps[uid]
-        place = {"chain": step.chain, "iteration": step.iteration, **self.chains[step.chain].variant}
+        chain = self.chains[step.chain]
+        place = {"chain": step.chain, "iteration": step.iteration, **chain.variant}
         dilations = step.structure(self._network).by_label()
         branching = self.branching.to_text()
-        return Proposal(uid, dilations, {**place, "branching": branching}, {**place, "_branching": branching})
+        earlier = dict(islice(chain.structures.items(), step.iteration))
+        extra = {**place, "_branching": branching, EARLIER: earlier}
+        return Proposal(uid, dilations, {**place, "branching": branching}, extra)
 
     def tell(self, uid: int, report: TrialReport) -> bool:
         """What the branches of an iteration have learned: its chain moves to the expectation. False for a second time.
@@ -166,6 +173,7 @@ class ExpectationSearch:
             raise BadInput("the saved local search has other branches, iterations or chains: start a new experiment")
         for chain, saved in zip(self.chains, state["chains"], strict=True):
             chain.dilations, chain.iteration, chain.uid = saved["dilations"], saved["iteration"], None
+            chain.structures = {}
             if not 0 <= chain.iteration <= self.iterations:
                 raise ValueError("an iteration is beyond the last")
             self.branching.check(Structure(tuple(chain.dilations), self._network))
@@ -175,6 +183,7 @@ class ExpectationSearch:
             self.branching.check(step.structure(self._network))
             chain = self.chains[step.chain]
             chain.uid = uid
+            chain.structures[str(step.iteration)] = step.dilations
             if step.iteration < chain.iteration:
                 evaluated.append(uid)
             elif state["chains"][step.chain]["pending"] != uid:

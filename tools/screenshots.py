@@ -22,8 +22,8 @@ DEMO = FOLDER.parent / "runs" / "demo"
 # Axes of NNI's page.
 OURS = ["_uid", "_sec", "_trained"]
 """Internal values of trial and tuner."""
-CONSTANT = ["chain", "split", "seed", "_branching"]
-"""Equal in all trials of the demo's local search."""
+CONSTANT = ["chain", "split", "seed", "_branching", "_earlier"]
+"""Equal in all trials of the demo's local search, or shown as equal."""
 
 
 def nni_page(browser: Browser, experiment_id: str, removed_axes: Iterable[str], width: int = 1400) -> bytes:

@@ -54,6 +54,8 @@ def test_the_state_of_a_local_search() -> None:
     search = ExpectationSearch([(start, {"split": 1, "seed": 0})], Branching(3, 0.25), iterations=5)
     search.load_state_dict(read("local_state.json")["search"])
     assert search.finished
+    # What a trial of today needs to train lost iterations again is there.
+    assert search.proposal(2).extra["_earlier"] == {"0": "32 16 8 1", "1": "33 13 7 1"}
     (ended,) = search.pop_events()
     assert Structure.from_labels(ended["structure"], DEMO) == read_structure(FILES / "run/split1/local.json", DEMO)
 

@@ -53,7 +53,7 @@ def test_a_proposal_says_all_that_its_trial_needs() -> None:
         uid=0,
         dilations={"s1l0": 4, "s1l1": 8},
         about={"chain": 0, "iteration": 0, "seed": 0, "branching": BRANCHING.to_text()},
-        extra={"chain": 0, "iteration": 0, "seed": 0, "_branching": BRANCHING.to_text()},
+        extra={"chain": 0, "iteration": 0, "seed": 0, "_branching": BRANCHING.to_text(), "_earlier": {}},
     )
 
 
@@ -107,6 +107,23 @@ def test_the_chain_that_has_come_least_far_goes_first() -> None:
     assert place(asked(chains)) == (1, 1)
 
 
+def test_a_repeated_trial_is_told_the_structures_of_its_own_chain_before_it() -> None:
+    chains = search(chains=2)
+    first, _ = asked(chains), asked(chains)
+    chains.tell(first.uid, learned(first, -1))
+    second = asked(chains)
+    chains.tell(second.uid, learned(second, 0))
+    third = asked(chains)
+    # 4 -> 2 4 6 and 8 -> 4 8 12, upwards; then 6 -> 3 6 9 and 12 -> 6 12 18, downwards.
+    told = [{}, {"0": "4 8"}, {"0": "4 8", "1": "6 12"}]
+    assert (list(third.dilations.values()), third.extra["_earlier"]) == ([3, 6], told[2])
+    resumed = search(chains=2)
+    resumed.load_state_dict(json.loads(json.dumps(chains.state_dict())))
+    for searching in (chains, resumed):
+        again = [searching.proposal(proposal.uid) for proposal in (first, second, third)]
+        assert [proposal.extra["_earlier"] for proposal in again] == told
+
+
 def test_chains_do_not_touch_one_another() -> None:
     chains = search(chains=2)
     first = asked(chains)
@@ -129,6 +146,11 @@ def test_every_chain_goes_through_all_its_iterations_once(chains: int, iteration
     assert sorted(map(place, done)) == [(chain, step) for chain in range(chains) for step in range(iterations)]
     assert sorted(proposal.uid for proposal in done) == list(range(chains * iterations))
     assert all(searching.proposal(proposal.uid) == proposal for proposal in done)
+    texts = {place(proposal): " ".join(map(str, proposal.dilations.values())) for proposal in done}
+    for proposal in done:
+        chain, iteration = place(proposal)
+        earlier = {str(before): texts[chain, before] for before in range(iteration)}
+        assert proposal.extra["_earlier"] == earlier
 
 
 # Failures

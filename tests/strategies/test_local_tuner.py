@@ -78,7 +78,7 @@ def test_a_trial_is_told_what_it_needs(nni: FakeNni) -> None:
     nni.start(tuner(splits=[3], seeds=[7], branches=5, min_dilation=1, max_dilation=64))
     [trial] = nni.trials
     place = {"chain": 0, "iteration": 0, "split": 3, "seed": 7}
-    assert trial.parameters == {**HAND, **place, "_branching": "5,0.5,1,64", "_uid": 0}
+    assert trial.parameters == {**HAND, **place, "_branching": "5,0.5,1,64", "_earlier": {}, "_uid": 0}
     [event] = nni.records("proposed")
     assert {name: event[name] for name in place} == place
     assert event["structure"] == HAND
@@ -104,6 +104,20 @@ def test_the_next_iteration_starts_from_the_expectation(nni: FakeNni) -> None:
     nni.report(trial, report(trial, metrics={"default": 1.0}, probabilities=LEARNT))
     assert dilations(nni.running[-1]) == AFTER
     assert places(nni.running) == [(0, 0), (0, 1)]
+    assert nni.running[-1].parameters["_earlier"] == {"0": "1 2 4"}
+
+
+def test_earlier_structures_are_told_to_trials_only(nni: FakeNni) -> None:
+    """Records have each of them once, in its own event, and so has the state."""
+    nni.start(tuner())
+    complete(nni, nni.trials[0])
+    place = {"chain": 0, "iteration": 1, "split": 1, "seed": 0, "branching": "3,0.5,1,2048"}
+    event = nni.records("proposed")[-1]
+    assert event.keys() == {"event", "time", "uid", "structure", *place}
+    state = nni.state()["search"]
+    assert state["steps"] == [[0, 0, "1 2 4"], [0, 1, "2 3 6"]]
+    assert state.keys() == {"search", "chains", "steps"}
+    assert state["chains"][0].keys() == {"dilations", "variant", "iteration", "pending"}
 
 
 def test_records_hold_what_the_branches_learnt(nni: FakeNni) -> None:
