@@ -92,9 +92,11 @@ class LocalSearch:
         for iteration in range(len(rows), self.iterations):
             started = time.monotonic()
             epochs: list[dict[str, float]] = []
-            probabilities = self.training.train(structure, iteration, folder, device, epochs.append)
+            earlier = [Structure.from_labels(row["structure"], structure.network) for row in rows]
+            probabilities = self.training.train(
+                structure, iteration, folder, device, epochs.append, earlier=earlier, record=record
+            )
             after = next_structure(structure, self.training.branching, probabilities)
-            record.note()
             row = {
                 "iteration": iteration,
                 "structure": structure.by_label(),

@@ -8,6 +8,9 @@ from typing import Any
 
 from common.bad_input import BadInput, run_command
 from nas_space.branching import Branching
+from nas_space.network import Network
+from nas_space.structure import Structure
+from nni_api.trial_report import EARLIER
 from trials.nni_trial import NniTrial, experiment_folder
 from trials.training.event_files import event_folder, scalar_writer
 from trials.training.local_iteration import BranchedTraining
@@ -36,12 +39,28 @@ def main() -> None:
         folder = chain_folder(arguments.chains, parameters)
         device = find_device(arguments.device)
         add_scalars = scalar_writer(event_folder(arguments, trial.tensorboard_folder))
-        videos = training.train_videos + training.validation_videos
-        record = trial.data_record(training.task.dataset, training.split, videos)
+        record = trial.data_record(training.task.dataset, training.split, training.videos)
         record.note()
-        probabilities = training.train(structure, parameters["iteration"], folder, device, report, add_scalars)
-        record.note()
+        earlier = earlier_structures(parameters, structure.network)
+        iteration = parameters["iteration"]
+        probabilities = training.train(structure, iteration, folder, device, report, add_scalars, earlier, record)
         trial.report(metrics=epochs[-1], epochs=epochs, probabilities=probabilities)
+
+
+def earlier_structures(parameters: dict[str, Any], network: Network) -> list[Structure] | None:
+    """The structures of all earlier iterations of the chain; None in parameters of earlier versions.
+
+    Raises:
+        BadInput: one is missing, or is not of this network.
+    """
+    if EARLIER not in parameters:
+        return None
+    texts = parameters[EARLIER]
+    try:
+        dilations = [texts[str(number)].split() for number in range(parameters["iteration"])]
+        return [Structure(tuple(map(int, of_iteration)), network) for of_iteration in dilations]
+    except (KeyError, TypeError, AttributeError, ValueError) as fault:
+        raise BadInput(f"not the structures of all earlier iterations: {texts!r} ({fault})") from None
 
 
 def chain_folder(chains: Path | None, parameters: dict[str, Any]) -> Path:

@@ -213,8 +213,10 @@ UNFINISHED: dict[str, Damage] = {
     "other data": torch_with(OTHER_DATA, "data"),
     **no_fingerprint(torch_with),
 }
+LOST: dict[str, Damage] = {name: damage for name, damage in CHECKPOINT.items() if name != "a folder"}
+"""Of the checkpoint of an iteration, which is trained again."""
 ITERATION: dict[str, Damage] = {
-    **CHECKPOINT,
+    "a folder": CHECKPOINT["a folder"],
     "no training": torch_with(LEFT_OUT, "training"),
     "moments of another shape": torch_with(torch.zeros(63), "training", "optimiser", BIAS, "first"),
     "no optimiser": torch_with(LEFT_OUT, "training", "optimiser"),

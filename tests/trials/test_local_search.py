@@ -183,6 +183,19 @@ def test_done_it_trains_nothing_again_and_more_iterations_go_on(
     assert local(output) == local(output / "straight")
 
 
+@pytest.mark.parametrize(("iterations", "lost"), [(1, (0,)), (2, (1,)), (2, (0, 1))], ids=str)
+def test_iterations_whose_checkpoints_are_lost_are_trained_again(
+    words: list[object], output: Path, iterations: int, lost: tuple[int, ...], exit_of: Exit, command: Command
+) -> None:
+    command(main, *words, "--output", output / "straight")
+    command(main, *words, "--output", output / "struck", "--iterations", iterations)
+    for iteration in lost:
+        (output / "struck" / f"iteration_{iteration}.pt").unlink()
+    outcome = exit_of(main, *words, "--output", output / "struck")
+    assert outcome.err.count(": no such checkpoint: that iteration is trained again\n") == len(lost)
+    assert tree(output / "struck") == tree(output / "straight")
+
+
 # Refusals
 
 
@@ -282,20 +295,25 @@ def test_another_data_set_under_the_same_name_is_refused(
     assert f"error: {mapping}: has changed since {output} was started (and so have" in outcome.err
 
 
-@pytest.mark.parametrize("iterations", [1, 2], ids=["finished", "unfinished"])
+@pytest.mark.parametrize(
+    ("iterations", "lost"), [(1, False), (2, False), (2, True)], ids=["finished", "unfinished", "checkpoint lost"]
+)
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_search_does_not_go_on_with_other_data(
-    name: str, iterations: int, words: list[object], folder: Path, output: Path, exit_of: Exit
+    name: str, iterations: int, lost: bool, words: list[object], folder: Path, output: Path, exit_of: Exit
 ) -> None:
     words += ["--no-cache"]
     assert exit_of(main, *words, "--iterations", 1).code == 0
     CHANGES[name](folder)
+    if lost:
+        (output / "iteration_0.pt").unlink()
     outcome = exit_of(main, *words, "--iterations", iterations)
     assert outcome.code == 2
     *_, last = outcome.err.splitlines()
     message = f"has changed since {output} was started; restore it, or choose another folder"
     assert last == f"error: {folder / name}: {message}"
     assert len(local(output)["iterations"]) == 1
+    assert len(list(output.glob("*.pt"))) == (0 if lost else 1)
 
 
 @pytest.mark.filterwarnings("default")  # as a user has them

@@ -17,9 +17,10 @@ from strategies.tuners import LocalTuner
 from tests.conftest import write_dataset
 from tests.strategies.fake_nni import FakeNni
 from tests.strategies.fake_nni import Trial as NniTrial
+from tests.trials.changes import CHANGES
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial
 from trials import local_search
-from trials.local_trial import chain_folder, main
+from trials.local_trial import chain_folder, earlier_structures, main
 from trials.training.metrics import METRICS
 from trials.training.training import Training
 
@@ -97,6 +98,15 @@ def test_checkpoints_lie_in_the_experiments_folder(monkeypatch: pytest.MonkeyPat
     assert chain_folder(Path("mine"), {"chain": 0}) == Path("mine/chain_0")
 
 
+def test_earlier_structures_are_those_of_all_iterations_before() -> None:
+    hand, moved = "1 2 4 1 2 4", "1 2 5 1 3 4"
+    parameters = {"iteration": 2, "_earlier": {"0": hand, "1": moved}}
+    structures = [TINY_STRUCTURE, Structure((1, 2, 5, 1, 3, 4), TINY_STRUCTURE.network)]
+    assert earlier_structures(parameters, TINY_STRUCTURE.network) == structures
+    assert earlier_structures({"iteration": 0, "_earlier": {}}, TINY_STRUCTURE.network) == []
+    assert earlier_structures({"iteration": 2}, TINY_STRUCTURE.network) is None  # of an earlier version
+
+
 def test_event_files_lie_where_nni_looks_for_them_and_count_the_epochs_of_the_chain(
     trial: Trial, words: list[object], command: Command
 ) -> None:
@@ -115,6 +125,10 @@ def test_event_files_lie_where_nni_looks_for_them_and_count_the_epochs_of_the_ch
     ("change", "reason"),
     [
         ({"iteration": 4}, "chain_2/iteration_3.pt: no such checkpoint"),
+        ({"iteration": 1, "_earlier": {}}, "not the structures of all earlier iterations: {} ('0')"),
+        ({"iteration": 1, "_earlier": {"0": "1 2"}}, "(a structure needs 6 dilations, not 2)"),
+        ({"iteration": 1, "_earlier": {"0": "1 2 x"}}, "not the structures of all earlier iterations: {'0': '1 2 x'}"),
+        ({"iteration": 1, "_earlier": None}, "not the structures of all earlier iterations: None"),
         ({"split": 9}, "no such split"),
         ({"seed": -1}, "the seed must be at least 0, not -1"),
         ({"_branching": "3,0.5"}, "not the settings of branches: '3,0.5'"),
@@ -131,6 +145,21 @@ def test_bad_parameters_are_reported(
     assert reason in outcome.err
     assert reason in str(trial.report.failure)
     assert (trial.report.uid, trial.intermediate) == (42, [])
+
+
+def test_a_lost_iteration_is_not_trained_again_on_other_data(
+    trial: Trial, words: list[object], folder: Path, chains: Path, exit_of: Exit
+) -> None:
+    assert exit_of(main, *words, "--no-cache").code == 0
+    (chains / "chain_2" / "iteration_0.pt").unlink()
+    trial.final.clear()
+    CHANGES["features/p00-2.npy"](folder)
+    trial.parameters |= {"iteration": 1, "_earlier": {"0": " ".join(map(str, LABELS.values()))}}
+    outcome = exit_of(main, *words, "--no-cache")
+    assert outcome.code == 2
+    assert f"{folder}/features/p00-2.npy: has changed since experiment expid started" in str(trial.report.failure)
+    assert trial.report.ends_search
+    assert not list(chains.rglob("*.pt"))
 
 
 def test_a_trial_added_by_hand_is_refused(trial: Trial, words: list[object], command: Command) -> None:
@@ -190,6 +219,13 @@ class Experiment:
         self._run(job)
         self.nni.crash(job)
 
+    def lose_checkpoints(self, chains: Path) -> None:
+        """The checkpoints of all chains disappear."""
+        paths = list(chains.rglob("*.pt"))
+        assert paths
+        for path in paths:
+            path.unlink()
+
     def fail(self, job: NniTrial) -> None:
         """A trial runs out of memory, and says so."""
         with self.patch.context() as patch:
@@ -218,13 +254,14 @@ class Experiment:
         return [finished[iteration] for iteration in range(ITERATIONS)]
 
 
-@pytest.mark.parametrize("trouble", [False, True], ids=["undisturbed", "killed, failed and resumed"])
+@pytest.mark.parametrize("trouble", [False, True], ids=["undisturbed", "killed, failed, robbed and resumed"])
 def test_chains_under_nni_equal_the_search_without_it_bit_for_bit(
     trouble: bool,
     trial: Trial,
     training: list[object],
     words: list[object],
     command: Command,
+    chains: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -235,6 +272,8 @@ def test_chains_under_nni_equal_the_search_without_it_bit_for_bit(
             experiment.lose(experiment.nni.running[0])
         if trouble and number == 5:
             experiment.fail(experiment.nni.running[-1])
+        if trouble and number in (8, 10):
+            experiment.lose_checkpoints(chains)
         if trouble and number == 9:
             experiment.resume()
         # Mostly the younger of two trials first, as chains need not keep pace.

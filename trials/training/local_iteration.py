@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from nas_space.branching import Branching
 from nas_space.layers.branches import BRANCH_WEIGHTS
 from nas_space.searchable import expand, probabilities
 from nas_space.structure import Structure
+from trials.data.fingerprint import DataRecord
 from trials.training.checkpoint import DAMAGE, load_torch, save_torch
 from trials.training.epochs import SearchTraining
 from trials.training.event_files import AddScalars, scalars_of
@@ -43,30 +45,39 @@ class BranchedTraining(SearchTraining):
         device: torch.device,
         after_epoch: Callable[[dict[str, float]], object] = lambda _: None,
         add_scalars: AddScalars = lambda *_: None,
+        earlier: Sequence[Structure] | None = None,
+        record: DataRecord | None = None,
     ) -> dict[str, list[float]]:
         """Train one iteration (counted from 0) of the chain whose checkpoints are in ``folder``.
 
         It starts from the weights, optimizer state and random state saved by the previous iteration, and saves its own;
         only the branch weights and their optimizer state are reset. Repeated, it gives the same numbers on a CPU.
 
-        ``after_epoch`` is called with the validation metrics, ``add_scalars`` also with the expected dilation of each
-        layer, with epochs counted over the whole chain. Returns the branch probabilities by short label.
+        Args:
+            after_epoch: called with the validation metrics.
+            add_scalars: called with these and the expected dilation of each layer; counts epochs over the whole chain.
+            earlier: the structures of all iterations before. Those whose checkpoints are lost are trained again first,
+                from the last one that can be loaded. None: a lost checkpoint is refused.
+            record: of the data that the whole search reads; None: a new one.
+
+        Returns:
+            The branch probabilities by short label.
 
         Raises:
-            BadInput: the checkpoint of the previous iteration is missing, or of another network or data set, or the
-                data has changed since.
+            BadInput: the checkpoint of the previous iteration is missing or damaged, or it is of another network or
+                data set, or the data has changed since.
         """
         self.branching.check(structure)
+        record = record or self.data_record(folder)
+        before = None if iteration == 0 else self._previous(iteration, folder, device, earlier, record)
         dataset = self.task.dataset
         feature_dim = dataset.feature_dim(self.train_videos[0])
         training = self.start(
             structure, device, lambda network: expand(network, structure, self.branching, self.inner_activation)
         )
         network = training.network
-        record = self.data_record(folder)
-        if iteration > 0:
+        if before is not None:
             path = iteration_path(folder, iteration - 1)
-            before = load_torch(path)
             record.compare(before.get("data"), path)
             if before.get("classes") != list(dataset.classes) or before.get("feature_dim") != feature_dim:
                 raise BadInput(f"{path}: of another data set (classes or feature dimension differ)")
@@ -98,6 +109,29 @@ class BranchedTraining(SearchTraining):
             },
         )
         return learned
+
+    def _previous(
+        self,
+        iteration: int,
+        folder: Path,
+        device: torch.device,
+        earlier: Sequence[Structure] | None,
+        record: DataRecord,
+    ) -> dict[str, Any]:
+        """The checkpoint of the iteration before this one, which is trained again if that is lost.
+
+        Raises:
+            BadInput: it is lost, and ``earlier`` is None.
+        """
+        path = iteration_path(folder, iteration - 1)
+        if earlier is not None:
+            try:
+                return load_torch(path)
+            except BadInput as lost:
+                print(f"{lost}: that iteration is trained again", file=sys.stderr, flush=True)
+            *before, structure = earlier
+            self.train(structure, iteration - 1, folder, device, earlier=before, record=record)
+        return load_torch(path)
 
     def _expected_dilations(self, structure: Structure, learned: dict[str, list[float]]) -> dict[str, float]:
         """The expectation over the branches of each layer, not rounded, by tag."""

@@ -15,7 +15,6 @@ import torch
 
 from common.bad_input import BadInput
 from nas_space import searchable
-from nas_space.branching import Branching
 from nas_space.layers.convolutions import BranchedConv
 from nas_space.network import Network
 from nas_space.networks import build, ms_tcn
@@ -23,36 +22,18 @@ from nas_space.structure import Structure
 from tests.conftest import write_dataset
 from tests.trials.changes import CHANGES
 from tests.trials.conftest import tree
+from tests.trials.training.tiny_chain import BRANCHING, CPU, MOVED, NETWORK, SETTINGS, STRUCTURE, equal, tiny_search
 from trials.data.arguments import Task
 from trials.data.dataset import Dataset
 from trials.training.checkpoint import load_torch, save_torch
 from trials.training.local_iteration import BranchedTraining, iteration_path
 from trials.training.metrics import METRICS
-from trials.training.training import Training, TrainingSettings
-
-NETWORK = ms_tcn.describe(stages=2, layers=2, channels=8)
-STRUCTURE = Structure((1, 2, 4, 8), NETWORK)
-# Two layers get another number of branches: 1 -> 1 2 becomes 3 -> 1 3 5, and 8 -> 4 8 12 becomes 32 -> 16 32.
-MOVED = Structure((3, 2, 5, 32), NETWORK)
-BRANCHING = Branching(rate=0.5, maximum=32)
-SETTINGS = TrainingSettings(epochs=2, batch_size=2, learning_rate=0.01, decay_epochs=(), seed=3)
-CPU = torch.device("cpu")
+from trials.training.training import Training
 
 
 @pytest.fixture
 def search(tmp_path: Path) -> BranchedTraining:
-    dataset = Dataset(write_dataset(tmp_path / "data" / "small", train=6, test=2))
-    train, _ = dataset.split(1)
-    return BranchedTraining(Task("small", dataset, ()), 1, train[:4], train[4:], SETTINGS, BRANCHING)
-
-
-def equal(one: Any, other: Any) -> bool:
-    """Whether two contents of checkpoints are equal bit for bit."""
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
-    return one == other
+    return tiny_search(tmp_path / "data" / "small")
 
 
 class Watch:
