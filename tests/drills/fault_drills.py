@@ -36,6 +36,14 @@ def trial_killed_in_checkpoint(folder: Path) -> DrilledSearch:
     return _fault_inside(DrilledSearch(folder, "local", fault="dies-in-checkpoint"), results=2)
 
 
+def checkpoints_lost(folder: Path) -> DrilledSearch:
+    """The checkpoints of all chains disappear."""
+    search = _fault_inside(DrilledSearch(folder, "local", fault="loses-the-checkpoints"), results=2)
+    if not any("is trained again" in path.read_text() for path in search.home.rglob("trial.stderr")):
+        raise RuntimeError("no iteration was trained again")
+    return search
+
+
 def tuner_killed(folder: Path) -> DrilledSearch:
     """kill -9 of the tuner, then a resume."""
     return _kill_and_resume(DrilledSearch(folder), is_tuner)
@@ -185,6 +193,7 @@ UNDISTURBED: dict[Phase, Drill] = {"global": undisturbed_global, "local": undist
 SURVIVED: tuple[Drill, ...] = (
     trial_killed,
     trial_killed_in_checkpoint,
+    checkpoints_lost,
     tuner_killed,
     manager_killed,
     all_killed,

@@ -63,6 +63,15 @@ def loses_the_loss(armed: Path) -> None:
     patch.object(Training, "step", strike).start()
 
 
+def loses_the_checkpoints(armed: Path) -> None:
+    """The checkpoints of all chains have disappeared when the trial starts."""
+    from trials.nni_trial import experiment_folder
+
+    if taken(armed):
+        for path in experiment_folder().glob("chains/*/*.pt"):
+            path.unlink()
+
+
 def fills_the_disk(armed: Path) -> None:
     """No file may grow beyond 5000 bytes: enough for what is printed, too little for a checkpoint or a cache."""
     if taken(armed):
@@ -105,6 +114,7 @@ FAULTS: dict[str, Callable[[Path], None]] = {
     "dies-in-cache": dies_in_write(".features."),
     "hangs": hangs,
     "loses-the-loss": loses_the_loss,
+    "loses-the-checkpoints": loses_the_checkpoints,
     "fills-the-disk": fills_the_disk,
     "fills-the-disk-for-the-cache": fills_the_disk_for_the_cache,
     "lacks-a-package": lacks_a_package,
