@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,14 @@ class TrialCommand:
         network: Network = self.arguments.network
         return network
 
+    @cached_property
     def dataset(self) -> Dataset:
-        """The data set that the trials train on. Raises BadInput where it is missing."""
+        """The data set that the trials train on, whose labels are so read once. Raises BadInput where it is missing."""
         return find_dataset(self.arguments.dataset, self.data_folder.parent, self.arguments.sample_rate)
 
     def check_data(self, splits: Sequence[int]) -> None:
         """Check that the data has those splits. Raises BadInput where the trials would fail."""
-        arguments, dataset = self.arguments, self.dataset()
+        arguments, dataset = self.arguments, self.dataset
         if arguments.background is not None:
             background_classes(arguments.dataset, dataset.classes, arguments.background)
         for split in splits:

@@ -106,7 +106,7 @@ def main() -> None:
         file = search_file(files, search)
         first = search_step("global", FOLDER / file, source_of(file), arguments.dataset, splits[0], folder)
         trial = trial_of(first)
-        network, dataset = trial.network, trial.dataset()
+        network, dataset = trial.network, trial.dataset
         limits = budgets(useful_context(network, dataset, splits))
         steps = context_plan(folder, arguments.dataset, files, search, network, limits, splits, arguments.seeds)
         cost = estimated_hours(steps, network, dataset)

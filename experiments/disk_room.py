@@ -69,7 +69,7 @@ def needs_of(config: dict[str, Any], folder: Path, done: int = 0) -> list[Need]:
         if isinstance(trial, TrialCommand):
             arguments = trial.arguments
             cache = None if arguments.no_cache else code / (arguments.cache or default_cache_folder())
-            dataset = replace(trial.dataset(), feature_dtype=arguments.feature_dtype, cache_folder=cache)
+            dataset = replace(trial.dataset, feature_dtype=arguments.feature_dtype, cache_folder=cache)
             if dataset.cache is not None and (packed := dataset.cache.room_to_pack()):
                 needs.append(Need(dataset.cache.path.parent, packed, f"{size(packed)} of feature cache", shared=True))
             at_once = config["trialConcurrency"] if type(config.get("trialConcurrency")) is int else 1

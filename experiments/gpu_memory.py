@@ -75,11 +75,11 @@ def trial_bytes(trial: TrialCommand, splits: Sequence[int]) -> int:
 
     Without the features that stay on the GPU.
     """
-    dataset = trial.dataset()
+    dataset = trial.dataset
     train = {video for split in splits for video in dataset.split(split)[0]}
     structure, feature_dim = Structure.hand(trial.network), dataset.feature_dim(min(train))
     longest = sorted(map(dataset.frames, train))[-trial.arguments.batch_size :]
-    change = partial(_change, structure=structure, trial=trial.module)
+    change = partial(_change, structure=structure, trial=trial)
     return CONTEXT + step_bytes(structure, change, longest, feature_dim, len(dataset.classes))
 
 
@@ -102,16 +102,16 @@ def step_bytes(
         training = Training(module, TrainingSettings(), META)
         training.network.train()
 
-        def videos_of(lengths: Sequence[int]) -> PackedVideos:
+        def videos_of(lengths: Sequence[int]) -> list[PackedVideos]:
+            """Those of a batch, and what is there meanwhile: the next ones, and the copies that they are packed from."""
             offsets = IndexedOffsets.on(META, list(accumulate(lengths, initial=0)))
-            return PackedVideos(torch.empty(offsets[-1], feature_dim, device=META), offsets)
+            return [PackedVideos(torch.empty(offsets[-1], feature_dim, device=META), offsets) for _ in range(3)]
 
         videos = videos_of(lengths)
-        batch = Batch(videos, torch.empty(videos.offsets[-1], dtype=torch.int64, device=META))
-        for _ in range(2):  # the gradients of the first are there when the second begins
-            training.step(batch)
-        del videos, batch
-        forward(training.network, videos_of([max(FRAMES, *lengths)]))
+        training.step(Batch(videos[0], torch.empty(videos[0].offsets[-1], dtype=torch.int64, device=META)))
+        del videos
+        videos = videos_of([max(FRAMES, *lengths)])
+        forward(training.network, videos[0])
     return allocated.peak
 
 
@@ -126,6 +126,8 @@ def check_memory(trial: TrialCommand, splits: Sequence[int], count: int, gpus: S
     """
     if isinstance(trial.network, OwnNetwork):
         return f"not checked: what {trial.network} takes of a GPU's memory"
+    if not splits:
+        return "not checked: memory of a GPU, as the tuner does not say which splits are trained on"
     free = [gpu.free for gpu in gpus if gpu.free is not None]
     need, features = trial_bytes(trial, splits), feature_bytes(trial, splits)
     what = (
@@ -139,23 +141,25 @@ def check_memory(trial: TrialCommand, splits: Sequence[int], count: int, gpus: S
         smaller = f"write trialConcurrency: {places}, or a smaller" if places else "write a smaller"
         raise BadInput(
             f"trialConcurrency: {count} trial(s) would share a GPU of which {_gigabytes(min(free))} are free, and each "
-            f"takes up to {_gigabytes(need)} (estimated): {smaller} --batch-size"
+            f"takes up to {_gigabytes(need)} (estimated) and {_gigabytes(_kept(min(free), features))} of features: "
+            f"{smaller} --batch-size"
         )
     return f"{what}; {_gigabytes(min(free))} are free, so {places} fit"
 
 
 def places_in(free: int, need: int, features: int) -> int:
-    """How many trials fit into memory one after another, each with the features that it keeps: see ``DeviceVideos``."""
-    places = 0
-    while (left := free - min(features, int(SHARE * free)) - need) >= 0:
-        free = left
-        places += 1
-    return places
+    """How many trials fit into memory that start at the same time, so that each keeps features as if it were alone."""
+    return free // (need + _kept(free, features))
+
+
+def _kept(free: int, features: int) -> int:
+    """Bytes of its features that a trial keeps on a GPU of which so much is free: see ``DeviceVideos.on``."""
+    return min(features, int(SHARE * free))
 
 
 def feature_bytes(trial: TrialCommand, splits: Sequence[int]) -> int:
     """All features of a split, of the largest one."""
-    dataset = trial.dataset()
+    dataset = trial.dataset
     frames = [sum(dataset.frames(video) for part in dataset.split(split) for video in part) for split in splits]
     return (
         max(frames)
@@ -168,9 +172,9 @@ def _gigabytes(count: int) -> str:
     return f"{count / 1e9:.1f} GB"
 
 
-def _change(module: nn.Module, structure: Structure, trial: str) -> None:
-    """What a trial makes of the searchable convolutions."""
-    if trial == "trials.local_trial":
-        expand(module, structure, Branching())
-    if trial == "trials.differentiable_trial":
+def _change(module: nn.Module, structure: Structure, trial: TrialCommand) -> None:
+    """What a trial makes of the searchable convolutions, with the usual branches: its own are its tuner's to say."""
+    if trial.module == "trials.local_trial":
+        expand(module, structure, Branching(), trial.arguments.inner_activation)
+    if trial.module == "trials.differentiable_trial":
         choose(module, structure.network, dict.fromkeys(structure.network.paths, POWERS_OF_TWO))

@@ -76,9 +76,7 @@ def shared_gpus(service: Any, concurrency: int, words: Sequence[str], machine: M
     device = option(words, "--device") or "auto"
     if service.trial_gpu_number:
         per_gpu = max(1, math.floor(1.001 * service.max_trial_number_per_gpu / service.trial_gpu_number))
-        indices = service.gpu_indices
-        usable = [gpu for gpu in machine.gpus if indices is None or gpu.index in indices]
-        return ([] if device == "cpu" else usable), min(concurrency, per_gpu)
+        return ([] if device == "cpu" else _usable(service, machine)), min(concurrency, per_gpu)
     if device == "cpu" or service.trial_gpu_number == 0 or not machine.devices():
         return [], 0
     index = device_index(device) or 0
@@ -107,6 +105,11 @@ def _whole(share: float) -> int:
     return math.floor(share + 0.5)
 
 
+def _usable(service: Any, machine: Machine) -> list[Gpu]:
+    """The GPUs among which NNI chooses."""
+    return [gpu for gpu in machine.gpus if service.gpu_indices is None or gpu.index in service.gpu_indices]
+
+
 def _check_scheduled(service: Any, concurrency: int, machine: Machine) -> int:
     """Check settings that let NNI assign the GPUs; returns how many trials there is room for."""
     asked, per_gpu, indices = service.trial_gpu_number, service.max_trial_number_per_gpu, service.gpu_indices
@@ -116,7 +119,7 @@ def _check_scheduled(service: Any, concurrency: int, machine: Machine) -> int:
         raise BadInput(f"trialGpuNumber: {asked}, but {reason}; leave it out to train on the CPU")
     if per_gpu < 1:
         raise BadInput(f"maxTrialNumberPerGpu: it must be at least 1, not {per_gpu}")
-    usable = [gpu for gpu in machine.gpus if indices is None or gpu.index in indices]
+    usable = _usable(service, machine)
     if indices is not None and (not indices or len(usable) < len(indices)):
         raise BadInput(f"gpuIndices: {indices}, but this machine has {[gpu.index for gpu in machine.gpus]}")
     idle = [gpu.index for gpu in usable if not gpu.busy]

@@ -93,7 +93,7 @@ def warn_of_long_candidates(space: Any, trial: TrialCommand, splits: Sequence[in
     """Warn of candidates that no video is longer than; not for a local search, whose space is for NNI's page only."""
     if trial.module not in ("trials.search_trial", "trials.differentiable_trial") or not isinstance(space, dict):
         return
-    longest = trial.dataset().longest(*splits)
+    longest = trial.dataset.longest(*splits)
     candidates = {value for label in trial.network.paths for value in space.get(label, {}).get("_value", ())}
     if too_long := sorted(value for value in candidates if value >= longest):
         kept = " ".join(map(str, sorted(candidates - set(too_long))))

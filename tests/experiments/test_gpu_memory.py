@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -16,6 +17,11 @@ from machines.gpus import Gpu
 from nas_space.networks import find_network
 from nas_space.structure import Structure
 from tests.conftest import write_dataset
+from trials.data import dataset
+from trials.data.dataset import Dataset
+from trials.data.device_videos import DeviceVideos
+from trials.data.feature_files import FeatureType
+from trials.data.label_files import read_labels
 from trials.trial_arguments import DIFFERENTIABLE_TRIAL, LOCAL_TRIAL, SEARCH_TRIAL
 
 PARSERS = {
@@ -23,7 +29,7 @@ PARSERS = {
     "trials.local_trial": LOCAL_TRIAL,
     "trials.differentiable_trial": DIFFERENTIABLE_TRIAL,
 }
-GIGABYTE = 10**9
+SMALL = find_network("ms-tcn:stages=1,layers=1")
 
 
 @pytest.fixture
@@ -31,10 +37,10 @@ def data(tmp_path: Path) -> Path:
     return write_dataset(tmp_path / "small")
 
 
-def trial(data: Path, module: str = "trials.search_trial") -> TrialCommand:
+def trial(data: Path, module: str = "trials.search_trial", *options: str) -> TrialCommand:
     words = ["--dataset", "small", "--data-root", str(data.parent), "--batch-size", "8"]
     split = [] if module == "trials.local_trial" else ["--split", "1"]
-    return TrialCommand(module, PARSERS[module].parse([*words, *split]), data)
+    return TrialCommand(module, PARSERS[module].parse([*words, *split, *options]), data)
 
 
 def gpu(free_megabytes: int) -> Gpu:
@@ -76,10 +82,55 @@ def test_memory_grows_with_the_frames_the_batch_and_the_branches() -> None:
     assert kept < large - small < 1.6 * kept
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_the_features_of_a_step_are_three_times_those_of_its_batch(data: Path, dtype: FeatureType) -> None:
+    """Of the batch, and of the next one while it is packed from the copies of its videos, which do not stay."""
+    videos = DeviceVideos(Dataset(data, feature_dtype=dtype), META, room=0)
+    train, _ = videos.dataset.split(1)
+    with AllocatedBytes() as allocated:
+        held = [videos._batch(train) for _ in range(2)]
+    frames = held[0].videos.features.shape[0]
+    labels_and_bounds = 2 * frames * (8 + 12)
+    assert allocated.peak == pytest.approx(3 * frames * 6 * 4 + labels_and_bounds, abs=20 * 512)
+
+    def step(feature_dim: int) -> int:
+        return step_bytes(Structure.hand(SMALL), lambda _: None, [frames] * 200, feature_dim, 3)
+
+    first_layer = 4 * 64 * 1000 * 4  # weights, gradients and two moments
+    assert step(1006) - step(6) == pytest.approx(3 * 200 * frames * 1000 * 4 + first_layer, rel=0.01)
+
+
+def test_a_prediction_of_more_frames_than_a_step_may_take_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def need(at_once: int, lengths: list[int]) -> int:
+        monkeypatch.setattr(gpu_memory, "FRAMES", at_once)
+        return step_bytes(Structure.hand(SMALL), lambda _: None, lengths, 1000, 3)
+
+    assert need(100_000, [1000]) - need(50_000, [1000]) > 3 * 50_000 * 1000 * 4
+    assert need(1, [1000]) == need(100, [1000])  # less than a step
+
+
+def test_the_longest_videos_make_the_largest_batch(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Mock(return_value=0)
+    monkeypatch.setattr(gpu_memory, "step_bytes", step)
+    assert trial_bytes(trial(data, "trials.search_trial", "--batch-size", "2"), [1]) == gpu_memory.CONTEXT
+    lengths = [np.load(data / "features" / f"{video}.npy").shape[1] for video in Dataset(data).split(1)[0]]
+    assert step.call_args.args[2] == sorted(lengths)[-2:]
+
+
+def test_labels_are_read_once(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Mock(wraps=read_labels)
+    monkeypatch.setattr(dataset, "read_labels", read)
+    of_trial = trial(data)
+    check_memory(of_trial, [1], 1, [gpu(70000)])
+    of_trial.dataset.longest(1)  # as warn_of_long_candidates looks for it
+    assert sorted(call.args[0] for call in read.call_args_list) == sorted((data / "groundTruth").iterdir())
+
+
 def test_branches_take_more(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpu_memory, "FRAMES", 1)  # predictions of many short videos take more than their training
     plain, branched, choosing = (trial_bytes(trial(data, module), [1]) for module in PARSERS)
     assert plain < branched < choosing
+    assert branched < trial_bytes(trial(data, "trials.local_trial", "--inner-activation"), [1])
 
 
 def test_trials_that_fit_are_counted_and_others_refused(data: Path) -> None:
@@ -88,24 +139,26 @@ def test_trials_that_fit_are_counted_and_others_refused(data: Path) -> None:
     assert check_memory(trial(data), [1], 3, [gpu(free), gpu(70000)]).endswith("are free, so 3 fit")
     with pytest.raises(BadInput, match=r"^trialConcurrency: 4 trial.* are free.* write trialConcurrency: 3, or a smal"):
         check_memory(trial(data), [1], 4, [gpu(free), gpu(70000)])
-    with pytest.raises(BadInput, match=r"\(estimated\): write a smaller --batch-size"):
+    with pytest.raises(BadInput, match=r"\(estimated\) and 0\.0 GB of features: write a smaller --batch-size"):
         check_memory(trial(data), [1], 1, [gpu(10)])
 
 
 def test_places_by_hand() -> None:
-    """Of 100, the first takes 30 + 20, the next 40 % of 50 and 20; then 4 + 20 are more than 10."""
+    """Those that start at once see the same 100 free: of more than 40, each keeps 40."""
     assert places_in(100, 20, 30) == 2
+    assert places_in(100, 10, 90) == 2
+    assert places_in(100, 11, 90) == 1
     assert places_in(100, 20, 0) == 5
     assert places_in(19, 20, 0) == 0
 
 
 def test_features_by_hand(data: Path) -> None:
-    dataset = trial(data).dataset()
     frames = sum(np.load(path, mmap_mode="r").shape[1] for path in (data / "features").glob("*.npy"))
-    assert feature_bytes(trial(data), [1]) == frames * dataset.feature_dim(dataset.split(1)[0][0]) * 4
+    assert feature_bytes(trial(data), [1]) == frames * 6 * 4
 
 
 def test_what_is_not_known_is_not_checked(data: Path) -> None:
     assert check_memory(trial(data), [1], 9, [Gpu(0, "GPU-0", "[N/A] of [N/A]")]).endswith(
         "not checked: how much is free"
     )
+    assert check_memory(trial(data), [], 9, [gpu(1)]).startswith("not checked: memory of a GPU, as the tuner does not")

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.bad_input import BadInput
-from experiments.gpu_settings import check_gpus, room
+from experiments.gpu_settings import check_gpus, room, shared_gpus
 from machines.gpus import Gpu, Machine
 
 MOST = 12
@@ -205,6 +205,34 @@ def test_gpus_that_stay_idle_are_warned_of() -> None:
         assert check(gpus(1, pytorch="2.13.0+cpu")) == "on the CPU"
     with pytest.warns(UserWarning, match=r"on the CPU: this machine shows no GPU \(nvidia-smi fails: oh\)"):
         assert check(Machine(fault="nvidia-smi fails: oh")) == "on the CPU"
+
+
+# GPUs that trials share.
+
+
+@pytest.mark.parametrize(
+    ("machine", "concurrency", "command", "settings", "indices", "count"),
+    [
+        (FOUR, 3, "", {}, [0], 3),
+        (FOUR, 3, "--device cuda:2", {}, [2], 3),
+        (gpus(4, visible="3,1"), 2, "--device cuda:1", {}, [1], 2),
+        (FOUR, 3, "--device cpu", {}, [], 0),
+        (FOUR, 3, "", {"trial_gpu_number": 0}, [], 0),
+        (NO_GPU, 3, "", {}, [], 0),
+        (MIG, 3, "", {}, [], 0),
+        (FOUR, 4, "", {"trial_gpu_number": 1}, [0, 1, 2, 3], 1),
+        (FOUR, 8, "", {"trial_gpu_number": 1, "max_trial_number_per_gpu": 3}, [0, 1, 2, 3], 3),
+        (FOUR, 2, "", {"trial_gpu_number": 1, "max_trial_number_per_gpu": 3, "gpu_indices": [1, 3]}, [1, 3], 2),
+        (FOUR, 2, "", {"trial_gpu_number": 2}, [0, 1, 2, 3], 1),
+        (FOUR, 2, "--device cpu", {"trial_gpu_number": 1}, [], 1),
+    ],
+)
+def test_gpus_that_trials_share(
+    machine: Machine, concurrency: int, command: str, settings: dict[str, Any], indices: list[int], count: int
+) -> None:
+    defaults = {"trial_gpu_number": None, "max_trial_number_per_gpu": 1, "gpu_indices": None}
+    found, most = shared_gpus(SimpleNamespace(**{**defaults, **settings}), concurrency, command.split(), machine)
+    assert ([gpu.index for gpu in found], most) == (indices, count)
 
 
 # What the trial command asks for.
