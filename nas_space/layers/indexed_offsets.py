@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -26,10 +27,7 @@ class IndexedOffsets(tuple[int, ...]):
         indexed = cls(offsets)
         edges = np.array(offsets, np.int32)
         of_frames = np.repeat([edges[:-1], edges[1:]], np.diff(edges), axis=1)
-        bounds = torch.from_numpy(np.concatenate([of_frames, np.arange(edges[-1], dtype=np.int32)[None]]))
-        if device.type == "cuda":
-            bounds = bounds.pin_memory()
-        indexed.bounds = bounds.to(device, non_blocking=True)
+        indexed.bounds = copied_to(device, np.concatenate([of_frames, np.arange(edges[-1], dtype=np.int32)[None]]))
         return indexed
 
     def rows(self, shifts: Tensor) -> Tensor:
@@ -44,6 +42,14 @@ class IndexedOffsets(tuple[int, ...]):
     def same_video(self) -> Tensor:
         """``(frames - 1,)``: whether each frame but the last lies in the same video as the next one."""
         return self.bounds[0, 1:] == self.bounds[0, :-1]
+
+
+def copied_to(device: torch.device, values: npt.NDArray[Any]) -> Tensor:
+    """The values on a device. The copy to a GPU is not waited for, so PyTorch's pinned memory is its source: that is
+    used again, but not before the copy has ended.
+    """
+    tensor = torch.from_numpy(np.ascontiguousarray(values))  # a strided array would be copied once more, unpinned
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
 @lru_cache(maxsize=256)

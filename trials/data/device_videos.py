@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.indexed_offsets import IndexedOffsets, copied_to
 from nas_space.layers.packed_videos import PackedVideos
 from trials.data.batches import Batch, packed_video
 from trials.data.dataset import Dataset
@@ -105,19 +105,12 @@ class DeviceVideos:
             return self._kept[video]
         stored, full_frames = self.dataset.stored_features(video)
         labels = self.dataset.sampled_labels(video, full_frames)
-        features, on_device = (self._copied(torch.from_numpy(each)) for each in (stored, labels))
-        loaded = OnDevice(features, on_device, full_frames)
+        loaded = OnDevice(copied_to(self.device, stored), copied_to(self.device, labels), full_frames)
         assert self.room is not None
         if stored.nbytes <= self.room:
             self.room -= stored.nbytes
             self._kept[video] = loaded
         return loaded
-
-    def _copied(self, values: Tensor) -> Tensor:
-        """On the device. PyTorch keeps pinned memory for the next copy, and knows when it is free."""
-        if self.device.type == "cuda":
-            values = values.pin_memory()
-        return values.to(self.device, non_blocking=True)
 
 
 def _groups(videos: Sequence[str], frames: Callable[[str], int]) -> list[list[str]]:

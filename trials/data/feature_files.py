@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 import zlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,8 +82,11 @@ def checksum_of(data_checksum: int, shape: tuple[int, ...], full_frames: int) ->
 def open_features(path: Path, feature_dim: int | None = None) -> npt.NDArray[np.number]:
     """(channels, frames): a feature file, mapped by numpy; its header is checked, its content is not read yet."""
     require_file(path, "feature file")
+    # Warnings of sizes that overflow and of headers by Python 2 are muted, but not by a thread that reads ahead of a
+    # training: the filters are those of all threads.
+    is_main = threading.current_thread() is threading.main_thread()
     try:
-        with warnings.catch_warnings(action="ignore"):  # of sizes that overflow, and of headers by Python 2
+        with warnings.catch_warnings(action="ignore") if is_main else nullcontext():
             features = np.load(path, mmap_mode="r", allow_pickle=False)
     except OSError as fault:
         raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from itertools import accumulate
+from unittest.mock import Mock
 
+import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_space.layers.indexed_offsets import IndexedOffsets, shifts_on
+from nas_space.layers.indexed_offsets import IndexedOffsets, copied_to, shifts_on
 from nas_space.layers.packed_conv import shifted_rows
 
 CPU = torch.device("cpu")
@@ -35,6 +38,18 @@ def test_rows_are_those_that_the_packed_form_slices(lengths: list[int], shift: i
     for rows, sources in shifted_rows(offsets, shift):
         expected[rows] = torch.arange(offsets[-1], dtype=torch.int32)[sources]
     assert torch.equal(IndexedOffsets.on(CPU, offsets).rows(torch.tensor([[shift]]))[0, :, 0], expected)
+
+
+def test_a_copy_to_a_gpu_is_pinned_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It must be contiguous: PyTorch copies a strided one to other memory first, which is not pinned."""
+    pin, gpu = Mock(), torch.device("cuda")
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: pin(tensor))
+    to = pin.return_value.to
+    assert copied_to(gpu, np.arange(7)[::2]) is to.return_value
+    to.assert_called_once_with(gpu, non_blocking=True)
+    (tensor,) = pin.call_args.args
+    assert tensor.is_contiguous()
+    assert tensor.tolist() == [0, 2, 4, 6]
 
 
 def test_shifts_by_hand() -> None:

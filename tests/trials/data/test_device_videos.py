@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import threading
+import warnings
 import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -34,6 +36,11 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
     return Dataset(write_dataset(tmp_path / "small"), sample_rate=2, feature_dtype=request.param)
 
 
+def both_ways(dataset: Dataset) -> tuple[DeviceVideos, DeviceVideos]:
+    """The way of a GPU, and that of a CPU."""
+    return DeviceVideos(dataset, CPU, room=0), DeviceVideos.on(dataset, CPU)
+
+
 def like_a_gpu(training: Training, dataset: Dataset, room: int | None) -> None:
     """Let a training take its videos in the way of a GPU."""
     with pytest.MonkeyPatch.context() as patch:
@@ -55,6 +62,23 @@ def test_batches_are_those_of_a_cpu(dataset: Dataset, room: int) -> None:
         assert ours.videos.features.dtype == torch.float32
         assert torch.equal(ours.videos.features, theirs.videos.features)
         assert torch.equal(ours.labels, theirs.labels)
+
+
+def test_features_and_labels_are_cut_to_the_shorter(dataset: Dataset) -> None:
+    (longer, shorter, *_), _ = dataset.split(1)
+    for video, change in ((longer, lambda of: np.concatenate([of, of[:, :4]], 1)), (shorter, lambda of: of[:, :-4])):
+        np.save(dataset.feature_path(video), change(np.load(dataset.feature_path(video))))
+    (ours,), (theirs,) = (videos.batches([[longer, shorter]]) for videos in both_ways(dataset))
+    assert torch.equal(ours.videos.features, theirs.videos.features)
+    assert torch.equal(ours.labels, theirs.labels)
+    assert len(ours.labels) == len(ours.videos.features) == dataset.frames(longer) + dataset.frames(shorter) - 2
+
+
+def test_groups_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_videos, "FRAMES", 10)
+    frames = {"a": 4, "b": 6, "c": 1, "d": 25, "e": 9, "f": 2}
+    assert device_videos._groups(list(frames), frames.__getitem__) == [["a", "b"], ["c"], ["d"], ["e"], ["f"]]
+    assert device_videos._groups([], frames.__getitem__) == []
 
 
 def test_features_may_take_a_share_of_what_is_free(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,6 +147,23 @@ def test_no_more_batches_are_in_memory_than_are_needed(
     training.run_epoch(dataset, dataset.split(1)[0] * 2)
     assert len(alive) == 4
     assert max(alive) == others
+
+
+def test_the_thread_ends_with_the_training(dataset: Dataset) -> None:
+    """Also where that fails before it has used what is prepared."""
+    before = threading.active_count()
+    batches = DeviceVideos(dataset, CPU, 0).batches([[video] for video in dataset.split(1)[0]])
+    next(batches)
+    assert threading.active_count() == before + 1
+    del batches
+    assert threading.active_count() == before
+
+
+def test_the_thread_leaves_the_filters_of_warnings(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are those of all threads."""
+    monkeypatch.setattr(warnings, "catch_warnings", Mock(side_effect=AssertionError))
+    assert dataset.cache is None
+    assert len(list(DeviceVideos(dataset, CPU, 0).batches([dataset.split(1)[0]]))) == 1
 
 
 def test_a_damaged_file_is_refused_where_its_batch_is_needed(dataset: Dataset) -> None:
