@@ -88,9 +88,10 @@ def test_layers_are_left_out(dilations: tuple[int, ...]) -> None:
     torch.testing.assert_close(gathered, packed, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("name", NETWORKS)
-def test_bf16_is_near(name: str) -> None:
-    module = module_of(hand(name)).float()
+def test_bf16_is_near(name: str, change: Change) -> None:
+    module = module_of(hand(name), change).float()
     videos = PackedVideos(features().float(), IndexedOffsets.on(CPU, OFFSETS))
     exact = module(videos)
     module.zero_grad()
