@@ -154,7 +154,7 @@ def parse_with_dataset(
     used = [
         f"--{option.replace('_', '-')} {_text(value)} instead of {_text(general[option])}"
         for option, value in own.items()
-        if getattr(arguments, option) == value
+        if _text(getattr(arguments, option)) == _text(value)  # a network is parsed, and its default a text
     ]
     return arguments, f"defaults of {name}: {', '.join(used)}" if used else ""
 

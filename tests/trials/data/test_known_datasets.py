@@ -105,6 +105,9 @@ def test_what_differs_from_the_general_defaults_is_said() -> None:
     assert said("50salads_mid_svm", "--expand-rate", "0.2", "--batch-size", "4") == (
         "defaults of 50salads_mid_svm: --objective mean instead of f1@10"
     )
+    line = "defaults of demo: --network ms-tcn:stages=2,layers=2 instead of ms-tcn, --batch-size 1 instead of 8, "
+    assert said("demo").startswith(line)
+    assert said("demo", "--network", "ms-tcn").startswith("defaults of demo: --batch-size 1 instead of 8, ")
     assert said("gtea") == said("anything") == ""
 
 
@@ -144,8 +147,8 @@ def test_a_search_says_its_defaults_once(tmp_path: Path, exit_of: Exit) -> None:
     short = ("--iterations", "1", "--epochs", "1", "--learning-rate", "0.01", "--expand-rate", "0.5")
     outcome = exit_of(local_search.main, *words, *short, "--structure", "hand")
     assert outcome.code == 0
-    said = "defaults of demo: --batch-size 1 instead of 8, --objective mean instead of f1@10"
-    assert outcome.err.splitlines().count(said) == 1
+    said = "defaults of demo: --network ms-tcn:stages=2,layers=2 instead of ms-tcn, --batch-size 1 instead of 8, "
+    assert outcome.err.splitlines().count(f"{said}--objective mean instead of f1@10") == 1
 
 
 def test_the_command_line_overrides_each() -> None:
