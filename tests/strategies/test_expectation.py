@@ -1,49 +1,17 @@
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from common.bad_input import BadInput
-from nas_space.branching import Branching
-from nas_space.networks import ms_tcn
 from nas_space.structure import Structure
 from nni_api.trial_report import TrialReport
 from strategies.expectation import ExpectationSearch
 from strategies.proposals import Proposal
-
-law = settings(deadline=None, max_examples=80)
-
-NETWORK = ms_tcn.describe(stages=1, layers=2)
-BRANCHING = Branching(count=3, rate=0.5, maximum=32)
-
-
-def search(chains: int = 1, iterations: int = 3, branching: Branching = BRANCHING) -> ExpectationSearch:
-    """Chains from 4, 8 that differ in their seed."""
-    starts = [(Structure((4, 8), NETWORK), {"seed": seed}) for seed in range(chains)]
-    return ExpectationSearch(starts, branching, iterations)
-
-
-def asked(searching: ExpectationSearch) -> Proposal:
-    proposal = searching.ask()
-    assert proposal is not None
-    return proposal
-
-
-def learned(proposal: Proposal, branch: int) -> TrialReport:
-    """A report of all probability on one branch of each layer: the lowest is 0, the highest -1."""
-    sizes = {label: len(BRANCHING.expand(dilation)) for label, dilation in proposal.dilations.items()}
-    return TrialReport(
-        probabilities={label: [float(index == branch % size) for index in range(size)] for label, size in sizes.items()}
-    )
-
-
-def place(proposal: Proposal) -> tuple[int, int]:
-    return proposal.about["chain"], proposal.about["iteration"]
-
+from tests.strategies.small_chains import BRANCHING, NETWORK, asked, law, learned, place, search
 
 # One chain
 
@@ -208,16 +176,6 @@ def test_a_second_result_is_ignored() -> None:
     assert sorted(chain.ledger.open) == [following.uid]
 
 
-def test_a_saved_state_stays_as_it_was() -> None:
-    chain = search()
-    first = asked(chain)
-    state = chain.state_dict()
-    saved = json.dumps(state)
-    assert chain.tell(first.uid, learned(first, -1))
-    asked(chain)
-    assert json.dumps(state) == saved
-
-
 @pytest.mark.parametrize("uid", [1, -1, True, None, "0"])
 def test_no_such_proposal(uid: Any) -> None:
     chain = search()
@@ -244,71 +202,6 @@ def test_an_end_that_was_taken_back_is_no_news() -> None:
     chain.ledger.fail(proposal.uid)
     chain.tell(proposal.uid, learned(proposal, -1))
     assert chain.pop_events() == []
-
-
-# State
-
-
-class Player:
-    """Workers that ask, tell and fail as they are told, on a search that may be put on disk and resumed."""
-
-    def __init__(self, interrupted: bool) -> None:
-        self.search = search(chains=3)
-        self.interrupted = interrupted
-        self.seen: list[Any] = []
-
-    def do(self, deed: str, choice: int) -> None:
-        pending = sorted(self.search.ledger.open)
-        if deed == "ask":
-            self.seen.append(self.search.ask())
-        elif pending and deed == "tell":
-            proposal = self.search.proposal(pending[choice % len(pending)])
-            self.seen.append(self.search.tell(proposal.uid, learned(proposal, choice)))
-        elif pending and deed == "fail":
-            self.search.ledger.fail(pending[choice % len(pending)])
-        self.seen.append((sorted(self.search.ledger.open), self.search.finished))
-        if self.interrupted:
-            state = json.loads(json.dumps(self.search.state_dict()))
-            self.search = search(chains=3)
-            self.search.load_state_dict(state)
-
-
-@law
-@given(st.lists(st.tuples(st.sampled_from(["ask", "ask", "tell", "tell", "fail"]), st.integers(0, 5)), max_size=25))
-def test_resumed_at_every_point_equals_uninterrupted(deeds: list[tuple[str, int]]) -> None:
-    players = [Player(interrupted) for interrupted in (False, True)]
-    for player in players:
-        for deed in deeds:
-            player.do(*deed)
-    assert players[0].seen == players[1].seen
-    assert players[0].search.state_dict() == players[1].search.state_dict()
-
-
-@pytest.mark.parametrize(
-    "other",
-    [search(chains=3), search(2, branching=Branching(5, 0.5, 1, 32)), search(2, branching=Branching(3, 0.4, 1, 32))],
-    ids=["chains", "branches", "rate"],
-)
-def test_the_state_of_another_search_is_refused(other: ExpectationSearch) -> None:
-    with pytest.raises(
-        BadInput, match="the saved local search has other branches, iterations or chains: start a new experiment"
-    ):
-        search(chains=2).load_state_dict(other.state_dict())
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        search(iterations=4),
-        ExpectationSearch([(Structure((4, 9), NETWORK), {"seed": 0})], BRANCHING, 3),
-        ExpectationSearch([(Structure((4, 8), NETWORK), {"seed": 1})], BRANCHING, 3),
-        ExpectationSearch([(Structure((4,), ms_tcn.describe(stages=1, layers=1)), {"seed": 0})], BRANCHING, 3),
-    ],
-    ids=["iterations", "start", "seed", "network"],
-)
-def test_the_state_of_other_chains_is_refused(other: ExpectationSearch) -> None:
-    with pytest.raises(BadInput, match="start a new experiment"):
-        search().load_state_dict(other.state_dict())
 
 
 # Refusals

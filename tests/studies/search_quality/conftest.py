@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from trials.training.training import TrainingSettings
 
 CPU = torch.device("cpu")
 NETWORK = find_network("ms-tcn:stages=2,layers=3")
+FINAL = TrainingSettings(epochs=1, batch_size=2)
 
 
 @pytest.fixture
@@ -58,3 +60,21 @@ def play_trainings(monkeypatch: pytest.MonkeyPatch, kill_after: int | None = Non
 
     monkeypatch.setattr(evaluator_module, "short_training", train)
     return trained
+
+
+class PlayedPool:
+    """Does what is submitted at once."""
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __enter__(self) -> PlayedPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(function(*arguments))
+        return future
