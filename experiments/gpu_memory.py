@@ -103,7 +103,7 @@ def step_bytes(
         training.network.train()
 
         def videos_of(lengths: Sequence[int]) -> list[PackedVideos]:
-            """Those of a batch, and what is there meanwhile: the next ones, and the copies that they are packed from."""
+            """Those of a batch, and what is there meanwhile: the next ones, and copies that they are packed from."""
             offsets = IndexedOffsets.on(META, list(accumulate(lengths, initial=0)))
             return [PackedVideos(torch.empty(offsets[-1], feature_dim, device=META), offsets) for _ in range(3)]
 

@@ -40,37 +40,30 @@ class GatheredConv(torch.autograd.Function):
         """``(frames, in)`` -> ``(frames, out)``; ``weight`` (out, in, kernel) and ``bias`` (out,) as in nn.Conv1d.
 
         Args:
-            shares: ``(branches,)``; None: one branch, with a share of 1.
+            shares: ``(branches,)``, of sum 1, so that the bias counts once; None: one branch.
             shifts: ``(2 x branches, kernel)``; see ``shifts_on``.
         """
         taps = weight.to(frames.dtype).permute(2, 1, 0).flatten(0, 1)
         rows, back = offsets.rows(shifts).chunk(2)
-        if shares is None:
-            read = _gather(frames, rows)[0]
-            result = torch.addmm(bias.to(frames.dtype), read, taps)
-        else:
-            read = _mixture(frames, rows, shares)
-            result = torch.addmm((bias * shares.sum()).to(frames.dtype), read, taps)
-        ctx.save_for_backward(frames, read, weight, bias, shares, rows, back)
-        return result
+        read = _gather(frames, rows)[0] if shares is None else _mixture(frames, rows, shares)
+        ctx.save_for_backward(frames, read, weight, shares, rows, back)
+        ctx.bias_dtype = bias.dtype
+        return torch.addmm(bias.to(frames.dtype), read, taps)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of frames, weight, bias and shares."""
-        frames, read, weight, bias, shares, rows, back = ctx.saved_tensors
+        frames, read, weight, shares, rows, back = ctx.saved_tensors
         grad_taps = grad_output.t().mm(read)  # (out, kernel * in)
         grad_weight = grad_taps.unflatten(1, (-1, weight.shape[1])).permute(1, 0, 2).contiguous().permute(1, 2, 0)
-        grad_bias = grad_output.sum(0)
+        of_parameters = grad_weight.to(weight.dtype), grad_output.sum(0).to(ctx.bias_dtype)
         taps = weight.to(frames.dtype).permute(2, 0, 1).flatten(0, 1)  # (kernel * out, in)
         if shares is None:
-            grad_frames = _gather(grad_output, back)[0].mm(taps)
-            return grad_frames, grad_weight.to(weight.dtype), grad_bias.to(bias.dtype), None, None, None
-        grad_frames = _mixture(grad_output, back, shares).mm(taps)
+            return _gather(grad_output, back)[0].mm(taps), *of_parameters, None, None, None
         grad_read = grad_output.mm(weight.to(frames.dtype).permute(0, 2, 1).flatten(1))
-        grad_shares = _gather(frames, rows).flatten(1).mv(grad_read.flatten()) + grad_bias.dot(bias.to(frames.dtype))
-        grad_bias = grad_bias.to(bias.dtype) * shares.sum()
-        return grad_frames, grad_weight.to(weight.dtype), grad_bias, grad_shares.to(shares.dtype), None, None
+        grad_shares = _gather(frames, rows).flatten(1).mv(grad_read.flatten())
+        return _mixture(grad_output, back, shares).mm(taps), *of_parameters, grad_shares.to(shares.dtype), None, None
 
 
 def _gather(frames: Tensor, rows: Tensor) -> Tensor:
