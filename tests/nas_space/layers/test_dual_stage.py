@@ -52,6 +52,9 @@ def test_all_forms_are_the_same(
     gathered = outputs_and_gradients(conv, convolve(conv, frames, indexed), frames)
     torch.testing.assert_close(packed, padded, rtol=0, atol=1e-10)
     torch.testing.assert_close(gathered, padded, rtol=0, atol=1e-10)
+    if not isinstance(conv, BranchedConv) or not conv.inner_activation:
+        # The layout of the parameter: the engine keeps such a gradient, and copies any other.
+        assert [each.stride() for each in gathered[2:]] == [each.stride() for each in conv.parameters()]
 
 
 @pytest.mark.parametrize("dilations", [(2,), (1, 2, 3)])
