@@ -58,9 +58,11 @@ def check_gpus(service: Any, concurrency: int, words: Sequence[str], machine: Ma
     if devices is None:
         return "on what CUDA_VISIBLE_DEVICES names (not checked, as MIG is on)"
     if devices > 1 and concurrency > 1 and device in ("auto", "cuda"):
+        visible = [gpu.index for gpu in machine.visible_gpus()]
+        chosen = f", gpuIndices: {visible}" if devices < len(machine.gpus) else ""
         warnings.warn(
             f"all trials will use the first of {devices} GPUs; to spread them, write trialGpuNumber: 1, "
-            "useActiveGpu: true",
+            f"useActiveGpu: true{chosen}",
             stacklevel=2,
         )
     elif concurrency > devices:
@@ -131,6 +133,14 @@ def _check_scheduled(service: Any, concurrency: int, machine: Machine) -> int:
         )
     if any(gpu.mig for gpu in usable):
         raise BadInput(f"trialGpuNumber: NNI 3.0 does not support the MIG instances of this machine; {leave_out}")
+    visible = machine.visible_gpus()
+    if hidden := [gpu.index for gpu in usable if gpu not in visible]:
+        # In an allocation of a cluster they are another user's.
+        chosen = f"write gpuIndices: {[gpu.index for gpu in visible]}" if visible else leave_out
+        raise BadInput(
+            f"trialGpuNumber: NNI would also use GPUs {hidden}, which CUDA_VISIBLE_DEVICES={machine.visible!r} hides; "
+            f"{chosen}"
+        )
     places = room(asked, per_gpu, count, len(usable))
     if asked >= count * per_gpu:
         more = f", or write maxTrialNumberPerGpu: {per_gpu + 1}" if asked == count * per_gpu else ""
@@ -148,8 +158,6 @@ def _check_scheduled(service: Any, concurrency: int, machine: Machine) -> int:
     if len(idle) < len(usable):
         busy = [gpu.index for gpu in usable if gpu.busy]
         warnings.warn(f"GPUs {busy} are in use by others; trials may share them (gpuIndices chooses)", stacklevel=3)
-    if machine.visible is not None:
-        warnings.warn("NNI ignores CUDA_VISIBLE_DEVICES with trialGpuNumber (gpuIndices chooses)", stacklevel=3)
     return places
 
 

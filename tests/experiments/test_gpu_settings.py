@@ -29,6 +29,7 @@ def gpus(count: int, busy: tuple[int, ...] = (), **content: Any) -> Machine:
 
 
 NO_GPU, IDLE, BUSY, FOUR, ONE_OF_FOUR_BUSY = Machine(), gpus(1), gpus(1, (0,)), gpus(4), gpus(4, (2,))
+FOUR_HIDDEN = gpus(4, visible="")
 MIG = Machine((Gpu(0, "GPU-0abc", mig=True),))
 
 
@@ -105,7 +106,8 @@ def test_what_is_refused_stays_refused_with_more_trials(
 def test_what_is_accepted_stays_accepted_on_a_machine_with_one_more_gpu(
     settings: dict[str, Any], machine: Machine, concurrency: int
 ) -> None:
-    larger = Machine((*machine.gpus, Gpu(len(machine.gpus), "GPU-new")), visible=machine.visible)
+    index = len(machine.gpus)
+    larger = Machine((*machine.gpus, Gpu(index, "GPU-new")), visible=machine.visible and f"{machine.visible},{index}")
     assert is_refused(larger, concurrency, settings) <= is_refused(machine, concurrency, settings)
 
 
@@ -120,6 +122,8 @@ def test_what_is_accepted_stays_accepted_on_a_machine_with_one_more_gpu(
         (FOUR, 8, {"trial_gpu_number": 1, "max_trial_number_per_gpu": 2}),
         (FOUR, 2, {"trial_gpu_number": 2}),
         (ONE_OF_FOUR_BUSY, 3, {"trial_gpu_number": 1, "gpu_indices": [0, 1, 3]}),
+        (gpus(4, visible="0,1,2,3"), 4, {"trial_gpu_number": 1}),
+        (gpus(4, visible="2,3"), 2, {"trial_gpu_number": 1, "gpu_indices": [2, 3]}),
     ],
 )
 def test_what_works_is_accepted(machine: Machine, concurrency: int, settings: dict[str, Any]) -> None:
@@ -145,6 +149,9 @@ def test_what_works_is_accepted(machine: Machine, concurrency: int, settings: di
         (BUSY, 1, {"use_active_gpu": False}, "write useActiveGpu: true$"),
         (ONE_OF_FOUR_BUSY, 1, {"use_active_gpu": False}, r"useActiveGpu: true and gpuIndices: \[0, 1, 3\]$"),
         (MIG, 1, {"max_trial_number_per_gpu": 2}, "MIG instances of this machine; leave trialGpuNumber out"),
+        (gpus(4, visible="3,2"), 2, {}, r"also use GPUs \[0, 1\], which .*='3,2' hides; write gpuIndices: \[3, 2\]$"),
+        (gpus(4, visible="2"), 1, {"gpu_indices": [1, 2]}, r"also use GPUs \[1\], .* write gpuIndices: \[2\]$"),
+        (FOUR_HIDDEN, 1, {}, r"also use GPUs \[0, 1, 2, 3\], .*='' hides; leave trialGpuNumber out"),
     ],
 )
 def test_what_would_freeze_or_die_is_refused(
@@ -163,8 +170,6 @@ def test_gpus_that_others_use_are_warned_of() -> None:
 def test_a_choice_of_gpus_that_does_nothing_is_warned_of() -> None:
     with pytest.warns(UserWarning, match="gpuIndices does nothing without trialGpuNumber"):
         check(FOUR, gpu_indices=[2])
-    with pytest.warns(UserWarning, match="NNI ignores CUDA_VISIBLE_DEVICES"):
-        check(gpus(4, visible="2"), trial_gpu_number=1, use_active_gpu=True)
 
 
 # Trials that see what NNI sees.
@@ -195,8 +200,10 @@ def test_more_trials_than_cores_or_gpus_are_warned_of() -> None:
 
 
 def test_gpus_that_stay_idle_are_warned_of() -> None:
-    with pytest.warns(UserWarning, match="all trials will use the first of 4 GPUs"):
+    with pytest.warns(UserWarning, match="all trials will use the first of 4 GPUs; .* useActiveGpu: true$"):
         check(FOUR, 2)
+    with pytest.warns(UserWarning, match=r"the first of 2 GPUs; .* useActiveGpu: true, gpuIndices: \[2, 3\]$"):
+        check(gpus(4, visible="2,3"), 2)
     with pytest.warns(UserWarning, match="on the CPU: trialGpuNumber: 0 hides all GPUs"):
         assert check(FOUR, trial_gpu_number=0) == "on the CPU"
     with pytest.warns(UserWarning, match="on the CPU: CUDA_VISIBLE_DEVICES='' hides all GPUs"):
