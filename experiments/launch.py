@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import math
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from common.atomic_file import write_text
 from common.bad_input import BadInput, KnownFailure, naming, run_command
 from common.command_parser import command_parser
+from common.read_file import read_text
 from experiments.config_file import class_arguments, read_config
 from experiments.disk_room import needs_of, require_room
 from experiments.nni_experiment import Experiment, Trials, say, start
@@ -31,6 +34,7 @@ from experiments.search_hours import hours
 from experiments.steps import trials_of
 from experiments.stopping import StopSignals, stop
 from machines.gpus import read_machine
+from machines.machine_list import RemoteMachine
 from nni_api.register import registered
 from strategies.adapter.data_check import failed_check
 
@@ -152,11 +156,83 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def kept_id(file: Path | None) -> str | None:
+    """The id of the experiment that ``--id-file`` keeps; None where it keeps none yet.
+
+    Raises:
+        BadInput: the file cannot be read, or this user has no such experiment.
+    """
+    if file is None or not file.exists():
+        return None
+    id = read_text(file).strip()
+    with naming(file):
+        registered(id)
+    return id
+
+
+class Prepared(NamedTuple):
+    """An experiment that has passed all checks."""
+
+    action: list[str]
+    """Of nnictl."""
+    total: int | None
+    """The number of its trials; None: unknown."""
+    others: Sequence[RemoteMachine]
+    """The machines of its trials; none: this one."""
+
+
+def prepare_new(file: Path, arguments: argparse.Namespace) -> Prepared:
+    """Check the experiment of a YAML file. Raises BadInput where it cannot start."""
+    config, folder = read_config(file), file.parent
+    others = machines_for(config, folder, arguments)
+    _say(preflight(config, folder, file, read_machine(), starting=True, others=others), others)
+    with naming(file):
+        total = trials_of(config)
+    require_check(class_arguments(config).get("check_command"))
+    require_room(needs_of(config, folder))
+    return Prepared(["create", "--config", str(nni_file(config, folder, file, others))], total, others)
+
+
+def prepare_again(experiment: Experiment, arguments: argparse.Namespace) -> Prepared:
+    """Check a stopped experiment, and stop what is left of it. Raises BadInput where it cannot go on."""
+    known = registered(experiment.id)
+    config, others = known.settings(), machines_again(known.folder, read_given(arguments))
+    stop(experiment)
+    what = f"experiment {experiment.id}"
+    _say(preflight(config, Path(), what, read_machine(), starting=True, others=others), others)
+    total, history = trials_of(config), experiment.history()
+    require_same_experiment_data(known.id, known.folder, config, history is not None and bool(history.evaluations))
+    require_room(needs_of(config, Path(), experiment.trials_done()))
+    return Prepared(["resume", experiment.id], total, others)
+
+
+def _say(found: Sequence[str], others: Sequence[RemoteMachine]) -> None:
+    """Print what a check has found, if it was one of other machines."""
+    if others:
+        say("\n".join(found))
+
+
+def seconds_left(id: str, max_hours: float) -> float:
+    """How long an experiment may still run. Raises BadInput where its time is up."""
+    ran = registered(id).seconds_run()
+    if ran >= 3600 * max_hours:
+        has_run = f"experiment {id} has run for {ran / 3600:.2f} hours"
+        raise BadInput(f"{has_run}: resume it with a longer --max-hours, or none")
+    return 3600 * max_hours - ran
+
+
 def main() -> None:
     """Start an experiment through nnictl, bound to this machine; watch it to its end, and print its id."""
     parser = command_parser("experiments.launch", main.__doc__, "experiments/50salads_global.yml --port 8080")
     parser.add_argument("config", type=Path, nargs="?", metavar="FILE.yml", help="the experiment's YAML file")
     parser.add_argument("--resume", metavar="EXPERIMENT_ID", help="resume a stopped experiment instead")
+    parser.add_argument(
+        "--id-file",
+        type=Path,
+        metavar="FILE",
+        help="write the experiment's id there once it runs; where one stands there already, resume that experiment "
+        "instead of starting another, so that the same command goes on",
+    )
     parser.add_argument("--port", type=int, help="of NNI's web page (default: a free one)")
     parser.add_argument(
         "--max-hours",
@@ -170,40 +246,28 @@ def main() -> None:
         raise BadInput("give either the YAML file of an experiment, or --resume EXPERIMENT_ID")
     seconds = None if arguments.max_hours is None else 3600 * arguments.max_hours
     share_data_folders()
-    if arguments.config is not None:
-        config, folder = read_config(arguments.config), arguments.config.parent
-        others = machines_for(config, folder, arguments)
-        found = preflight(config, folder, arguments.config, read_machine(), starting=True, others=others)
-        with naming(arguments.config):
-            total = trials_of(config)
-        require_check(class_arguments(config).get("check_command"))
-        require_room(needs_of(config, folder))
-        action = ["create", "--config", str(nni_file(config, folder, arguments.config, others))]
+    former = arguments.resume or kept_id(arguments.id_file)
+    if former is None:
+        prepared = prepare_new(arguments.config, arguments)
     else:
-        experiment = Experiment.of_id(arguments.resume)
+        experiment = Experiment.of_id(former)
         if experiment.is_managed():
             raise BadInput(f"experiment {experiment.id} is still running; 'nnictl stop {experiment.id}' ends it")
-        known = registered(experiment.id)
-        config, others = known.settings(), machines_again(known.folder, read_given(arguments))
-        if seconds is not None:
-            seconds -= known.seconds_run()
-            if seconds <= 0:
-                ran = f"experiment {experiment.id} has run for {known.seconds_run() / 3600:.2f} hours"
-                raise BadInput(f"{ran}: resume it with a longer --max-hours, or none")
-        stop(experiment)
-        found = preflight(config, Path(), f"experiment {known.id}", read_machine(), starting=True, others=others)
-        total, history = trials_of(config), experiment.history()
-        require_same_experiment_data(known.id, known.folder, config, history is not None and bool(history.evaluations))
-        require_room(needs_of(config, Path(), experiment.trials_done()))
-        action = ["resume", arguments.resume]
-    if others:
-        say("\n".join(found))
+        if arguments.max_hours is not None:
+            seconds = seconds_left(experiment.id, arguments.max_hours)
+        prepared = prepare_again(experiment, arguments)
+
+    def started(experiment: Experiment) -> None:
+        if arguments.id_file is not None:
+            write_text(arguments.id_file, f"{experiment.id}\n")
+        provide(experiment, prepared.others)
+
     port = arguments.port or free_port()
     go_on = "python -m experiments.launch --resume {id}"
-    with running(action, port, go_on, lambda experiment: provide(experiment, others)) as experiment:
+    with running(prepared.action, port, go_on, started) as experiment:
         print(f"experiment {experiment.id}: http://127.0.0.1:{port} (this machine only)", file=sys.stderr)
         file = registered(experiment.id).folder / PROGRESS_FILE
-        early = watch(experiment, total, file, None, seconds)
+        early = watch(experiment, prepared.total, file, None, seconds)
     if early:
         again = go_on.format(id=experiment.id)
         print(f"ended early, after {arguments.max_hours:g} hours; to resume: {again}", file=sys.stderr)

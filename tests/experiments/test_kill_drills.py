@@ -88,7 +88,8 @@ def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path, monke
         wait_for(lambda: any(len(read_history(path.parent).evaluations) >= count for path in home.glob(pattern)))
 
     # A trial is killed in training: it is repeated, and the experiment goes on.
-    started = launch(write_config(home))
+    same_command = write_config(home), "--id-file", tmp_path / "experiment"
+    started = launch(*same_command)
     wait_for_iterations(1)
     kill(home, is_trial)
     wait_for_iterations(2)
@@ -119,7 +120,8 @@ def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path, monke
     started.terminate()
     started.communicate(timeout=300)
 
-    assert finish(launch("--resume", experiment)) == experiment
+    # The same command resumes the experiment that it has started.
+    assert finish(launch(*same_command)) == experiment
     history = history_of(home, experiment)
     assert history.done
     assert {chain["why"] for chain in history.chains.values()} == {"done"}

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from analysis.history import History, read_history
-from common.bad_input import KnownFailure
+from common.bad_input import BadInput, KnownFailure
 from experiments import launch
-from experiments.launch import IDLE_POLLS, Killed, watch
+from experiments.launch import IDLE_POLLS, Killed, kept_id, watch
 from experiments.nni_experiment import Experiment, Trials
 from tests.analysis.records import write_final_records
 
@@ -121,3 +121,19 @@ def test_a_tuner_that_is_gone_was_killed_unless_it_is_known_to_have_failed(
     killed = "the tuner of experiment Ab3dE was killed (is there enough memory? 'nnictl log stderr Ab3dE' may say more)"
     assert str(raised.value) == (killed if error is None else f"experiment Ab3dE has ended: {error}")
     assert isinstance(raised.value, Killed) == (error is None)
+
+
+def test_a_kept_id_is_that_of_an_experiment_of_this_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "nni-experiments").mkdir()
+    register = {"Ab3dE": {"logDir": str(tmp_path / "nni-experiments")}}
+    (tmp_path / "nni-experiments" / ".experiment").write_text(json.dumps(register))
+    file = tmp_path / "search.experiment"
+    assert kept_id(None) is None
+    assert kept_id(file) is None
+    file.write_text("Ab3dE\n")
+    assert kept_id(file) == "Ab3dE"
+    for damaged in ("", "Xy9zK\n", "Ab3dE Ab3dE"):
+        file.write_text(damaged)
+        with pytest.raises(BadInput, match=r"^\S+/search\.experiment: unknown experiment"):
+            kept_id(file)
