@@ -47,7 +47,7 @@ class DrilledFinal(DrilledSearch):
     def results(self) -> dict[Any, Any]:
         """What is trained to the end, by folder: when that was, and what came out."""
         paths = sorted(self._output().glob("*/split*/seed*/metrics.json"))
-        return {str(path.parent.relative_to(self._output())): (path.stat().st_mtime_ns, _told(path)) for path in paths}
+        return {str(path.parent.relative_to(self._output())): (path.stat().st_mtime_ns, told(path)) for path in paths}
 
     def outcome(self) -> dict[Any, Any]:
         """What came out of every training: equal for equal final trainings."""
@@ -66,7 +66,7 @@ class DrilledFinal(DrilledSearch):
         return self.folder / "runs" / "demo" / "final"
 
 
-def _told(path: Path) -> dict[str, Any]:
+def told(path: Path) -> dict[str, Any]:
     """The content of a metrics.json but for the seconds."""
     content = read_json(path)
     history = [{name: value for name, value in row.items() if name != "seconds"} for row in content["history"]]

@@ -84,9 +84,7 @@ class DrilledSearch:
 
     def start(self) -> None:
         """Create the experiment."""
-        config = self.folder / "search.yml"
-        config.write_text(yaml.safe_dump(self._config()))
-        self._launch(config)
+        self._launch(self.write_config())
 
     def resume(self) -> None:
         """Go on with the experiment."""
@@ -223,6 +221,12 @@ class DrilledSearch:
             "PATH": path,
             **self.more_environment,
         }
+
+    def write_config(self) -> Path:
+        """Write the experiment's YAML file."""
+        path = self.folder / "search.yml"
+        path.write_text(yaml.safe_dump(self._config()))
+        return path
 
     def _config(self) -> dict[str, Any]:
         module = f"{TRIALS[self.phase]} {self.more_options}".strip()
