@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from common.bad_input import BadInput, naming
-from common.read_file import read_text
+from common.read_yaml import read_yaml
 
 HOST_NAME = re.compile(r"[A-Za-z0-9_:][A-Za-z0-9._:-]*")
 """No host begins with a hyphen: ssh would read it as an option."""
@@ -34,6 +32,8 @@ FIELDS: dict[str, type | tuple[type, ...]] = {
     "sharedFiles": bool,
 }
 """Everything that a machine may have, with its types."""
+PATHS_THERE = ("pythonPath", "dataRoot", "cache")
+"""Those that name a folder there."""
 ELSEWHERE = {
     "password": "log in with a key (sshKeyFile), or an ssh agent",
     "sshPassphrase": "load the key into an ssh agent",
@@ -83,10 +83,7 @@ def read_machines(path: Path) -> list[RemoteMachine]:
     Raises:
         BadInput: the file is missing or damaged, or a machine has anything but what ``FIELDS`` names.
     """
-    try:
-        content = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as fault:
-        raise BadInput(f"{path}: not a YAML file: {' '.join(str(fault).split())}") from None
+    content = read_yaml(path)
     with naming(path):
         if not isinstance(content, dict) or set(content) != {"machineList"}:
             raise BadInput("it must have machineList, and nothing else")
@@ -117,17 +114,19 @@ def _machine(fields: Any, folder: Path) -> RemoteMachine:
         if name not in FIELDS:
             raise BadInput(f"{name}: unknown; there are {', '.join(FIELDS)}")
         kind = FIELDS[name]
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool) or value == "":
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise BadInput(f"{name}: {value!r} will not do")
+        if isinstance(value, str) and (not value or not value.isprintable()):
+            raise BadInput(f"{name}: {value!r} will not do")
+        if name in PATHS_THERE and not str(value).startswith("/"):
+            raise BadInput(f"{name}: an absolute path on that machine, not {value!r}")
     for name, pattern in (("host", HOST_NAME), ("user", USER_NAME), ("hostKey", HOST_KEY)):
         if name in fields and pattern.fullmatch(fields[name]) is None:
             raise BadInput(f"{name}: {fields[name]!r} will not do")
     port = fields.get("port")
     if port is not None and not 0 < port < 2**16:
         raise BadInput(f"port: a number from 1 to 65535, not {port}")
-    key = (folder / Path(fields["sshKeyFile"]).expanduser()).absolute() if "sshKeyFile" in fields else None
-    if key is not None and not key.is_file():
-        raise BadInput(f"sshKeyFile: {key} is no file")
+    key = _key(fields["sshKeyFile"], folder) if "sshKeyFile" in fields else None
     gpus, shared = _gpus(fields.get("gpuIndices")), fields.get("sharedFiles", False)
     usual = sys.executable if shared else "python3"
     return RemoteMachine(
@@ -145,16 +144,26 @@ def _machine(fields: Any, folder: Path) -> RemoteMachine:
     )
 
 
+def _key(given: str, folder: Path) -> Path:
+    """The private key of a machine."""
+    try:
+        key = (folder / Path(given).expanduser()).absolute()
+        if key.is_file():
+            return key
+    except (OSError, RuntimeError):  # a name that is too long; the home folder of a user that does not exist
+        pass
+    raise BadInput(f"sshKeyFile: {given} is no file")
+
+
 def _gpus(given: Any) -> tuple[int, ...]:
     """GPU numbers as NNI takes them: a list, one number, or numbers with commas."""
-    parts = given.split(",") if isinstance(given, str) else given if isinstance(given, list) else [given]
-    try:
-        gpus = tuple(int(each) for each in parts) if given is not None else ()
-    except (TypeError, ValueError):
-        raise BadInput(f"gpuIndices: numbers of GPUs, as in 0,1, not {given!r}") from None
-    if any(gpu < 0 for gpu in gpus) or len(set(gpus)) < len(gpus):
-        raise BadInput(f"gpuIndices: different numbers of at least 0, not {given!r}")
-    return gpus
+    if given is None:
+        return ()
+    parts = given if isinstance(given, list) else str(given).split(",")
+    texts = [str(each).strip() for each in parts]
+    if not all(re.fullmatch("[0-9]{1,4}", text) for text in texts) or len(set(map(int, texts))) < len(texts):
+        raise BadInput(f"gpuIndices: different numbers of GPUs, as in 0,1, not {given!r}")
+    return tuple(map(int, texts))
 
 
 def _trials(fields: Mapping[str, Any], gpus: Sequence[int]) -> int:
