@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import zlib
 from collections.abc import Sequence
@@ -12,13 +13,16 @@ from common.bad_input import BadInput
 from machines.machine_list import RemoteMachine
 
 PROGRAM = "ssh"
+HOST_KEY_ALIAS = "global2local"
+"""Name of a host in a file of its own that has nothing but its given key."""
 OPTIONS = {
     "BatchMode": "yes",  # nobody is there to be asked
     "StrictHostKeyChecking": "yes",
     "ServerAliveInterval": "5",  # with the next: a machine that is silent for 15 seconds is lost
     "ServerAliveCountMax": "3",
     "ConnectTimeout": "10",
-    "ControlMaster": "no",  # one connection for each trial: none ends with another's
+    "ControlPath": "none",  # one connection for each trial, whatever the user's configuration: none ends with another's
+    "RemoteCommand": "none",
     "ForwardAgent": "no",
     "ForwardX11": "no",
     "ClearAllForwardings": "yes",
@@ -39,21 +43,32 @@ def folder() -> Path:
 
 
 def words(machine: RemoteMachine, command: str) -> list[str]:
-    """The command line that runs a command in a machine's shell."""
+    """The command line that runs a command in the POSIX shell of a machine, whatever shell its user logs in with.
+
+    Raises:
+        BadInput: the path of a key is one that ssh's options cannot name.
+    """
     options = dict(OPTIONS)
     if machine.key is not None:
-        options |= {"IdentitiesOnly": "yes", "IdentityFile": f'"{machine.key}"'}
+        options |= {"IdentitiesOnly": "yes", "IdentityFile": _quoted(machine.key)}
     if machine.host_key is not None:
-        name = machine.host if machine.port in (None, 22) else f"[{machine.host}]:{machine.port}"
-        line = f"{name} {machine.host_key}\n"
+        line = f"{HOST_KEY_ALIAS} {machine.host_key}\n"
         known = folder() / f"known_hosts-{zlib.crc32(line.encode()):08x}"
         if not known.exists():
             write_text(known, line)
-        options["UserKnownHostsFile"] = f'"{known}"'
+        # The alias is in no other file of known hosts: no other key will do.
+        options |= {"HostKeyAlias": HOST_KEY_ALIAS, "UserKnownHostsFile": _quoted(known)}
     given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     for name, value in (("-p", machine.port), ("-l", machine.user)):
         given += [] if value is None else [name, str(value)]
-    return [PROGRAM, "-T", *given, "--", machine.host, command]
+    return [PROGRAM, "-T", *given, "--", machine.host, f"exec sh -c {shlex.quote(command)}"]
+
+
+def _quoted(path: Path) -> str:
+    """A path as ssh's options take it, which expand some characters even within quotes."""
+    if set('"\\%$') & set(str(path)):
+        raise BadInput(f"{path}: ssh's options cannot name a path with a quote, a backslash, % or $: move the file")
+    return f'"{path}"'
 
 
 def run(machine: RemoteMachine, command: str, sent: bytes = b"") -> bytes:
