@@ -8,6 +8,7 @@ import io
 import os
 import shlex
 import tarfile
+import zlib
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import cache
@@ -40,6 +41,13 @@ class Code(NamedTuple):
         """Where the files are on another machine, relative to the home folder there."""
         return f"{FOLDER}/{self.name}"
 
+    def is_whole(self) -> bool:
+        """Whether the files are those that have this name."""
+        try:
+            return _name(gzip.decompress(self.archive)) == self.name
+        except (OSError, EOFError, zlib.error):
+            return False
+
 
 @cache  # as they were when this process first asked
 def pack(root: Path = ROOT) -> Code:
@@ -58,15 +66,21 @@ def pack(root: Path = ROOT) -> Code:
             entry = tarfile.TarInfo(path.relative_to(root).as_posix())
             entry.size, entry.mode = len(content), 0o755 if os.access(path, os.X_OK) else 0o644
             archive.addfile(entry, io.BytesIO(content))
-    name = hashlib.sha256(packed.getvalue()).hexdigest()[:16]
-    return Code(gzip.compress(packed.getvalue(), mtime=0), name)
+    return Code(gzip.compress(packed.getvalue(), mtime=0), _name(packed.getvalue()))
+
+
+def _name(files: bytes) -> str:
+    return hashlib.sha256(files).hexdigest()[:16]
 
 
 def upload(machine: RemoteMachine, code: Code) -> None:
     """Unpack the code on a machine, unless it has it. Raises as ``ssh.run``."""
     target, new = code.folder, f"{code.folder}.$$"
     # Another may unpack it at the same time: whoever is first renames, and nothing is ever half there.
-    unpack = f"cd && mkdir -p {new} && tar -xzf - -C {new} && {{ mv -T {new} {target} 2>/dev/null || rm -rf {new}; }}"
+    unpack = (
+        f"cd && mkdir -p {new} && tar -xzf - -C {new} && {{ mv -T {new} {target} 2>/dev/null || rm -rf {new}; }} && "
+        f"test -d {target}"
+    )
     if not ssh.run(machine, f"cd && test -d {target} && echo there || true").endswith(b"there\n"):
         ssh.run(machine, unpack, code.archive)
 

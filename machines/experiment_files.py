@@ -39,9 +39,12 @@ def read(experiment: Path) -> tuple[list[RemoteMachine], Code] | None:
     try:
         machines = [_machine(fields) for fields in content["machines"]]
         archive = (experiment / f"code-{content['code']}.tgz").read_bytes()
-        return machines, Code(archive, content["code"])
-    except (OSError, KeyError, TypeError):
-        raise BadInput(f"{path}: damaged; resume the experiment with --machines FILE") from None
+        code = Code(archive, content["code"])
+        if machines and code.is_whole():
+            return machines, code
+    except (OSError, KeyError, TypeError, ValueError):
+        pass
+    raise BadInput(f"{path}: damaged; resume the experiment with --machines FILE")
 
 
 def wait_for(experiment: Path) -> tuple[list[RemoteMachine], Code]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -67,7 +68,9 @@ def _taken(slot: Slot) -> IO[str] | None:
 
 def let_rest(machine: RemoteMachine) -> None:
     """Leave a machine alone for a while, as it was lost."""
-    _file(machine, "lost").touch()
+    lost, now = _file(machine, "lost"), time.time()
+    lost.touch()
+    os.utime(lost, (now, now))  # by this machine's clock, not by that of a file server
 
 
 def _rests(machine: RemoteMachine) -> bool:
@@ -80,4 +83,4 @@ def _rests(machine: RemoteMachine) -> bool:
 def _file(machine: RemoteMachine, suffix: str) -> Path:
     folder = ssh.folder()
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{machine.name.replace(':', '_')}.{suffix}"
+    return folder / f"{machine.name}.{suffix}"
