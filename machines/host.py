@@ -15,6 +15,7 @@ import select
 import shutil
 import sys
 import threading
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -24,7 +25,7 @@ from machines.messages import SILENCE_SECONDS, Sender, receive
 from nni_api.home import Home
 
 WORK = Path("~/.cache/global2local/work")
-"""Folder of the trials' copies, one for each process."""
+"""Folder of the trials' copies, one for each process of each machine: several may share a home folder."""
 THERE = "@there@"
 """Stands for a trial's own folder in what home sends: before the paths of home."""
 
@@ -93,10 +94,14 @@ def _run(start: dict[str, Any], into: IO[bytes], work: Path, sender: Sender) -> 
         atomic_file.listeners.append(send_changed)
     sys.argv = [start["module"], *start["words"]]
     code: Any = 0
+    send({"kind": "begun"})
     try:
         runpy.run_module(start["module"], run_name="__main__", alter_sys=True)
     except SystemExit as end:
         code = end.code
+    except BaseException:
+        traceback.print_exc()
+        code = 1
     sys.stderr.flush()
     send({"kind": "end", "code": code if isinstance(code, int) else int(code is not None)})
 
@@ -115,7 +120,7 @@ def _copy_of(path: str, work: Path) -> Path:
 
 def _new_folder() -> Path:
     """A folder for this process; those of processes that were killed are removed."""
-    base = WORK.expanduser()
+    base = WORK.expanduser() / atomic_file.HOST
     base.mkdir(parents=True, exist_ok=True)
     for left in base.iterdir():
         with suppress(ValueError, PermissionError):  # what is not named by a process, or one of another user's

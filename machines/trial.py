@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 from common.atomic_file import remove, write_atomically
@@ -26,14 +27,14 @@ from machines import experiment_files, ssh
 from machines.code import ROOT, Code, start_command, upload
 from machines.host import THERE
 from machines.machine_list import RemoteMachine
-from machines.messages import BEAT, BEAT_SECONDS, Damaged, Sender, receive
+from machines.messages import BEAT, BEAT_SECONDS, Damaged, Sender, is_of_trial, receive
 from machines.slots import Slot, free_slot, let_rest
 from machines.ssh import NoConnection
 from machines.trial_files import PATH_OPTIONS, TrialFiles, parse
 from nas_space.networks import your_own
 from nas_space.structure_files import HAND
 from nni_api.trial_channel import TrialChannel
-from nni_api.trial_report import TrialReport
+from nni_api.trial_report import TrialReport, reason_of
 from trials.data.fingerprint import ChangedData, add_fingerprint, is_fingerprint
 
 NO_CODE = 77
@@ -55,12 +56,14 @@ class TrialElsewhere:
     code: Code
     _reported: dict[str, int] = field(default_factory=lambda: {"PERIODICAL": 0, "FINAL": 0})
     """How many metrics of each kind NNI has: a trial that goes on elsewhere sends them again."""
+    _begun: bool = False
+    """Whether the trial has begun where it is now."""
 
     def run(self, slot: Slot) -> int:
         """Run it in a place, from the files that are here; returns its exit code.
 
         Raises:
-            NoConnection: the machine cannot be reached, or was lost.
+            NoConnection: the machine cannot be reached, was lost, or starts no trial.
             BadInput, KnownFailure, OSError: what it sent cannot be written here.
         """
         machine = slot.machine
@@ -69,6 +72,7 @@ class TrialElsewhere:
         command = start_command(machine, folder, "machines.host")
         command = f"cd && test -d {shlex.quote(folder)} || exit {NO_CODE}; {command}"
         print(f"on {machine.name}", file=sys.stderr, flush=True)
+        self._begun = False
         process = subprocess.Popen(ssh.words(machine, command), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
             assert process.stdin is not None
@@ -82,6 +86,8 @@ class TrialElsewhere:
                     return code
             return self._without_a_word(machine, process.wait())
         except Damaged as fault:
+            if self._reported["FINAL"]:
+                return 0  # only the end was lost
             raise NoConnection(f"{machine.name}: {fault}") from None
         finally:
             process.kill()  # the trial there ends with its connection
@@ -101,16 +107,27 @@ class TrialElsewhere:
         if self._reported["FINAL"]:
             return 0  # only the end was lost
         if ended == NO_CODE:
-            upload(machine, self.code)
+            self._bring_code(machine)
             raise _NowThere
         if ended in ssh.LOST:
             raise NoConnection(f"{machine.name}: the connection was lost, or there was none")
+        if not self._begun:  # Python is gone, or the disk is full: another machine may do
+            raise NoConnection(f"{machine.name}: it starts no trial (exit code {ended})")
         print(
             f"the trial on {machine.name} ended without a word, with exit code {ended}: "
             "was it killed (is there enough memory?)",
             file=sys.stderr,
         )
         return ended
+
+    def _bring_code(self, machine: RemoteMachine) -> None:
+        """Give a machine the code that it lacks. Raises NoConnection where it cannot have it."""
+        if machine.shared_files:
+            raise NoConnection(f"{machine.name}: {ROOT} is missing, but sharedFiles says that it is there")
+        try:
+            upload(machine, self.code)
+        except BadInput as fault:
+            raise NoConnection(str(fault)) from None
 
     def _start(self, slot: Slot) -> dict[str, Any]:
         """The first message: all that the trial is started with."""
@@ -137,33 +154,48 @@ class TrialElsewhere:
 
     def _note(self, message: dict[str, Any], payload: bytes, machine: RemoteMachine, files: TrialFiles) -> int | None:
         """What a trial says; returns its exit code if it has ended."""
+        if not is_of_trial(message):
+            raise KnownFailure(f"{machine.name}: it sent {shortened(message)}, which is no message of a trial")
         kind = message["kind"]
-        if kind == "end":
+        if kind == "begun":
+            self._begun = True
+        elif kind == "end":
             return int(message["code"])
-        if kind == "metric":
-            self._forward(message)
-            return None
-        path = Path(os.path.normpath(message["path"]))
-        if path.parent == self.output.parents[3] and path.name.startswith("data-split"):
+        elif kind == "metric":
+            self._forward(message, machine)
+        else:
+            self._note_file(message, payload, machine, files)
+        return None
+
+    def _note_file(self, message: dict[str, Any], payload: bytes, machine: RemoteMachine, files: TrialFiles) -> None:
+        """Write or remove a file of a trial, which may have no others."""
+        written, path = message["kind"] == "file", Path(os.path.normpath(message["path"]))
+        if written and path.parent == self.output.parents[3] and path.name.startswith("data-split"):
             self._add_fingerprint(path, payload, machine)
-        elif not any(path.is_relative_to(folder) for folder in files.own):
+        elif not any(path.is_relative_to(own) for own in files.own):
             raise KnownFailure(f"{machine.name}: it sent {path}, which is no file of this trial")
-        elif kind == "file":
+        elif written:
             write_atomically(path, lambda file: file.write(payload))
         else:
             remove(path)
-        return None
 
-    def _forward(self, message: dict[str, Any]) -> None:
+    def _forward(self, message: dict[str, Any], machine: RemoteMachine) -> None:
         """Hand a metric on to NNI, unless it has it."""
         kind, sequence = message["type"], message["sequence"]
-        if sequence >= self._reported[kind]:
-            self._reported[kind] = sequence + 1
+        if sequence > self._reported[kind]:
+            raise KnownFailure(f"{machine.name}: it sent metric {sequence}, but {self._reported[kind]} before it")
+        if sequence == self._reported[kind]:
+            self._reported[kind] += 1
             self.channel.send(kind, sequence, message["value"])
 
     def _add_fingerprint(self, path: Path, payload: bytes, machine: RemoteMachine) -> None:
-        content = json.loads(payload)
-        changed = add_fingerprint(path, content) if is_fingerprint(content) else [path.name]
+        try:
+            content = json.loads(payload)
+        except (ValueError, RecursionError):
+            content = None
+        if not is_fingerprint(content):
+            raise KnownFailure(f"{machine.name}: its {path.name} has no checksums of data")
+        changed = add_fingerprint(path, content)
         if changed:
             raise ChangedData(
                 f"{machine.name}: its {changed[0]} differs from what other trials of this experiment have read; "
@@ -220,11 +252,11 @@ def main() -> None:
         parse(module, words)
         machines, code = experiment_files.wait_for(output.parents[3])
         ended = run_somewhere(TrialElsewhere(module, words, output, channel, code), machines)
-    except (BadInput, KnownFailure, OSError) as fault:
+    except Exception as fault:
         report = TrialReport(
             None if channel.added_by_hand else channel.parameters.get("_uid"),
             os.environ["NNI_TRIAL_JOB_ID"],
-            failure=str(fault),
+            failure=reason_of(fault),
             ends_search=isinstance(fault, ChangedData),
         )
         channel.report_final_result(report.to_nni())

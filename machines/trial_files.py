@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from common.bad_input import BadInput
-from nas_space.networks import your_own
+from nas_space.networks.your_own import OwnNetwork
 from nas_space.structure_names import structure_file, training_folder
+from nni_api.epoch_file import EPOCH_FILE
 from nni_api.trial_report import CONFIRMATION
 from trials.trial_arguments import TRIALS
 
@@ -29,7 +30,7 @@ class TrialFiles:
     needed: list[Path]
     """Those that exist when it starts."""
     own: list[Path]
-    """Folders in which it may write."""
+    """The file and the folders that it may write."""
 
     @classmethod
     def of(cls, module: str, words: Sequence[str], parameters: Mapping[str, Any], output: Path) -> TrialFiles:
@@ -46,7 +47,7 @@ class TrialFiles:
         """
         arguments = parse(module, words)
         experiment = output.parents[3]
-        own = [output, experiment / "trials" / output.name]
+        own = [output / EPOCH_FILE, experiment / "trials" / output.name]
         needed = sorted(experiment.glob("data-split*.json"))
         try:
             if module == "trials.local_trial":
@@ -66,16 +67,33 @@ class TrialFiles:
                 own.append(training)
         except (KeyError, TypeError) as fault:
             raise BadInput(f"{module}: not its parameters ({fault!r}): {dict(parameters)}") from None
-        networks = [word for word in words if word.endswith(your_own.SUFFIX)]
-        needed += [path for word in networks if (path := Path(word.rpartition("=")[2]).absolute()).is_file()]
+        if isinstance(arguments.network, OwnNetwork):
+            needed += _code_of(arguments.network)
         return cls(needed, own)
 
 
 def parse(module: str, words: Sequence[str]) -> argparse.Namespace:
-    """The options of a trial. Raises BadInput where the module is none of our trials, or refuses its options."""
+    """The options of a trial, written in full: some are changed for another machine.
+
+    Raises:
+        BadInput: the module is none of our trials, or refuses its options.
+    """
     if module not in TRIALS:
         raise BadInput(f"{module}: on other machines, only trials of ours run: {', '.join(TRIALS)}")
-    return TRIALS[module].parse(words)
+    parser = TRIALS[module].parser()
+    parser.allow_abbrev = False
+    arguments = parser.parse_args(words)
+    TRIALS[module].check(arguments)
+    return arguments
+
+
+def _code_of(network: OwnNetwork) -> list[Path]:
+    """The file that describes a network, and the package of its function if it lies beside, where it is looked for."""
+    assert network.file is not None
+    package = network.function.partition(":")[0].partition(".")[0]
+    beside = network.file.parent
+    module = beside / f"{package}.py"
+    return [network.file, *([module] if module.is_file() else []), *sorted((beside / package).rglob("*.py"))]
 
 
 def _files_of(folder: Path) -> list[Path]:

@@ -9,6 +9,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from common.bad_input import BadInput, KnownFailure
+
 CANDIDATES = "_candidates"
 """The parameter with the candidate dilations of each layer, by short label, for trials of a differentiable search."""
 LIMITS = "_limits"
@@ -101,6 +103,15 @@ class TrialReport:
             failure=failure,
             ends_search=failure is not None and trained.get("ends_search") is True,
         )
+
+
+def reason_of(fault: Exception) -> str:
+    """Why a trial failed, as its report says it."""
+    if isinstance(fault, OSError) and fault.filename is not None:
+        return f"{fault.filename}: {fault.strerror}"
+    if isinstance(fault, BadInput | KnownFailure):
+        return str(fault)
+    return f"{type(fault).__name__}: {fault}"
 
 
 def _is_finite(value: Any) -> bool:

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.bad_input import BadInput, KnownFailure
 from common.local_http import NO_ANSWER, get_json
 from nas_space.network import Network
 from nas_space.structure import Structure
 from nni_api.home import Home
 from nni_api.trial_channel import TrialChannel, manager_url
-from nni_api.trial_report import TrialReport
+from nni_api.trial_report import TrialReport, reason_of
 from trials.data.dataset import Dataset
 from trials.data.fingerprint import ChangedData, DataRecord, experiment_file
 from trials.training.threads import are_threads_given
@@ -124,11 +123,5 @@ class NniTrial:
             with handle_out_of_memory():
                 yield
         except Exception as fault:
-            if isinstance(fault, OSError) and fault.filename is not None:
-                failure = f"{fault.filename}: {fault.strerror}"
-            elif isinstance(fault, BadInput | KnownFailure):
-                failure = str(fault)
-            else:
-                failure = f"{type(fault).__name__}: {fault}"
-            self.report(failure=failure, ends_search=isinstance(fault, ChangedData))
+            self.report(failure=reason_of(fault), ends_search=isinstance(fault, ChangedData))
             raise
