@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from common.bad_input import BadInput
+from common.bad_input import BadInput, one_line
 from common.command_options import option
 from machines import ssh
 from machines.code import ROOT, Code, start_command, upload
@@ -46,7 +46,10 @@ def check_machines(
             found[machine] = _facts(machine, code, tuple(asked_of(words_there(words, machine), splits)))
         except NoConnection as fault:
             raise BadInput(f"{fault}; check it with: {shlex.join(ssh.words(machine, 'true'))}") from None
-        _compare(machine, found[machine], own, words)
+        try:
+            _compare(machine, found[machine], own, words)
+        except (LookupError, TypeError, AttributeError) as fault:
+            raise BadInput(f"{machine.name}: it does not say what it has ({fault!r})") from None
     return found
 
 
@@ -54,7 +57,8 @@ def asked_of(words: Sequence[str], splits: Sequence[int]) -> list[str]:
     """The options of ``machines.facts``, from those of a trial, of which it takes which data it reads, and how."""
     given = [(name, option(words, name)) for name in DATA_OPTIONS]
     data = [word for name, value in given if value is not None for word in (name, value)]
-    return ["--splits", *map(str, splits), *data]
+    no_cache = ["--no-cache"] if "--no-cache" in words else []
+    return ["--splits", *map(str, splits), *data, *no_cache]
 
 
 @cache  # the steps of a pipeline read the same data
@@ -121,7 +125,7 @@ def describe(machine: RemoteMachine, facts: dict[str, Any]) -> str:
     used = machine.gpus or [each["index"] for each in facts["gpus"]]
     gpus = ", ".join(f"GPU {each['index']} {each['name']}" for each in facts["gpus"] if each["index"] in used)
     cache = f"{_gigabytes(facts['free'])} free for the packed features, " if "free" in facts else ""
-    return (
+    return one_line(
         f"{machine.name}: {machine.trials} trials side by side on {facts['cores']} cores, {gpus or 'no GPU'}; "
         f"Python {facts['python']}, {packages}; the same data ({facts['videos']} videos), {cache}"
         f"clock {facts['clock']:+.1f} s"
