@@ -26,6 +26,7 @@ from experiments.other_machines import (
     nni_file,
     provide,
     read_given,
+    write_files,
 )
 from experiments.preflight import preflight
 from experiments.progress import PROGRESS_FILE, ProgressDisplay
@@ -203,6 +204,7 @@ def prepare_again(experiment: Experiment, arguments: argparse.Namespace) -> Prep
     total, history = trials_of(config), experiment.history()
     require_same_experiment_data(known.id, known.folder, config, history is not None and bool(history.evaluations))
     require_room(needs_of(config, Path(), experiment.trials_done()))
+    write_files(known.folder, others)
     return Prepared(["resume", experiment.id], total, others)
 
 

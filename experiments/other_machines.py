@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from common.atomic_file import write_text
-from common.bad_input import BadInput
-from common.command_options import option
+from common.bad_input import BadInput, naming
+from common.command_options import option, setting_option
 from experiments.command_check import ELSEWHERE, TrialCommand, read_trial_command, split_command
 from experiments.config_file import make_paths_absolute
 from experiments.nni_experiment import Experiment
@@ -21,6 +21,7 @@ from machines import experiment_files, ssh
 from machines.check import check_machines, describe, gpus_of
 from machines.code import pack
 from machines.machine_list import RemoteMachine, machines_of, read_machines
+from machines.trial_files import parse
 from nni_api.manager import NniManager
 from nni_api.register import registered
 
@@ -64,7 +65,14 @@ def elsewhere(config: dict[str, Any], folder: Path, machines: Sequence[RemoteMac
     Raises:
         BadInput: the trials are none of ours.
     """
-    changed = {**config, "tuner": dict(config["tuner"])}
+    for name, kind in (("trialCommand", str), ("tuner", dict)):
+        if not isinstance(config.get(name), kind):
+            raise BadInput(
+                f"{name}: on other machines, only trials of our tuners run: write it as in experiments/*.yml"
+            )
+    # Of this machine: those of others are in machineList. NNI takes names in any case, with underscores or without.
+    changed = {name: value for name, value in config.items() if _plain(name) != "trialgpunumber"}
+    changed |= {"tuner": dict(config["tuner"]), "trialCodeDirectory": config.get("trialCodeDirectory", ".")}
     make_paths_absolute(changed, folder)
     words = split_command(changed["trialCommand"])
     trial = read_trial_command(changed["trialCommand"], words, Path(changed["trialCodeDirectory"]))
@@ -72,9 +80,15 @@ def elsewhere(config: dict[str, Any], folder: Path, machines: Sequence[RemoteMac
         raise BadInput(f"trialCommand: on other machines, only trials of ours run, and {trial}")
     start = words.index("-m") + 1
     inserted = [] if words[start] == ELSEWHERE else [ELSEWHERE]
+    with naming("trialCommand"):
+        parse(trial.module, words[start + 2 - len(inserted) :])
     command = shlex.join([*words[:start], *inserted, *words[start:]])
     changed |= {"trialCommand": command, "trialConcurrency": _trials(machines)}
     return {**changed, "trainingService": {"platform": "local"}}
+
+
+def _plain(name: object) -> str:
+    return str(name).replace("_", "").lower()
 
 
 def nni_file(config: dict[str, Any], folder: Path, file: Path, machines: Sequence[RemoteMachine]) -> Path:
@@ -98,8 +112,18 @@ def provide(experiment: Experiment, machines: Sequence[RemoteMachine]) -> None:
     After a resume, they may be other machines: NNI runs as many trials as these have room for.
     """
     if machines:
-        experiment_files.write(registered(experiment.id).folder, machines, pack())
+        write_files(registered(experiment.id).folder, machines)
         NniManager(f"ws://127.0.0.1:{experiment.port}/tuner").set_concurrency(_trials(machines))
+
+
+def write_files(experiment: Path, machines: Sequence[RemoteMachine]) -> None:
+    """Write the files of ``provide``, also before a resume, whose first trials would find those of before.
+
+    Args:
+        experiment: its folder.
+    """
+    if machines:
+        experiment_files.write(experiment, machines, pack())
 
 
 def machines_again(experiment: Path, given: Sequence[RemoteMachine]) -> Sequence[RemoteMachine]:
@@ -109,14 +133,19 @@ def machines_again(experiment: Path, given: Sequence[RemoteMachine]) -> Sequence
         experiment: its folder.
 
     Raises:
-        BadInput: its trials were started on this machine, and cannot change to others.
+        BadInput: its trials were started on this machine, and cannot change to others; or its files are damaged.
     """
-    before = experiment_files.read(experiment)
-    if before is None and given:
-        raise BadInput(
-            f"experiment {experiment.name} runs on this machine: resume it without --machines, or start a new one"
-        )
-    return given or ([] if before is None else before[0])
+    if not given:
+        before = experiment_files.read(experiment)
+        return [] if before is None else before[0]
+    # Without its files, it may have been killed before they were written.
+    if not (experiment / experiment_files.MACHINES).exists():
+        words = split_command(registered(experiment.name).settings()["trialCommand"])
+        if ELSEWHERE not in words:
+            raise BadInput(
+                f"experiment {experiment.name} runs on this machine: resume it without --machines, or start a new one"
+            )
+    return given
 
 
 def _trials(machines: Sequence[RemoteMachine]) -> int:
@@ -127,6 +156,7 @@ def check_all(
     trial: TrialCommand, words: Sequence[str], machines: Sequence[RemoteMachine], splits: Sequence[int]
 ) -> list[str]:
     """Check all machines for the trials of an experiment; one line each. Raises BadInput as ``check_machines``."""
+    words = setting_option(words, "--data-root", str(trial.data_folder.parent))  # as the command may set the variable
     facts = check_machines(machines, pack(), words, splits)
     lines = []
     for machine, of_it in facts.items():
@@ -135,5 +165,7 @@ def check_all(
             from experiments.gpu_memory import check_memory  # imports PyTorch
 
             gpus = gpus_of(machine, of_it)
-            lines.append(f"{machine.name}: {check_memory(trial, splits, -(-machine.trials // len(gpus)), gpus)}")
+            with naming(machine.name):
+                memory = check_memory(trial, splits, -(-machine.trials // len(gpus)), gpus)
+            lines.append(f"{machine.name}: {memory}")
     return lines

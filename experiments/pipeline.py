@@ -26,7 +26,14 @@ from experiments.disk_room import Need, needs_of, require_room
 from experiments.launch import free_port, require_check, running, watch
 from experiments.new import template_of
 from experiments.nni_experiment import Experiment, say
-from experiments.other_machines import add_machines_argument, machines_again, nni_file, provide, read_given
+from experiments.other_machines import (
+    add_machines_argument,
+    machines_again,
+    nni_file,
+    provide,
+    read_given,
+    write_files,
+)
 from experiments.plan import DIFFERENTIABLE, FOLDER, GLOBAL_SEARCHES, MULTIPLE, default_search, make_plan, search_kind
 from experiments.preflight import preflight, trial_of
 from experiments.progress import PROGRESS_FILE
@@ -99,7 +106,9 @@ def run_step(
         # A killed pipeline leaves its experiment behind, which must not run twice.
         stop(former)
         require_same_data(former)
-        others = machines_again(find_experiment(former.id).parent, others)
+        folder = find_experiment(former.id).parent
+        others = machines_again(folder, others)
+        write_files(folder, others)
         action = ["resume", former.id]
         if share is not None:
             ran = registered(former.id).seconds_run() / 3600
