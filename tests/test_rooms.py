@@ -15,11 +15,11 @@ BELOW = {
     "strategies": {"common", "nas_space", "nni_api"},
     "trials": {"common", "nas_space", "nni_api"},
     "analysis": {"common", "nas_space", "nni_api", "strategies", "trials"},
-    "experiments": {"common", "nas_space", "nni_api", "strategies", "trials", "analysis"},
-    "benchmarks": {"common", "nas_space", "nni_api", "strategies", "trials", "analysis", "experiments"},
-    "studies": {"common", "nas_space", "nni_api", "strategies", "trials", "analysis", "experiments", "benchmarks"},
-    "tools": {"common", "nas_space", "nni_api", "strategies", "trials", "analysis", "experiments"},
+    "machines": {"common", "nas_space", "nni_api", "trials"},
 }
+BELOW["experiments"] = {*BELOW}
+BELOW["benchmarks"] = BELOW["tools"] = {*BELOW}
+BELOW["studies"] = {*BELOW} - {"tools"}
 """What each room may import besides itself."""
 
 

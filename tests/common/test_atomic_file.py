@@ -13,7 +13,8 @@ from typing import IO
 import numpy as np
 import pytest
 
-from common.atomic_file import HOST, remove_leftovers, write_atomically, write_json, write_text
+from common import atomic_file
+from common.atomic_file import HOST, announce, remove, remove_leftovers, write_atomically, write_json, write_text
 from tests.conftest import REPOSITORY
 from tests.forked import on_full_disk
 
@@ -158,3 +159,41 @@ def test_what_may_be_in_work_stays(tmp_path: Path) -> None:
 def test_a_name_as_long_as_a_file_system_takes_is_written(tmp_path: Path, name: str) -> None:
     write_text(tmp_path / name, "new")
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, str | None]]:
+    """The files that a listener was told of, and what was in them then."""
+    told: list[tuple[Path, str | None]] = []
+
+    def listen(path: Path) -> None:
+        told.append((path, path.read_text() if path.exists() else None))
+
+    monkeypatch.setattr(atomic_file, "listeners", [listen])
+    return told
+
+
+def test_listeners_are_told_of_whole_files(tmp_path: Path, heard: list[tuple[Path, str | None]]) -> None:
+    path = tmp_path / "file"
+    write_text(path, "old")
+    write_text(path, "new")
+    with open(tmp_path / "other", "a") as file:
+        file.write("mine")
+    announce(tmp_path / "other")
+    remove(path)
+    remove(path)
+    assert heard == [(path, "old"), (path, "new"), (tmp_path / "other", "mine"), (path, None), (path, None)]
+    assert not path.exists()
+
+
+def test_of_what_is_not_written_nobody_is_told(tmp_path: Path, heard: list[tuple[Path, str | None]]) -> None:
+    def fail(_: IO[bytes]) -> None:
+        raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        write_atomically(tmp_path / "file", fail)
+    with pytest.raises(OSError, match="folder"):
+        write_text(tmp_path, "text")
+    with pytest.raises(OSError, match=str(tmp_path)):
+        remove(tmp_path)
+    assert heard == []

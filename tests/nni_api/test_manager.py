@@ -139,6 +139,14 @@ def test_finish_ends_the_experiment_at_its_number_of_trials(server: RestServer, 
     assert server.puts == [("/mine/api/v1/nni/experiment?update_type=MAX_TRIAL_NUM", changed)]
 
 
+def test_concurrency_changes_nothing_else(server: RestServer) -> None:
+    profile = {"id": "x1", "params": {"trialConcurrency": 2, "maxTrialNumber": 99999}, "revision": 7}
+    server.answers["/api/v1/nni/experiment"] = profile
+    server.manager().set_concurrency(5)
+    changed = {**profile, "params": {"trialConcurrency": 5, "maxTrialNumber": 99999}}
+    assert server.puts == [("/api/v1/nni/experiment?update_type=TRIAL_CONCURRENCY", changed)]
+
+
 def test_silence_and_refusal_are_os_errors(server: RestServer) -> None:
     with pytest.raises(OSError, match="404"):
         server.manager().trial_jobs()

@@ -11,6 +11,7 @@ from nni.runtime.trial_command_channel.v3 import TrialCommandChannelV3
 
 from common.bad_input import BadInput
 from nni_api import trial_channel
+from nni_api.home import Home
 from nni_api.trial_channel import TrialChannel
 from tests.nni_api.small_manager import HANDED, OWN, RECORD, Manager
 
@@ -161,3 +162,23 @@ def test_the_first_log_on_the_page_says_the_parameters(tmp_path: Path, monkeypat
     monkeypatch.setenv("NNI_OUTPUT_DIR", str(tmp_path))
     TrialChannel.receive()
     assert json.loads((tmp_path / "trial.log").read_text().splitlines()[0].split(maxsplit=1)[1]) == OWN["parameters"]
+
+
+@pytest.mark.parametrize("number", [3, None])
+def test_on_another_machine_all_goes_through_home(
+    number: int | None, manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[str, int, dict[str, Any]]] = []
+    record = {"parameter_id": number, "parameters": {"s1l0": 1}}
+    monkeypatch.setattr(Home, "current", Home(record, 2, lambda *metric: sent.append(metric)))
+    channel = TrialChannel.receive()
+    assert (channel.parameters, channel.added_by_hand) == ({"s1l0": 1}, number is None)
+    for value in (1.0, 2.0):
+        channel.report_intermediate_result({"default": value})
+    channel.report_final_result({"default": 3.0})
+    assert sent == [
+        ("PERIODICAL", 0, {"default": 1.0}),
+        ("PERIODICAL", 1, {"default": 2.0}),
+        ("FINAL", 0, {"default": 3.0}),
+    ]
+    assert (manager.received, manager.asked) == ([], [])

@@ -14,6 +14,7 @@ import pytest
 
 from common.bad_input import BadInput, KnownFailure
 from nas_space.networks import find_network
+from nni_api.home import Home
 from nni_api.trial_channel import TrialChannel
 from nni_api.trial_report import TrialReport
 from tests.nni_api.small_manager import OWN, RECORD, Manager
@@ -129,6 +130,16 @@ def test_each_trial_takes_its_share_of_the_cores(
     NniTrial.receive(arguments)
     assert (arguments.threads, arguments.cores) == (None, share)
     assert manager.asked[0] == "/api/v1/nni/experiment"
+
+
+@pytest.mark.parametrize(("cores", "trials", "share"), [(8, 2, 4), (2, 5, 1)], ids=str)
+def test_on_another_machine_its_trials_share_its_cores(
+    manager: Manager, monkeypatch: pytest.MonkeyPatch, cores: int, trials: int, share: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr(Home, "current", Home({}, trials, lambda *_: None))
+    assert share_of_cores() == share
+    assert manager.asked == []
 
 
 @pytest.mark.parametrize(("threads", "variable"), [(7, ""), (None, "7")], ids=str)

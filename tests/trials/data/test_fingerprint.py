@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,14 @@ from common.bad_input import BadInput
 from tests.conftest import write_dataset
 from tests.trials.changes import CHANGES, surround
 from trials.data.dataset import Dataset
-from trials.data.fingerprint import ChangedData, DataRecord, Fingerprint, labelled_videos, read_fingerprint
+from trials.data.fingerprint import (
+    ChangedData,
+    DataRecord,
+    Fingerprint,
+    add_fingerprint,
+    labelled_videos,
+    read_fingerprint,
+)
 
 VIDEOS = ("p00-1", "p00-2", "p01-1")
 
@@ -164,6 +172,35 @@ def test_a_damaged_file_is_refused(folder: Path, tmp_path: Path) -> None:
         shared.write_text(text)
         with pytest.raises(BadInput, match=f"^{shared}: "):
             record(folder, None, shared).note()
+
+
+def test_what_another_machine_has_read_is_added(tmp_path: Path) -> None:
+    shared = tmp_path / "new" / "data.json"
+    assert add_fingerprint(shared, {"a": "00000000", "b": "11111111"}) == []
+    assert add_fingerprint(shared, {"b": "11111111", "c": "22222222"}) == []
+    known = {"a": "00000000", "b": "11111111", "c": "22222222"}
+    assert read_fingerprint(shared) == known
+    assert add_fingerprint(shared, {"d": "0" * 8, "c": "3" * 8, "a": "00000000", "b": "4" * 8}) == ["c", "b"]
+    assert read_fingerprint(shared) == known
+
+
+def test_nothing_new_writes_nothing(tmp_path: Path) -> None:
+    shared = tmp_path / "data.json"
+    add_fingerprint(shared, {"a": "00000000", "b": "11111111"})
+    before = shared.stat().st_ino
+    assert add_fingerprint(shared, {"a": "00000000"}) == []
+    assert shared.stat().st_ino == before
+
+
+def test_several_may_add_at_once(tmp_path: Path) -> None:
+    shared = tmp_path / "data.json"
+    wanted = [{f"{number}{name}": "00000000" for name in "abcde"} for number in range(8)]
+    threads = [threading.Thread(target=add_fingerprint, args=(shared, each)) for each in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert read_fingerprint(shared) == {name: value for each in wanted for name, value in each.items()}
 
 
 # Settings and data together.
