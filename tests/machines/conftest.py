@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from machines import ssh
-from machines.code import FOLDER, Code
+from machines.code import FOLDER, Code, pack
 from machines.machine_list import RemoteMachine
 from machines.messages import Sender
 from machines.slots import Slot
@@ -24,6 +25,8 @@ MODULE = "trials.search_trial"
 WORDS = ("--dataset", "small", "--split", "1")
 CODE = Code(b"", "0123456789abcdef")
 """Code that hosts have already."""
+
+METRIC = {"kind": "metric", "type": "PERIODICAL", "sequence": 0, "value": {}}
 
 
 @dataclass
@@ -163,3 +166,11 @@ def hostile(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> Hostile:
         return RemoteMachine("one")
 
     return make
+
+
+def packed(root: Path) -> Code:
+    """The code of ``code_of`` as it is sent."""
+    for room in ("common", "machines", "nni_api"):
+        (root / room).unlink()
+        shutil.copytree(REPOSITORY / room, root / room, ignore=shutil.ignore_patterns("__pycache__"))
+    return pack(root)
