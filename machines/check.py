@@ -45,7 +45,7 @@ def check_machines(
         try:
             found[machine] = _facts(machine, code, tuple(asked_of(words_there(words, machine), splits)))
         except NoConnection as fault:
-            raise BadInput(f"{fault}; check it with: {shlex.join(ssh.words(machine, 'true'))}") from None
+            raise BadInput(f"{fault}; check it with: {ssh.by_hand(machine)}") from None
         try:
             _compare(machine, found[machine], own, words)
         except (LookupError, TypeError, AttributeError) as fault:
@@ -68,7 +68,10 @@ def _facts(machine: RemoteMachine, code: Code, asked: tuple[str, ...]) -> dict[s
         upload(machine, code)
     variables = "" if machine.cache is None else f"export G2L_CACHE={shlex.quote(machine.cache)}; "
     sent = time.time()
-    printed = ssh.run(machine, variables + start_command(machine, folder, "machines.facts", *asked))
+    try:
+        printed = ssh.run(machine, variables + start_command(machine, folder, "machines.facts", *asked))
+    except BadInput as fault:
+        raise BadInput(f"{fault} (with {machine.python}: pythonPath names another, with our requirements)") from None
     try:
         facts = dict(json.loads(printed.splitlines()[-1]))
         # The difference that is certain: none where its time lies between question and answer.

@@ -64,6 +64,13 @@ def words(machine: RemoteMachine, command: str) -> list[str]:
     return [PROGRAM, "-T", *given, "--", machine.host, f"exec sh -c {shlex.quote(command)}"]
 
 
+def by_hand(machine: RemoteMachine) -> str:
+    """The command by which a user may try to reach a machine, without the options that matter to programs only."""
+    named = (("-i", machine.key), ("-p", machine.port), ("-l", machine.user))
+    given = [word for name, value in named if value is not None for word in (name, str(value))]
+    return shlex.join([PROGRAM, *given, machine.host, "true"])
+
+
 def _quoted(path: Path) -> str:
     """A path as ssh's options take it, which expand some characters even within quotes."""
     if set('"\\%$') & set(str(path)):
