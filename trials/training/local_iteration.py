@@ -121,10 +121,10 @@ class BranchedTraining(SearchTraining):
         """The checkpoint of the iteration before this one, which is trained again if that is lost.
 
         Raises:
-            BadInput: it is lost, and ``earlier`` is None.
+            BadInput: it is lost, and ``earlier`` is None, or a folder stands in its place.
         """
         path = iteration_path(folder, iteration - 1)
-        if earlier is not None:
+        if earlier is not None and not path.is_dir():
             try:
                 return load_torch(path)
             except BadInput as lost:
