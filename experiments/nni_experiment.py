@@ -147,9 +147,12 @@ class Experiment:
         A killed manager leaves its tuner and its trials behind, which would interfere with those of a resume.
         """
         if self.is_managed():
-            nnictl("stop", self.id)
             try:
-                psutil.Process(self.manager).wait(timeout=60)
+                # This is all that nnictl stop does, but only for what NNI's register says is running. On a machine with
+                # the same home folder, any nnictl marks it as stopped there, as it does not see the process.
+                manager = psutil.Process(self.manager)
+                manager.terminate()
+                manager.wait(timeout=60)
             except psutil.NoSuchProcess:
                 pass
             except psutil.TimeoutExpired:

@@ -113,12 +113,17 @@ def test_chains_survive_every_kill_bit_for_bit(home: Path, tmp_path: Path, monke
     assert f"error: NNI's manager of experiment {experiment} was killed" in errors
     assert processes_of(home) == []
 
-    # All of it is stopped in the middle of an iteration.
+    # All of it is stopped in the middle of an iteration, though NNI on another machine took it for stopped.
     started = launch("--resume", experiment)
     wait_for_iterations(5)
     wait_for(lambda: bool(find(home, is_trial)))
+    register = home / "nni-experiments" / ".experiment"
+    known = json.loads(register.read_text())
+    register.write_text(json.dumps({experiment: {**known[experiment], "status": "STOPPED"}}))
     started.terminate()
-    started.communicate(timeout=300)
+    _, errors = started.communicate(timeout=300)
+    assert f"--resume {experiment}" in errors
+    assert "ended by process id" not in errors
 
     # The same command resumes the experiment that it has started.
     assert finish(launch(*same_command)) == experiment
