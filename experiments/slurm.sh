@@ -56,6 +56,7 @@ if (( ${SLURM_RESTART_COUNT:-0} >= MOST_RESTARTS )); then
     echo "slurm.sh: restarted $SLURM_RESTART_COUNT times; not once more" >&2
     exit 1
 fi
+trap '' TERM   # which SLURM sends the job, scontrol included, as soon as it is requeued
 echo "slurm.sh: time limit; job $SLURM_JOB_ID is requeued, and goes on when it starts again"
 if ! scontrol requeue "$SLURM_JOB_ID"; then
     echo "slurm.sh: SLURM does not requeue job $SLURM_JOB_ID; to go on: scontrol requeue $SLURM_JOB_ID" >&2

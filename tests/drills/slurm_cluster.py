@@ -29,8 +29,8 @@ SlurmdPort={node_port}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-# The latter: how many seconds a requeued job waits, at least.
-AuthInfo=socket={folder}/munge.socket,cred_expire=5
+# The latter: how many seconds a requeued job waits, at least. (By default it is two minutes.)
+AuthInfo=socket={folder}/munge.socket,cred_expire=20
 SchedulerParameters=sched_interval=5,bf_interval=5
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool
@@ -76,8 +76,8 @@ class Cluster:
         return dict(word.split("=", 1) for word in words if "=" in word)
 
     def has_ended(self, id: str) -> bool:
-        """Whether a job neither runs nor waits, nor is about to end."""
-        return self.job(id)["JobState"] not in ("PENDING", "RUNNING", "COMPLETING")
+        """Whether a job has ended, good or bad, and is not to start again."""
+        return self.job(id)["JobState"] in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 
 
 @contextmanager

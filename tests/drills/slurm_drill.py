@@ -51,22 +51,26 @@ class Job:
         """Whether SLURM says so of it."""
         return self.cluster.job(self.id)["JobState"] == state
 
-    def cut_off(self) -> None:
-        """Let its time limit come within two minutes, and return when it waits for a restart.
+    def cut_off(self) -> int:
+        """Let its time limit come within two minutes, and return when it waits for a restart, or has ended.
 
         SLURM looks every half a minute whether it is time for the signal, so that it comes within the next one.
+
+        Returns:
+            How many of its processes are left.
         """
         known = self.cluster.job(self.id)
         hours, minutes, _ = map(int, known["RunTime"].split(":"))
         self._limit(60 * hours + minutes + 2)
-        restarts = int(known["Restarts"]) + 1
 
         def waits() -> bool:
-            known = self.cluster.job(self.id)
-            return int(known["Restarts"]) == restarts and known["JobState"] == "PENDING"
+            now = self.cluster.job(self.id)
+            return int(now["Restarts"]) > int(known["Restarts"]) and now["JobState"] == "PENDING"
 
-        self.search.wait_for(lambda: waits() or self.cluster.has_ended(self.id))
+        wait_for(lambda: waits() or self.cluster.has_ended(self.id), 300)
+        left = processes_of(self.search.home)
         self._limit(60)
+        return len(left)
 
     def _limit(self, minutes: int) -> None:
         if not self.cluster.has_ended(self.id):
@@ -95,9 +99,8 @@ def cut_off_search(cluster: Cluster, folder: Path) -> Iterator[Fact]:
     job = Job.submit(cluster, search, "launch", str(search.write_config()))
     for _ in range(2):
         _strike_training(search)
-        job.cut_off()
-        left = processes_of(search.home)
-        yield Fact(not left, f"after a cut-off with {len(search.before)} results, {len(left)} processes were left")
+        left = job.cut_off()
+        yield Fact(not left, f"after a cut-off with {len(search.before)} results, {left} processes were left")
     known = job.finish()
     yield from _same_search(job, known, undisturbed)
     yield _all_by_time_limit(job, known)
@@ -143,13 +146,10 @@ def cut_off_pipeline(cluster: Cluster, folder: Path) -> Iterator[Fact]:
     yield Fact(known["JobState"] == "COMPLETED" and known["Restarts"] == "0", "the undisturbed one has completed")
     search = DrilledSearch(folder / "cut-off")
     job = Job.submit(cluster, search, *words)
-    where = []
     for phase in ("global", "local", "final"):
         search.wait_for(partial(_is_training, job, phase))
-        job.cut_off()
-        left = processes_of(search.home)
-        where.append(_progress(search)["step"])
-        yield Fact(not left, f"after a cut-off in {where[-1]}, {len(left)} processes were left")
+        left = job.cut_off()
+        yield Fact(not left, f"after a cut-off in {_progress(search)['step']}, {left} processes were left")
     known = job.finish()
     yield Fact(
         known["JobState"] == "COMPLETED",
