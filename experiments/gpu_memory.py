@@ -100,7 +100,6 @@ def step_bytes(
         module = build(structure, feature_dim, classes)
         change(module)
         training = Training(module, TrainingSettings(), META)
-        training.network.train()
 
         def videos_of(lengths: Sequence[int]) -> list[PackedVideos]:
             """Those of a batch, and what is there meanwhile: the next ones, and copies that they are packed from."""
@@ -110,7 +109,7 @@ def step_bytes(
         videos = videos_of(lengths)
         training.step(Batch(videos[0], torch.empty(videos[0].offsets[-1], dtype=torch.int64, device=META)))
         del videos
-        videos = videos_of([max(FRAMES, *lengths)])
+        videos = videos_of([FRAMES])  # of a longer video, the step takes more
         forward(training.network, videos[0])
     return allocated.peak
 

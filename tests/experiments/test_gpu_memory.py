@@ -43,13 +43,21 @@ def trial(data: Path, module: str = "trials.search_trial", *options: str) -> Tri
     return TrialCommand(module, PARSERS[module].parse([*words, *split, *options]), data)
 
 
+def add_small_split(data: Path) -> None:
+    """Split 2, of two videos."""
+    for part, video in (("train", "p00-1"), ("test", "p00-2")):
+        (data / "splits" / f"{part}.split2.bundle").write_text(f"{video}.txt\n")
+
+
 def gpu(free_megabytes: int) -> Gpu:
     return Gpu(0, "GPU-0", f"{80000 - free_megabytes} MiB of 80000 MiB")
 
 
 def test_bytes_by_hand() -> None:
-    """In blocks of 512; views share the memory; what is gone is not counted any more."""
+    """In blocks of 512; views share the memory; what is gone is not counted any more, nor what is not on the device."""
     with AllocatedBytes() as allocated:
+        on_cpu = torch.empty(1000)
+        assert (on_cpu.numel(), allocated.now) == (1000, 0)
         first = torch.empty(1000, device=META)  # 4000 bytes: 8 blocks
         view = first[10:].view(-1)
         assert allocated.now == 8 * 512
@@ -105,14 +113,16 @@ def test_a_prediction_of_more_frames_than_a_step_may_take_more(monkeypatch: pyte
         monkeypatch.setattr(gpu_memory, "FRAMES", at_once)
         return step_bytes(Structure.hand(SMALL), lambda _: None, lengths, 1000, 3)
 
-    assert need(100_000, [1000]) - need(50_000, [1000]) > 3 * 50_000 * 1000 * 4
+    # Features, and input, output and hidden values of the layer.
+    assert need(100_000, [1000]) - need(50_000, [1000]) > 50_000 * (3 * 1000 + 3 * 64) * 4
     assert need(1, [1000]) == need(100, [1000])  # less than a step
 
 
 def test_the_longest_videos_make_the_largest_batch(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step = Mock(return_value=0)
     monkeypatch.setattr(gpu_memory, "step_bytes", step)
-    assert trial_bytes(trial(data, "trials.search_trial", "--batch-size", "2"), [1]) == gpu_memory.CONTEXT
+    add_small_split(data)
+    assert trial_bytes(trial(data, "trials.search_trial", "--batch-size", "2"), [2, 1]) == gpu_memory.CONTEXT
     lengths = [np.load(data / "features" / f"{video}.npy").shape[1] for video in Dataset(data).split(1)[0]]
     assert step.call_args.args[2] == sorted(lengths)[-2:]
 
@@ -155,6 +165,9 @@ def test_places_by_hand() -> None:
 def test_features_by_hand(data: Path) -> None:
     frames = sum(np.load(path, mmap_mode="r").shape[1] for path in (data / "features").glob("*.npy"))
     assert feature_bytes(trial(data), [1]) == frames * 6 * 4
+    assert feature_bytes(trial(data, "trials.search_trial", "--feature-dtype", "float16"), [1]) == frames * 6 * 2
+    add_small_split(data)
+    assert feature_bytes(trial(data), [2, 1]) == frames * 6 * 4 > feature_bytes(trial(data), [2])
 
 
 def test_what_is_not_known_is_not_checked(data: Path) -> None:
