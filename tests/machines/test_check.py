@@ -181,9 +181,7 @@ def test_other_data_there_is_noticed(there: RemoteMachine, words: list[str], tmp
 
 def test_a_machine_that_cannot_be_reached_is_named_with_a_command(hosts: Hosts, words: list[str]) -> None:
     module._facts.cache_clear()
-    with pytest.raises(
-        BadInput, match=r"^two: ssh: connect to host two .*; check it with: .*ssh two true$"
-    ):
+    with pytest.raises(BadInput, match=r"^two: ssh: connect to host two .*; check it with: .*ssh two true$"):
         check_machines([RemoteMachine("two")], CODE, words, [1])
     assert hosts.folder.exists()
 

@@ -12,7 +12,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.bad_input import BadInput
@@ -80,6 +80,7 @@ def test_this_checkout_goes_without_data_tests_and_environment() -> None:
     assert not any("__pycache__" in name for name in packed)
 
 
+@settings(deadline=None)
 @given(st.integers(0), st.binary(min_size=1, max_size=3))
 def test_code_that_is_damaged_is_not_whole(at: int, changed: bytes) -> None:
     code = pack(REPOSITORY / "common")

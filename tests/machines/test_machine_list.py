@@ -192,7 +192,7 @@ MACHINE = st.dictionaries(st.sampled_from([*FIELDS, *ELSEWHERE, "x"]), ANY, max_
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(content=ANY | st.fixed_dictionaries({"machineList": ANY | st.lists(MACHINE, max_size=3)}))
 def test_any_file_gives_machines_or_one_line(content: Any, tmp_path: Path) -> None:
     path = tmp_path / "machines.yml"
@@ -207,7 +207,7 @@ def test_any_file_gives_machines_or_one_line(content: Any, tmp_path: Path) -> No
     assert not refused or refused.startswith(f"{path}: ")
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(text=st.text(max_size=60))
 def test_any_text_gives_machines_or_one_line(text: str, tmp_path: Path) -> None:
     path = tmp_path / "machines.yml"

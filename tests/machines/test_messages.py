@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from machines import messages
@@ -38,11 +38,13 @@ def received(stream: bytes) -> list[tuple[dict[str, Any], bytes]]:
     return found
 
 
+@settings(max_examples=60, deadline=None)
 @given(GREETINGS, SENT)
 def test_what_is_sent_is_received(greeting: bytes, sent: list[tuple[dict[str, Any], bytes]]) -> None:
     assert received(greeting + stream_of(sent)) == sent
 
 
+@settings(max_examples=60, deadline=None)
 @given(SENT, st.data())
 def test_a_stream_that_breaks_off_gives_whole_messages_and_no_other(
     sent: list[tuple[dict[str, Any], bytes]], data: st.DataObject
@@ -61,6 +63,7 @@ def test_a_stream_that_breaks_off_gives_whole_messages_and_no_other(
     assert receive(source) is None
 
 
+@settings(max_examples=60, deadline=None)
 @given(MESSAGES, st.binary(min_size=1, max_size=99), st.data())
 def test_another_payload_is_noticed(message: dict[str, Any], payload: bytes, data: st.DataObject) -> None:
     stream = stream_of([(message, payload)])
@@ -70,6 +73,7 @@ def test_another_payload_is_noticed(message: dict[str, Any], payload: bytes, dat
         receive(BytesIO(stream[:index] + bytes([changed]) + stream[index + 1 :]))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=100))
 def test_any_line_of_ours_is_a_message_or_damaged(line: bytes) -> None:
     try:
