@@ -12,7 +12,7 @@ from common.command_parser import command_parser
 from experiments.context_cost import estimated_hours, trial_of
 from experiments.context_plan import budgets, context_plan, useful_context, write_patterns
 from experiments.new import template_of
-from experiments.other_machines import add_machines_argument, read_given
+from experiments.other_machines import add_machines_argument, machines_of_run
 from experiments.phases import amount
 from experiments.pipeline import check_steps, run_step
 from experiments.plan import DIFFERENTIABLE, FOLDER, GLOBAL_SEARCHES, default_search, search_file, source_of
@@ -119,7 +119,7 @@ def main() -> None:
             settings = {"dataset": arguments.dataset, "template": files, "splits": splits, "seeds": arguments.seeds}
             run = Run(folder, {**settings, "global_search": search, "phases": ["global", "final"]})
             write_patterns(folder, network, limits, splits)
-            others = read_given(arguments)
+            others = machines_of_run(folder, arguments)
             check_steps(run, steps, read_machine(), others)
             require_same_run_data(folder, [step.config for step in steps], splits, run.started)
             run_steps(run, steps, arguments.max_hours, others)

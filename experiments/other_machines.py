@@ -126,6 +126,18 @@ def write_files(experiment: Path, machines: Sequence[RemoteMachine]) -> None:
         experiment_files.write(experiment, machines, pack())
 
 
+def machines_of_run(run: Path, arguments: argparse.Namespace) -> Sequence[RemoteMachine]:
+    """The machines of all steps of a run: those of ``--machines``, which its folder keeps, or else those that it kept.
+
+    Args:
+        run: its folder.
+    """
+    given = read_given(arguments)
+    write_files(run, given)
+    kept = experiment_files.read(run)
+    return given or ([] if kept is None else kept[0])
+
+
 def machines_again(experiment: Path, given: Sequence[RemoteMachine]) -> Sequence[RemoteMachine]:
     """The machines of an experiment that is resumed: those given, or else those that it had; none: this one.
 

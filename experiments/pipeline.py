@@ -29,9 +29,9 @@ from experiments.nni_experiment import Experiment, say
 from experiments.other_machines import (
     add_machines_argument,
     machines_again,
+    machines_of_run,
     nni_file,
     provide,
-    read_given,
     write_files,
 )
 from experiments.plan import DIFFERENTIABLE, FOLDER, GLOBAL_SEARCHES, MULTIPLE, default_search, make_plan, search_kind
@@ -262,9 +262,10 @@ def main() -> None:
             for step in read_run(files)[1]:
                 print(f"{step.name:<20}{step.trials:>7} trainings")
             return
-    machine, others = read_machine(), read_given(arguments)
+    machine = read_machine()
     with locked(folder):
         run, steps = read_run(files)
+        others = machines_of_run(folder, arguments)
         if "global" in run.phases:
             print(f"global search: {run.global_search} ({steps[0].source})", file=sys.stderr)
         check_steps(run, steps, machine, others)

@@ -34,8 +34,10 @@ PLACEHOLDERS = re.compile(r"\b(NAME|FILE|MODULE|DIR|COMMAND|DATA|X)\b|^NAME_|/NA
 QUOTED = re.compile(r"`((?:[A-Z_]+=\S+ )?(?:g2l|python|make|\$[A-Z]+)\s[^`]+)`")
 """A command that is quoted in a text, or only its name."""
 
-OWN = {"experiments/spaces/mine.json"}
-"""Files that a command of a guide writes."""
+OWN = {"experiments/spaces/mine.json", "machines.yml"}
+"""Files that a command of a guide writes, or its reader."""
+SLURM = "experiments/slurm.sh"
+"""The batch script that runs the words after it as a command of g2l."""
 
 Command = tuple[str, ...]
 
@@ -46,6 +48,8 @@ class Parsed(Exception):
 
 def module_and_options(words: Command) -> tuple[str, Command]:
     """What a command line runs, and with what; of a mere name, its help. Raises AssertionError where there is none."""
+    if words[0] == "sbatch":
+        words = ("g2l", *words[words.index(SLURM) + 1 :])
     program, name, *options = words
     if program == "g2l":
         if name in ("--help", "COMMAND"):
@@ -208,7 +212,7 @@ def test_files_and_modules_that_are_named_exist(guide: Path) -> None:
     for path in re.findall(rf"(?<![\w./-])(?:{packages})/[\w./*-]*[\w*]", text):
         assert PLACEHOLDERS.search(path) or path in OWN or list(REPOSITORY.glob(path)), path
     for name in re.findall(r"(?<![\w/.*{-])\w+\.yml\b", text):
-        assert PLACEHOLDERS.search(name) or (REPOSITORY / "experiments" / name).exists(), name
+        assert PLACEHOLDERS.search(name) or name in OWN or (REPOSITORY / "experiments" / name).exists(), name
     for dotted in re.findall(rf"(?<![\w/.-])(?:{packages})(?:\.[A-Za-z_]\w*)+(?![\w/])", text):
         assert dotted.endswith(".md") or is_there(dotted), dotted
 
