@@ -214,7 +214,7 @@ def test_files_and_modules_that_are_named_exist(guide: Path) -> None:
     for name in re.findall(r"(?<![\w/.*{-])\w+\.yml\b", text):
         assert PLACEHOLDERS.search(name) or name in OWN or (REPOSITORY / "experiments" / name).exists(), name
     for dotted in re.findall(rf"(?<![\w/.-])(?:{packages})(?:\.[A-Za-z_]\w*)+(?![\w/])", text):
-        assert dotted.endswith(".md") or is_there(dotted), dotted
+        assert dotted.endswith((".md", ".yml")) or is_there(dotted), dotted
 
 
 def is_there(dotted: str) -> bool:
