@@ -9,7 +9,6 @@ import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -151,19 +150,29 @@ def test_no_more_batches_are_in_memory_than_are_needed(
 
 def test_the_thread_ends_with_the_training(dataset: Dataset) -> None:
     """Also where that fails before it has used what is prepared."""
-    before = threading.active_count()
+    before = set(threading.enumerate())
     batches = DeviceVideos(dataset, CPU, 0).batches([[video] for video in dataset.split(1)[0]])
     next(batches)
-    assert threading.active_count() == before + 1
+    assert len(set(threading.enumerate()) - before) == 1
     del batches
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_the_thread_leaves_the_filters_of_warnings(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are those of all threads."""
-    monkeypatch.setattr(warnings, "catch_warnings", Mock(side_effect=AssertionError))
+    entered: list[threading.Thread] = []
+    enter = warnings.catch_warnings.__enter__
+
+    def noting(self: Any) -> Any:
+        entered.append(threading.current_thread())
+        return enter(self)
+
+    monkeypatch.setattr(warnings.catch_warnings, "__enter__", noting)
     assert dataset.cache is None
-    assert len(list(DeviceVideos(dataset, CPU, 0).batches([dataset.split(1)[0]]))) == 1
+    list(DeviceVideos(dataset, CPU, 0).batches([dataset.split(1)[0]]))
+    assert entered == []
+    dataset.features(dataset.split(1)[0][0])
+    assert entered == [threading.main_thread()]
 
 
 def test_a_damaged_file_is_refused_where_its_batch_is_needed(dataset: Dataset) -> None:
