@@ -15,6 +15,7 @@ from experiments.command_check import TrialCommand
 from experiments.gpu_memory import META, AllocatedBytes, check_memory, feature_bytes, places_in, step_bytes, trial_bytes
 from machines.gpus import Gpu
 from nas_space.networks import find_network
+from nas_space.networks.your_own import OwnNetwork
 from nas_space.structure import Structure
 from tests.conftest import write_dataset
 from trials.data import dataset
@@ -174,4 +175,7 @@ def test_what_is_not_known_is_not_checked(data: Path) -> None:
     assert check_memory(trial(data), [1], 9, [Gpu(0, "GPU-0", "[N/A] of [N/A]")]).endswith(
         "not checked: how much is free"
     )
+    own = trial(data)
+    own.arguments.network = Mock(spec=OwnNetwork)
+    assert check_memory(own, [1], 9, [gpu(1)]).startswith("not checked: what ")
     assert check_memory(trial(data), [], 9, [gpu(1)]).startswith("not checked: memory of a GPU, as the tuner does not")
