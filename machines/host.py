@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from common import atomic_file
-from machines.messages import SILENCE_SECONDS, Sender, receive
+from machines.messages import HOME_GONE, SILENCE_SECONDS, Sender, receive
 from nni_api.home import Home
 
 WORK = Path("~/.cache/global2local/work")
@@ -75,7 +75,7 @@ def _run(start: dict[str, Any], into: IO[bytes], work: Path, sender: Sender) -> 
         try:
             sender.send(message, payload)
         except OSError:
-            os._exit(1)  # home is gone
+            os._exit(HOME_GONE)
 
     def send_changed(path: Path) -> None:
         path = path.absolute()
@@ -110,7 +110,7 @@ def _end_with_home(into: IO[bytes]) -> None:
     """End this process as soon as home is gone, or silent for too long: another may have taken its place."""
     while select.select([into], [], [], SILENCE_SECONDS)[0] and os.read(into.fileno(), 65536):
         pass
-    os._exit(1)
+    os._exit(HOME_GONE)
 
 
 def _copy_of(path: str, work: Path) -> Path:

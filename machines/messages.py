@@ -22,6 +22,8 @@ BEAT_SECONDS = 10.0
 """How often home says that it is there."""
 SILENCE_SECONDS = 60.0
 """A trial whose home is silent for so long ends: another may have taken its place."""
+HOME_GONE = 75
+"""Exit code of a trial that ends as its home is silent or gone: to a home that only slept, its machine was lost."""
 
 
 OF_TRIAL: dict[str, dict[str, type]] = {

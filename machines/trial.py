@@ -27,7 +27,7 @@ from machines import experiment_files, ssh
 from machines.code import ROOT, Code, start_command, upload
 from machines.host import THERE
 from machines.machine_list import RemoteMachine
-from machines.messages import BEAT, BEAT_SECONDS, Damaged, Sender, is_of_trial, receive
+from machines.messages import BEAT, BEAT_SECONDS, HOME_GONE, Damaged, Sender, is_of_trial, receive
 from machines.slots import Slot, free_slot, let_rest
 from machines.ssh import NoConnection
 from machines.trial_files import PATH_OPTIONS, TrialFiles, parse
@@ -109,7 +109,7 @@ class TrialElsewhere:
         if ended == NO_CODE:
             self._bring_code(machine)
             raise _NowThere
-        if ended in ssh.LOST:
+        if ended in (*ssh.LOST, HOME_GONE):
             raise NoConnection(f"{machine.name}: the connection was lost, or there was none")
         if not self._begun:  # Python is gone, or the disk is full: another machine may do
             raise NoConnection(f"{machine.name}: it starts no trial (exit code {ended})")

@@ -14,7 +14,7 @@ import pytest
 
 from common.atomic_file import HOST
 from machines.host import THERE
-from machines.messages import BEAT, Sender, receive
+from machines.messages import BEAT, HOME_GONE, Sender, receive
 from tests.machines.conftest import MODULE, Write
 
 ENVIRONMENT = {"NNI_TRIAL_JOB_ID": "Ab3dE", "NNI_OUTPUT_DIR": f"{THERE}/home/expid/environments/local-env/trials/Ab3dE"}
@@ -170,7 +170,7 @@ def test_it_ends_with_home(before: bool, start: Any) -> None:
     else:
         host.begin()
         wait_until_begun(host)
-    assert host.end()[0] == (0 if before else 1)
+    assert host.end()[0] == (0 if before else HOME_GONE)
 
 
 def test_it_ends_with_home_in_the_middle_of_a_message(start: Any) -> None:
@@ -193,7 +193,7 @@ def test_it_ends_if_home_is_silent_and_not_before(start: Any) -> None:
         host.sender.send(BEAT)
         time.sleep(0.02)
     assert host.process.poll() is None
-    assert host.process.wait(60) == 1  # its input is still open
+    assert host.process.wait(60) == HOME_GONE  # its input is still open
 
 
 def test_it_ends_when_home_reads_no_more(start: Any) -> None:
@@ -204,7 +204,7 @@ while True:
     host.begin()
     wait_until_begun(host)
     host.process.stdout.close()
-    assert host.process.wait(60) == 1
+    assert host.process.wait(60) == HOME_GONE
 
 
 def test_what_killed_processes_left_is_removed_and_nothing_else(start: Any, tmp_path: Path) -> None:

@@ -56,6 +56,19 @@ def test_a_machine_that_shuts_down_is_lost(how: str, trial: Trial, hosts: Hosts,
         trial.run_on(hosts.add(code=code))
 
 
+def test_a_trial_that_missed_its_home_goes_on(trial: Trial, hosts: Hosts, code_of: Write) -> None:
+    """A home that slept hears of all that was before the silence only when it is awake."""
+    code = code_of("""
+from machines.messages import HOME_GONE
+channel.report_intermediate_result({"default": 1})
+if Path.home().name == "one":
+    os._exit(HOME_GONE)
+channel.report_final_result({"default": 2})
+""")
+    assert trial.run_on(hosts.add("one", code), hosts.add("two", code)) == 0
+    assert [(kind, sequence) for kind, sequence, _ in trial.metrics] == [("PERIODICAL", 0), ("FINAL", 0)]
+
+
 def test_a_trial_that_is_killed_has_failed(
     trial: Trial, hosts: Hosts, code_of: Write, capfd: pytest.CaptureFixture[str]
 ) -> None:
