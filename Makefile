@@ -7,13 +7,14 @@ WHICH := -c "import sys; print(sys.base_prefix, sys.version)"
 CHECK := "import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit( \
 	'Python 3.11, 3.12 or 3.13 is needed (make PYTHON=/path/to/python3), this is ' + sys.version)"
 
-.PHONY: help demo screenshots test test-all pytest browser lint style types audit benchmarks clean
+.PHONY: help demo screenshots test test-all remote-check pytest browser lint style types audit benchmarks clean
 
 help:
 	@echo "make demo   set up, make the demo data, search globally and locally, train, score, report"
 	@echo "make screenshots  take the pictures of README and guides again, of the demo"
 	@echo "make test   set up, check the style, run all tests"
 	@echo "make test-all  the same with the slow tests, also those that need requirements-all.txt"
+	@echo "make remote-check  searches on two hosts over ssh, which are killed and come back; needs an sshd"
 	@echo "make lint   ruff and mypy only"
 	@echo "make audit  look up known vulnerabilities of all packages"
 	@echo "make benchmarks  time our layers against the usual formulation, at one thread"
@@ -77,6 +78,10 @@ test: style browser
 
 test-all: .venv/installed-all
 	$(MAKE) --no-print-directory test PYTEST_OPTIONS="-m ''"
+
+# Two hosts of its own on this machine: no other machine, and no account, is needed. About half an hour.
+remote-check: .venv/installed
+	$(BIN)/python -m tests.drills.remote
 
 # The tests wait for processes more than they compute, so more than twice as many run side by side as there are cores.
 # An advisory that comes out later must not fail the tests of an old checkout: there it is a warning.

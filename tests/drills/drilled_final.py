@@ -23,12 +23,14 @@ class DrilledFinal(DrilledSearch):
     """The final training of ``hand`` on the demo's split with four seeds, two at a time."""
 
     phase: Phase = "final"
+    command: tuple[str, ...] = COMMAND
+    """Of the pipeline."""
 
     def start(self) -> None:
         """Start the pipeline: the first time, and again after a fault."""
         environment = {**self.environment(), "PYTHONPATH": str(REPOSITORY)}
         self.launched = subprocess.Popen(
-            [sys.executable, *COMMAND],
+            [sys.executable, *self.command, *self.on_machines()],
             cwd=self.folder,
             env=environment,
             stdout=subprocess.PIPE,

@@ -52,17 +52,23 @@ class DrilledSearch:
     phase: Phase = "global"
     more_options: str = ""
     """Of the trial."""
+    more_of_the_tuner: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the tuner, in place of the usual ones."""
     fault: str | None = None
     """Of ``tests.drills.faulty_trial``; it strikes once ``arm`` was called."""
     more_environment: Mapping[str, str] = field(default_factory=dict)
     time_limit: str = "5m"
     """Of a trial."""
+    machines: Path | None = None
+    """The file of the machines on which its trials run; None: they run on this one."""
     before: dict[Any, Any] = field(default_factory=dict)
     """What ``results`` were there when the fault struck."""
     said: str = ""
     """What ``experiments.launch`` printed."""
+    notes: list[str] = field(default_factory=list)
+    """What else a drill has seen that is worth telling."""
     seconds: float | None = None
-    """From the fault until all was done that was at work when it struck; if nothing was, what came next."""
+    """From the last fault until all was done that was at work when it struck; if nothing was, what came next."""
     _struck: float | None = None
     _at_work: set[int] = field(default_factory=set)
     launched: subprocess.Popen[str] | None = None
@@ -84,7 +90,7 @@ class DrilledSearch:
 
     def start(self) -> None:
         """Create the experiment."""
-        self._launch(self.write_config())
+        self._launch(self.write_config(), *self.on_machines())
 
     def resume(self) -> None:
         """Go on with the experiment."""
@@ -156,7 +162,7 @@ class DrilledSearch:
     def strike(self, fault: Callable[[], object] = lambda: None) -> None:
         """Let a fault strike from outside; what was reported and was at work when it had struck is noted."""
         fault()
-        self._struck = time.monotonic()
+        self._struck, self.seconds = time.monotonic(), None
         history = self.history()
         self.before = self.results()
         done = {evaluation.uid for evaluation in history.evaluations}
@@ -211,6 +217,10 @@ class DrilledSearch:
     def _launch(self, *arguments: str | Path) -> None:
         self.launched = launch(*arguments, environment=self.environment())
 
+    def on_machines(self) -> list[str]:
+        """The option that names the machines of its trials, if any."""
+        return [] if self.machines is None else ["--machines", str(self.machines)]
+
     def environment(self) -> dict[str, str]:
         """What all of its processes see."""
         own = {"HOME": self.home, "G2L_DATA_ROOT": self.folder / "data", "G2L_CACHE": self.folder / "cache"}
@@ -243,7 +253,7 @@ class DrilledSearch:
             "tuner": {
                 "className": f"strategies.tuners.{self.phase.title()}Tuner",
                 "codeDirectory": str(REPOSITORY),
-                "classArgs": {"network": str(NETWORK), **TUNERS[self.phase]},
+                "classArgs": {"network": str(NETWORK), **TUNERS[self.phase], **self.more_of_the_tuner},
             },
             "trainingService": {"platform": "local"},
         }

@@ -181,12 +181,12 @@ def out_of_memory(folder: Path) -> DrilledSearch:
 
 def undisturbed_global(folder: Path) -> DrilledSearch:
     """Nothing strikes the global search."""
-    return _undisturbed(DrilledSearch(folder))
+    return undisturbed(DrilledSearch(folder))
 
 
 def undisturbed_local(folder: Path) -> DrilledSearch:
     """Nothing strikes the local search."""
-    return _undisturbed(DrilledSearch(folder, "local"))
+    return undisturbed(DrilledSearch(folder, "local"))
 
 
 UNDISTURBED: dict[Phase, Drill] = {"global": undisturbed_global, "local": undisturbed_local}
@@ -216,7 +216,8 @@ REFUSED: tuple[Drill, ...] = (two_pipelines, wrong_path, package_missing, exit_a
 """These end with a reason."""
 
 
-def _undisturbed(search: DrilledSearch) -> DrilledSearch:
+def undisturbed(search: DrilledSearch) -> DrilledSearch:
+    """Run a search to its end."""
     search.start()
     search.finish()
     return search
@@ -241,7 +242,7 @@ def _kill_and_resume(search: DrilledSearch, *kinds: Kind, watcher: bool = False)
     if watcher:
         assert search.launched is not None
         killed.insert(0, psutil.Process(search.launched.pid))
-    search.strike(lambda: _kill(killed))
+    search.strike(lambda: kill(killed))
     search.finish()
     orphans = find(search.home, is_trial, is_tuner) if watcher else []
     search.resume()
@@ -251,7 +252,8 @@ def _kill_and_resume(search: DrilledSearch, *kinds: Kind, watcher: bool = False)
     return search
 
 
-def _kill(processes: Sequence[psutil.Process]) -> None:
+def kill(processes: Sequence[psutil.Process]) -> None:
+    """kill -9 of them, in this order."""
     for process in processes:
         process.kill()
 

@@ -6,7 +6,7 @@ import argparse
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,14 +49,14 @@ def judge(name: str, drill: Drill, search: DrilledSearch, undisturbed: DrilledSe
     reasons = dict.fromkeys(failure["reason"] for failure in history.failures)
     told = [line for line in search.said.splitlines() if line.startswith("error: ")]
     ended = [line for line in search.said.splitlines() if "left behind" in line]
-    said = tuple(dict.fromkeys([*told, *ended, *reasons]))
+    said = tuple(dict.fromkeys([*told, *ended, *search.notes, *reasons]))
     best = "no result"
     if undisturbed is not None and search.is_done():
         right = undisturbed.outcome()
         true = all(right.get(key) == value for key, value in search.outcome().items())
         same = search.best() == undisturbed.best()
         best = "other numbers" if not true else "same" if same else "another"
-    passed = best == "same" if drill in SURVIVED else bool(told)
+    passed = bool(told) if drill in REFUSED else best == "same"
     kept = search.kept()
     return Row(name, len(search.before), kept, best, search.seconds, said, passed and kept == len(search.before))
 
@@ -73,17 +73,17 @@ def table(rows: Sequence[Row]) -> str:
     return text
 
 
-def run(names: Sequence[str], folder: Path) -> list[Row]:
+def run(drills: Mapping[str, Drill], folder: Path, undisturbed: Mapping[Phase, Drill] = UNDISTURBED) -> list[Row]:
     """Run drills one after another, and the undisturbed searches to compare with."""
-    undisturbed: dict[Phase, DrilledSearch] = {}
+    right: dict[Phase, DrilledSearch] = {}
     rows = []
-    for name in names:
-        print(f"{name}: {DRILLS[name].__doc__}", file=sys.stderr, flush=True)
+    for name, drill in drills.items():
+        print(f"{name}: {drill.__doc__}", file=sys.stderr, flush=True)
         try:
-            search = attempt(DRILLS[name], folder / name)
-            if DRILLS[name] in SURVIVED and search.phase not in undisturbed:
-                undisturbed[search.phase] = attempt(UNDISTURBED[search.phase], folder / search.phase)
-            rows.append(judge(name, DRILLS[name], search, undisturbed.get(search.phase)))
+            search = attempt(drill, folder / name)
+            if drill not in REFUSED and search.phase not in right:
+                right[search.phase] = attempt(undisturbed[search.phase], folder / search.phase)
+            rows.append(judge(name, drill, search, right.get(search.phase)))
             if not rows[-1].passed:
                 print(search.said, file=sys.stderr)
         except Exception as fault:
@@ -123,7 +123,7 @@ def main() -> None:
     if unknown:
         raise BadInput(f"no such drill: {unknown[0]!r} (see --help)")
     with tempfile.TemporaryDirectory() as folder:
-        rows = run(arguments.drills or list(DRILLS), Path(folder))
+        rows = run({name: DRILLS[name] for name in arguments.drills or DRILLS}, Path(folder))
     print(table(rows))
     failed = [row.drill for row in rows if not row.passed]
     if failed:
