@@ -27,7 +27,12 @@ def test_the_console_script_is_this_module() -> None:
 
 def test_the_install_has_every_package_that_a_command_needs() -> None:
     named = set(tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
-    rooms = {command.module.partition(".")[0] for command in COMMANDS.values()} | {"common", "nni_api", "strategies"}
+    rooms = {command.module.partition(".")[0] for command in COMMANDS.values()} | {
+        "common",
+        "machines",
+        "nni_api",
+        "strategies",
+    }
     there = {path.parent.relative_to(REPOSITORY) for room in rooms for path in (REPOSITORY / room).rglob("__init__.py")}
     assert named == {".".join(path.parts) for path in there}
 
