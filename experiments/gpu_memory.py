@@ -114,11 +114,14 @@ def step_bytes(
     return allocated.peak
 
 
-def check_memory(trial: TrialCommand, splits: Sequence[int], count: int, gpus: Sequence[Gpu]) -> str:
+def check_memory(
+    trial: TrialCommand, splits: Sequence[int], count: int, gpus: Sequence[Gpu], setting: str = "trialConcurrency"
+) -> str:
     """Check that each GPU's memory holds the trials that will share it; returns the result as a line.
 
     Args:
         count: how many trials share a GPU.
+        setting: by which that can be changed.
 
     Raises:
         BadInput: there is too little memory; the message says for how many it is enough.
@@ -137,9 +140,9 @@ def check_memory(trial: TrialCommand, splits: Sequence[int], count: int, gpus: S
         return f"{what}; not checked: how much is free"
     places = places_in(min(free), need, features)
     if count > places:
-        smaller = f"write trialConcurrency: {places}, or a smaller" if places else "write a smaller"
+        smaller = f"write {setting}: {places}, or a smaller" if places else "write a smaller"
         raise BadInput(
-            f"trialConcurrency: {count} trial(s) would share a GPU of which {_gigabytes(min(free))} are free, and each "
+            f"{setting}: {count} trial(s) would share a GPU of which {_gigabytes(min(free))} are free, and each "
             f"takes up to {_gigabytes(need)} (estimated) and {_gigabytes(_kept(min(free), features))} of features: "
             f"{smaller} --batch-size"
         )

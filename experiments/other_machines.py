@@ -178,6 +178,7 @@ def check_all(
 
             gpus = gpus_of(machine, of_it)
             with naming(machine.name):
-                memory = check_memory(trial, splits, -(-machine.trials // len(gpus)), gpus)
+                each = -(-machine.trials // len(gpus))
+                memory = check_memory(trial, splits, each, gpus, "maxTrialNumberPerGpu")
             lines.append(f"{machine.name}: {memory}")
     return lines

@@ -246,10 +246,10 @@ def test_the_memory_of_its_gpus_must_hold_its_trials(
 ) -> None:
     counts: list[tuple[int, list[int]]] = []
 
-    def check_memory(_: object, __: object, count: int, gpus: Sequence[Any]) -> str:
+    def check_memory(_: object, __: object, count: int, gpus: Sequence[Any], setting: str) -> str:
         counts.append((count, [gpu.index for gpu in gpus]))
         if count > 2:
-            raise BadInput("too many")
+            raise BadInput(f"{setting}: too many")
         return "room"
 
     monkeypatch.setattr("experiments.gpu_memory.check_memory", check_memory)
@@ -257,6 +257,6 @@ def test_the_memory_of_its_gpus_must_hold_its_trials(
     both = RemoteMachine("gpu1", gpus=(0, 1), trials=3)
     assert checked(command, both, RemoteMachine("gpu2")) == ["gpu1: fine", "gpu1: room", "gpu2: fine", "gpu2: room"]
     assert counts == [(2, [0, 1]), (1, [0])]
-    with pytest.raises(BadInput, match=r"^gpu3: too many$"):
+    with pytest.raises(BadInput, match=r"^gpu3: maxTrialNumberPerGpu: too many$"):
         checked(command, RemoteMachine("gpu3", trials=3))
     assert len(asked) == 2
