@@ -175,6 +175,9 @@ DRILLS: dict[str, Callable[[Cluster, Path], Iterator[Fact]]] = {
 def pipeline_outcome(run: Path) -> dict[str, Any]:
     """The structures that a pipeline has found, and what came out of its trainings: equal for equal runs."""
     structures = {path.name: read_json(path) for path in (run / "split1").glob("*.json")}
+    for structure in structures.values():
+        for name in ("experiment", "trial"):  # NNI's ids
+            del structure["about"][name]
     paths = run.glob("*/*/split1/seed*/metrics.json")
     return structures | {str(path.parent.relative_to(run)): told(path) for path in paths}
 
