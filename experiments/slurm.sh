@@ -57,7 +57,7 @@ if (( ${SLURM_RESTART_COUNT:-0} >= MOST_RESTARTS )); then
     exit 1
 fi
 trap '' TERM   # which SLURM sends the job, scontrol included, as soon as it is requeued
-echo "slurm.sh: time limit; job $SLURM_JOB_ID is requeued, and goes on when it starts again"
+echo "slurm.sh: time limit; requeues job $SLURM_JOB_ID, which goes on when it starts again"
 if ! scontrol requeue "$SLURM_JOB_ID"; then
     echo "slurm.sh: SLURM does not requeue job $SLURM_JOB_ID; to go on: scontrol requeue $SLURM_JOB_ID" >&2
     exit 1

@@ -210,7 +210,7 @@ def _undisturbed_search(folder: Path) -> DrilledSearch:
 
 
 def _all_by_time_limit(job: Job, known: dict[str, str]) -> Fact:
-    times, restarts = job.log().count(f"time limit; job {job.id} is requeued"), int(known["Restarts"])
+    times, restarts = job.log().count(f"time limit; requeues job {job.id}"), int(known["Restarts"])
     return Fact(times == restarts > 0, f"the time limit cut it off {times} times, SLURM restarted it {restarts} times")
 
 
