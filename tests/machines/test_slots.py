@@ -97,6 +97,7 @@ def test_a_lost_machine_rests_and_is_tried_again_also_by_a_clock_set_back(
     passed: float, used: RemoteMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
     let_rest(ONE)
     monkeypatch.setattr(time, "time", lambda: now + 0.01 + passed)
     with free_slot([ONE, TWO]) as slot:
@@ -108,6 +109,7 @@ def test_a_lost_machine_rests_and_is_tried_again_also_by_a_clock_set_back(
 
 def test_all_machines_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
     let_rest(ONE)
     let_rest(TWO)
     with pytest.raises(Waits), free_slot([ONE, TWO]):
