@@ -77,10 +77,13 @@ def hosts_killed_in_turn(folder: Path) -> DrilledSearch:
         search.start()
         search.wait_for_results(1)
         host = strike(search, hosts)
+        begun = times_begun(search, host)
         host.start()
         back = time.monotonic()
-        other = strike(search, [each for each in hosts if each is not host])
-        search.notes.append(f"a host was used again within {time.monotonic() - back:.1f} s of its return")
+        _, other = wait_for_training(search, [each for each in hosts if each is not host])
+        search.strike(other.kill)  # nothing is left but the host that came back
+        search.wait_for(lambda: times_begun(search, host) > begun, running=True)
+        search.notes.append(f"a host was used again {time.monotonic() - back:.1f} s after its return")
         other.start()
         search.finish()
     return search
