@@ -29,7 +29,9 @@ def test_a_crash_is_told():
 def test_workers_have_the_tests_at_birth_and_tell_what_failed(tmp_path: Path) -> None:
     (tmp_path / "test_numbers.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]")
-    plugins = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist -p no:cacheprovider"}
+    # A folder of its own: in the user's, pytest would remove what earlier runs of the whole suite left, for minutes.
+    options = "-p xdist -p no:cacheprovider --basetemp temporary"
+    plugins = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": options}
     own = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [sys.executable, "-m", "tests", "-n", "2"]
     environment = {**own, **plugins, "PYTHONPATH": str(REPOSITORY)}
