@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from common import atomic_file
+from common.command_options import option
 from machines.messages import HOME_GONE, SILENCE_SECONDS, Sender, receive
 from nni_api.home import Home
 
@@ -87,6 +88,12 @@ def _run(start: dict[str, Any], into: IO[bytes], work: Path, sender: Sender) -> 
     def send_metric(kind: str, sequence: int, value: dict[str, Any]) -> None:
         send({"kind": "metric", "type": kind, "sequence": sequence, "value": value})
 
+    # Before the trial begins: a disk that is not mounted fails no trial, let alone one after another.
+    mapping = Path(
+        option(start["words"], "--data-root") or "", option(start["words"], "--dataset") or "", "mapping.txt"
+    )
+    if not mapping.is_file():
+        sys.exit(f"{mapping}: no such file, though it was there before the search: is its disk mounted?")
     os.environ.update(start["environment"])
     Path(os.environ["NNI_OUTPUT_DIR"]).mkdir(parents=True, exist_ok=True)
     Home.current = Home(start["record"], start["trials"], send_metric)

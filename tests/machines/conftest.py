@@ -22,7 +22,9 @@ from tests.conftest import REPOSITORY
 from tests.machines import fake_ssh
 
 MODULE = "trials.search_trial"
-WORDS = ("--dataset", "small", "--split", "1")
+DATA = Path(__file__).with_name("data")
+"""A data root: trials start where their data set is, however little of it."""
+WORDS = ("--dataset", "small", "--split", "1", "--data-root", str(DATA))
 CODE = Code(b"", "0123456789abcdef")
 """Code that hosts have already."""
 

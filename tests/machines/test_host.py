@@ -15,13 +15,13 @@ import pytest
 from common.atomic_file import HOST
 from machines.host import THERE
 from machines.messages import BEAT, HOME_GONE, Sender, receive
-from tests.machines.conftest import MODULE, Write
+from tests.machines.conftest import MODULE, WORDS, Write
 
 ENVIRONMENT = {"NNI_TRIAL_JOB_ID": "Ab3dE", "NNI_OUTPUT_DIR": f"{THERE}/home/expid/environments/local-env/trials/Ab3dE"}
 START: dict[str, Any] = {
     "kind": "start",
     "module": MODULE,
-    "words": ["--output", f"{THERE}/home/final"],
+    "words": ["--output", f"{THERE}/home/final", *WORDS],
     "environment": ENVIRONMENT,
     "record": {"parameter_id": 3, "parameters": {"s1l0": 4, "ä": None}},
     "trials": 2,
@@ -88,7 +88,7 @@ def test_a_trial_has_its_files_and_parameters_and_home_all_that_it_writes(start:
     host = start("""
 from nni_api.home import Home
 given = Path(sys.argv[2])
-assert sys.argv[1:] == ["--output", str(given)]
+assert sys.argv[3:5] == ["--dataset", "small"]
 assert (given / "training.pt").read_bytes() == b"\\0\\n" and Home.current.trials == 2
 assert (channel.parameter_id, channel.parameters) == (3, {"s1l0": 4, "ä": None})
 write_text(output / "epoch.json", "")

@@ -130,6 +130,14 @@ def test_a_machine_whose_python_is_gone_fails_no_trial(trial: Trial, hosts: Host
         trial.run_on(hosts.add(code=code_of(""), python="/nowhere/python3"))
 
 
+def test_a_machine_whose_data_is_gone_fails_no_trial(
+    trial: Trial, hosts: Hosts, code_of: Write, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(NoConnection, match=r"^one: it starts no trial \(exit code 1\)$"):
+        trial.run_on(hosts.add(code=code_of(""), data_root=str(tmp_path)))
+    assert f"{tmp_path}/small/mapping.txt: no such file" in capfd.readouterr().err
+
+
 def test_a_machine_that_shares_no_files_after_all(
     trial: Trial, hosts: Hosts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from machines import trial as module
 from machines.slots import Slot
 from machines.ssh import NoConnection
 from tests.forked import on_full_disk
-from tests.machines.conftest import METRIC, WORDS, Hostile, Hosts, Trial, Write
+from tests.machines.conftest import DATA, METRIC, WORDS, Hostile, Hosts, Trial, Write
 from trials.data.fingerprint import ChangedData
 
 END = {"kind": "end", "code": 0}
@@ -50,7 +50,7 @@ known = {name: os.environ.get(name) for name in names}
 about = {"id": channel.parameter_id, "parameters": channel.parameters, "words": sys.argv[1:]}
 channel.report_final_result({**known, **about, "cwd": os.getcwd()})
 """)
-    machine = hosts.add(code=code, gpus=(3, 1), trials=2, cache="/scratch", data_root="/data")
+    machine = hosts.add(code=code, gpus=(3, 1), trials=2, cache="/scratch", data_root=f"{DATA}/.")
     trial.number, trial.parameters = number, {"s1l0": 4, "name": 'a "@there"\n', "structure": "hand"}
     assert trial.elsewhere().run(Slot(machine, 1)) == 0
     ((_, _, given),) = trial.metrics
@@ -62,7 +62,7 @@ channel.report_final_result({**known, **about, "cwd": os.getcwd()})
         "G2L_CACHE": "/scratch",
         "id": number,
         "parameters": trial.parameters,
-        "words": [*WORDS, "--data-root", "/data"],
+        "words": [*WORDS[:-1], f"{DATA}/."],
         "cwd": str(code.resolve()),
     }
 
@@ -86,7 +86,7 @@ write_text(training / "metrics.json", "{}")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(path.name)
     trial.parameters = {"structure": str(files[0]), "split": 1, "seed": 3}
-    words = ("--dataset", "small", "--output", tmp_path / "final")
+    words = ("--dataset", "small", "--data-root", DATA, "--output", tmp_path / "final")
     assert trial.run_on(hosts.add(code=code), module="trials.final_trial", words=words) == 0
     assert trial.metrics == [("FINAL", 0, {path.name: path.name for path in files})]
     assert [path.name for path in training.iterdir()] == ["metrics.json"]
@@ -105,8 +105,8 @@ channel.report_final_result({"output": str(output), "words": sys.argv[1:], "cwd"
     known = trial.experiment / "data-split1-every1-float32.json"
     known.write_text("{}")
     assert trial.run_on(hosts.add(shared_files=True)) == 0
-    words = [*WORDS, "--data-root", str(Path("data").absolute())]
-    assert trial.metrics == [("FINAL", 0, {"output": str(trial.output), "words": words, "cwd": str(code.resolve())})]
+    words, folder = list(WORDS), str(code.resolve())
+    assert trial.metrics == [("FINAL", 0, {"output": str(trial.output), "words": words, "cwd": folder})]
     assert (trial.output / "epoch.json").read_text() == "new"
     assert shown == []
     assert "tar" not in (hosts.folder / "one" / "commands").read_text()
