@@ -16,6 +16,7 @@ from playwright.sync_api import Browser
 from common.bad_input import BadInput
 from nni_api import trial_channel
 from nni_api.quick_nni import import_nni
+from strategies.adapter import data_check
 from tests.nni_api.small_manager import Manager
 from tools.browser import open_browser
 
@@ -88,6 +89,12 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callabl
 def data_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no test leave its data root to the next: commands set the variable for the processes that they start."""
     monkeypatch.setenv("G2L_DATA_ROOT", os.environ.get("G2L_DATA_ROOT", ""))
+
+
+@pytest.fixture(autouse=True)
+def patient_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a tuner wait for its check as long as a machine with much to do needs."""
+    monkeypatch.setattr(data_check, "TIME_LIMIT", 60.0)
 
 
 @pytest.fixture(scope="module")  # not longer: while it is open, no test can run a loop of asyncio's own

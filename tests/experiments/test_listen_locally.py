@@ -43,7 +43,7 @@ def port() -> Iterator[int]:
 
 def ask(port: int, method: str = "GET", headers: dict[str, str] | None = None, path: str = "/") -> tuple[int, str]:
     """Status and text of the answer."""
-    with closing(HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
         connection.request(method, path, body="{}" if method in ("PUT", "POST") else None, headers=headers or {})
         response = connection.getresponse()
         return response.status, response.read().decode()

@@ -190,7 +190,7 @@ def test_of_two_launches_on_one_port_one_is_refused_and_a_trial_added_on_its_pag
     best = {"s1l0": 8, "s1l1": 8, "s1l2": 8, "_uid": 0}
     jobs = f"http://127.0.0.1:{port}/api/v1/nni/trial-jobs"
     request = urllib.request.Request(jobs, json.dumps(best).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         assert response.status == 200
 
     printed = [launched.communicate(timeout=300) for launched in both]
@@ -210,7 +210,7 @@ def test_of_two_launches_on_one_port_one_is_refused_and_a_trial_added_on_its_pag
 
 
 def _get(port: int, path: str) -> Any:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/nni{path}", timeout=10) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/nni{path}", timeout=60) as response:
         return json.load(response)
 
 
