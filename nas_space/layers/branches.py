@@ -57,16 +57,29 @@ class Branches:
 
     def probabilities(self) -> Tensor:
         """``(branches,)``: non-negative, of sum 1."""
-        strengths = self.branch_weights.abs()
-        return strengths / strengths.sum()
+        return self.shares()
 
-    def shares(self) -> Tensor:
-        """``(dilations,)``: the probabilities of the branches that convolve, of sum 1."""
-        return self.probabilities()
+    def shares(self, weights: Tensor | None = None) -> Tensor:
+        """``(dilations,)``: the probabilities of the branches that convolve, of sum 1.
 
-    def kept(self) -> Tensor | None:
-        """The probability that the layer is not left out, one number; None where that is no choice."""
+        Args:
+            weights: the branch weights of several convolutions that are ``alike``, ``(convolutions, branches)``, for
+                ``(convolutions, dilations)``; None: its own.
+        """
+        strengths = (self.branch_weights if weights is None else weights).abs()
+        return strengths / strengths.sum(-1, keepdim=True)
+
+    def kept(self, weights: Tensor | None = None) -> Tensor | None:  # noqa: ARG002  Choices use it
+        """The probability that the layer is not left out, one number; None where that is no choice.
+
+        Args:
+            weights: as in ``shares``, for ``(convolutions,)``.
+        """
         return None
+
+    def alike(self) -> tuple[object, ...]:
+        """What convolutions have in common if one of them can tell the ``shares`` of all."""
+        return type(self), tuple(dilation > 0 for dilation in self.branches)
 
 
 class Choices(Branches):
@@ -92,7 +105,8 @@ class Choices(Branches):
         """``(branches,)``: non-negative, of sum 1."""
         if not self.gated:
             return torch.softmax(self.branch_weights / self.temperature, dim=0)
-        kept = self._gate()
+        kept = self.kept()
+        assert kept is not None
         return (1 - kept).repeat(len(self.branches)).index_copy(0, self._convolving, kept * self.shares())
 
     def logits(self) -> Tensor:
@@ -113,20 +127,25 @@ class Choices(Branches):
                 weights = weights.index_add(0, self._leaving_out, -others[None])
             self.branch_weights.copy_(self.temperature * weights)
 
-    def shares(self) -> Tensor:
+    def shares(self, weights: Tensor | None = None) -> Tensor:
         """See ``Branches.shares``; not divided by ``kept``, which may be too small for that."""
-        if self.dilations == self.branches:
-            return self.probabilities()
-        return torch.softmax(self.branch_weights.index_select(0, self._convolving) / self.temperature, dim=0)
+        logits = (self.branch_weights if weights is None else weights) / self.temperature
+        if self.dilations != self.branches:
+            logits = logits.index_select(-1, self._convolving)
+        return torch.softmax(logits, dim=-1)
 
-    def kept(self) -> Tensor | None:
+    def kept(self, weights: Tensor | None = None) -> Tensor | None:
         """See ``Branches.kept``."""
         if self.dilations == self.branches:
             return None
-        return self._gate() if self.gated else self.probabilities().index_select(0, self._convolving).sum()
+        logits = (self.branch_weights if weights is None else weights) / self.temperature
+        if self.gated:
+            return torch.sigmoid(-logits.index_select(-1, self._leaving_out)).sum(-1)
+        return torch.softmax(logits, dim=-1).index_select(-1, self._convolving).sum(-1)
 
-    def _gate(self) -> Tensor:
-        return torch.sigmoid(-self.branch_weights.index_select(0, self._leaving_out) / self.temperature).sum()
+    def alike(self) -> tuple[object, ...]:
+        """See ``Branches.alike``."""
+        return *super().alike(), self.temperature, self.gated
 
     @property
     def _convolving(self) -> Tensor:

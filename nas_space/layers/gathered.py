@@ -79,50 +79,68 @@ def _mixture(frames: Tensor, rows: Tensor, shares: Tensor) -> Tensor:
 
 
 class GatheredResiduals(torch.autograd.Function):
-    """Layers in sequence, each x -> x + mask * (W2 relu(conv(x; dilation)) + b2); see ``PlainResiduals``.
+    """Layers in sequence, each x -> x + mask * (W2 relu(conv(x)) + b2), see ``PlainResiduals``; conv may have branches.
 
     What does not depend on the layer before is done for all layers at once: index, dropout, gradients of the weights.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, frames: Tensor, offsets: IndexedOffsets, shifts: Tensor, mask: Tensor | None, *parameters: Tensor
+        ctx: Any,
+        frames: Tensor,
+        shares: Tensor | None,
+        kept: Tensor | None,
+        offsets: IndexedOffsets,
+        shifts: Tensor,
+        mask: Tensor | None,
+        *parameters: Tensor,
     ) -> Tensor:
         """``(frames, channels)`` -> the same shape.
 
         Args:
-            shifts: ``(2 x layers, kernel)``; see ``shifts_on``.
+            shares: ``(layers, branches)``, of sum 1 in each layer; None: one branch.
+            kept: ``(layers,)``, the factors of what each layer adds; None: 1.
+            shifts: ``(2 x layers x branches, kernel)``; see ``shifts_on``.
             mask: ``(layers, frames, channels)``, the factors of dropout; None: no dropout.
             parameters: of each layer weight (out, in, kernel), bias, weight_1x1 (out, in, 1) and bias_1x1, as in
                 nn.Conv1d.
         """
         count, channels = frames.shape
-        layers = len(shifts) // 2
         weight, bias, weight_1x1, bias_1x1 = _stacked(parameters, frames.dtype)
+        factors = None if kept is None else kept.to(frames.dtype)[:, None]
+        added, added_bias = weight_1x1, bias_1x1
+        if factors is not None:
+            added, added_bias = weight_1x1 * factors[:, None], bias_1x1 * factors
+        layers, mixed = len(weight), None if shares is None else shares.to(frames.dtype)[:, None]
         taps = weight.transpose(2, 3).flatten(1, 2)  # (layers, kernel * in, out)
-        rows, back = offsets.rows(shifts).chunk(2)
+        rows, back = (each.view(layers, -1) for each in offsets.rows(shifts).chunk(2))
         activations = frames.new_empty(layers + 1, count + 1, channels)
         activations[:, count].zero_()
         activations[0, :count].copy_(frames)
         hidden = frames.new_empty(layers, count, channels)
+        mixtures = []
         for layer in range(layers):
             before, after = activations[layer], activations[layer + 1, :count]
-            read = before.index_select(0, rows[layer].flatten()).view(count, -1)
+            read = _read(before, rows[layer], None if mixed is None else mixed[layer])
+            if mixed is not None:
+                mixtures.append(read)
             torch.addmm(bias[layer], read, taps[layer], out=hidden[layer]).relu_()
-            change = torch.addmm(bias_1x1[layer], hidden[layer], weight_1x1[layer].t())
+            change = torch.addmm(added_bias[layer], hidden[layer], added[layer].t())
             if mask is None:
                 torch.add(before[:count], change, out=after)
             else:
                 torch.addcmul(before[:count], change, mask[layer], out=after)
-        ctx.save_for_backward(activations, hidden, mask, weight, weight_1x1, rows, back)
+        of_weights = weight, weight_1x1, bias_1x1, added
+        ctx.save_for_backward(activations, hidden, mask, *of_weights, mixed, factors, rows, back, *mixtures)
         ctx.dtypes = [each.dtype for each in parameters[:4]]
         return activations[layers, :count]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of frames and of the parameters."""
-        activations, hidden, mask, weight, weight_1x1, rows, back = ctx.saved_tensors
+        """Gradients of frames, shares, kept and the parameters."""
+        activations, hidden, mask, weight, weight_1x1, bias_1x1, added, *others = ctx.saved_tensors
+        mixed, factors, rows, back, *mixtures = others
         layers, count, channels = hidden.shape
         taps = weight.flatten(1, 2)  # (layers, kernel * out, in)
         grad_change = torch.empty_like(hidden)
@@ -134,24 +152,46 @@ class GatheredResiduals(torch.autograd.Function):
                 of_change.copy_(grad_output)
             else:
                 torch.mul(grad_output, mask[layer], out=of_change)
-            grad_hidden = of_change.mm(weight_1x1[layer])
+            grad_hidden = of_change.mm(added[layer])
             torch.ops.aten.threshold_backward.grad_input(grad_hidden, hidden[layer], 0, grad_input=of_sum)
-            read = grad_sum[layer].index_select(0, back[layer].flatten()).view(count, -1)
+            read = _read(grad_sum[layer], back[layer], None if mixed is None else mixed[layer])
             grad_output = torch.addmm(grad_output, read, taps[layer])
-        first_rows = torch.arange(layers, dtype=torch.int32, device=rows.device)[:, None, None] * (count + 1)
-        read = activations.flatten(0, 1).index_select(0, (rows + first_rows).flatten()).view(layers, count, -1)
         grad_sum = grad_sum[:, :count]
+        grad_shares = None
+        if mixed is None:
+            first_rows = torch.arange(layers, dtype=torch.int32, device=rows.device)[:, None] * (count + 1)
+            read = activations.flatten(0, 1).index_select(0, (rows + first_rows).flatten()).view(layers, count, -1)
+        else:
+            read = torch.stack(mixtures)
+            grad_read = grad_sum.bmm(weight.permute(0, 2, 1, 3).flatten(2)).flatten(1)  # (layers, frames * kernel * in)
+            branches = mixed.shape[2]
+            gathered = (activations[n].index_select(0, rows[n]).view(branches, -1) for n in range(layers))
+            grad_shares = torch.stack([each.mv(grad_read[layer]) for layer, each in enumerate(gathered)])
         grad_weight = grad_sum.transpose(1, 2).bmm(read).unflatten(2, (-1, channels)).transpose(1, 2).contiguous()
-        gradients = (
-            grad_weight.permute(0, 2, 3, 1),
-            grad_sum.sum(1),
-            grad_change.transpose(1, 2).bmm(hidden).unsqueeze(3),
-            grad_change.sum(1),
-        )
+        grad_1x1, grad_bias_1x1, grad_kept = grad_change.transpose(1, 2).bmm(hidden), grad_change.sum(1), None
+        if factors is not None:
+            grad_kept = (grad_1x1 * weight_1x1).sum((1, 2)) + (grad_bias_1x1 * bias_1x1).sum(1)
+            grad_1x1, grad_bias_1x1 = grad_1x1 * factors[:, None], grad_bias_1x1 * factors
+        gradients = grad_weight.permute(0, 2, 3, 1), grad_sum.sum(1), grad_1x1.unsqueeze(3), grad_bias_1x1
         of_layers = zip(
             *(each.to(dtype).unbind() for each, dtype in zip(gradients, ctx.dtypes, strict=True)), strict=True
         )
-        return grad_output, None, None, None, *(each for of_layer in of_layers for each in of_layer)
+        of_parameters = (each for of_layer in of_layers for each in of_layer)
+        return grad_output, grad_shares, grad_kept, None, None, None, *of_parameters
+
+
+def _read(frames: Tensor, rows: Tensor, shares: Tensor | None) -> Tensor:
+    """What the taps of a layer read, side by side: ``(frames, taps * channels)``.
+
+    Args:
+        frames: ``(frames + 1, channels)``; the last row is of zeros.
+        rows: ``(branches x frames x taps,)``.
+        shares: ``(1, branches)``, of a mixture of the branches; None: one branch.
+    """
+    read = frames.index_select(0, rows)
+    if shares is not None:
+        read = shares.mm(read.view(shares.shape[1], -1))
+    return read.view(len(frames) - 1, -1)
 
 
 def _stacked(parameters: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:

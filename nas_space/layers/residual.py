@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import cast
 
 import torch
@@ -80,15 +81,30 @@ def is_packed(frames: Tensor, offsets: Sequence[int]) -> bool:
 
 def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offsets: Sequence[int]) -> Tensor:
     """Layers of equal dropout in sequence: ``(frames, channels)`` -> ``(frames, channels)``."""
-    kept = [both for layer in layers if (both := layer.convolutions()) is not None]
-    alike = len({conv.present for conv, _ in kept}) == 1 and not any(isinstance(conv, BranchedConv) for conv, _ in kept)
-    if alike and isinstance(offsets, IndexedOffsets):
-        return gathered_layers(kept, layers[0].dropout, frames, offsets)
-    if alike and is_packed(frames, offsets):
-        return packed_layers(kept, layers[0].dropout, frames, offsets)
-    for layer in layers:
-        frames = layer(frames, offsets)
+    kept = [(layer, both) for layer in layers if (both := layer.convolutions()) is not None]
+    if not isinstance(offsets, IndexedOffsets):
+        kinds = {_kind(both[0]) for _, both in kept}
+        plain = len(kinds) == 1 and not isinstance(kept[0][1][0], BranchedConv)
+        if plain and is_packed(frames, offsets):
+            return packed_layers([both for _, both in kept], layers[0].dropout, frames, offsets)
+        for layer in layers:
+            frames = layer(frames, offsets)
+        return frames
+    for kind, group in groupby(kept, lambda each: _kind(each[1][0])):
+        alike, convolutions = zip(*group, strict=True)
+        if kind is not None:
+            frames = gathered_layers(convolutions, layers[0].dropout, frames, offsets)
+        else:
+            for layer in alike:
+                frames = layer(frames, offsets)
     return frames
+
+
+def _kind(conv: DilatedConv) -> tuple[object, ...] | None:
+    """What convolutions have in common if a few operators do for all of them what they can; None: they cannot."""
+    if not isinstance(conv, BranchedConv):
+        return conv.kernel_size[0], conv.present
+    return None if conv.inner_activation else (conv.kernel_size[0], conv.present, len(conv.dilations), *conv.alike())
 
 
 def packed_layers(
@@ -106,16 +122,21 @@ def packed_layers(
 def gathered_layers(
     layers: Sequence[tuple[DilatedConv, PointwiseConv]], dropout: nn.Dropout, frames: Tensor, offsets: IndexedOffsets
 ) -> Tensor:
-    """As ``packed_layers``, in the gathered form."""
-    first = layers[0][0]
-    shifts = shifts_on(
-        frames.device, tuple(conv.dilation[0] for conv, _ in layers), first.kernel_size[0], first.present
-    )
-    mask = None
+    """As ``packed_layers``, in the gathered form; layers may have branches that are ``alike``."""
+    first, dilations = layers[0][0], tuple(each for conv, _ in layers for each in _dilations(conv))
+    shifts = shifts_on(frames.device, dilations, first.kernel_size[0], first.present)
+    shares = kept = mask = None
+    if isinstance(first, BranchedConv):
+        weights = torch.stack([cast(BranchedConv, conv).branch_weights for conv, _ in layers])
+        shares, kept = first.shares(weights), first.kept(weights)
     if dropout.training and dropout.p > 0:
-        kept = 1 - dropout.p
-        mask = frames.new_empty(len(layers), *frames.shape).bernoulli_(kept).mul_(1 / kept if kept else 0)
-    return GatheredResiduals.apply(frames, offsets, shifts, mask, *_parameters(layers))
+        stays = 1 - dropout.p
+        mask = frames.new_empty(len(layers), *frames.shape).bernoulli_(stays).mul_(1 / stays if stays else 0)
+    return GatheredResiduals.apply(frames, shares, kept, offsets, shifts, mask, *_parameters(layers))
+
+
+def _dilations(conv: DilatedConv) -> tuple[int, ...]:
+    return conv.dilations if isinstance(conv, BranchedConv) else (conv.dilation[0],)
 
 
 def _parameters(layers: Sequence[tuple[DilatedConv, PointwiseConv]]) -> list[Tensor]:
