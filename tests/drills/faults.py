@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import traceback
@@ -10,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.bad_input import BadInput, KnownFailure, run_command
+from common.bad_input import KnownFailure, run_command
 from tests.drills import fault_drills, final_drills
+from tests.drills.choice import chosen_drills
 from tests.drills.drilled_search import DrilledSearch, Phase
 from tests.drills.fault_drills import REFUSED, Drill
 from tests.drills.nni_home import processes_of
@@ -109,21 +109,9 @@ def attempt(drill: Drill, folder: Path) -> DrilledSearch:
 
 def main() -> None:
     """Run fault drills on small searches through NNI, print what was lost (nothing) and how long it took to recover."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.drills.faults",
-        description=main.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="drills:\n"
-        + "".join(f"  {name:<28}{drill.__doc__}\n" for name, drill in DRILLS.items())
-        + "\nexample: python -m tests.drills.faults tuner-killed manager-killed",
-    )
-    parser.add_argument("drills", nargs="*", metavar="DRILL", help="which (default: all, one to two minutes each)")
-    arguments = parser.parse_args()
-    unknown = [name for name in arguments.drills if name not in DRILLS]
-    if unknown:
-        raise BadInput(f"no such drill: {unknown[0]!r} (see --help)")
+    drills = chosen_drills("tests.drills.faults", main.__doc__, DRILLS, "one to two minutes")
     with tempfile.TemporaryDirectory() as folder:
-        rows = run({name: DRILLS[name] for name in arguments.drills or DRILLS}, Path(folder))
+        rows = run(drills, Path(folder))
     print(table(rows))
     failed = [row.drill for row in rows if not row.passed]
     if failed:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 
-from common.bad_input import BadInput, KnownFailure, run_command
+from common.bad_input import KnownFailure, run_command
+from tests.drills.choice import chosen_drills
 from tests.drills.faults import run, table
 from tests.drills.remote_drills import REMOTE, UNDISTURBED
 from tests.drills.ssh_host import why_none
@@ -17,24 +17,12 @@ DRILLS = {drill.__name__.replace("_", "-"): drill for drill in REMOTE}
 
 def main() -> None:
     """Run searches on two hosts over ssh, print what was lost (nothing), and whether the numbers are those of one."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.drills.remote",
-        description=main.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="drills:\n"
-        + "".join(f"  {name:<24}{drill.__doc__}\n" for name, drill in DRILLS.items())
-        + "\nexample: python -m tests.drills.remote hosts-killed-in-turn",
-    )
-    parser.add_argument("drills", nargs="*", metavar="DRILL", help="which (default: all, one to three minutes each)")
-    arguments = parser.parse_args()
-    unknown = [name for name in arguments.drills if name not in DRILLS]
-    if unknown:
-        raise BadInput(f"no such drill: {unknown[0]!r} (see --help)")
+    drills = chosen_drills("tests.drills.remote", main.__doc__, DRILLS, "one to three minutes")
     if (reason := why_none()) is not None:
         print(f"skipped: {reason}", file=sys.stderr)
         return
     with tempfile.TemporaryDirectory() as folder:
-        rows = run({name: DRILLS[name] for name in arguments.drills or DRILLS}, Path(folder), UNDISTURBED)
+        rows = run(drills, Path(folder), UNDISTURBED)
     print(table(rows))
     failed = [row.drill for row in rows if not row.passed]
     if failed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common.bad_input import BadInput, KnownFailure, run_command
+from common.bad_input import KnownFailure, run_command
 from common.read_file import read_json
+from tests.drills.choice import chosen_drills
 from tests.drills.drilled_final import told
 from tests.drills.drilled_search import TIME_LIMIT, DrilledSearch
 from tests.drills.nni_home import REPOSITORY, processes_of, wait_for
@@ -250,23 +250,13 @@ def run(name: str, folder: Path) -> list[Fact]:
 
 def main() -> None:
     """Run jobs in a SLURM of one node that is made for it; print a line for each fact, and fail if one is not true."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.drills.slurm_drill",
-        description=main.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="drills:\n" + "".join(f"  {name:<20}{drill.__doc__}\n" for name, drill in DRILLS.items()),
-    )
-    parser.add_argument("drills", nargs="*", metavar="DRILL", help="which (default: all)")
-    names = parser.parse_args().drills
-    unknown = [name for name in names if name not in DRILLS]
-    if unknown:
-        raise BadInput(f"no such drill: {unknown[0]!r} (see --help)")
+    drills = chosen_drills("tests.drills.slurm_drill", main.__doc__, DRILLS, "some minutes")
     reason = why_not()
     if reason is not None:
         print(f"skipped: {reason}", file=sys.stderr)
         return
     with tempfile.TemporaryDirectory() as folder:
-        facts = [fact for name in names or DRILLS for fact in run(name, Path(folder) / name)]
+        facts = [fact for name in drills for fact in run(name, Path(folder) / name)]
     untrue = [fact.text for fact in facts if not fact.true]
     if untrue:
         raise KnownFailure(f"{len(untrue)} of {len(facts)} facts are not true: {'; '.join(untrue)}")
