@@ -32,7 +32,12 @@ fi
 if (( SLURM_JOB_NUM_NODES > 1 )); then
     machines=slurm-$SLURM_JOB_ID.machines.yml
     hosts=$(scontrol show hostnames "$SLURM_JOB_NODELIST") || exit
-    { echo machineList:; printf -- '- host: %s\n  sharedFiles: true\n' $hosts; } > "$machines" || exit
+    entry='- host: %s\n  sharedFiles: true\n'
+    gpus=${SLURM_GPUS_ON_NODE:-0}   # of this node; the others have as many
+    if (( gpus > 1 )); then
+        entry+="  gpuIndices: $(seq -s , 0 $(( gpus - 1 )))\n"
+    fi
+    { echo machineList:; printf -- "$entry" $hosts; } > "$machines" || exit
     command+=(--machines "$machines")
 fi
 

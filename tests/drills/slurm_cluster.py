@@ -1,4 +1,4 @@
-"""A SLURM of one node, this machine: Debian's munged, slurmctld and slurmd, with files and ports of its own."""
+"""A SLURM of two nodes, both this machine: Debian's munged, slurmctld and slurmd, with files and ports of its own."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 CONFIG = """
 ClusterName=drill
-SlurmctldHost={node}(127.0.0.1)
-SlurmctldPort={controller_port}
-SlurmdPort={node_port}
+SlurmctldHost={machine}(127.0.0.1)
+SlurmctldPort={ports[0]}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
@@ -33,9 +32,9 @@ AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket,cred_expire=20
 SchedulerParameters=sched_interval=5,bf_interval=5
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -44,9 +43,11 @@ SwitchType=switch/none
 MpiDefault=none
 JobRequeue=1
 MinJobAge=3600
-NodeName={node} NodeAddr=127.0.0.1 CPUs={cores}
-PartitionName=drill Nodes={node} Default=YES DefaultTime=60
+NodeName={nodes[0]} NodeHostname={machine} NodeAddr=127.0.0.1 Port={ports[1]} CPUs={cores}
+NodeName={nodes[1]} NodeHostname={machine} NodeAddr=127.0.0.1 Port={ports[2]} CPUs={cores}
+PartitionName=drill Nodes={nodes[0]},{nodes[1]} Default=YES DefaultTime=60
 """
+NODES = ("first", "second")
 
 
 def why_not() -> str | None:
@@ -83,17 +84,16 @@ class Cluster:
 @contextmanager
 def slurm(folder: Path) -> Iterator[Cluster]:
     """A SLURM in that folder, which must not exist; all of it ends with the block."""
-    for name in ("state", "spool"):
+    for name in ("state", *(f"spool-{node}" for node in NODES)):
         (folder / name).mkdir(parents=True)
-    node, ports = socket.gethostname().partition(".")[0], [free_port(), free_port()]
     (folder / "slurm.conf").write_text(
         CONFIG.format(
             folder=folder,
-            node=node,
+            nodes=NODES,
+            machine=socket.gethostname().partition(".")[0],
+            ports=[free_port() for _ in range(3)],
             user=getpass.getuser(),
             cores=psutil.cpu_count(),
-            controller_port=ports[0],
-            node_port=ports[1],
         )
     )
     key = folder / "munge.key"
@@ -116,7 +116,8 @@ def slurm(folder: Path) -> Iterator[Cluster]:
         )
         wait_for((folder / "munge.socket").exists, 30)
         daemons.enter_context(_daemon(folder, "slurmctld", "-D"))
-        daemons.enter_context(_daemon(folder, "slurmd", "-D"))
+        for node in NODES:
+            daemons.enter_context(_daemon(folder, "slurmd", "-D", "-N", node))
         wait_for(is_idle, 60)
         try:
             yield cluster
@@ -129,7 +130,7 @@ def slurm(folder: Path) -> Iterator[Cluster]:
 def _daemon(folder: Path, *command: str) -> Iterator[None]:
     """A daemon, which is ended with the block; what it says is in a log."""
     environment = {**os.environ, "PATH": PATH, "SLURM_CONF": str(folder / "slurm.conf")}
-    with open(folder / f"{command[0]}.said", "w") as log:
+    with open(folder / f"{command[0]}.said", "a") as log:
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         yield

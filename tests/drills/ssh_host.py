@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import random
 import re
+import shlex
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -150,6 +151,22 @@ def two_hosts(folder: Path, data: Path) -> Iterator[tuple[SshHost, SshHost]]:
     finally:
         for host in hosts:
             host.kill()
+
+
+def ssh_to(hosts: Mapping[str, SshHost], folder: Path) -> Path:
+    """The path of an ``ssh`` that reaches hosts by these names, as if the network knew them; they have one key."""
+    entries = [
+        f"Host {name}\nHostName 127.0.0.1\nPort {host.port}\nHostKeyAlias {name}\n" for name, host in hosts.items()
+    ]
+    keys = [f"{name} {(host.folder / 'host_key.pub').read_text()}" for name, host in hosts.items()]
+    config, known, program = folder / "ssh_config", folder / "known_hosts", folder / "bin" / "ssh"
+    entries.append(f'Host *\nIdentityFile "{folder / "key"}"\nIdentitiesOnly yes\nUserKnownHostsFile "{known}"\n')
+    config.write_text("".join(entries))
+    known.write_text("".join(keys))
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {_program("ssh")} -F {shlex.quote(str(config))} "$@"\n')
+    program.chmod(0o755)
+    return program
 
 
 def _new_host(folder: Path, name: str, data: Path) -> SshHost:

@@ -124,11 +124,15 @@ def test_the_pipeline_gets_what_was_asked_for(start: Start) -> None:
     assert Path("said").read_text() == "pipeline|--dataset|demo|"
 
 
-def test_several_nodes_are_machines_that_share_their_files(start: Start) -> None:
-    several = {"SLURM_JOB_NUM_NODES": "3", "SLURM_JOB_NODELIST": "node[3-4,7]"}
+@pytest.mark.parametrize(
+    ("gpus", "more"),
+    [("", {}), ("1", {}), ("2", {"gpuIndices": "0,1"}), ("4", {"gpuIndices": "0,1,2,3"})],
+)
+def test_several_nodes_are_machines_that_share_their_files(start: Start, gpus: str, more: dict[str, object]) -> None:
+    several = {"SLURM_JOB_NUM_NODES": "3", "SLURM_JOB_NODELIST": "node[3-4,7]", "SLURM_GPUS_ON_NODE": gpus}
     assert end(start("pipeline", g2l=SAYS, **several)) == 0
     assert Path("said").read_text() == "pipeline --machines slurm-7.machines.yml\n"
-    hosts = [{"host": host, "sharedFiles": True} for host in ("node3", "node4", "node7")]
+    hosts = [{"host": host, "sharedFiles": True, **more} for host in ("node3", "node4", "node7")]
     assert yaml.safe_load(Path("slurm-7.machines.yml").read_text()) == {"machineList": hosts}
 
 
