@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import psutil
 
 from tests.drills.drilled_search import DrilledSearch, Phase
 from tests.drills.jumping_clock import JumpingClock
-from tests.drills.nni_home import REPOSITORY, Kind, find, is_manager, is_trial, is_tuner
+from tests.drills.nni_home import Kind, find, is_manager, is_trial, is_tuner
 
 Drill = Callable[[Path], DrilledSearch]
 """Given a folder of its own, runs a search into a fault and to its end. The first line of its docstring says what."""
@@ -141,44 +138,6 @@ def clock_jumps(folder: Path) -> DrilledSearch:
     return search
 
 
-def two_pipelines(folder: Path) -> DrilledSearch:
-    """A second pipeline of the same name is started."""
-    search = DrilledSearch(folder)
-    command = [sys.executable, "-m", "experiments.pipeline", "--dataset", "demo", "--phases", "global"]
-    command += ["--global-search", "genetic"]
-    environment = {**search.environment(), "PYTHONPATH": str(REPOSITORY)}
-    first = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
-    search.wait_for_process(is_trial)
-    started = time.monotonic()
-    second = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    search.said, search.seconds = second.stderr, time.monotonic() - started
-    if second.returncode != 2 or first.poll() is not None:
-        raise RuntimeError(f"the second pipeline ended with {second.returncode}, the first with {first.poll()}")
-    first.terminate()
-    first.wait(timeout=60)
-    return search
-
-
-def wrong_path(folder: Path) -> DrilledSearch:
-    """The trials are given a folder that is not there, and no check comes before them."""
-    return _never_works(DrilledSearch(folder, more_options="--data-root nowhere"))
-
-
-def package_missing(folder: Path) -> DrilledSearch:
-    """Every trial fails at an import, before it can report."""
-    return _never_works(DrilledSearch(folder, fault="lacks-a-package"))
-
-
-def exit_at_import(folder: Path) -> DrilledSearch:
-    """Every trial ends without a word at an import: sys.exit(1)."""
-    return _never_works(DrilledSearch(folder, fault="exits"))
-
-
-def out_of_memory(folder: Path) -> DrilledSearch:
-    """Every trial is killed by the system, as for lack of memory."""
-    return _never_works(DrilledSearch(folder, fault="needs-too-much-memory"))
-
-
 def undisturbed_global(folder: Path) -> DrilledSearch:
     """Nothing strikes the global search."""
     return undisturbed(DrilledSearch(folder))
@@ -212,8 +171,6 @@ SURVIVED: tuple[Drill, ...] = (
     clock_jumps,
 )
 """After these, the search has the best structure of one that was not disturbed."""
-REFUSED: tuple[Drill, ...] = (two_pipelines, wrong_path, package_missing, exit_at_import, out_of_memory)
-"""These end with a reason."""
 
 
 def undisturbed(search: DrilledSearch) -> DrilledSearch:
@@ -294,13 +251,4 @@ def _resume_once_ended(search: DrilledSearch, mend: Callable[[], object] = lambd
     mend()
     search.resume()
     search.finish()
-    return search
-
-
-def _never_works(search: DrilledSearch) -> DrilledSearch:
-    search.armed.touch()
-    started = time.monotonic()
-    search.start()
-    search.finish()
-    search.seconds = time.monotonic() - started
     return search

@@ -13,8 +13,9 @@ from common.bad_input import KnownFailure, run_command
 from tests.drills import fault_drills, final_drills
 from tests.drills.choice import chosen_drills
 from tests.drills.drilled_search import DrilledSearch, Phase
-from tests.drills.fault_drills import REFUSED, Drill
+from tests.drills.fault_drills import Drill
 from tests.drills.nni_home import processes_of
+from tests.drills.refused_drills import REFUSED
 
 SURVIVED: tuple[Drill, ...] = (*fault_drills.SURVIVED, *final_drills.SURVIVED)
 UNDISTURBED: dict[Phase, Drill] = {**fault_drills.UNDISTURBED, "final": final_drills.undisturbed_final}

@@ -11,9 +11,10 @@ import pytest
 from nni_api.records import Records
 from tests.conftest import REPOSITORY
 from tests.drills.drilled_search import DrilledSearch
-from tests.drills.fault_drills import trial_killed, wrong_path
+from tests.drills.fault_drills import trial_killed
 from tests.drills.faults import Row, attempt, judge, table
 from tests.drills.jumping_clock import JumpingClock
+from tests.drills.refused_drills import wrong_path
 
 SCORES = {(1, 4): 50.0, (4, 1): 40.0, (4, 4): 30.0}
 
