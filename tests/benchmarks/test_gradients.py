@@ -21,10 +21,10 @@ def test_equal_gradients_differ_by_rounding() -> None:
 
 
 def test_a_wrong_gradient_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    probabilities = BranchedConv.probabilities
+    shares = BranchedConv.shares
 
     def wrong(self: BranchedConv) -> torch.Tensor:
-        return probabilities(self) * 1.0001
+        return shares(self) * 1.0001
 
-    monkeypatch.setattr(BranchedConv, "probabilities", wrong)
+    monkeypatch.setattr(BranchedConv, "shares", wrong)
     assert gradients.largest_difference(BRANCHES, seed=0) > 1e-10
