@@ -20,6 +20,7 @@ import numpy.typing as npt
 import torch
 
 from analysis.rank_correlation import kendall_tau
+from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
 from common.command_parser import command_parser
 from nas_space.network import POWERS_OF_TWO, Network
@@ -35,6 +36,7 @@ from trials.data.arguments import (
     held_out,
     split_number,
 )
+from trials.table import csv_text
 from trials.training.arguments import add_schedule_arguments, schedule_settings
 from trials.training.final_training import FinalTraining
 from trials.training.metrics import objective_value
@@ -141,14 +143,28 @@ class Study:
         return self.output / name / f"seed{seed}"
 
     def run(self) -> dict[tuple[str, int], dict[str, Any]]:
-        """Run or resume all trainings; returns the metrics.json content of each by structure's name and seed."""
+        """Run or resume all trainings, and write ``trainings.csv``.
+
+        Returns:
+            The metrics.json content of each by structure's name and seed.
+        """
         videos = (self.train_videos, self.validation_videos, self.test_videos)
         jobs = {}
         for name, seed in product(self.structures, self.seeds):
             own = replace(self.settings, seed=seed)
             training = FinalTraining(self.task, self.split, self.structures[name], own, *videos, "last")
             jobs[name, seed] = (training, self.folder(name, seed), CPU)
-        return run_all(self.workers, FinalTraining.run, jobs, "training")
+        results = run_all(self.workers, FinalTraining.run, jobs, "training")
+        rows = [self._row(name, seed, results[name, seed]) for name, seed in jobs]
+        write_text(self.output / "trainings.csv", csv_text(rows))
+        return results
+
+    def _row(self, name: str, seed: int, result: dict[str, Any]) -> dict[str, Any]:
+        """Means of the five metrics of a training: of validation videos after each epoch, of test videos at the end."""
+        history = enumerate(result["history"], 1)
+        validation = {f"validation_{epoch}": round(objective_value(each, "mean"), 2) for epoch, each in history}
+        test = round(objective_value(result["test"], "mean"), 2)
+        return {"structure": name, "dilations": str(self.structures[name]), "seed": seed, "test": test, **validation}
 
 
 def report(results: dict[tuple[str, int], dict[str, Any]], seeds: Sequence[int]) -> str:

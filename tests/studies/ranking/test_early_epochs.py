@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import argparse
+import csv
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from nas_space.networks import find_network
-from studies.ranking.early_epochs import agreement, random_structures, report, spread
+from studies.ranking import early_epochs
+from studies.ranking.early_epochs import Study, agreement, random_structures, report, spread
 from trials.training.metrics import METRICS
 
 
@@ -44,3 +48,32 @@ def test_report_of_trainings_whose_ranking_is_known() -> None:
     assert lines["deviation between structures"] == ["1.0", "1.0"]
     assert lines["after epoch 1"] == ["-1.00", "1.00"]
     assert lines["after epoch 2"] == ["1.00", "-1.00"]
+
+
+def test_every_training_is_a_line_of_a_table(
+    small_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parser = argparse.ArgumentParser()
+    Study.add_arguments(parser)
+    words = ["--dataset", "small", "--data-root", str(small_dataset.parent), "--split", "1", "--structures", "2"]
+    study = Study.from_arguments(parser.parse_args([*words, "--seeds", "0", "3", "--output", str(tmp_path)]))
+
+    def trained(_workers: int, _run: Any, jobs: dict[tuple[str, int], Any], _what: str) -> dict[tuple[str, int], Any]:
+        history = [dict.fromkeys(METRICS, value) for value in (1.0, 2.126)]
+        return {(name, seed): {"history": history, "test": dict.fromkeys(METRICS, 50.0 + seed)} for name, seed in jobs}
+
+    monkeypatch.setattr(early_epochs, "run_all", trained)
+    study.run()
+    with open(tmp_path / "trainings.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["structure"], row["seed"]) for row in rows] == [
+        (name, seed) for name in ("hand", "random0", "random1") for seed in ("0", "3")
+    ]
+    assert rows[1] == {
+        "structure": "hand",
+        "dilations": str(study.structures["hand"]),
+        "seed": "3",
+        "test": "53.0",
+        "validation_1": "1.0",
+        "validation_2": "2.13",
+    }
