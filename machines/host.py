@@ -89,11 +89,10 @@ def _run(start: dict[str, Any], into: IO[bytes], work: Path, sender: Sender) -> 
         send({"kind": "metric", "type": kind, "sequence": sequence, "value": value})
 
     # Before the trial begins: a disk that is not mounted fails no trial, let alone one after another.
-    mapping = Path(
-        option(start["words"], "--data-root") or "", option(start["words"], "--dataset") or "", "mapping.txt"
-    )
-    if not mapping.is_file():
-        sys.exit(f"{mapping}: no such file, though it was there before the search: is its disk mounted?")
+    data = Path(option(start["words"], "--data-root") or "", option(start["words"], "--dataset") or "")
+    for path in (data / "mapping.txt", data / "features"):  # the latter is often a link to another disk
+        if not path.exists():
+            sys.exit(f"{path}: no such file or folder, though it was there before the search: is its disk mounted?")
     os.environ.update(start["environment"])
     Path(os.environ["NNI_OUTPUT_DIR"]).mkdir(parents=True, exist_ok=True)
     Home.current = Home(start["record"], start["trials"], send_metric)

@@ -20,7 +20,7 @@ from machines.slots import REST_SECONDS
 from machines.ssh import NoConnection
 from machines.trial import run_somewhere
 from tests.conftest import REPOSITORY
-from tests.machines.conftest import CODE, METRIC, MODULE, WORDS, Hostile, Hosts, Trial, Write, packed
+from tests.machines.conftest import CODE, DATA, METRIC, MODULE, WORDS, Hostile, Hosts, Trial, Write, packed
 
 END = {"kind": "end", "code": 0}
 
@@ -130,12 +130,17 @@ def test_a_machine_whose_python_is_gone_fails_no_trial(trial: Trial, hosts: Host
         trial.run_on(hosts.add(code=code_of(""), python="/nowhere/python3"))
 
 
+@pytest.mark.parametrize("gone", ["mapping.txt", "features"])
 def test_a_machine_whose_data_is_gone_fails_no_trial(
-    trial: Trial, hosts: Hosts, code_of: Write, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    gone: str, trial: Trial, hosts: Hosts, code_of: Write, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    root = tmp_path / "data"
+    lost = shutil.copytree(DATA, root) / "small" / gone
+    lost.rename(tmp_path / "lost")
+    lost.symlink_to("/not/mounted")
     with pytest.raises(NoConnection, match=r"^one: it starts no trial \(exit code 1\)$"):
-        trial.run_on(hosts.add(code=code_of(""), data_root=str(tmp_path)))
-    assert f"{tmp_path}/small/mapping.txt: no such file" in capfd.readouterr().err
+        trial.run_on(hosts.add(code=code_of(""), data_root=str(root)))
+    assert f"{lost}: no such file or folder" in capfd.readouterr().err
 
 
 def test_a_machine_that_shares_no_files_after_all(
