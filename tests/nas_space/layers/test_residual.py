@@ -161,6 +161,8 @@ def layer_of(kind: str, dilations: list[int], kernel_size: int, causal: bool) ->
     assert isinstance(branched, BranchedConv)
     if isinstance(branched, ChoosingConv) and kind == "gated choice":
         branched.gate()
+    if isinstance(branched, ChoosingConv) and kind == "cold choice":
+        branched.temperature = 0.5
     nn.init.normal_(branched.branch_weights)
     layer.conv_dilated = branched
     return layer.double()
@@ -171,22 +173,51 @@ def layer_of(kind: str, dilations: list[int], kernel_size: int, causal: bool) ->
 @example([("branches", [1, 2]), ("branches", [3, 4])], 3, False, [9])
 @example([("choice", [0, 2]), ("choice", [0, 3]), ("choice", [1, 3])], 3, False, [9])
 @example([("gated choice", [4, 0, 2]), ("gated choice", [1, 0, 3]), ("plain", [0]), ("plain", [2])], 3, True, [9, 1])
-def test_layers_in_one_step_are_the_same_gathered_and_packed(
+def test_layers_in_one_step_are_the_same_in_all_forms(
     described: list[Layer], kernel_size: int, causal: bool, lengths: list[int]
 ) -> None:
     torch.manual_seed(0)
-    layers = [layer_of(*each, kernel_size, causal) for each in described]
+    assert_the_same_in_all_forms([layer_of(*each, kernel_size, causal) for each in described], lengths)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        # Both kernels have two taps before that of the present frame.
+        pytest.param(("plain", [2], 5, False), ("plain", [2], 3, True), id="kernel size"),
+        pytest.param(("plain", [2], 3, False), ("plain", [2], 3, True), id="causal"),
+        pytest.param(("branches", [1, 2], 5, False), ("branches", [1, 2], 3, True), id="kernel size, branches"),
+        pytest.param(("branches", [1, 2], 3, False), ("branches", [1, 2], 3, True), id="causal, branches"),
+        pytest.param(("branches", [1, 2], 3, False), ("choice", [1, 2], 3, False), id="probabilities"),
+        pytest.param(("choice", [1, 2], 3, False), ("cold choice", [1, 2], 3, False), id="temperature"),
+        pytest.param(("choice", [1, 0, 2], 3, False), ("gated choice", [1, 0, 2], 3, False), id="gate"),
+        pytest.param(("choice", [0, 1, 2], 3, False), ("choice", [1, 0, 2], 3, False), id="place of leaving out"),
+    ],
+)
+def test_layers_that_differ_in_one_thing_are_not_computed_alike(
+    one: tuple[str, list[int], int, bool], other: tuple[str, list[int], int, bool]
+) -> None:
+    torch.manual_seed(0)
+    assert_the_same_in_all_forms([layer_of(*one), layer_of(*other)], [9, 4])
+
+
+def assert_the_same_in_all_forms(layers: list[DilatedResidualLayer], lengths: list[int]) -> None:
+    """Outputs and gradients."""
     frames = torch.randn(sum(lengths), CHANNELS, dtype=torch.float64, requires_grad=True)
     offsets = (0, *accumulate(lengths))
     variables = [frames, *(parameter for layer in layers for parameter in layer.parameters())]
     slope = torch.randn_like(frames)
 
-    def outputs_and_gradients(offsets: tuple[int, ...]) -> list[Tensor]:
-        output = residual_layers(layers, frames, offsets)
+    def with_gradients(output: Tensor) -> list[Tensor]:
         return [output, *torch.autograd.grad((output * slope).sum(), variables)]
 
-    gathered, packed = outputs_and_gradients(IndexedOffsets.on(CPU, offsets)), outputs_and_gradients(offsets)
-    torch.testing.assert_close(gathered, packed, rtol=0, atol=1e-10)
+    one_by_one = frames
+    for layer in layers:
+        one_by_one = layer.composed(one_by_one, offsets)
+    padded, packed = with_gradients(one_by_one), with_gradients(residual_layers(layers, frames, offsets))
+    gathered = with_gradients(residual_layers(layers, frames, IndexedOffsets.on(CPU, offsets)))
+    torch.testing.assert_close(packed, padded, rtol=0, atol=1e-10)
+    torch.testing.assert_close(gathered, padded, rtol=0, atol=1e-10)
     # The layout of the parameter: the engine keeps such a gradient, and copies any other.
     assert [each.stride() for each in gathered[1:]] == [each.stride() for each in variables]
 
