@@ -7,11 +7,11 @@ import psutil
 import pytest
 
 from machines import ssh
-from machines.machine_list import read_machines
+from machines.machine_list import RemoteMachine, read_machines
 from machines.ssh import NoConnection
 from tests.drills import ssh_host
 from tests.drills.nni_home import processes_of, wait_for
-from tests.drills.ssh_host import two_hosts, why_none
+from tests.drills.ssh_host import ssh_to, two_hosts, why_none
 
 needs_sshd = pytest.mark.skipif(why_none() is not None, reason=str(why_none()))
 
@@ -34,6 +34,17 @@ def test_hosts_have_homes_and_data_of_their_own(tmp_path: Path, data: Path) -> N
             assert machine.data_root == str(host.folder / "data")
             assert (host.folder / "data" / "demo" / "mapping.txt").read_text() == "0 walk\n"
     assert len({machine.data_root for machine in machines}) == 2
+
+
+@needs_sshd
+def test_hosts_are_reached_by_name_like_nodes(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with two_hosts(tmp_path, data) as hosts:
+        monkeypatch.setattr(ssh, "PROGRAM", str(ssh_to(dict(zip(("first", "second"), hosts, strict=True)), tmp_path)))
+        for name, host in zip(("first", "second"), hosts, strict=True):
+            assert ssh.run(RemoteMachine(name), "cd && pwd").decode().strip() == str(host.home)
+        (tmp_path / "known_hosts").write_text("")
+        with pytest.raises(NoConnection, match="Host key verification failed"):
+            ssh.run(RemoteMachine("first"), "true")
 
 
 @needs_sshd
