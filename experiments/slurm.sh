@@ -33,7 +33,7 @@ if (( SLURM_JOB_NUM_NODES > 1 )); then
     machines=slurm-$SLURM_JOB_ID.machines.yml
     hosts=$(scontrol show hostnames "$SLURM_JOB_NODELIST") || exit
     entry='- host: %s\n  sharedFiles: true\n'
-    gpus=${SLURM_GPUS_ON_NODE:-0}   # of this node; the others have as many
+    gpus=${SLURM_GPUS_ON_NODE:-0}   # of this node; with --gpus-per-node, the others have as many
     if (( gpus > 1 )); then
         entry+="  gpuIndices: $(seq -s , 0 $(( gpus - 1 )))\n"
     fi
