@@ -101,7 +101,7 @@ def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offs
 
 
 def _kind(conv: DilatedConv) -> tuple[object, ...] | None:
-    """What convolutions have in common if a few operators do for all of them what they can; None: they cannot."""
+    """Equal for convolutions that can be computed in one step; None: of one that cannot, not even alone."""
     if not isinstance(conv, BranchedConv):
         return conv.kernel_size[0], conv.present
     return None if conv.inner_activation else (conv.kernel_size[0], conv.present, len(conv.dilations), *conv.alike())

@@ -14,7 +14,7 @@ from tests.drills.slurm_job import Fact, Job, all_by_time_limit, same_search
 from tests.drills.ssh_host import ssh_to, two_hosts
 
 LONGER = "--epochs 150"
-"""A search that is sure to go on when its time limit comes, up to two minutes after its first result."""
+"""So that the search is sure to be at work when its time limit comes, up to two minutes after its first result."""
 
 
 def search_on_two_nodes(cluster: Cluster, folder: Path) -> Iterator[Fact]:
