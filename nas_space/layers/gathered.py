@@ -118,20 +118,20 @@ class GatheredResiduals(torch.autograd.Function):
         activations[:, count].zero_()
         activations[0, :count].copy_(frames)
         hidden = frames.new_empty(layers, count, channels)
-        mixtures = []
+        mixtures = None if mixed is None else frames.new_empty(layers, 1, count * taps.shape[1])
         for layer in range(layers):
             before, after = activations[layer], activations[layer + 1, :count]
-            read = _read(before, rows[layer], None if mixed is None else mixed[layer])
-            if mixed is not None:
-                mixtures.append(read)
-            torch.addmm(bias[layer], read, taps[layer], out=hidden[layer]).relu_()
+            read = before.index_select(0, rows[layer])
+            if mixed is not None and mixtures is not None:
+                read = torch.mm(mixed[layer], read.view(mixed.shape[2], -1), out=mixtures[layer])
+            torch.addmm(bias[layer], read.view(count, -1), taps[layer], out=hidden[layer]).relu_()
             change = torch.addmm(added_bias[layer], hidden[layer], added[layer].t())
             if mask is None:
                 torch.add(before[:count], change, out=after)
             else:
                 torch.addcmul(before[:count], change, mask[layer], out=after)
         of_weights = weight, weight_1x1, bias_1x1, added
-        ctx.save_for_backward(activations, hidden, mask, *of_weights, mixed, factors, rows, back, *mixtures)
+        ctx.save_for_backward(activations, hidden, mask, *of_weights, mixed, mixtures, factors, rows, back)
         ctx.dtypes = [each.dtype for each in parameters[:4]]
         return activations[layers, :count]
 
@@ -140,7 +140,7 @@ class GatheredResiduals(torch.autograd.Function):
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of frames, shares, kept and the parameters."""
         activations, hidden, mask, weight, weight_1x1, bias_1x1, added, *others = ctx.saved_tensors
-        mixed, factors, rows, back, *mixtures = others
+        mixed, mixtures, factors, rows, back = others
         layers, count, channels = hidden.shape
         taps = weight.flatten(1, 2)  # (layers, kernel * out, in)
         grad_change = torch.empty_like(hidden)
@@ -154,44 +154,38 @@ class GatheredResiduals(torch.autograd.Function):
                 torch.mul(grad_output, mask[layer], out=of_change)
             grad_hidden = of_change.mm(added[layer])
             torch.ops.aten.threshold_backward.grad_input(grad_hidden, hidden[layer], 0, grad_input=of_sum)
-            read = _read(grad_sum[layer], back[layer], None if mixed is None else mixed[layer])
-            grad_output = torch.addmm(grad_output, read, taps[layer])
+            read = grad_sum[layer].index_select(0, back[layer])
+            if mixed is not None:
+                read = mixed[layer].mm(read.view(mixed.shape[2], -1))
+            grad_output = torch.addmm(grad_output, read.view(count, -1), taps[layer])
         grad_sum = grad_sum[:, :count]
         grad_shares = None
         if mixed is None:
             first_rows = torch.arange(layers, dtype=torch.int32, device=rows.device)[:, None] * (count + 1)
             read = activations.flatten(0, 1).index_select(0, (rows + first_rows).flatten()).view(layers, count, -1)
         else:
-            read = torch.stack(mixtures)
-            grad_read = grad_sum.bmm(weight.permute(0, 2, 1, 3).flatten(2)).flatten(1)  # (layers, frames * kernel * in)
-            branches = mixed.shape[2]
-            gathered = (activations[n].index_select(0, rows[n]).view(branches, -1) for n in range(layers))
-            grad_shares = torch.stack([each.mv(grad_read[layer]) for layer, each in enumerate(gathered)])
+            read = mixtures.view(layers, count, -1)
+            by_tap = weight.permute(0, 2, 1, 3).flatten(2)  # (layers, out, kernel * in)
+            # Layer by layer: what all read would take as much memory as all else.
+            grad_reads = (grad_sum[layer].mm(by_tap[layer]) for layer in range(layers))
+            of_layers = zip(activations[:layers], rows, grad_reads, strict=True)
+            grad_shares = torch.stack([_gradient_of_shares(*each, mixed.shape[2]) for each in of_layers])
         grad_weight = grad_sum.transpose(1, 2).bmm(read).unflatten(2, (-1, channels)).transpose(1, 2).contiguous()
         grad_1x1, grad_bias_1x1, grad_kept = grad_change.transpose(1, 2).bmm(hidden), grad_change.sum(1), None
         if factors is not None:
             grad_kept = (grad_1x1 * weight_1x1).sum((1, 2)) + (grad_bias_1x1 * bias_1x1).sum(1)
             grad_1x1, grad_bias_1x1 = grad_1x1 * factors[:, None], grad_bias_1x1 * factors
         gradients = grad_weight.permute(0, 2, 3, 1), grad_sum.sum(1), grad_1x1.unsqueeze(3), grad_bias_1x1
-        of_layers = zip(
+        by_layer = zip(
             *(each.to(dtype).unbind() for each, dtype in zip(gradients, ctx.dtypes, strict=True)), strict=True
         )
-        of_parameters = (each for of_layer in of_layers for each in of_layer)
+        of_parameters = (each for of_layer in by_layer for each in of_layer)
         return grad_output, grad_shares, grad_kept, None, None, None, *of_parameters
 
 
-def _read(frames: Tensor, rows: Tensor, shares: Tensor | None) -> Tensor:
-    """What the taps of a layer read, side by side: ``(frames, taps * channels)``.
-
-    Args:
-        frames: ``(frames + 1, channels)``; the last row is of zeros.
-        rows: ``(branches x frames x taps,)``.
-        shares: ``(1, branches)``, of a mixture of the branches; None: one branch.
-    """
-    read = frames.index_select(0, rows)
-    if shares is not None:
-        read = shares.mm(read.view(shares.shape[1], -1))
-    return read.view(len(frames) - 1, -1)
+def _gradient_of_shares(frames: Tensor, rows: Tensor, grad_read: Tensor, branches: int) -> Tensor:
+    """``(branches,)``, from the gradient of their mixture, ``(frames, taps * channels)``."""
+    return frames.index_select(0, rows).view(branches, -1).mv(grad_read.flatten())
 
 
 def _stacked(parameters: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
