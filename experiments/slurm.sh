@@ -34,7 +34,7 @@ if (( SLURM_JOB_NUM_NODES > 1 )); then
     hosts=$(scontrol show hostnames "$SLURM_JOB_NODELIST") || exit
     entry='- host: %s\n  sharedFiles: true\n'
     gpus=${SLURM_GPUS_ON_NODE:-0}   # of this node; with --gpus-per-node, the others have as many
-    if (( gpus > 1 )); then
+    if (( gpus > 0 )); then
         entry+="  gpuIndices: $(seq -s , 0 $(( gpus - 1 )))\n"
     fi
     { echo machineList:; printf -- "$entry" $hosts; } > "$machines" || exit

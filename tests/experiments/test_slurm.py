@@ -126,7 +126,7 @@ def test_the_pipeline_gets_what_was_asked_for(start: Start) -> None:
 
 @pytest.mark.parametrize(
     ("gpus", "more"),
-    [("", {}), ("1", {}), ("2", {"gpuIndices": "0,1"}), ("4", {"gpuIndices": "0,1,2,3"})],
+    [("", {}), ("1", {"gpuIndices": 0}), ("2", {"gpuIndices": "0,1"}), ("4", {"gpuIndices": "0,1,2,3"})],
 )
 def test_several_nodes_are_machines_that_share_their_files(start: Start, gpus: str, more: dict[str, object]) -> None:
     several = {"SLURM_JOB_NUM_NODES": "3", "SLURM_JOB_NODELIST": "node[3-4,7]", "SLURM_GPUS_ON_NODE": gpus}
