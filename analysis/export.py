@@ -28,9 +28,6 @@ def export(experiment: str, evaluation: Evaluation, network: Network, path: Path
     }
     if "chain" in evaluation.about:
         about["metrics_of"] = "the last iteration of the chain, before its dilations moved for the last time"
-    if evaluation.confirmed_by:
-        about["metrics_of"] = f"the mean of {evaluation.confirmed_by} confirmations, each a training with another seed"
-        about["confirmations"] = evaluation.confirmed_by
     write_structure(structure, path, dialect, about)
 
 
@@ -78,7 +75,6 @@ def main() -> None:
     state = "finished" if history.done else "not finished"
     print(
         f"{arguments.experiment}: {len(history.evaluations)} successful of {history.proposed} proposed structures, "
-        f"{f'{len(history.confirmations)} confirmations, ' if history.confirmations else ''}"
         f"{len(history.failures)} failures, search {state}",
         file=sys.stderr,
     )
@@ -97,8 +93,7 @@ def main() -> None:
             name = str(ranked_path(arguments.output, rank))
             export(arguments.experiment, evaluation, history.network, Path(name), arguments.dialect)
         values = ", ".join(f"{metric} {value:.2f}" for metric, value in evaluation.metrics.items())
-        mean_of = f" (mean of {evaluation.confirmed_by} confirmations)" if evaluation.confirmed_by else ""
-        print(f"{name}: trial {evaluation.trial}, {values}{mean_of}")
+        print(f"{name}: trial {evaluation.trial}, {values}")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 from common.bad_input import BadInput, naming
@@ -58,8 +57,6 @@ class Evaluation:
     structure, split and seed."""
     time: float
     """Time of the record, in seconds since 1970."""
-    confirmed_by: int = 0
-    """Number of confirmations that the metrics are the mean of; 0: they are those of this trial."""
 
     @property
     def epoch_scores(self) -> list[float]:
@@ -76,8 +73,6 @@ class History:
     phase: str | None = None
     """``global``, ``local`` or ``final``; None in records of earlier versions, which are of searches."""
     evaluations: list[Evaluation] = field(default_factory=list)
-    confirmations: list[Evaluation] = field(default_factory=list)
-    """Further trainings of the best structures with other seeds, after the search itself."""
     failures: list[dict[str, Any]] = field(default_factory=list)
     """``failed`` events: uid, trial, reason, again (whether it was retried)."""
     chains: dict[int, dict[str, Any]] = field(default_factory=dict)
@@ -107,8 +102,8 @@ class History:
 
     @property
     def proposed(self) -> int:
-        """How many structures were proposed by the search itself, without confirmations."""
-        return sum("confirmation" not in event for event in self.proposals.values())
+        """How many structures were proposed."""
+        return len(self.proposals)
 
     def origin(self, uid: int | None) -> dict[str, Any]:
         """What its search said of a proposal, as ``Evaluation.about``; empty for a trial added on NNI's web page."""
@@ -134,9 +129,6 @@ class History:
         Once a chain of a local search has ended, the chains' results count instead: the structure that each ended with,
         by the metrics of its last iteration.
 
-        Structures that were confirmed come before all others, by the mean of their confirmations alone: the first score
-        of a structure, by which it was chosen, is too high.
-
         Raises:
             BadInput: no trial succeeded, or they are final trainings, which find no structure.
         """
@@ -148,25 +140,10 @@ class History:
                 "'python -m analysis.final OUTPUT' prints their table, OUTPUT as in the trialCommand"
             )
         candidates = self.chain_results() or self.evaluations
-        confirmed = self._confirmed()
-        if not candidates and not confirmed:
+        if not candidates:
             reason = self.error or (self.failures[-1]["reason"] if self.failures else "none has finished yet")
             raise BadInput(f"{self.folder / RECORDS_FILE}: no successful trial: {reason}")
-        return _different([*_ranked(confirmed), *_ranked(candidates)])[:count]
-
-    def _confirmed(self) -> list[Evaluation]:
-        """Each confirmed structure, with the mean metrics of its confirmations.
-
-        The rest is that of the trial in which the search evaluated it best, or of its first confirmation if none did.
-        """
-        confirmed = []
-        for first in _different(self.confirmations):
-            own = [each.metrics for each in self.confirmations if each.structure == first.structure]
-            searched = [each for each in self.evaluations if each.structure == first.structure]
-            common = [name for name in first.metrics if all(name in metrics for metrics in own)]
-            means = {name: mean(metrics[name] for metrics in own) for name in common}
-            confirmed.append(replace((_ranked(searched) or [first])[0], metrics=means, confirmed_by=len(own)))
-        return confirmed
+        return _different(_ranked(candidates))[:count]
 
     def chain_results(self) -> list[Evaluation]:
         """The last evaluation of each ended chain, with the structure that the chain ended with."""
@@ -204,7 +181,7 @@ def read_history(folder: Path) -> History:
             if event["uid"] is not None:
                 finished.add(event["uid"])
             evaluation = Evaluation(**known, about=history.origin(event["uid"]))
-            (history.confirmations if "confirmation" in evaluation.about else history.evaluations).append(evaluation)
+            history.evaluations.append(evaluation)
         elif kind == "chain_ended":
             history.chains[event["chain"]] = event
         elif kind == "failed":

@@ -85,7 +85,7 @@ class SearchRecord:
 
     def cost(self) -> SearchCost:
         """Its cost so far."""
-        evaluations = self.history.evaluations + self.history.confirmations
+        evaluations = self.history.evaluations
         return SearchCost(
             trials=len(evaluations),
             failures=len(self.history.failures),

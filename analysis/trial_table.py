@@ -34,7 +34,7 @@ def trial_rows(history: History) -> list[dict[str, Any]]:
             seen = _structure(structure, network, foreign=uid is None)
         return {"trial": trial, "proposal": uid, "state": state, **_origin(history, uid), **seen}
 
-    for each in (*history.evaluations, *history.confirmations):
+    for each in history.evaluations:
         scores = {f"default_epoch_{epoch}": score for epoch, score in enumerate(each.epoch_scores, start=1)}
         result = {"seconds": each.seconds, "epochs": len(each.epochs), **each.metrics, **scores}
         rows.append((each.time, {**row(each.uid, each.trial, "succeeded", each.structure), **result}))

@@ -16,7 +16,7 @@ from typing import Any
 
 from common.bad_input import BadInput
 from experiments.command_check import TrialCommand, read_trial_command
-from experiments.steps import confirmations_of, trials_of
+from experiments.steps import trials_of
 from nas_space.networks import parameters
 from trials.data.dataset import Dataset
 from trials.data.feature_cache import default_cache_folder
@@ -73,8 +73,7 @@ def needs_of(config: dict[str, Any], folder: Path, done: int = 0) -> list[Need]:
             if dataset.cache is not None and (packed := dataset.cache.room_to_pack()):
                 needs.append(Need(dataset.cache.path.parent, packed, f"{size(packed)} of feature cache", shared=True))
             at_once = config["trialConcurrency"] if type(config.get("trialConcurrency")) is int else 1
-            leaving = max(0, left - confirmations_of(config))  # a confirmation leaves nothing but logs
-            needs += _results(trial, dataset, trials, leaving, min(leaving, at_once), nni, code)
+            needs += _results(trial, dataset, trials, left, min(left, at_once), nni, code)
     return needs
 
 

@@ -135,7 +135,7 @@ class Experiment:
     def trials_done(self) -> int:
         """Number of results in its tuner's records; 0 for a tuner of NNI's own."""
         history = self.history()
-        return 0 if history is None else len(history.evaluations) + len(history.confirmations)
+        return 0 if history is None else len(history.evaluations)
 
     def has_tuner(self) -> bool:
         """Whether the tuner's process is alive, which NNI itself does not check."""

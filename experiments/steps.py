@@ -15,7 +15,6 @@ from common.bad_input import BadInput, naming
 from common.command_options import option, setting_option, with_option
 from experiments.config_file import class_arguments, class_name, make_paths_absolute, read_config
 from nas_space.structure_names import training_folder
-from strategies.confirmation import SEEDS
 from strategies.differentiable import seeds_of
 from trials.data.arguments import SEARCH_FRACTION
 
@@ -123,8 +122,6 @@ def final_trainings(config: dict[str, Any]) -> list[Path]:
 def trials_of(config: dict[str, Any]) -> int | None:
     """Number of trials of any experiment if none fails, from its configuration; None: unknown.
 
-    Of confirmations, it is the most that there may be: a start may be among the best.
-
     Raises:
         BadInput: the numbers are not numbers.
     """
@@ -132,7 +129,7 @@ def trials_of(config: dict[str, Any]) -> int | None:
     if is_differentiable(config):
         seeds = arguments.get("seeds", seeds_of(config.get("searchSpace")))
         _require({"seeds": seeds}, {"seeds": list})
-        return len(seeds) + confirmations_of(config)
+        return len(seeds)
     # Local search and final training: all combinations of three lists.
     lists = [arguments[name] for name in ("starts", "structures", "splits", "seeds") if name in arguments]
     if len(lists) == 3 and all(isinstance(each, list) for each in lists):
@@ -142,19 +139,7 @@ def trials_of(config: dict[str, Any]) -> int | None:
         number = arguments.get("budget") or config.get("maxTrialNumber")
     if number is not None and type(number) is not int:
         raise BadInput(f"the number of trials must be a whole number, not {shortened(number)}")
-    return number + confirmations_of(config) if number else None
-
-
-def confirmations_of(config: dict[str, Any]) -> int:
-    """The most confirmations that an experiment may have, from its configuration. Raises BadInput for no numbers."""
-    arguments = class_arguments(config)
-    if arguments.get("confirm") is None:
-        return 0
-    seeds, starts = (arguments.get(name) for name in ("confirm_seeds", "starts"))
-    values = {"confirm": arguments["confirm"], "confirm_seeds": SEEDS if seeds is None else seeds}
-    values["starts"] = [] if starts is None else starts
-    _require(values, {"confirm": int, "confirm_seeds": int, "starts": list})
-    return (values["confirm"] + len(values["starts"])) * values["confirm_seeds"]
+    return number or None
 
 
 def is_differentiable(config: dict[str, Any]) -> bool:

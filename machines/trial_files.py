@@ -16,7 +16,6 @@ from common.bad_input import BadInput
 from nas_space.networks.your_own import OwnNetwork
 from nas_space.structure_names import structure_file, training_folder
 from nni_api.epoch_file import EPOCH_FILE
-from nni_api.trial_report import CONFIRMATION
 from trials.trial_arguments import TRIALS
 
 PATH_OPTIONS = ("--output", "--chains", "--network")
@@ -55,7 +54,7 @@ class TrialFiles:
                 chain = chains / f"chain_{parameters['chain']}"
                 needed += _last_checkpoint(chain, parameters["iteration"])
                 own.append(chain)
-            elif module == "trials.differentiable_trial" and CONFIRMATION not in parameters:
+            elif module == "trials.differentiable_trial":
                 search = experiment / "searches" / f"seed_{parameters['seed']}"
                 needed += _files_of(search)
                 own.append(search)

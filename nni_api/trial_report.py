@@ -23,9 +23,6 @@ All trials of a chain have it, and it is an object: NNI's page draws an axis of 
 text, and interrupts the lines of trials without it; of objects it only says ``[object Object]``.
 """
 
-CONFIRMATION = "_confirmation"
-"""The parameter of trials that train a structure of a search once more: 1, 2, ..., to be added to their seed."""
-
 
 @dataclass(frozen=True)
 class TrialReport:

@@ -13,12 +13,10 @@ from nas_space.space import from_nni
 from nas_space.structure_files import read_structure
 from nas_space.structure_names import structure_file
 from strategies.adapter.search_tuner import SearchTuner
-from strategies.confirmation import confirmed
 from strategies.differentiable import DifferentiableSearch, seeds_of
 from strategies.expectation import ExpectationSearch
 from strategies.final import FinalPhase
 from strategies.genetic import POPULATION_SIZE, GeneticSearch, repair_within
-from strategies.search import Search
 from strategies.starts import check_list, cut_off, from_root, read_starts, starts_within
 
 
@@ -30,8 +28,6 @@ class GlobalTuner(SearchTuner):
         starts: structure files, from the repository root, or ``hand``: the population begins with them. Where the
             search space ends earlier than ``hand``, that one takes the largest candidates.
         max_context, max_multiply_adds: limits, see ``Budget.parse``: starts are cut off, children are shortened.
-        confirm: how many of the best structures are trained again with other seeds, as are ``starts``; None: none.
-        confirm_seeds: how many times each is, see ``ConfirmedSearch``; None: 3.
         network: whose layers the search space names, as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries, earlier: see ``SearchTuner``.
     """
@@ -48,8 +44,6 @@ class GlobalTuner(SearchTuner):
         starts: list[str] | None = None,
         max_context: int | str | None = None,
         max_multiply_adds: int | str | None = None,
-        confirm: int | None = None,
-        confirm_seeds: int | None = None,
         network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
@@ -59,16 +53,14 @@ class GlobalTuner(SearchTuner):
         self._arguments = (population_size, budget, mutation_rate, seed)
         self._starts = starts
         self._limits = max_context, max_multiply_adds
-        self._confirmation = (confirm, confirm_seeds)
 
-    def create_search(self, search_space: Any) -> Search:
+    def create_search(self, search_space: Any) -> GeneticSearch:
         """The genetic search over the candidates that the search space names."""
         network, budget = self.network, Budget.parse(*self._limits, self.network)
         space = from_nni(search_space, network)
         budget.check(space, network)
         starts = [] if self._starts is None else starts_within(self._starts, space, network, budget)
-        search = GeneticSearch(space, *self._arguments, starts, repair_within(budget, space, network))
-        return confirmed(search, *self._confirmation, starts)
+        return GeneticSearch(space, *self._arguments, starts, repair_within(budget, space, network))
 
 
 class LocalTuner(SearchTuner):
@@ -130,9 +122,6 @@ class DifferentiableTuner(SearchTuner):
     Args:
         seeds: of the trainings; None where the search space names them and nothing else, as in earlier versions.
         max_context, max_multiply_adds: limits, see ``Budget.parse``.
-        confirm: how many of the structures found are then trained from scratch, with several seeds; None: none.
-        confirm_seeds: how many times each is, see ``ConfirmedSearch``; None: 3.
-        starts: further structures to train so, files or ``hand`` as in ``GlobalTuner``.
         network: as in ``ms-tcn:stages=2,layers=5``.
         check_command, retries, earlier: see ``SearchTuner``.
     """
@@ -144,9 +133,6 @@ class DifferentiableTuner(SearchTuner):
         seeds: list[int] | None = None,
         max_context: int | str | None = None,
         max_multiply_adds: int | str | None = None,
-        confirm: int | None = None,
-        confirm_seeds: int | None = None,
-        starts: list[str] | None = None,
         network: str = DEFAULT,
         check_command: str | None = None,
         retries: int = 1,
@@ -155,22 +141,16 @@ class DifferentiableTuner(SearchTuner):
         super().__init__(network, earlier, check_command, retries)
         self._seeds = seeds
         self._limits = max_context, max_multiply_adds
-        self._confirmation = (confirm, confirm_seeds)
-        self._starts = starts
 
-    def create_search(self, search_space: Any) -> Search:
+    def create_search(self, search_space: Any) -> DifferentiableSearch:
         """A training for each seed, in which every layer chooses among the candidates that the search space names."""
         network, budget = self.network, Budget.parse(*self._limits, self.network)
-        if self._starts is not None and self._confirmation[0] is None:
-            raise BadInput("starts needs confirm: a differentiable search itself starts from no structure")
         if self._seeds is not None:
             space = from_nni(search_space, network)
             budget.check(space, network)
-            search = DifferentiableSearch(self._seeds, network.paths, space, budget)
-            starts = [] if self._starts is None else starts_within(self._starts, space, network, budget)
-            return confirmed(search, *self._confirmation, starts)
+            return DifferentiableSearch(self._seeds, network.paths, space, budget)
         seeds = seeds_of(search_space)
-        if seeds is None or self._confirmation != (None, None):
+        if seeds is None:
             raise BadInput("DifferentiableTuner needs the argument seeds, as in seeds: [0, 1, 2]")
         return DifferentiableSearch(seeds, network.paths, budget=budget)
 

@@ -1,7 +1,4 @@
-"""What NNI starts for every seed of the differentiable global search: one training, which finds a structure.
-
-For a confirmation, it trains a structure from scratch instead, as a trial of the genetic search does.
-"""
+"""What NNI starts for every seed of the differentiable global search: one training, which finds a structure."""
 
 from __future__ import annotations
 
@@ -10,10 +7,9 @@ import sys
 from common.bad_input import BadInput, run_command
 from nas_space.budget import Budget
 from nas_space.network import POWERS_OF_TWO
-from nni_api.trial_report import CANDIDATES, CONFIRMATION, LIMITS
+from nni_api.trial_report import CANDIDATES, LIMITS
 from trials.differentiable_search import SupernetTraining
 from trials.nni_trial import NniTrial, experiment_folder
-from trials.search_trial import train_and_report
 from trials.training.event_files import event_folder, scalar_writer, scalars_of
 from trials.training.metrics import with_objective
 from trials.training.training import find_device
@@ -25,12 +21,6 @@ def main() -> None:
     with NniTrial.run(DIFFERENTIABLE_TRIAL) as (arguments, trial):
         if trial.channel.added_by_hand:
             raise BadInput("a search cannot be added by hand: start an experiment with its seed in classArgs")
-        if CONFIRMATION in trial.parameters:
-            arguments.seed += trial.parameters[CONFIRMATION]
-            arguments.select_on = "validation"
-            epochs = train_and_report(arguments, trial.structure(), trial)
-            trial.report(metrics=epochs[-1], epochs=epochs)
-            return
         arguments.seed = trial.parameters["seed"]
         candidates = trial.parameters.get(CANDIDATES)
         if candidates is not None and arguments.candidates is not None:

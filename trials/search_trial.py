@@ -8,7 +8,6 @@ import warnings
 
 from common.bad_input import run_command
 from nas_space.structure import Structure
-from nni_api.trial_report import CONFIRMATION
 from trials.data.arguments import Task, held_out, split_number
 from trials.nni_trial import NniTrial
 from trials.training.arguments import training_settings
@@ -55,7 +54,6 @@ def train_and_report(arguments: argparse.Namespace, structure: Structure, trial:
 def main() -> None:
     """Run one trial; every failure is reported to the tuner before the process fails."""
     with NniTrial.run(SEARCH_TRIAL) as (arguments, trial):
-        arguments.seed += trial.parameters.get(CONFIRMATION, 0)
         epochs = train_and_report(arguments, trial.structure(), trial)
         trial.report(metrics=epochs[-1], epochs=epochs)
 

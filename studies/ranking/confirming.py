@@ -1,8 +1,8 @@
 """Does a confirmation pay: to train the best structures of a search again with other seeds, and let the mean decide?
 
 Replays the trainings of ``studies.ranking.early_epochs``, with the same options and folder: one seed's validation score
-after a few epochs is the search's, some other seeds are the confirmations (``strategies.confirmation``), and what is
-chosen counts with its mean test score over the seeds that are left. Every choice of seeds is replayed.
+after a few epochs is the search's, some other seeds are the confirmations, and what is chosen counts with its mean test
+score over the seeds that are left. Every choice of seeds is replayed.
 """
 
 from __future__ import annotations

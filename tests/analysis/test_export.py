@@ -116,29 +116,6 @@ def test_a_global_search_has_no_branches(experiment: str, tmp_path: Path, monkey
         run(monkeypatch, experiment, "--multiple", tmp_path / "multiple.json")
 
 
-def test_the_file_says_how_often_the_structure_was_confirmed(
-    experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    structure = {"s1l0": 4, "s1l1": 1}
-    for uid, score in ((3, 21.0), (4, 24.0)):
-        records = Records(tmp_path / "Ab3dE" / "checkpoint")
-        records.write("proposed", uid=uid, structure=structure, confirmation=uid - 2)
-        result = {"trial": f"trial{uid}", "metrics": {"default": score}, "epochs": [], "seconds": 3.0}
-        records.write("finished", uid=uid, structure=structure, **result)
-    run(monkeypatch, experiment, "--output", tmp_path / "best.json")
-    output = capsys.readouterr()
-    assert output.out == f"{tmp_path / 'best.json'}: trial trial2, default 22.50 (mean of 2 confirmations)\n"
-    assert "3 successful of 3 proposed structures, 2 confirmations, 0 failures" in output.err
-    assert json.loads((tmp_path / "best.json").read_text())["about"] == {
-        "experiment": "Ab3dE",
-        "trial": "trial2",
-        "proposal": 2,
-        "metrics": {"default": 22.5},
-        "metrics_of": "the mean of 2 confirmations, each a training with another seed",
-        "confirmations": 2,
-    }
-
-
 def test_the_top_structures_are_numbered_by_rank(
     experiment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

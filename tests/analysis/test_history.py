@@ -51,28 +51,6 @@ def test_a_chain_stands_for_the_structure_that_it_ended_with(tmp_path: Path) -> 
     assert [e.structure for e in read_history(folder).best(9)] == [{"s1l0": 4}, {"s1l0": 5}]
 
 
-def test_confirmed_structures_are_ranked_by_the_mean_of_their_confirmations(tmp_path: Path) -> None:
-    folder = write_global_records(tmp_path / "checkpoint", [50.0, 60.0, 58.0], done=False)
-    records = Records(folder)
-    far = {"s1l0": 64, "s1l1": 64}  # the search did not evaluate it
-    trained = [({"s1l0": 2, "s1l1": 1}, 51.0), ({"s1l0": 1, "s1l1": 1}, 54.0), (far, 40.0)]
-    trained += [(structure, score + 2) for structure, score in trained[:2]]
-    for uid, (structure, score) in enumerate(trained, start=3):
-        records.write("proposed", uid=uid, structure=structure, confirmation=uid // 6 + 1)
-        metrics = {"default": score, "acc": score + 1}
-        result: dict[str, Any] = {"trial": f"trial{uid}", "metrics": metrics, "epochs": [], "seconds": 3.0}
-        records.write("finished", uid=uid, structure=structure, **result)
-    history = read_history(folder)
-    assert (history.proposed, len(history.evaluations), len(history.confirmations)) == (3, 3, 5)
-    # The first score has no part in the mean; what was not confirmed comes last, however good its first score.
-    assert [(each.trial, each.metrics, each.confirmed_by) for each in history.best(9)] == [
-        ("trial0", {"default": 55.0, "acc": 56.0}, 2),
-        ("trial1", {"default": 52.0, "acc": 53.0}, 2),
-        ("trial5", {"default": 40.0, "acc": 41.0}, 1),
-        ("trial2", {"default": 58.0}, 0),
-    ]
-
-
 def test_a_search_without_success_says_why(tmp_path: Path) -> None:
     folder = write_global_records(tmp_path / "checkpoint", [], done=False)
     with pytest.raises(BadInput, match="no successful trial: none has finished yet"):

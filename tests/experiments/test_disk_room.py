@@ -79,9 +79,6 @@ def test_each_kind_of_trial_has_its_own_needs(tmp_path: Path) -> None:
     _, trained = needs_of(config_of(f"final_trial {small} --output {tmp_path / 'found'}", maxTrialNumber=6), FOLDER)
     assert trained.folder == tmp_path / "found"
     assert 6 * model + 12 * model < trained.size < 6 * model + 12 * model + 6 * 10_000
-    tuner = {"className": "strategies.tuners.DifferentiableTuner", "classArgs": {"confirm": 2}}
-    logs, search = needs_of(config_of(f"differentiable_trial --split 1 {small}", "", **seeds, tuner=tuner), FOLDER)
-    assert (logs.size, search.size) == (9 * BYTES_A_TRIAL, (3 + 2) * 3 * model)  # a confirmation leaves no checkpoint
     average = f"differentiable_trial --split 1 {small} --average-last 0.25"
     assert needs_of(config_of(average, "differentiable", **seeds), FOLDER)[1].size == (3 + 2) * 4 * model
     (logs,) = needs_of(config_of(f"search_trial --split 1 {small}", maxTrialNumber=24), FOLDER)

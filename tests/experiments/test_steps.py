@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from common.bad_input import BadInput
-from experiments.config_file import read_config
-from experiments.plan import FOLDER
-from experiments.steps import trials_of, with_options
+from experiments.steps import with_options
 
 
 def test_options_are_replaced_where_they_are() -> None:
@@ -26,20 +22,3 @@ def test_an_option_that_comes_twice_is_replaced_for_good() -> None:
 def test_an_option_that_is_missing_is_named() -> None:
     with pytest.raises(BadInput, match="needs the option --split"):
         with_options("python3 -m trials.search_trial --dataset gtea", {"--split": "3"})
-
-
-@pytest.mark.parametrize(
-    ("file", "more", "confirmations"),
-    [
-        ("demo_global.yml", {"confirm": 2}, 9),  # two and hand, three seeds each
-        ("demo_global.yml", {"confirm": 2, "confirm_seeds": 5, "starts": ["hand", "far.json"]}, 20),
-        ("demo_differentiable.yml", {"confirm": 1, "confirm_seeds": 2}, 2),
-        ("demo_differentiable.yml", {"confirm": None}, 0),
-    ],
-)
-def test_confirmations_are_trainings_too(file: str, more: dict[str, Any], confirmations: int) -> None:
-    config = read_config(FOLDER / file)
-    before = trials_of(config)
-    assert before is not None
-    config["tuner"]["classArgs"] |= more
-    assert trials_of(config) == before + confirmations

@@ -45,19 +45,11 @@ def files_of(module: str, output: Path, *words: str, **parameters: Any) -> Trial
     return TrialFiles.of(module, (*OPTIONS[module], *words), parameters, output)
 
 
-@pytest.mark.parametrize(
-    ("module", "parameters"),
-    [
-        ("trials.search_trial", {"s1l0": 4, "_uid": 7}),
-        ("trials.search_trial", {"s1l0": 4, "_uid": 7, "_confirmation": 1}),
-        ("trials.differentiable_trial", {"s1l0": 4, "_uid": 7, "_confirmation": 1}),
-    ],
-)
-def test_a_short_training_goes_on_from_nothing(module: str, parameters: dict[str, Any], output: Path) -> None:
+def test_a_short_training_goes_on_from_nothing(output: Path) -> None:
     experiment = output.parents[3]
     known = experiment / "data-split1-every1-float32.json"
     touch(known, experiment / "machines.json", experiment / "chains" / "chain_0" / "iteration_0.pt", output / "stderr")
-    files = files_of(module, output, **parameters)
+    files = files_of("trials.search_trial", output, s1l0=4, _uid=7)
     assert files.needed == [known]
     assert files.own == [output / "epoch.json", experiment / "trials" / "Ab3dE"]
 

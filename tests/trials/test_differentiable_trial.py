@@ -13,7 +13,7 @@ from strategies.tuners import DifferentiableTuner
 from tests.strategies.fake_nni import FakeNni
 from tests.strategies.fake_nni import Trial as NniTrial
 from tests.trials.conftest import TINY, TINY_STRUCTURE, Command, Exit, Trial
-from trials import differentiable_search, search_trial
+from trials import differentiable_search
 from trials.differentiable_trial import main
 from trials.training.metrics import METRICS
 from trials.training.training import Training
@@ -121,22 +121,6 @@ def test_a_layer_chooses_among_what_the_search_space_names(
     outcome = exit_of(main, *words, "--candidates", 1, 4)
     assert (outcome.code, outcome.err.count("\n")) == (2, 1)
     assert "leave out --candidates: the experiment's search space has the candidates of each layer" in outcome.err
-
-
-def test_a_confirmation_trains_a_structure_from_scratch_as_the_genetic_search_does(
-    trial: Trial, words: list[object], small_dataset: Path, command: Command, tmp_path: Path
-) -> None:
-    trial.parameters = {**TINY_STRUCTURE.by_label(), "_uid": 42, "_confirmation": 2}
-    command(main, *words)
-    (own,) = trial.final
-    assert own["_trained"]["structure"] == TINY_STRUCTURE.by_label()
-    assert own["_trained"]["probabilities"] is None
-    assert not (tmp_path / "experiment" / "searches").exists()
-    data = ("--data-root", small_dataset.parent, "--dataset", "small", "--split", 1)
-    command(search_trial.main, *data, *TINY, "--epochs", 2, "--objective", "mean")
-    again = trial.final[1]
-    assert {**own, "_sec": None} == {**again, "_sec": None}
-    assert trial.intermediate[:2] == trial.intermediate[2:]
 
 
 def test_a_trial_added_by_hand_is_refused(trial: Trial, words: list[object], exit_of: Exit) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nni_api.trial_report import TrialReport
 from tests.trials.conftest import Command, Exit, Trial, tree
 from tests.trials.search_trial.conftest import EPOCHS, LABELS, bundle
 from trials import search_trial, train
@@ -60,14 +59,6 @@ def test_a_trial_added_by_hand_has_no_uid(trial: Trial, words: list[object], com
     command(main, *words, "--epochs", 1)
     assert trial.report.uid is None
     assert trial.report.structure == LABELS
-
-
-def test_a_confirmation_is_a_training_with_another_seed(trial: Trial, words: list[object], command: Command) -> None:
-    command(main, *words, "--seed", 5)
-    trial.parameters["_confirmation"] = 2
-    command(main, *words, "--seed", 3)
-    assert trial.intermediate[:EPOCHS] == trial.intermediate[EPOCHS:]
-    assert TrialReport.from_nni(trial.final[1], None, None).structure == LABELS
 
 
 def test_the_seed_decides_the_numbers(trial: Trial, words: list[object], command: Command) -> None:
