@@ -20,11 +20,14 @@ class IndexedOffsets(tuple[int, ...]):
 
     bounds: Tensor
     """(3, frames), int32: the first frame of each frame's video, the frame after its last one, and the frame itself."""
+    _rows: dict[int, tuple[Tensor, Tensor]]
+    """By the id of the shifts, them and their rows: many layers, and stages, of a network read the same ones."""
 
     @classmethod
     def on(cls, device: torch.device, offsets: Sequence[int]) -> Self:
         """The same offsets, indexed on a device."""
         indexed = cls(offsets)
+        indexed._rows = {}
         edges = np.array(offsets, np.int32)
         of_frames = np.repeat([edges[:-1], edges[1:]], np.diff(edges), axis=1)
         indexed.bounds = copied_to(device, np.concatenate([of_frames, np.arange(edges[-1], dtype=np.int32)[None]]))
@@ -33,11 +36,13 @@ class IndexedOffsets(tuple[int, ...]):
     def rows(self, shifts: Tensor) -> Tensor:
         """The frame that lies ``shifts`` after each frame; where its video has none, the number of frames.
 
-        ``(layers, taps)`` -> ``(layers, frames, taps)``, int32.
+        ``(layers, taps)`` -> ``(layers, frames, taps)``, int32. The same tensor has the same rows: it may not change.
         """
-        start, end, present = self.bounds[:, :, None]
-        read = present + shifts[:, None]
-        return read.masked_fill_((read < start) | (read >= end), len(present))
+        if id(shifts) not in self._rows:
+            start, end, present = self.bounds[:, :, None]
+            read = present + shifts[:, None]
+            self._rows[id(shifts)] = shifts, read.masked_fill_((read < start) | (read >= end), len(present))
+        return self._rows[id(shifts)][1]
 
     def same_video(self) -> Tensor:
         """``(frames - 1,)``: whether each frame but the last lies in the same video as the next one."""

@@ -26,6 +26,19 @@ def test_rows_by_hand() -> None:
     assert offsets.rows(torch.tensor([[1], [-1]]))[:, :, 0].tolist() == [[1, 6, 6, 4, 5, 6], [6, 0, 6, 6, 3, 4]]
 
 
+def test_layers_that_read_the_same_share_their_rows() -> None:
+    """Also after other shifts, which may lie where some lay that are no more."""
+    offsets = IndexedOffsets.on(CPU, (0, 2, 3))
+    shifts = shifts_on(CPU, (1, 2), 3, 1)
+    rows = offsets.rows(shifts)
+    for shift in range(20):
+        assert (
+            offsets.rows(torch.tensor([[shift]])).flatten().tolist() == [[0, 1, 2], [1, 3, 3], [3, 3, 3]][min(shift, 2)]
+        )
+    assert offsets.rows(shifts) is rows
+    assert IndexedOffsets.on(CPU, (0, 3)).rows(shifts).tolist() != rows.tolist()
+
+
 def test_neighbours_in_the_same_video_by_hand() -> None:
     assert IndexedOffsets.on(CPU, (0, 2, 3, 6)).same_video().tolist() == [True, False, False, True, True]
     assert IndexedOffsets.on(CPU, (0, 1)).same_video().tolist() == []
