@@ -45,8 +45,9 @@ class GatheredConv(torch.autograd.Function):
         """
         taps = weight.to(frames.dtype).permute(2, 1, 0).flatten(0, 1)
         rows, back = offsets.rows(shifts).chunk(2)
-        read = _gather(frames, rows)[0] if shares is None else _mixture(frames, rows, shares)
-        ctx.save_for_backward(frames, read, weight, shares, rows, back)
+        mixed = None if shares is None else shares.to(frames.dtype)[None]
+        read = _read(_with_zeros(frames), rows.flatten(), mixed)
+        ctx.save_for_backward(frames, read, weight, shares, mixed, rows, back)
         ctx.bias_dtype = bias.dtype
         return torch.addmm(bias.to(frames.dtype), read, taps)
 
@@ -54,28 +55,17 @@ class GatheredConv(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of frames, weight, bias and shares."""
-        frames, read, weight, shares, rows, back = ctx.saved_tensors
+        frames, read, weight, shares, mixed, rows, back = ctx.saved_tensors
         grad_taps = grad_output.t().mm(read)  # (out, kernel * in)
         grad_weight = grad_taps.unflatten(1, (-1, weight.shape[1])).permute(1, 0, 2).contiguous().permute(1, 2, 0)
         of_parameters = grad_weight.to(weight.dtype), grad_output.sum(0).to(ctx.bias_dtype)
         taps = weight.to(frames.dtype).permute(2, 0, 1).flatten(0, 1)  # (kernel * out, in)
-        if shares is None:
-            return _gather(grad_output, back)[0].mm(taps), *of_parameters, None, None, None
-        grad_read = grad_output.mm(weight.to(frames.dtype).permute(0, 2, 1).flatten(1))
-        grad_shares = _gather(frames, rows).flatten(1).mv(grad_read.flatten())
-        return _mixture(grad_output, back, shares).mm(taps), *of_parameters, grad_shares.to(shares.dtype), None, None
-
-
-def _gather(frames: Tensor, rows: Tensor) -> Tensor:
-    """``frames`` (frames, channels), ``rows`` (branches, frames, taps) -> (branches, frames, taps * channels)."""
-    with_zeros = F.pad(frames, (0, 0, 0, 1))
-    return with_zeros.index_select(0, rows.flatten()).view(*rows.shape[:2], -1)
-
-
-def _mixture(frames: Tensor, rows: Tensor, shares: Tensor) -> Tensor:
-    """The sum of the branches of ``_gather`` by their shares: (frames, taps * channels)."""
-    gathered = _gather(frames, rows)
-    return shares.to(frames.dtype)[None].mm(gathered.flatten(1)).view(gathered.shape[1:])
+        grad_frames, grad_shares = _read(_with_zeros(grad_output), back.flatten(), mixed).mm(taps), None
+        if shares is not None:
+            grad_read = grad_output.mm(weight.to(frames.dtype).permute(0, 2, 1).flatten(1))
+            grad_shares = _gradient_of_shares(_with_zeros(frames), rows.flatten(), grad_read, len(shares))
+            grad_shares = grad_shares.to(shares.dtype)
+        return grad_frames, *of_parameters, grad_shares, None, None
 
 
 class GatheredResiduals(torch.autograd.Function):
@@ -119,12 +109,11 @@ class GatheredResiduals(torch.autograd.Function):
         activations[0, :count].copy_(frames)
         hidden = frames.new_empty(layers, count, channels)
         mixtures = None if mixed is None else frames.new_empty(layers, 1, count * taps.shape[1])
+        mixed_by_layer, mixtures_by_layer = _by_layer(mixed, layers), _by_layer(mixtures, layers)
         for layer in range(layers):
             before, after = activations[layer], activations[layer + 1, :count]
-            read = before.index_select(0, rows[layer])
-            if mixed is not None and mixtures is not None:
-                read = torch.mm(mixed[layer], read.view(mixed.shape[2], -1), out=mixtures[layer])
-            torch.addmm(bias[layer], read.view(count, -1), taps[layer], out=hidden[layer]).relu_()
+            read = _read(before, rows[layer], mixed_by_layer[layer], mixtures_by_layer[layer])
+            torch.addmm(bias[layer], read, taps[layer], out=hidden[layer]).relu_()
             change = torch.addmm(added_bias[layer], hidden[layer], added[layer].t())
             if mask is None:
                 torch.add(before[:count], change, out=after)
@@ -146,6 +135,7 @@ class GatheredResiduals(torch.autograd.Function):
         grad_change = torch.empty_like(hidden)
         grad_sum = torch.empty_like(activations[1:])
         grad_sum[:, count].zero_()
+        mixed_by_layer = _by_layer(mixed, layers)
         for layer in reversed(range(layers)):
             of_change, of_sum = grad_change[layer], grad_sum[layer, :count]
             if mask is None:
@@ -154,10 +144,8 @@ class GatheredResiduals(torch.autograd.Function):
                 torch.mul(grad_output, mask[layer], out=of_change)
             grad_hidden = of_change.mm(added[layer])
             torch.ops.aten.threshold_backward.grad_input(grad_hidden, hidden[layer], 0, grad_input=of_sum)
-            read = grad_sum[layer].index_select(0, back[layer])
-            if mixed is not None:
-                read = mixed[layer].mm(read.view(mixed.shape[2], -1))
-            grad_output = torch.addmm(grad_output, read.view(count, -1), taps[layer])
+            read = _read(grad_sum[layer], back[layer], mixed_by_layer[layer])
+            grad_output = torch.addmm(grad_output, read, taps[layer])
         grad_sum = grad_sum[:, :count]
         grad_shares = None
         if mixed is None:
@@ -183,9 +171,33 @@ class GatheredResiduals(torch.autograd.Function):
         return grad_output, grad_shares, grad_kept, None, None, None, *of_parameters
 
 
-def _gradient_of_shares(frames: Tensor, rows: Tensor, grad_read: Tensor, branches: int) -> Tensor:
+def _with_zeros(frames: Tensor) -> Tensor:
+    """The frames, and after the last one the row of zeros that is read where a video has no frame."""
+    return F.pad(frames, (0, 0, 0, 1))
+
+
+def _by_layer(stacked: Tensor | None, layers: int) -> Sequence[Tensor | None]:
+    return [None] * layers if stacked is None else stacked.unbind()
+
+
+def _read(with_zeros: Tensor, rows: Tensor, shares: Tensor | None, out: Tensor | None = None) -> Tensor:
+    """What taps read, side by side: ``(frames, taps * channels)``.
+
+    Args:
+        with_zeros: ``(frames + 1, channels)``.
+        rows: ``(branches x frames x taps,)``.
+        shares: ``(1, branches)``, of the mixture of the branches; None: one branch.
+        out: for the mixture, ``(1, frames * taps * channels)``; None: memory of its own.
+    """
+    read = with_zeros.index_select(0, rows)
+    if shares is not None:
+        read = torch.mm(shares, read.view(shares.shape[1], -1), out=out)
+    return read.view(len(with_zeros) - 1, -1)
+
+
+def _gradient_of_shares(with_zeros: Tensor, rows: Tensor, grad_read: Tensor, branches: int) -> Tensor:
     """``(branches,)``, from the gradient of their mixture, ``(frames, taps * channels)``."""
-    return frames.index_select(0, rows).view(branches, -1).mv(grad_read.flatten())
+    return with_zeros.index_select(0, rows).view(branches, -1).mv(grad_read.flatten())
 
 
 def _stacked(parameters: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:

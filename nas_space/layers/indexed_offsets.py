@@ -20,8 +20,8 @@ class IndexedOffsets(tuple[int, ...]):
 
     bounds: Tensor
     """(3, frames), int32: the first frame of each frame's video, the frame after its last one, and the frame itself."""
-    _rows: dict[int, tuple[Tensor, Tensor]]
-    """By the id of the shifts, them and their rows: many layers, and stages, of a network read the same ones."""
+    _rows: dict[Tensor, Tensor]
+    """By their shifts, of which each tensor is a key of its own: many layers, and stages, of a network share them."""
 
     @classmethod
     def on(cls, device: torch.device, offsets: Sequence[int]) -> Self:
@@ -38,11 +38,11 @@ class IndexedOffsets(tuple[int, ...]):
 
         ``(layers, taps)`` -> ``(layers, frames, taps)``, int32. The same tensor has the same rows: it may not change.
         """
-        if id(shifts) not in self._rows:
+        if shifts not in self._rows:
             start, end, present = self.bounds[:, :, None]
             read = present + shifts[:, None]
-            self._rows[id(shifts)] = shifts, read.masked_fill_((read < start) | (read >= end), len(present))
-        return self._rows[id(shifts)][1]
+            self._rows[shifts] = read.masked_fill_((read < start) | (read >= end), len(present))
+        return self._rows[shifts]
 
     def same_video(self) -> Tensor:
         """``(frames - 1,)``: whether each frame but the last lies in the same video as the next one."""
