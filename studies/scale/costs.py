@@ -1,4 +1,4 @@
-"""What a trial costs besides its training: measured times, and what they were measured with."""
+"""What a trial costs in addition to its training: measured times, and what they were measured with."""
 
 from __future__ import annotations
 

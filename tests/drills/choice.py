@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from common.bad_input import BadInput
+from common.command_parser import command_parser
 
 Drill = TypeVar("Drill")
 
@@ -23,12 +24,9 @@ def chosen_drills(module: str, purpose: str | None, drills: Mapping[str, Drill],
     """
     width = max(map(len, drills)) + 2
     listed = "".join(f"  {name:<{width}}{drill.__doc__}\n" for name, drill in drills.items())
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {module}",
-        description=purpose,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"drills:\n{listed}\nexample: python -m {module} {next(iter(drills))}",
-    )
+    parser = command_parser(module, purpose, next(iter(drills)))
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = f"drills:\n{listed}\n{parser.epilog}"
     parser.add_argument("drills", nargs="*", metavar="DRILL", help=f"which (default: all, {each} each)")
     names = parser.parse_args().drills
     unknown = [name for name in names if name not in drills]
