@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from benchmarks.breakfast_searches import default_search, genetic_search
 from benchmarks.gpu_rounds import Measured
 from benchmarks.gpu_start import FEATURES
-from benchmarks.gpu_step import FORMS, Seconds, Side, Size
+from benchmarks.gpu_step import FORMS, REPLAYED, Seconds, Side, Size
 from benchmarks.precisions import PRECISIONS
 from benchmarks.search_networks import NETWORKS
 
@@ -25,13 +25,18 @@ def print_epochs(measured: Mapping[Side, Measured], seconds: Seconds, scale: flo
     rounds = len(next(iter(measured.values())).seconds)
     print(f"\nSeconds an epoch: those of the videos above times {scale:.4g}, an extrapolation. Rounds: {rounds}.")
     print("MB: the most allocated on the GPU, without what was there before: parameters, features on the device.")
-    print_row("", "before", "after", "before/after", "MB before", "MB after")
+    print("replayed: after, recorded once (a CUDA graph); the memory of the record is allocated before.")
+    print_row("", "before", "after", "replayed", "before/after", "after/replayed", "MB before", "MB after")
     for before in seconds:
         if before.form == "before":
-            after = before._replace(form="after")
+            after, replayed = (before._replace(form=form) for form in ("after", REPLAYED))
             per = scale if before.work == "step" else 1000 / predicted
-            values = [seconds[before] * per, seconds[after] * per, seconds[before] / seconds[after]]
-            print_row(_label(before), *values, *(_megabytes(measured[side]) for side in (before, after)))
+            values = [seconds[side] * per if side in seconds else None for side in (before, after, replayed)]
+            ratios = [
+                seconds[one] / seconds[other] if other in seconds else None
+                for one, other in ((before, after), (after, replayed))
+            ]
+            print_row(_label(before), *values, *ratios, *(_megabytes(measured[side]) for side in (before, after)))
     print("A prediction: milliseconds a video, to class probabilities on the CPU.")
     for network, what in NETWORKS.items():
         print(f"{network}: {what}")
@@ -58,9 +63,10 @@ def print_shares(seconds: Seconds, peaks: Peaks, operations: int, moved: Mapping
     """
     print("\nShare of the peak: training steps of the plain network, features on the device.")
     print("Peak: the fastest of some large matrix products, and of some large copies (read and written), just now.")
-    print_row("", "peak", "before", "after", "% before", "% after")
+    forms = (*FORMS, REPLAYED)
+    print_row("", "peak", *forms, *(f"% {form}" for form in forms))
     for precision, (products, copied) in peaks.items():
-        sides = [Side("step", "plain", form, "device", precision) for form in FORMS]
+        sides = [Side("step", "plain", form, "device", precision) for form in forms]
         for unit, scale, work, peak in (
             ("TFLOP/s", 1e12, operations, products),
             ("GB/s", 1e9, moved[precision], copied),
@@ -108,7 +114,8 @@ def print_searches(seconds: Seconds, trained: int, predicted: float, stages: Map
         of_one = {
             f"{side.network} {side.work}": value * (size.batch_size / trained if side.work == "step" else 1 / predicted)
             for side, value in seconds.items()
-            if (side.form, side.place, side.precision) == (form, place, "default")
+            if (side.place, side.precision) == (place, "default")
+            and side.form == (form if side._replace(form=form) in seconds else "after")
         }
         return [each.hours(of_one, size.videos, size.batch_size, of_start) for each in workloads]
 
@@ -116,6 +123,7 @@ def print_searches(seconds: Seconds, trained: int, predicted: float, stages: Map
         "before": hours("before", "host", start),
         "after": hours("after", "host", start),
         "on the device": hours("after", "device", start + _all_features(stages, size)),
+        "replayed": hours(REPLAYED, "device", start + _all_features(stages, size)),
     }
     print("\nHours of searches, an EXTRAPOLATION from the above: trials and epochs as in experiments/breakfast_*.yml;")
     print(
@@ -126,9 +134,10 @@ def print_searches(seconds: Seconds, trained: int, predicted: float, stages: Map
         print_row(f"{each.what}: {each.trials} x {each.epochs} epochs", *(column[index] for column in columns.values()))
     print_row("the default search: the last three", *(sum(column[-len(default) :]) for column in columns.values()))
     print("on the device: after, all features brought to the device at the start of each trial; else from host memory.")
+    print("replayed: on the device, and steps are replayed where they can be; the time of recording them is left out.")
 
 
 def print_row(what: str, *cells: str | float | None) -> None:
     """A row of a table."""
     texts = ["-" if cell is None else f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in cells]
-    print(f"{what:<60}" + "".join(f"{text:>14}" for text in texts), flush=True)
+    print(f"{what:<60}" + "".join(f"{text:>15}" for text in texts), flush=True)

@@ -2,6 +2,7 @@
 
 Before, the layers of a GPU padded the videos of a batch to the longest one; they still do if the offsets of the videos
 are plain numbers. With ``IndexedOffsets`` they gather the frames that each tap reads. Everything else is the same.
+Steps in that form can also be recorded and replayed, as ``--cuda-graph`` does.
 """
 
 from __future__ import annotations
@@ -23,9 +24,14 @@ from nas_space.layers.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos
 from trials.data.batches import Batch
 from trials.data.dataset import Video
+from trials.training.replayed_step import ReplayedStep
 from trials.training.training import Training, TrainingSettings
 
 FORMS = ("before", "after")
+REPLAYED = "replayed"
+"""Steps in the form of after, recorded; on a CPU they are computed again."""
+RECORDED = ("plain", "branched")
+"""The networks whose steps can be: see ``check_replayable``."""
 PLACES = ("host", "device")
 """Where the features are at the start of a step: in the memory of the process, or on the device already."""
 
@@ -85,10 +91,16 @@ Seconds = Mapping[Side, float]
 def all_sides(precisions: Sequence[str]) -> Iterator[Side]:
     """The sides of the benchmark; other precisions than the first for steps with the features on the device only."""
     default, *others = precisions
-    for work, network, place, form in product(("step", "prediction"), NETWORKS, PLACES, FORMS):
-        yield Side(work, network, form, place, default)
-    for precision, network, form in product(others, NETWORKS, FORMS):
-        yield Side("step", network, form, "device", precision)
+    for work, network, place in product(("step", "prediction"), NETWORKS, PLACES):
+        for form in _forms(work, network):
+            yield Side(work, network, form, place, default)
+    for precision, network in product(others, NETWORKS):
+        for form in _forms("step", network):
+            yield Side("step", network, form, "device", precision)
+
+
+def _forms(work: str, network: str) -> tuple[str, ...]:
+    return (*FORMS, REPLAYED) if work == "step" and network in RECORDED else FORMS
 
 
 def functions_of(
@@ -101,6 +113,13 @@ def functions_of(
         torch.manual_seed(0)
         settings = TrainingSettings(batch_size=size.batch_size, precision="bf16" if is_bf16 else "float32")
         return Training(search_network(network, size.feature_dim, size.classes), settings, device)
+
+    @cache
+    def replayed(network: str, precision: str) -> ReplayedStep | None:
+        most = max(sum(len(video.labels) for video in group) for group in batches)
+        recorded = training(network, precision == "bf16")
+        recorded.replay(most, size.feature_dim)
+        return recorded.replayed
 
     def groups(work: str) -> Sequence[Sequence[Video]]:
         return batches if work == "step" else [[video] for video in batches[0]]
@@ -124,6 +143,7 @@ def functions_of(
         of_side = training(side.network, side.precision == "bf16")
         of_side.network.train(side.work == "step")
         with in_precision(side.precision):
+            of_side.replayed = replayed(side.network, side.precision) if side.form == REPLAYED else None
             for batch in batches_of(side):
                 if side.work == "step":
                     of_side.step(batch)

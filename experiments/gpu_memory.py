@@ -80,7 +80,8 @@ def trial_bytes(trial: TrialCommand, splits: Sequence[int]) -> int:
     structure, feature_dim = Structure.hand(trial.network), dataset.feature_dim(min(train))
     longest = sorted(map(dataset.frames, train))[-trial.arguments.batch_size :]
     change = partial(_change, structure=structure, trial=trial)
-    return CONTEXT + step_bytes(structure, change, longest, feature_dim, len(dataset.classes))
+    shape = feature_dim, len(dataset.classes)
+    return CONTEXT + step_bytes(structure, change, longest, *shape, trial.arguments.cuda_graph)
 
 
 def step_bytes(
@@ -89,12 +90,17 @@ def step_bytes(
     lengths: Sequence[int],
     feature_dim: int,
     classes: int,
+    cuda_graph: bool = False,
 ) -> int:
     """The peak of a training step and of a prediction, as far as PyTorch allocates it.
 
     Args:
         change: called with the network, for example to add branches.
         lengths: ``(videos,)``: the frames of each video of the batch.
+        cuda_graph: whether steps are recorded; no prediction then uses the memory of a step.
+
+    Raises:
+        BadInput: steps of this network cannot be recorded.
     """
     with AllocatedBytes() as allocated:
         module = build(structure, feature_dim, classes)
@@ -107,11 +113,16 @@ def step_bytes(
             return [PackedVideos(torch.empty(offsets[-1], feature_dim, device=META), offsets) for _ in range(3)]
 
         videos = videos_of(lengths)
+        if cuda_graph:
+            training.replay(sum(lengths), feature_dim)
+        before = allocated.now
         training.step(Batch(videos[0], torch.empty(videos[0].offsets[-1], dtype=torch.int64, device=META)))
+        of_step, recorded = allocated.peak, allocated.peak - before if cuda_graph else 0
         del videos
+        allocated.peak = allocated.now
         videos = videos_of([FRAMES])  # of a longer video, the step takes more
         forward(training.network, videos[0])
-    return allocated.peak
+    return max(of_step, recorded + allocated.peak)
 
 
 def check_memory(

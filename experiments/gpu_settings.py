@@ -25,7 +25,7 @@ def check_gpus(service: Any, concurrency: int, words: Sequence[str], machine: Ma
     Args:
         service: NNI's LocalConfig.
         concurrency: number of parallel trials.
-        words: of the trial command, whose ``--device`` and ``--precision`` must suit the GPUs that a trial sees.
+        words: of the trial command, whose ``--device``, ``--precision`` and ``--cuda-graph`` must suit its GPUs.
 
     Raises:
         BadInput: the message says which setting is wrong, why, and what to write instead.
@@ -40,6 +40,8 @@ def check_gpus(service: Any, concurrency: int, words: Sequence[str], machine: Ma
         devices, why = machine.devices(), machine.why_no_device()
     device = option(words, "--device") or "auto"
     _check_device(device, option(words, "--precision"), devices, why)
+    if devices == 0 and "--cuda-graph" in words:
+        raise BadInput(f"trialCommand: --cuda-graph needs a GPU, but {why}")
     if service.trial_gpu_number:
         return f"each on {devices} GPU(s) that NNI chooses; there is room for {places}"
 

@@ -33,6 +33,14 @@ class IndexedOffsets(tuple[int, ...]):
         indexed.bounds = copied_to(device, np.concatenate([of_frames, np.arange(edges[-1], dtype=np.int32)[None]]))
         return indexed
 
+    @classmethod
+    def of(cls, bounds: Tensor) -> Self:
+        """Videos whose ``bounds`` only the device knows; as numbers, these offsets are those of one video."""
+        indexed = cls((0, bounds.shape[1]))
+        indexed._rows = {}
+        indexed.bounds = bounds
+        return indexed
+
     def rows(self, shifts: Tensor) -> Tensor:
         """The frame that lies ``shifts`` after each frame; where its video has none, the number of frames.
 
@@ -47,6 +55,17 @@ class IndexedOffsets(tuple[int, ...]):
     def same_video(self) -> Tensor:
         """``(frames - 1,)``: whether each frame but the last lies in the same video as the next one."""
         return self.bounds[0, 1:] == self.bounds[0, :-1]
+
+    def padded_pairs(self) -> Tensor:
+        """How many pairs of neighbours the videos have if all are padded to the longest one, one number."""
+        start, end, present = self.bounds
+        return (start == present).sum() * ((end - start).amax() - 1)
+
+
+def outside(device: torch.device, frames: int) -> Tensor:
+    """``(3, frames)``: the ``bounds`` of frames that belong to no video. They read nothing, and nothing reads them."""
+    present = torch.arange(frames, dtype=torch.int32, device=device)
+    return torch.stack([present + 1, present, present])
 
 
 def copied_to(device: torch.device, values: npt.NDArray[Any]) -> Tensor:

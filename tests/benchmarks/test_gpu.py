@@ -46,10 +46,14 @@ def test_it_needs_pytorch_and_numpy_alone() -> None:
     for network in ("plain", "branched", "choosing"):
         for place in ("in host memory", "on the device"):
             for work in ("", " prediction, ms"):
-                before, after, ratio, *memory = rows[f"{network}{work}, features {place}, default"]
+                before, after, replayed, ratio, second, *memory = rows[f"{network}{work}, features {place}, default"]
                 assert float(ratio) == pytest.approx(float(before) / float(after), rel=1e-2)
+                if work or network == "choosing":
+                    assert (replayed, second) == ("-", "-")
+                else:
+                    assert float(second) == pytest.approx(float(after) / float(replayed), rel=1e-2)
                 assert memory == ["-", "-"]
-    assert [len(rows[f"default, {unit}"]) for unit in ("TFLOP/s", "GB/s")] == [5, 5]
+    assert [len(rows[f"default, {unit}"]) for unit in ("TFLOP/s", "GB/s")] == [7, 7]
     assert all(float(rows[stage][0]) > 0 for stage in ("start of Python", "import of PyTorch", "import of the trial"))
     assert float(rows["genetic search, breakfast_paper.yml: 5000 x 5 epochs"][0]) > 0
 
@@ -90,7 +94,7 @@ def test_every_precision_has_its_rows(monkeypatch: pytest.MonkeyPatch, capsys: p
     gpu.run(torch.device("cpu"), size, argparse.Namespace(fraction=1.0, rounds=1, trials=0))
     rows = {line[:60].strip(): line[60:].split() for line in capsys.readouterr().out.splitlines()}
     for network in ("plain", "branched", "choosing"):
-        assert [len(rows[f"{network}, features on the device, {each}"]) for each in ("float32", "TF32")] == [5, 5]
+        assert [len(rows[f"{network}, features on the device, {each}"]) for each in ("float32", "TF32")] == [7, 7]
     assert [f"{each}, TFLOP/s" in rows for each in ("default", "float32", "TF32")] == [False, True, True]
     assert [rows[f"{form}, {each}"] for form in ("before", "after") for each in ("default", "TF32")] == [["0"]] * 4
     assert rows["start of Python"] == ["1"]

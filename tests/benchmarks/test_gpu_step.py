@@ -21,6 +21,7 @@ from benchmarks.operators import OperatorMode, synchronising_calls
 from benchmarks.search_networks import NETWORKS
 from nas_space.layers.indexed_offsets import IndexedOffsets
 from trials.data.batches import Batch
+from trials.training.replayed_step import ReplayedStep
 from trials.training.training import Training
 
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -49,8 +50,10 @@ def test_the_type_of_the_offsets_is_the_form() -> None:
 
 def test_all_sides_come_in_both_forms() -> None:
     sides = list(all_sides(["default", "bf16"]))
-    assert len(sides) == len(set(sides)) == 2 * 3 * 2 * 2 + 3 * 2
-    assert Counter(side.form for side in sides) == {"before": 15, "after": 15}
+    assert len(sides) == len(set(sides)) == 2 * 3 * 2 * 2 + 3 * 2 + 6
+    assert Counter(side.form for side in sides) == {"before": 15, "after": 15, "replayed": 6}
+    replayed = {(side.work, side.network) for side in sides if side.form == "replayed"}
+    assert replayed == {("step", "plain"), ("step", "branched")}
     bf16 = [side for side in sides if side.precision == "bf16"]
     assert {(side.work, side.place) for side in bf16} == {("step", "device")}
 
@@ -71,6 +74,21 @@ def test_a_side_does_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
         functions[side]()
     before, after = ([(count, kind) for count in frames] for kind in (tuple, IndexedOffsets))
     assert steps == [*before, *before, *after, *after]
+
+
+def test_a_replayed_side_is_recorded_once_for_each_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[object] = []
+    monkeypatch.setattr(Training, "step", lambda training, _: steps.append(training.replayed))
+    sides = [Side("step", "plain", "replayed", "device", precision) for precision in ("default", "TF32")]
+    sides += [Side("step", "plain", "after"), Side("step", "branched", "replayed")]
+    functions = functions_of(sides, SMALL, SMALL.batches(0.4), CPU)
+    for side in (*sides, sides[0]):
+        functions[side]()
+    default, _, tf32, _, after, _, branched, _, again, last = steps
+    assert isinstance(default, ReplayedStep)
+    assert default is again is last
+    assert len({default, tf32, branched, None}) == 4
+    assert after is None
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -119,6 +119,28 @@ def test_a_prediction_of_more_frames_than_a_step_may_take_more(monkeypatch: pyte
     assert need(1, [1000]) == need(100, [1000])  # less than a step
 
 
+def test_a_recorded_step_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a prediction; and the batch is copied to memory that stays where it is, rounded up to 15360 frames."""
+
+    def need(at_once: int, lengths: list[int], cuda_graph: bool) -> int:
+        monkeypatch.setattr(gpu_memory, "FRAMES", at_once)
+        return step_bytes(Structure.hand(SMALL), lambda _: None, lengths, 1000, 3, cuda_graph)
+
+    static = 15360 * (1000 * 4 + 8 + 2 * 12)
+    step = need(1, [15000], False)
+    recorded = need(1, [15000], True)
+    filled_up = 360 / 15000 * (step - 3 * 15000 * 1000 * 4)
+    assert recorded - step == pytest.approx(static + filled_up, rel=0.02)
+    prediction = need(1_000_000, [1000], False)
+    assert need(1_000_000, [1000], True) > prediction + 1000 * (1000 * 4 + 3 * 64 * 4)
+
+
+def test_a_step_that_cannot_be_recorded_is_refused(data: Path) -> None:
+    check_memory(trial(data, "trials.search_trial", "--cuda-graph"), [1], 1, [gpu(70000)])
+    with pytest.raises(BadInput, match=r"^--cuda-graph: not in a differentiable search"):
+        check_memory(trial(data, "trials.differentiable_trial", "--cuda-graph"), [1], 1, [gpu(70000)])
+
+
 def test_the_longest_videos_make_the_largest_batch(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     step = Mock(return_value=0)
     monkeypatch.setattr(gpu_memory, "step_bytes", step)

@@ -252,6 +252,7 @@ def test_gpus_that_trials_share(
         (NO_GPU, "--device=cuda:1", {}, "--device cuda:1, but this machine shows no GPU"),
         (NO_GPU, "--precision bf16", {}, "--precision bf16 needs a GPU, but this machine shows no GPU"),
         (NO_GPU, "--precision tf32", {}, "--precision tf32 needs a GPU, but this machine shows no GPU"),
+        (NO_GPU, "--cuda-graph", {}, "--cuda-graph needs a GPU, but this machine shows no GPU"),
         (IDLE, "--device cuda", {"trial_gpu_number": 0}, "but trialGpuNumber: 0 hides all GPUs"),
         (gpus(1, visible="-1"), "--device cuda", {}, "but CUDA_VISIBLE_DEVICES='-1' hides all GPUs"),
         (IDLE, "--device cuda:1", {}, r"a trial sees 1 GPU\(s\), counted from 0"),
@@ -266,6 +267,6 @@ def test_a_device_that_a_trial_will_not_see_is_refused(
         check(machine, 1, command, **settings)
 
 
-@pytest.mark.parametrize("command", ["--device cuda", "--device cuda:0 --precision bf16", "--device cpu"])
+@pytest.mark.parametrize("command", ["--device cuda --cuda-graph", "--device cuda:0 --precision bf16", "--device cpu"])
 def test_a_device_that_is_there_is_accepted(command: str) -> None:
     check(IDLE, 1, command)

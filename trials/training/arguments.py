@@ -64,6 +64,11 @@ def add_training_arguments(
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     group.add_argument("--precision", choices=PRECISIONS, default="float32", help="all others need CUDA")
     group.add_argument(
+        "--cuda-graph",
+        action="store_true",
+        help="record the operators of a training step once, and replay them; needs CUDA",
+    )
+    group.add_argument(
         "--threads",
         type=int,
         metavar="N",
@@ -103,6 +108,7 @@ def check_training_arguments(arguments: argparse.Namespace) -> TrainingSettings:
     return replace(
         schedule_settings(arguments),
         precision=arguments.precision,
+        cuda_graph=arguments.cuda_graph,
         seed=arguments.seed,
         average_last=arguments.average_last,
     )

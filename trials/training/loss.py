@@ -14,6 +14,8 @@ from trials.training.settings import SMOOTHING_WEIGHT, SmoothingAverage
 
 TRUNCATION = 4.0
 """Absolute differences of log-probabilities are truncated to this (tau in the paper)."""
+NO_LABEL = -100
+"""The label of frames that belong to no video; PyTorch leaves it out of the cross entropy."""
 
 
 def segmentation_loss(
@@ -38,16 +40,19 @@ def segmentation_loss(
     stages, frames, classes = logits.shape
     log_probabilities = F.log_softmax(logits.float() if logits.dtype == torch.bfloat16 else logits, dim=-1)
     cross_entropy = F.nll_loss(log_probabilities.flatten(0, 1), labels.repeat(stages)) * stages
-    lengths = [end - start for start, end in pairwise(offsets)]
-    pairs = len(lengths) * (max(lengths) - 1) if smoothing_average == "padded" else frames - len(lengths)
-    if pairs == 0:
-        return cross_entropy
-    change = log_probabilities[:, 1:] - log_probabilities[:, :-1].detach()
-    squared = change.square().clamp(max=TRUNCATION**2)
+    pairs: Tensor | int
     if isinstance(offsets, IndexedOffsets):
         within_a_video = offsets.same_video()
+        pairs = offsets.padded_pairs() if smoothing_average == "padded" else within_a_video.sum()
+        pairs = pairs.clamp(min=1)  # without any, what is divided is 0
     else:
+        lengths = [end - start for start, end in pairwise(offsets)]
+        pairs = len(lengths) * (max(lengths) - 1) if smoothing_average == "padded" else frames - len(lengths)
+        if pairs == 0:
+            return cross_entropy
         within_a_video = torch.ones(frames - 1, dtype=torch.bool)
         within_a_video[[start - 1 for start in offsets[1:-1]]] = False
+    change = log_probabilities[:, 1:] - log_probabilities[:, :-1].detach()
+    squared = change.square().clamp(max=TRUNCATION**2)
     smoothing = (squared.sum(dim=(0, 2)) * within_a_video.to(squared)).sum() / (pairs * classes)
     return cross_entropy + smoothing_weight * smoothing

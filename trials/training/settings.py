@@ -31,6 +31,8 @@ class TrainingSettings:
     smoothing_weight: float = SMOOTHING_WEIGHT
     smoothing_average: SmoothingAverage = "valid"
     precision: Precision = "float32"
+    cuda_graph: bool = False
+    """Whether the operators of a step are recorded and replayed, see ``trials.training.replayed_step``."""
     seed: int = 0
     average_last: float = 0.0
     """Share of the epochs, the last ones, over which the weights are averaged; 0: those of the last epoch count."""
@@ -60,10 +62,11 @@ class TrainingSettings:
         return min(window, max(0, epoch - (self.epochs - window)))
 
     def describe(self) -> dict[str, Any]:
-        """The settings as JSON content; without an average, as earlier versions described them."""
+        """The settings as JSON content; what earlier versions did not have, only where it is not the default."""
         described = {**asdict(self), "decay_epochs": list(self.decay_epochs)}
-        if not self.average_last:
-            del described["average_last"]
+        for name in ("average_last", "cuda_graph"):
+            if not described[name]:
+                del described[name]
         return described
 
 

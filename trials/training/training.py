@@ -24,6 +24,7 @@ from trials.data.lengths import common_frames
 from trials.training.adam import Adam
 from trials.training.loss import segmentation_loss
 from trials.training.metrics import Scores
+from trials.training.replayed_step import ReplayedStep, check_replayable
 from trials.training.settings import Precision, device_index
 from trials.training.settings import TrainingSettings as TrainingSettings
 
@@ -87,6 +88,10 @@ class Training:
     def __init__(self, network: nn.Module, settings: TrainingSettings, device: torch.device) -> None:
         if settings.precision != "float32" and device.type != "cuda":
             raise BadInput(f"--precision {settings.precision} needs a CUDA device")
+        if settings.cuda_graph:
+            if device.type != "cuda":
+                raise BadInput("--cuda-graph needs a CUDA device")
+            check_replayable(network)
         set_products(settings.precision)
         self.network = network.to(device)
         self.settings = settings
@@ -96,6 +101,8 @@ class Training:
         self.branch_learning_rate: float | None = None
         """That of branch weights; None: as for all others."""
         self._branches = [name for name in self.optimizer.parameters if name.endswith(BRANCH_WEIGHTS)]
+        self.replayed: ReplayedStep | None = None
+        """How steps are computed, if not operator by operator."""
         self.average: dict[str, Tensor] | None = None
         """Mean of the weights after each of the last epochs so far; None before the first of those."""
         self.shuffling = torch.Generator().manual_seed(settings.seed)
@@ -123,6 +130,8 @@ class Training:
         size = self.settings.batch_size
         order = [videos[index] for index in torch.randperm(len(videos), generator=self.shuffling).tolist()]
         groups = [order[start : start + size] for start in range(0, len(order), size)]
+        if self.settings.cuda_graph and self.replayed is None:
+            self.replay(sum(sorted(map(dataset.frames, videos))[-size:]), dataset.feature_dim(videos[0]))
         losses: list[Tensor] = []
         on_device = self.videos(dataset)
         batches = on_device.batches(groups)
@@ -158,16 +167,32 @@ class Training:
     def step(self, batch: Batch) -> Tensor:
         """One optimizer step; returns the loss, which is not waited for."""
         self.optimizer.zero_grad()  # first, so that old gradients do not take memory beside the activations
-        settings = self.settings
-        with torch.autocast("cuda", torch.bfloat16, enabled=settings.precision == "bf16"):
-            logits = self.network(batch.videos)
-        loss = segmentation_loss(
-            logits, batch.labels, batch.videos.offsets, settings.smoothing_weight, settings.smoothing_average
-        )
-        loss.backward()
+        if self.replayed is None:
+            loss = self._loss(batch)
+            loss.backward()
+        else:
+            loss = self.replayed.loss(batch)
         rate = self.branch_learning_rate
         self.optimizer.step(self.learning_rate, {} if rate is None else dict.fromkeys(self._branches, rate))
         return loss.detach()
+
+    def _loss(self, batch: Batch) -> Tensor:
+        settings = self.settings
+        with torch.autocast("cuda", torch.bfloat16, enabled=settings.precision == "bf16"):
+            logits = self.network(batch.videos)
+        return segmentation_loss(
+            logits, batch.labels, batch.videos.offsets, settings.smoothing_weight, settings.smoothing_average
+        )
+
+    def replay(self, frames: int, channels: int) -> None:
+        """From now on, replay the steps on batches of up to so many frames; see ``ReplayedStep``.
+
+        Raises:
+            BadInput: the steps of this network cannot be replayed.
+        """
+        check_replayable(self.network)
+        self.network.train()
+        self.replayed = ReplayedStep(self._loss, list(self.network.parameters()), frames, channels)
 
     def _update_average(self) -> None:
         averaged = self.settings.averaged_epochs(self.epoch)

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_space.layers.indexed_offsets import IndexedOffsets, copied_to, shifts_on
+from nas_space.layers.indexed_offsets import IndexedOffsets, copied_to, outside, shifts_on
 from nas_space.layers.packed_conv import shifted_rows
 
 CPU = torch.device("cpu")
@@ -42,6 +42,21 @@ def test_layers_that_read_the_same_share_their_rows() -> None:
 def test_neighbours_in_the_same_video_by_hand() -> None:
     assert IndexedOffsets.on(CPU, (0, 2, 3, 6)).same_video().tolist() == [True, False, False, True, True]
     assert IndexedOffsets.on(CPU, (0, 1)).same_video().tolist() == []
+
+
+@pytest.mark.parametrize(("offsets", "pairs"), [((0, 2, 3, 6), 6), ((0, 1), 0), ((0, 5), 4), ((0, 3, 6), 4)])
+def test_pairs_of_padded_videos_by_hand(offsets: tuple[int, ...], pairs: int) -> None:
+    assert IndexedOffsets.on(CPU, offsets).padded_pairs().item() == pairs
+
+
+def test_frames_outside_of_all_videos_by_hand() -> None:
+    """Videos of one frame and two, and two frames that belong to none; 5 stands for no frame."""
+    known = IndexedOffsets.on(CPU, (0, 1, 3))
+    offsets = IndexedOffsets.of(torch.cat([known.bounds, outside(CPU, 5)[:, 3:]], dim=1))
+    assert tuple(offsets) == (0, 5)
+    assert offsets.rows(torch.tensor([[-1, 0, 1]])).tolist() == [[[5, 0, 5], [5, 1, 2], [1, 2, 5], [5] * 3, [5] * 3]]
+    assert offsets.same_video().tolist() == [False, True, False, False]
+    assert offsets.padded_pairs().item() == 2 * 1
 
 
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=5), shift=st.integers(-10, 10))

@@ -1,0 +1,39 @@
+"""What a GPU has been given to do, recorded to be given to it again at once (CUDA graphs)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+
+WARM_UPS = 3
+"""Calls before the one that is recorded, in which libraries set themselves up, as in PyTorch's own examples."""
+
+
+class CudaGraphs:
+    """Records of functions, of which one at a time is replayed: they share their memory, but for what they return.
+
+    A record does the same operators on tensors at the same places, whatever else has changed.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        # Records share memory only if they are made on one stream.
+        self._stream = torch.cuda.Stream(device)
+        self._memory = torch.cuda.graph_pool_handle()
+
+    def record(self, function: Callable[[], object]) -> Callable[[], object]:
+        """A function that does again what this one does. It is called here, but its random numbers are not used up."""
+        state = torch.cuda.get_rng_state(self.device)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.device(self.device):
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._stream):
+                for _ in range(WARM_UPS):
+                    function()
+            torch.cuda.current_stream().wait_stream(self._stream)
+            # Another thread prepares the next batch meanwhile: what it asks of the GPU must not end the record.
+            with torch.cuda.graph(graph, self._memory, self._stream, capture_error_mode="thread_local"):
+                function()
+        torch.cuda.set_rng_state(state, self.device)
+        return graph.replay
