@@ -1,4 +1,4 @@
-"""experiments/slurm.sh with programs in place of g2l and scontrol; tests/drills/slurm_drill.py runs it in a SLURM."""
+"""experiments/slurm.sh with programs in place of g2l and scontrol; tests/drills/slurm runs it in a SLURM."""
 
 from __future__ import annotations
 

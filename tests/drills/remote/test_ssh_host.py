@@ -9,9 +9,9 @@ import pytest
 from machines import ssh
 from machines.machine_list import RemoteMachine, read_machines
 from machines.ssh import NoConnection
-from tests.drills import ssh_host
 from tests.drills.nni_home import processes_of, wait_for
-from tests.drills.ssh_host import ssh_to, two_hosts, why_none
+from tests.drills.remote import ssh_host
+from tests.drills.remote.ssh_host import ssh_to, two_hosts, why_none
 
 needs_sshd = pytest.mark.skipif(why_none() is not None, reason=str(why_none()))
 

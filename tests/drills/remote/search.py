@@ -16,7 +16,7 @@ from common.read_file import read_json
 from tests.drills.drilled_final import DrilledFinal
 from tests.drills.drilled_search import DrilledSearch
 from tests.drills.nni_home import find, is_manager, is_trial, processes_of
-from tests.drills.ssh_host import SshHost
+from tests.drills.remote.ssh_host import SshHost
 from trials.training.checkpoint import load_torch
 
 SEARCHES = ("global", "local")

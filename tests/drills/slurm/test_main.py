@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills import slurm_cluster, slurm_drill
-from tests.drills.slurm_cluster import why_not
-from tests.drills.slurm_drill import DRILLS, run
+from tests.drills.slurm import __main__ as drills
+from tests.drills.slurm import cluster
+from tests.drills.slurm.__main__ import DRILLS, run
+from tests.drills.slurm.cluster import why_not
 
 
 @pytest.mark.slow
@@ -25,7 +26,7 @@ def test_without_slurm_it_says_what_is_missing(
     for name in ("munged", "sbatch"):
         (tmp_path / name).write_text("")
         (tmp_path / name).chmod(0o755)
-    monkeypatch.setattr(slurm_cluster, "PATH", str(tmp_path))
-    monkeypatch.setattr(sys, "argv", ["slurm_drill"])
-    slurm_drill.main()
+    monkeypatch.setattr(cluster, "PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["slurm"])
+    drills.main()
     assert capsys.readouterr().err.startswith("skipped: there is no slurmctld, no slurmd (Debian's packages")

@@ -11,9 +11,9 @@ import pytest
 
 from tests.drills.drilled_search import TRIALS, TUNERS, DrilledSearch
 from tests.drills.faults import attempt
-from tests.drills.remote_drills import LONGER, on_both, on_two_hosts, strike
-from tests.drills.remote_search import ComparedSearch, checkpoints, places
-from tests.drills.ssh_host import why_none
+from tests.drills.remote.drills import LONGER, on_both, on_two_hosts, strike
+from tests.drills.remote.search import ComparedSearch, checkpoints, places
+from tests.drills.remote.ssh_host import why_none
 from trials import local_search
 
 pytestmark = [pytest.mark.long, pytest.mark.skipif(why_none() is not None, reason=str(why_none()))]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from tests.drills.drilled_search import DrilledSearch
 from tests.drills.fault_drills import undisturbed
-from tests.drills.remote_search import ComparedSearch, places
-from tests.drills.slurm_cluster import NODES, Cluster
-from tests.drills.slurm_job import Fact, Job, all_by_time_limit, same_search
-from tests.drills.ssh_host import ssh_to, two_hosts
+from tests.drills.remote.search import ComparedSearch, places
+from tests.drills.remote.ssh_host import ssh_to, two_hosts
+from tests.drills.slurm.cluster import NODES, Cluster
+from tests.drills.slurm.job import Fact, Job, all_by_time_limit, same_search
 
 LONGER = "--epochs 150"
 """So that the search is sure to be at work when its time limit comes, up to two minutes after its first result."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from common.bad_input import KnownFailure, run_command
 from tests.drills.choice import chosen_drills
 from tests.drills.faults import run, table
-from tests.drills.remote_drills import REMOTE, UNDISTURBED
-from tests.drills.ssh_host import why_none
+from tests.drills.remote.drills import REMOTE, UNDISTURBED
+from tests.drills.remote.ssh_host import why_none
 
 DRILLS = {drill.__name__.replace("_", "-"): drill for drill in REMOTE}
 

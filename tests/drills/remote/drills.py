@@ -12,7 +12,7 @@ import psutil
 from tests.drills.drilled_search import DrilledSearch, Phase
 from tests.drills.fault_drills import Drill, kill, undisturbed
 from tests.drills.nni_home import Kind, find, is_manager, is_trial, is_tuner, processes_of
-from tests.drills.remote_search import (
+from tests.drills.remote.search import (
     LOST,
     ComparedSearch,
     DrilledPipeline,
@@ -23,7 +23,7 @@ from tests.drills.remote_search import (
     times_begun,
     wait_for_training,
 )
-from tests.drills.ssh_host import SshHost, two_hosts
+from tests.drills.remote.ssh_host import SshHost, two_hosts
 
 LONGER = "--epochs 40"
 """Trials that are sure to be in training when something strikes that was called for in their first epochs."""

@@ -14,9 +14,9 @@ import torch
 from nni_api.records import Records
 from tests.drills.faults import judge
 from tests.drills.nni_home import wait_for
-from tests.drills.remote_drills import local_on_two_hosts
-from tests.drills.remote_search import ComparedSearch, in_training, listening, places, resumed_after, times_begun
-from tests.drills.ssh_host import SshHost
+from tests.drills.remote.drills import local_on_two_hosts
+from tests.drills.remote.search import ComparedSearch, in_training, listening, places, resumed_after, times_begun
+from tests.drills.remote.ssh_host import SshHost
 from trials.training.checkpoint import save_torch
 
 TRIAL = "import time; time.sleep(600)"

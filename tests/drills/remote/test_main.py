@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from common.bad_input import run_command
-from tests.drills import remote, remote_drills
+from tests.drills.remote import __main__ as remote
+from tests.drills.remote.drills import UNDISTURBED
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
@@ -44,4 +45,4 @@ def test_a_drill_that_fails_fails_the_command(
 
 
 def test_there_is_an_undisturbed_run_for_each_kind_of_search() -> None:
-    assert remote_drills.UNDISTURBED.keys() == {"global", "local", "final"}
+    assert UNDISTURBED.keys() == {"global", "local", "final"}

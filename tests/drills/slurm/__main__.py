@@ -15,9 +15,9 @@ from tests.drills.choice import chosen_drills
 from tests.drills.drilled_final import told
 from tests.drills.drilled_search import DrilledSearch
 from tests.drills.nni_home import processes_of, wait_for
-from tests.drills.slurm_cluster import Cluster, slurm, why_not
-from tests.drills.slurm_job import Fact, Job, all_by_time_limit, same_search
-from tests.drills.slurm_nodes import search_on_two_nodes
+from tests.drills.slurm.cluster import Cluster, slurm, why_not
+from tests.drills.slurm.job import Fact, Job, all_by_time_limit, same_search
+from tests.drills.slurm.nodes import search_on_two_nodes
 
 
 def cut_off_search(cluster: Cluster, folder: Path) -> Iterator[Fact]:
@@ -155,7 +155,7 @@ def run(name: str, folder: Path) -> list[Fact]:
 
 def main() -> None:
     """Run jobs in a SLURM of two nodes that is made for it; print a line for each fact, and fail if one is not true."""
-    drills = chosen_drills("tests.drills.slurm_drill", main.__doc__, DRILLS, "some minutes")
+    drills = chosen_drills("tests.drills.slurm", main.__doc__, DRILLS, "some minutes")
     reason = why_not()
     if reason is not None:
         print(f"skipped: {reason}", file=sys.stderr)

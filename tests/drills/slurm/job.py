@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tests.drills.drilled_search import TIME_LIMIT, DrilledSearch
 from tests.drills.nni_home import REPOSITORY, processes_of, wait_for
-from tests.drills.slurm_cluster import Cluster
+from tests.drills.slurm.cluster import Cluster
 
 SIGNAL = "--signal=B:USR1@90"
 
