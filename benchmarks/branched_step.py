@@ -17,7 +17,8 @@ from nas_space.layers.convolutions import BranchedConv, DilatedConv
 from nas_space.network import POWERS_OF_TWO
 from nas_space.networks import build
 from trials.data.batches import Batch
-from trials.training.training import Training, TrainingSettings
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 FRAMES = 1000
 

@@ -26,7 +26,8 @@ from common.command_parser import command_parser
 from nas_space.networks import build
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
-from trials.training.training import Training, TrainingSettings
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 BATCH_SIZE = 8
 CLASSES = 48

@@ -16,7 +16,7 @@ from common.bad_input import run_command
 from nas_space.networks import build
 from trials.data.label_files import Labels
 from trials.training.metrics import Scores
-from trials.training.training import predict
+from trials.training.scoring import predict
 
 LENGTHS = tuple(np.linspace(1000, 6000, 28, dtype=int).tolist())
 CLASS_IDS = {f"action_{index}": index for index in range(CLASSES)}

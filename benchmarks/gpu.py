@@ -34,7 +34,7 @@ from common.command_parser import command_parser
 from nas_space.layers.packed_videos import PackedVideos
 from trials.data.batches import pack
 from trials.data.dataset import Video
-from trials.training.training import find_device, handle_out_of_memory
+from trials.training.device import find_device, handle_out_of_memory
 
 LIMIT = 180.0
 """Seconds of timed rounds. All else takes less than that: six minutes in all."""

@@ -62,7 +62,8 @@ def print_stages(began: float) -> None:
     from benchmarks.gpu_step import Size, batch_in_form
     from benchmarks.search_networks import search_network
     from trials.data.batches import Batch
-    from trials.training.training import Training, TrainingSettings
+    from trials.training.settings import TrainingSettings
+    from trials.training.training import Training
 
     device, size = torch.device(name), Size(**about)
     (videos, *_) = size.batches(size.batch_size / size.videos)

@@ -25,7 +25,8 @@ from nas_space.layers.packed_videos import PackedVideos
 from trials.data.batches import Batch
 from trials.data.dataset import Video
 from trials.training.replayed_step import ReplayedStep
-from trials.training.training import Training, TrainingSettings
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 FORMS = ("before", "after")
 REPLAYED = "replayed"

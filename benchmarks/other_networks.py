@@ -14,7 +14,8 @@ from nas_space.networks import build, find_network
 from nas_space.searchable import choose
 from nas_space.structure import Structure
 from trials.data.batches import Batch
-from trials.training.training import Training, TrainingSettings
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 FRAMES = 1000
 NETWORKS = ("ms-tcn++", "causal-ms-tcn")

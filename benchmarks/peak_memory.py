@@ -21,7 +21,8 @@ from benchmarks.reference import HAND, ReferenceNetwork, ReferenceTraining, plai
 from common.bad_input import run_command
 from nas_space.networks import build
 from trials.data.dataset import Dataset
-from trials.training.training import Training, TrainingSettings
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 FRAMES = 6000
 FEATURE_DIM = 2048

@@ -22,7 +22,7 @@ from nas_space.networks import build, find_network
 from nas_space.structure import Structure
 from trials.export_onnx import to_onnx
 from trials.prediction.onnx_network import About, of_content
-from trials.training.training import predict
+from trials.training.scoring import predict
 
 FRAMES = (300, 2000, 6000)
 CHANNELS = 64

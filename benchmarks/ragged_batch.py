@@ -8,7 +8,8 @@ from benchmarks.reference import HAND, ReferenceNetwork, ReferenceTraining, plai
 from common.bad_input import run_command
 from nas_space.networks import build
 from trials.data.batches import Batch
-from trials.training.training import Training, TrainingSettings
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 LENGTHS = (500, 1000, 1500, 2000, 3000, 4000, 5000, 6000)
 

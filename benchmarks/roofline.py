@@ -13,7 +13,8 @@ from common.bad_input import run_command
 from nas_space.networks import build
 from nas_space.structure import Structure
 from trials.data.batches import Batch
-from trials.training.training import Training, TrainingSettings
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 FRAMES = 5000
 SHAPES = (

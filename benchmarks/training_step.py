@@ -10,7 +10,8 @@ from benchmarks.reference import HAND, BitDropout, ReferenceNetwork, ReferenceTr
 from common.bad_input import run_command
 from nas_space.networks import build
 from trials.data.batches import Batch
-from trials.training.training import Training, TrainingSettings
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 FRAMES = 1000
 

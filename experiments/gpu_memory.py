@@ -30,7 +30,9 @@ from nas_space.searchable import choose, expand
 from nas_space.structure import Structure
 from trials.data.batches import Batch
 from trials.data.device_videos import FRAMES, SHARE
-from trials.training.training import Training, TrainingSettings, forward
+from trials.training.scoring import forward
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 BLOCK = 512
 """Bytes: PyTorch gives out a GPU's memory in multiples of this."""

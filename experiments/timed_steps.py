@@ -21,9 +21,11 @@ from nas_space.searchable import choose, expand
 from nas_space.structure import Structure
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
+from trials.training.device import find_device
+from trials.training.scoring import predict
 from trials.training.settings import TrainingSettings
 from trials.training.threads import paying_threads
-from trials.training.training import Training, find_device, predict
+from trials.training.training import Training
 
 ROUNDS = 3
 LONG_SECONDS = 5.0

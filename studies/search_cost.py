@@ -20,8 +20,10 @@ from benchmarks.search_networks import NETWORKS, search_network
 from common.bad_input import BadInput, run_command
 from trials.data.batches import Batch
 from trials.local_search import ITERATIONS
-from trials.training.settings import PRECISIONS
-from trials.training.training import Training, TrainingSettings, find_device, handle_out_of_memory, predict
+from trials.training.device import find_device, handle_out_of_memory
+from trials.training.scoring import predict
+from trials.training.settings import PRECISIONS, TrainingSettings
+from trials.training.training import Training
 from trials.trial_arguments import DIFFERENTIABLE_EPOCHS, EPOCHS_PER_ITERATION, SEARCH_EPOCHS
 
 FRAMES = 2070

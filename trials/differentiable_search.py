@@ -34,9 +34,11 @@ from nas_space.structure_files import write_structure
 from trials.data.arguments import Task, parse_with_dataset, split_number
 from trials.read_out import read_out
 from trials.training.checkpoint import DAMAGE, load_torch, save_torch, versions
+from trials.training.device import find_device, handle_out_of_memory
 from trials.training.epochs import SearchTraining
 from trials.training.metrics import METRICS, objective_value
-from trials.training.training import TrainingSettings, find_device, handle_out_of_memory, score_network
+from trials.training.scoring import score_network
+from trials.training.settings import TrainingSettings
 from trials.trial_arguments import (
     BRANCH_LEARNING_RATE,
     WARM_UP,

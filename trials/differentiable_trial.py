@@ -10,9 +10,9 @@ from nas_space.network import POWERS_OF_TWO
 from nni_api.trial_report import CANDIDATES, LIMITS
 from trials.differentiable_search import SupernetTraining
 from trials.nni_trial import NniTrial, experiment_folder
+from trials.training.device import find_device
 from trials.training.event_files import event_folder, scalar_writer, scalars_of
 from trials.training.metrics import with_objective
-from trials.training.training import find_device
 from trials.trial_arguments import CANDIDATES_TWICE, DIFFERENTIABLE_TRIAL
 
 

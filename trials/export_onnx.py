@@ -21,7 +21,7 @@ from trials.data.batches import packed_video
 from trials.data.feature_files import Features
 from trials.prediction.onnx_network import FEATURES, LABELS, LOGITS, PROBABILITIES, SUFFIX, About, of_content
 from trials.training.checkpoint import Checkpoint, load_checkpoint, versions
-from trials.training.training import forward
+from trials.training.scoring import forward
 
 LENGTHS = (1, 7, 300, 2000, 6000)
 """Frames of the videos on which both are compared."""

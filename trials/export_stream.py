@@ -22,7 +22,7 @@ from trials.data.batches import packed_video
 from trials.prediction.stream_layers import Floats, Pointwise, Residual, softmax
 from trials.prediction.streaming import Precision, Stream, write_stream
 from trials.training.checkpoint import Checkpoint, load_checkpoint, versions
-from trials.training.training import forward
+from trials.training.scoring import forward
 
 SUFFIX = ".npz"
 FRAMES = 300

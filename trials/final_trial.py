@@ -15,11 +15,11 @@ from nas_space.structure_names import structure_file, training_folder
 from trials.data.arguments import Task, held_out
 from trials.nni_trial import NniTrial
 from trials.training.arguments import training_settings
+from trials.training.device import find_device
 from trials.training.event_files import event_folder
 from trials.training.final_training import FinalTraining
 from trials.training.metrics import with_objective
 from trials.training.threads import choose_threads
-from trials.training.training import find_device
 from trials.trial_arguments import FINAL_TRIAL
 
 

@@ -26,9 +26,9 @@ from nas_space.structure_files import read_single, write_structure
 from trials.data.arguments import Task, parse_with_dataset, split_number
 from trials.data.fingerprint import DataRecord
 from trials.training.checkpoint import versions
+from trials.training.device import find_device, handle_out_of_memory
 from trials.training.local_iteration import BranchedTraining
 from trials.training.metrics import objective_value, read_metrics
-from trials.training.training import find_device, handle_out_of_memory
 from trials.trial_arguments import (
     EPOCHS_PER_ITERATION,
     add_local_arguments,

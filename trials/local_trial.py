@@ -12,10 +12,10 @@ from nas_space.network import Network
 from nas_space.structure import Structure
 from nni_api.trial_report import EARLIER
 from trials.nni_trial import NniTrial, experiment_folder
+from trials.training.device import find_device
 from trials.training.event_files import event_folder, scalar_writer
 from trials.training.local_iteration import BranchedTraining
 from trials.training.metrics import with_objective
-from trials.training.training import find_device
 from trials.trial_arguments import LOCAL_TRIAL
 
 

@@ -19,8 +19,8 @@ from nni_api.trial_channel import TrialChannel, manager_url
 from nni_api.trial_report import TrialReport, reason_of
 from trials.data.dataset import Dataset
 from trials.data.fingerprint import ChangedData, DataRecord, experiment_file
+from trials.training.device import handle_out_of_memory
 from trials.training.threads import are_threads_given
-from trials.training.training import handle_out_of_memory
 from trials.trial_arguments import TrialOptions
 
 

@@ -11,11 +11,11 @@ from nas_space.structure import Structure
 from trials.data.arguments import Task, held_out, split_number
 from trials.nni_trial import NniTrial
 from trials.training.arguments import training_settings
+from trials.training.device import find_device
 from trials.training.epochs import short_training
 from trials.training.event_files import event_folder, scalar_writer, scalars_of
 from trials.training.metrics import METRICS, with_objective
 from trials.training.threads import choose_threads
-from trials.training.training import find_device
 from trials.trial_arguments import SEARCH_TRIAL
 
 

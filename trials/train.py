@@ -14,11 +14,11 @@ from nas_space.structure_files import read_structure
 from trials.data.arguments import Task, held_out, split_number
 from trials.table import metrics_table
 from trials.training.arguments import training_settings
+from trials.training.device import find_device, handle_out_of_memory
 from trials.training.event_files import add_tensorboard_argument, event_folder
 from trials.training.final_training import FinalTraining
 from trials.training.metrics import METRICS
 from trials.training.threads import choose_threads
-from trials.training.training import find_device, handle_out_of_memory
 from trials.trial_arguments import add_run_arguments
 
 

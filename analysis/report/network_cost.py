@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from nas_space.network import Network
-from trials.training.training import predict
+from trials.training.scoring import predict
 
 ROUNDS = 5
 

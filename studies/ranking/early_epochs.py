@@ -40,7 +40,7 @@ from trials.table import csv_text
 from trials.training.arguments import add_schedule_arguments, schedule_settings
 from trials.training.final_training import FinalTraining
 from trials.training.metrics import objective_value
-from trials.training.training import TrainingSettings
+from trials.training.settings import TrainingSettings
 
 EARLY_EPOCHS = (1, 2, 3, 5, 10, 20, 30)
 

@@ -31,7 +31,8 @@ from studies.worker_pool import run_all
 from trials.data.device_videos import DeviceVideos
 from trials.training.checkpoint import load_checkpoint
 from trials.training.metrics import objective_value
-from trials.training.training import Training, score_network
+from trials.training.scoring import score_network
+from trials.training.training import Training
 
 STARTS = ("shared", "hand")
 

@@ -25,7 +25,8 @@ from studies.search_quality.work import Rules, ScoreOn, work
 from trials.data.arguments import Task
 from trials.data.dataset import is_plain_name
 from trials.table import csv_text
-from trials.training.training import TrainingSettings, find_device, handle_out_of_memory
+from trials.training.device import find_device, handle_out_of_memory
+from trials.training.settings import TrainingSettings
 from trials.trial_arguments import DIFFERENTIABLE_EPOCHS
 
 

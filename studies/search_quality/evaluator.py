@@ -19,7 +19,7 @@ from nas_space.structure import Structure
 from trials.data.arguments import Task
 from trials.training.epochs import short_training
 from trials.training.metrics import METRICS, objective_value, read_metrics
-from trials.training.training import TrainingSettings
+from trials.training.settings import TrainingSettings
 
 VALIDATION_SEED = 0
 """The default of ``trials.search_trial``."""

@@ -17,7 +17,7 @@ from trials.differentiable_search import SupernetTraining
 from trials.local_search import ITERATIONS, LocalSearch
 from trials.training.local_iteration import BranchedTraining
 from trials.training.metrics import objective_value
-from trials.training.training import TrainingSettings
+from trials.training.settings import TrainingSettings
 from trials.trial_arguments import EPOCHS_PER_ITERATION
 
 LEARNING_RATE = 1e-3

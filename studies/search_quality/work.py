@@ -23,7 +23,7 @@ from studies.search_quality.weight_sharing import search_differentiably, search_
 from studies.worker_pool import new_pool
 from trials.data.arguments import Task
 from trials.training.final_training import FinalTraining
-from trials.training.training import TrainingSettings
+from trials.training.settings import TrainingSettings
 from trials.trial_arguments import DIFFERENTIABLE_EPOCHS
 
 ScoreOn = Literal["test", "validation"]

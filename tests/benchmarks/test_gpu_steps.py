@@ -13,7 +13,9 @@ from nas_space.networks import build, find_network
 from nas_space.structure import Structure
 from tests.nas_space.networks.test_gathered import CHANGES, NETWORKS, Change, hand
 from trials.data.batches import Batch
-from trials.training.training import Training, TrainingSettings, forward
+from trials.training.scoring import forward
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 OFFSETS = (0, 40, 41, 100)
 PLACES = [torch.device("cpu"), torch.device("meta")]

@@ -20,7 +20,8 @@ from nas_space.searchable import expand
 from nas_space.structure import Structure
 from tests.conftest import REPOSITORY, write_dataset
 from trials.training.checkpoint import save_torch
-from trials.training.training import Training, TrainingSettings
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 DIM, CLASSES = 6, 3
 FOLDER = REPOSITORY / "experiments"

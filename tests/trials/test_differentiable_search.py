@@ -24,7 +24,9 @@ from trials.data.device_videos import DeviceVideos
 from trials.differentiable_search import SupernetTraining, main, temperature
 from trials.read_out import read_out
 from trials.training.checkpoint import load_torch
-from trials.training.training import NonFiniteLoss, Training, TrainingSettings, score_network
+from trials.training.scoring import score_network
+from trials.training.settings import TrainingSettings
+from trials.training.training import NonFiniteLoss, Training
 
 CPU = torch.device("cpu")
 CANDIDATES = (1, 3, LAG, 48)

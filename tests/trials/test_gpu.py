@@ -20,8 +20,9 @@ from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.data.device_videos import DeviceVideos
 from trials.training.loss import segmentation_loss
-from trials.training.settings import PRECISIONS, Precision
-from trials.training.training import Training, TrainingSettings, score_network
+from trials.training.scoring import score_network
+from trials.training.settings import PRECISIONS, Precision, TrainingSettings
+from trials.training.training import Training
 
 CPU = torch.device("cpu")
 NETWORK = ms_tcn.describe(stages=2, layers=3, channels=16)

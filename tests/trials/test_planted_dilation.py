@@ -14,7 +14,7 @@ from nas_space.structure import Structure
 from trials.data.arguments import Task
 from trials.data.dataset import Dataset
 from trials.training.local_iteration import BranchedTraining
-from trials.training.training import TrainingSettings
+from trials.training.settings import TrainingSettings
 
 LAG = 12
 SEEDS = 6

@@ -19,7 +19,7 @@ from tests.forked import shell
 from tests.trials.conftest import Command, Exit, Trained, tree
 from trials import import_labels
 from trials.predict import main
-from trials.training import training
+from trials.training import scoring
 from trials.training.checkpoint import load_checkpoint, save_checkpoint
 
 TEST_VIDEOS = ("p06-1", "p06-2", "p07-1", "p07-2")
@@ -62,7 +62,7 @@ def test_a_full_gpu_is_reported_in_one_line(
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(training, "predict", full)
+    monkeypatch.setattr(scoring, "predict", full)
     words = ("--checkpoint", trained.checkpoint, "--data-root", trained.data_root, "--split", 1, "--output", output)
     outcome = exit_of(main, *words)
     assert (outcome.code, "the GPU's memory is full; lower --batch-size" in outcome.err) == (1, True)

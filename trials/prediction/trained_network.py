@@ -90,7 +90,8 @@ def _reach(structure: Structure) -> Extent | None:
 
 def _of_checkpoint(file: Path, device: str, named: Network | None) -> TrainedNetwork:
     from trials.training.checkpoint import load_checkpoint
-    from trials.training.training import find_device, handle_out_of_memory, predict
+    from trials.training.device import find_device, handle_out_of_memory
+    from trials.training.scoring import predict
 
     place = find_device(device)
     checkpoint = load_checkpoint(file, named)

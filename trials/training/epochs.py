@@ -22,8 +22,10 @@ from trials.data.dataset import Dataset
 from trials.data.feature_files import open_features
 from trials.data.fingerprint import DataRecord
 from trials.training.arguments import training_settings
+from trials.training.scoring import score_network
+from trials.training.settings import TrainingSettings
 from trials.training.threads import choose_threads
-from trials.training.training import Training, TrainingSettings, score_network
+from trials.training.training import Training
 
 
 def new_training(

@@ -25,7 +25,9 @@ from trials.training.checkpoint import DAMAGE, Checkpoint, load_torch, save_chec
 from trials.training.epochs import new_training, train_epochs
 from trials.training.event_files import scalar_writer, scalars_of
 from trials.training.metrics import METRICS, objective_value, read_metrics
-from trials.training.training import Training, TrainingSettings, score_network
+from trials.training.scoring import score_network
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 Keep = Literal["last", "best"]
 PREDICTIONS = "predictions"

@@ -1,9 +1,9 @@
-"""Train a network on packed batches, predict, and score."""
+"""Train a network on packed batches."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,69 +13,19 @@ from torch import Tensor, nn
 
 from common.bad_input import BadInput, KnownFailure
 from nas_space.layers.branches import BRANCH_WEIGHTS
-from nas_space.layers.packed_videos import PackedVideos
 from nni_api.epoch_file import EpochNotes
-from trials.data.batches import Batch, packed_video
+from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.data.device_videos import DeviceVideos
-from trials.data.feature_files import Features, repeat_frames
-from trials.data.label_files import Labels
-from trials.data.lengths import common_frames
 from trials.training.adam import Adam
+from trials.training.device import set_products
 from trials.training.loss import segmentation_loss
-from trials.training.metrics import Scores
 from trials.training.replayed_step import ReplayedStep, check_replayable
-from trials.training.settings import Precision, device_index
-from trials.training.settings import TrainingSettings as TrainingSettings
+from trials.training.settings import TrainingSettings
 
 
 class NonFiniteLoss(KnownFailure):
     """The loss became NaN or infinite."""
-
-
-class OutOfMemory(KnownFailure):
-    """The memory of the GPU is full."""
-
-
-@contextmanager
-def handle_out_of_memory() -> Iterator[None]:
-    """Replace PyTorch's exception when the memory of a GPU is full by one line that says what to do.
-
-    Raises:
-        OutOfMemory: instead of ``torch.OutOfMemoryError``.
-    """
-    try:
-        yield
-    except torch.OutOfMemoryError as fault:
-        # The rest are several lines about PyTorch's own bookkeeping.
-        what = " ".join(str(fault).split(" Of the allocated memory")[0].split())
-        raise OutOfMemory(
-            "the GPU's memory is full; lower --batch-size, let fewer trials share a GPU (trialConcurrency), "
-            f"or use --device cpu: {what}"
-        ) from fault
-
-
-def find_device(name: str) -> torch.device:
-    """The device ``auto`` (a GPU if there is one), ``cpu``, ``cuda`` or ``cuda:N``.
-
-    Raises:
-        BadInput: no such device here.
-    """
-    index = device_index(name)
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if index is not None and index >= torch.cuda.device_count():
-        raise BadInput(f"device {name!r} is not there: PyTorch sees {torch.cuda.device_count()} CUDA device(s)")
-    return torch.device(name)
-
-
-def set_products(precision: Precision) -> None:
-    """Let matrix products and convolutions of float32 on a GPU be what the precision says, in this process.
-
-    PyTorch's own default is TF32 for convolutions, and not for products: what is a convolution here is a product there.
-    """
-    torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-    torch.backends.cudnn.allow_tf32 = precision == "tf32"
 
 
 class Training:
@@ -252,44 +202,3 @@ class Training:
 
 def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: weight.clone() for name, weight in weights.items()}
-
-
-@torch.no_grad()
-def forward(network: nn.Module, videos: PackedVideos) -> Tensor:
-    """Logits ``(outputs, frames, classes)``, without dropout."""
-    network.eval()
-    logits: Tensor = network(videos)
-    return logits
-
-
-def predict(network: nn.Module, features: Features, device: torch.device) -> Tensor:
-    """Class probabilities ``(frames, classes)`` of the last output for a video's features ``(frames, channels)``."""
-    return forward(network, packed_video(features, device))[-1].softmax(dim=-1).cpu()
-
-
-def score_network(
-    network: nn.Module,
-    videos: DeviceVideos,
-    names: Sequence[str],
-    background: Iterable[str],
-    save: Callable[[str, Labels], object] = lambda _, __: None,
-) -> dict[str, float]:
-    """Metrics of a network on labelled videos, at the full frame rate.
-
-    Args:
-        videos: on the device of the network.
-        names: of those to score.
-        save: called with each video and its predicted class ids ``(frames,)``, of every frame that has features.
-    """
-    dataset = videos.dataset
-    scores = Scores(len(dataset.classes), frozenset(dataset.class_ids[name] for name in background))
-    for full_frames, packed in videos.whole(names):
-        # The softmax rounds, so that the largest logit need not be the first largest probability.
-        classes = forward(network, packed)[-1].softmax(dim=-1).argmax(dim=-1).cpu().numpy()
-        for (name, full), of_video in zip(full_frames.items(), np.split(classes, packed.offsets[1:-1]), strict=True):
-            true, predicted = dataset.labels(name), repeat_frames(of_video, dataset.sample_rate, full)
-            save(name, predicted)
-            # Every frame that has features is predicted, and only then cut, as in trials.predict and trials.evaluate.
-            frames = common_frames(dataset.feature_path(name), full, len(true))
-            scores.add(predicted[:frames], true[:frames])
-    return scores.metrics()

@@ -24,7 +24,7 @@ from trials.data.arguments import Task
 from trials.data.dataset import Dataset
 from trials.training.final_training import FinalTraining
 from trials.training.metrics import METRICS
-from trials.training.training import TrainingSettings
+from trials.training.settings import TrainingSettings
 
 NETWORK = find_network("ms-tcn:stages=2,layers=3,channels=4")
 FOUND = {

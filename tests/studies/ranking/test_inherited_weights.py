@@ -31,7 +31,8 @@ from studies.ranking.inherited_weights import (
 )
 from trials.data.device_videos import DeviceVideos
 from trials.training.metrics import METRICS, objective_value
-from trials.training.training import Training, score_network
+from trials.training.scoring import score_network
+from trials.training.training import Training
 
 
 def dilations_of(module: nn.Module, network: Network) -> Structure:

@@ -17,7 +17,7 @@ from studies.search_quality.evaluator import Evaluator
 from tests.conftest import write_dataset
 from trials.data.arguments import Task
 from trials.training.metrics import METRICS
-from trials.training.training import TrainingSettings
+from trials.training.settings import TrainingSettings
 
 CPU = torch.device("cpu")
 NETWORK = find_network("ms-tcn:stages=2,layers=3")

@@ -24,7 +24,9 @@ from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.data.device_videos import DeviceVideos
 from trials.data.label_files import Labels
-from trials.training.training import NonFiniteLoss, Training, TrainingSettings, forward, score_network
+from trials.training.scoring import forward, score_network
+from trials.training.settings import TrainingSettings
+from trials.training.training import NonFiniteLoss, Training
 
 ROOMS = [0, 3000, 10**9]
 """For no video, for some, and for all."""

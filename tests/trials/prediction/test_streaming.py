@@ -27,7 +27,7 @@ from trials.data.batches import packed_video
 from trials.export_stream import stream_layers
 from trials.prediction.stream_layers import PIECE, Floats, Residual
 from trials.prediction.streaming import Stream, write_stream
-from trials.training.training import forward
+from trials.training.scoring import forward
 
 FEATURES, CLASSES = 5, ["cut", "peel", "mix"]
 ABOUT = {"classes": CLASSES, "sample_rate": 1, "feature_dim": FEATURES}

@@ -16,7 +16,7 @@ from trials import search_trial, train
 from trials.data.dataset import Dataset, Video
 from trials.data.device_videos import DeviceVideos
 from trials.search_trial import main
-from trials.training import epochs, training
+from trials.training import epochs, scoring, training
 from trials.training.metrics import METRICS
 
 # What is reported.
@@ -142,7 +142,7 @@ class Seen:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.trained: set[str] = set()
         self.scored: set[str] = set()
-        run, load, score = training.Training.run_epoch, Dataset.load, training.score_network
+        run, load, score = training.Training.run_epoch, Dataset.load, scoring.score_network
         training_now = False
 
         def watched_epoch(*arguments: Any) -> float:

@@ -14,7 +14,8 @@ from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.training.checkpoint import load_checkpoint
 from trials.training.final_training import FinalTraining
-from trials.training.training import Training, TrainingSettings
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 CPU = torch.device("cpu")
 EPOCHS = 4

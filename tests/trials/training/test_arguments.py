@@ -12,7 +12,7 @@ import torch
 
 from common.bad_input import BadInput
 from trials.training.arguments import add_training_arguments, training_settings
-from trials.training.training import TrainingSettings
+from trials.training.settings import TrainingSettings
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,8 @@ from trials.training import epochs, final_training
 from trials.training.checkpoint import load_checkpoint, versions
 from trials.training.final_training import FinalTraining
 from trials.training.metrics import METRICS
-from trials.training.training import Training, score_network
+from trials.training.scoring import score_network
+from trials.training.training import Training
 
 
 def test_files_say_what_was_done(final: FinalTraining, output: Path) -> None:

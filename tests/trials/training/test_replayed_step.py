@@ -30,8 +30,9 @@ from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.data.device_videos import DeviceVideos
 from trials.training.replayed_step import ReplayedStep, check_replayable, rounded
-from trials.training.settings import SmoothingAverage
-from trials.training.training import Training, TrainingSettings, score_network
+from trials.training.scoring import score_network
+from trials.training.settings import SmoothingAverage, TrainingSettings
+from trials.training.training import Training
 
 CPU, META = torch.device("cpu"), torch.device("meta")
 REPLAYABLE = ["plain", "branched"]

@@ -1,21 +1,17 @@
-"""A training says where it fails, and refuses devices and settings that cannot be."""
+"""A training says where it fails, and refuses settings that cannot be."""
 
 from __future__ import annotations
 
-import argparse
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-import torch
 
 from common.bad_input import BadInput
-from tests.trials.training.tiny_training import CPU, epochs, start
-from trials import local_search, train
+from tests.trials.training.tiny_training import epochs, start
 from trials.data.dataset import Dataset
-from trials.training.settings import Precision
-from trials.training.training import NonFiniteLoss, OutOfMemory, TrainingSettings, find_device
+from trials.training.settings import Precision, TrainingSettings
+from trials.training.training import NonFiniteLoss
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -32,36 +28,6 @@ def test_non_finite_loss_names_epoch_and_videos(
 def test_exploding_training_is_caught(dataset: Dataset) -> None:
     with pytest.raises(NonFiniteLoss, match="in epoch"):
         epochs(start(learning_rate=1e30), dataset, 3)
-
-
-@pytest.mark.parametrize("name", ["auto", "cpu"])
-def test_devices_without_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert find_device(name) == CPU
-
-
-def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert find_device("auto") == torch.device("cuda")
-
-
-@pytest.mark.parametrize(("name", "count"), [("cuda", 0), ("cuda:0", 0), ("cuda:2", 2)])
-def test_absent_devices_are_refused(name: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-    with pytest.raises(BadInput, match=f"device '{name}' is not there: PyTorch sees {count} CUDA"):
-        find_device(name)
-
-
-@pytest.mark.parametrize("name", ["cuda", "cuda:1"])
-def test_present_devices_are_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert find_device(name) == torch.device(name)
-
-
-@pytest.mark.parametrize("name", ["", "gpu", "mps", "cuda:x", "cuda:-1", "cpu:0", "CPU", "cpu\n"])
-def test_unknown_devices_are_refused(name: str) -> None:
-    with pytest.raises(BadInput, match="unknown device"):
-        find_device(name)
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
@@ -96,15 +62,3 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], fault: st
 
 def test_largest_seed_works() -> None:
     start(seed=2**64 - 1)
-
-
-@pytest.mark.parametrize("main", [train.main, local_search.main])
-def test_every_command_says_what_to_do_about_a_full_gpu(
-    main: Callable[[], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
-
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", full)
-    with pytest.raises(OutOfMemory, match=r"^the GPU's memory is full; lower --batch-size, .*: CUDA out of memory\.$"):
-        main()

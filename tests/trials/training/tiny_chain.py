@@ -14,7 +14,7 @@ from tests.conftest import write_dataset
 from trials.data.arguments import Task
 from trials.data.dataset import Dataset
 from trials.training.local_iteration import BranchedTraining
-from trials.training.training import TrainingSettings
+from trials.training.settings import TrainingSettings
 
 NETWORK = ms_tcn.describe(stages=2, layers=2, channels=8)
 STRUCTURE = Structure((1, 2, 4, 8), NETWORK)

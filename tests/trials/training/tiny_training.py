@@ -9,7 +9,8 @@ import torch
 from nas_space.networks import build
 from tests.trials.conftest import TINY_STRUCTURE
 from trials.data.dataset import Dataset
-from trials.training.training import Training, TrainingSettings
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 CPU = torch.device("cpu")
 DIM, CLASSES = 6, 3

@@ -29,7 +29,9 @@ from trials.data.dataset import Dataset
 from trials.data.device_videos import DeviceVideos
 from trials.data.feature_cache import default_cache_folder
 from trials.data.feature_files import FeatureType
-from trials.training.training import Training, TrainingSettings, score_network
+from trials.training.scoring import score_network
+from trials.training.settings import TrainingSettings
+from trials.training.training import Training
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
