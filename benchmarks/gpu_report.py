@@ -9,7 +9,7 @@ from benchmarks.gpu_rounds import Measured
 from benchmarks.gpu_start import FEATURES
 from benchmarks.gpu_step import FORMS, REPLAYED, Seconds, Side, Size
 from benchmarks.precisions import PRECISIONS
-from benchmarks.search_networks import NETWORKS
+from benchmarks.search_networks import AT_ONCE, NETWORKS
 
 Peaks = Mapping[str, tuple[float, float]]
 """By precision: floating-point operations and bytes a second."""
@@ -42,6 +42,19 @@ def print_epochs(measured: Mapping[Side, Measured], seconds: Seconds, scale: flo
         print(f"{network}: {what}")
     for precision in dict.fromkeys(side.precision for side in seconds):
         print(f"{precision}: {PRECISIONS[precision]}")
+
+
+def print_at_once(seconds: Seconds, scale: float) -> None:
+    """Seconds of an epoch of each of several structures that are trained at once; ``scale`` as in ``print_epochs``."""
+    print("\nSeconds an epoch of each structure, if several are trained at once; features on the device, default:")
+    print_row("", "after", "replayed", "one/each, after", "replayed")
+    forms = ("after", REPLAYED)
+    alone = [seconds[Side("step", "plain", form, "device")] for form in forms]
+    for network, count in {"plain": 1, **AT_ONCE}.items():
+        sides = [Side("step", network, form, "device") for form in forms]
+        if all(side in seconds for side in sides):
+            each = [seconds[side] / count for side in sides]
+            print_row(network, *(one * scale for one in each), *(one / of for one, of in zip(alone, each, strict=True)))
 
 
 def _label(side: Side) -> str:

@@ -89,8 +89,12 @@ class Side(NamedTuple):
 Seconds = Mapping[Side, float]
 
 
-def all_sides(precisions: Sequence[str]) -> Iterator[Side]:
-    """The sides of the benchmark; other precisions than the first for steps with the features on the device only."""
+def all_sides(precisions: Sequence[str], at_once: Sequence[str]) -> Iterator[Side]:
+    """The sides of the benchmark; other precisions than the first for steps with the features on the device only.
+
+    Args:
+        at_once: of ``AT_ONCE``, which have no form of before.
+    """
     default, *others = precisions
     for work, network, place in product(("step", "prediction"), NETWORKS, PLACES):
         for form in _forms(work, network):
@@ -98,6 +102,8 @@ def all_sides(precisions: Sequence[str]) -> Iterator[Side]:
     for precision, network in product(others, NETWORKS):
         for form in _forms("step", network):
             yield Side("step", network, form, "device", precision)
+    for network, form in product(at_once, ("after", REPLAYED)):
+        yield Side("step", network, form, "device", default)
 
 
 def _forms(work: str, network: str) -> tuple[str, ...]:

@@ -43,9 +43,9 @@ def stream_layers(network: nn.Module) -> list[Pointwise | Residual]:
     """
     if not isinstance(network, StagedNetwork):
         raise BadInput("only our own networks can be streamed: what another one keeps from frame to frame is not known")
-    first, later = network.children()
+    first, *later = network.applied()
     layers = list(_stage(first, softmax=False))
-    for stage in network.repeats * list(cast(nn.ModuleList, later)):
+    for stage in later:
         layers += _stage(stage, softmax=True)
     return layers
 

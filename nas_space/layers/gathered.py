@@ -45,8 +45,8 @@ class GatheredConv(torch.autograd.Function):
         """
         taps = weight.to(frames.dtype).permute(2, 1, 0).flatten(0, 1)
         rows, back = offsets.rows(shifts).chunk(2)
-        mixed = None if shares is None else shares.to(frames.dtype)[None]
-        read = _read(_with_zeros(frames), rows.flatten(), mixed)
+        mixed = None if shares is None else shares.to(frames.dtype)[None, None]
+        read = _read(_with_zeros(frames), rows.flatten(), mixed).view(len(frames), -1)
         ctx.save_for_backward(frames, read, weight, shares, mixed, rows, back)
         ctx.bias_dtype = bias.dtype
         return torch.addmm(bias.to(frames.dtype), read, taps)
@@ -60,10 +60,11 @@ class GatheredConv(torch.autograd.Function):
         grad_weight = grad_taps.unflatten(1, (-1, weight.shape[1])).permute(1, 0, 2).contiguous().permute(1, 2, 0)
         of_parameters = grad_weight.to(weight.dtype), grad_output.sum(0).to(ctx.bias_dtype)
         taps = weight.to(frames.dtype).permute(2, 0, 1).flatten(0, 1)  # (kernel * out, in)
-        grad_frames, grad_shares = _read(_with_zeros(grad_output), back.flatten(), mixed).mm(taps), None
+        read_back = _read(_with_zeros(grad_output), back.flatten(), mixed).view(len(frames), -1)
+        grad_frames, grad_shares = read_back.mm(taps), None
         if shares is not None:
             grad_read = grad_output.mm(weight.to(frames.dtype).permute(0, 2, 1).flatten(1))
-            grad_shares = _gradient_of_shares(_with_zeros(frames), rows.flatten(), grad_read, len(shares))
+            grad_shares = _gradient_of_shares(_with_zeros(frames), rows.flatten(), grad_read[None], len(shares))[0]
             grad_shares = grad_shares.to(shares.dtype)
         return grad_frames, *of_parameters, grad_shares, None, None
 
@@ -71,7 +72,8 @@ class GatheredConv(torch.autograd.Function):
 class GatheredResiduals(torch.autograd.Function):
     """Layers in sequence, each x -> x + mask * (W2 relu(conv(x)) + b2), see ``PlainResiduals``; conv may have branches.
 
-    What does not depend on the layer before is done for all layers at once: index, dropout, gradients of the weights.
+    Of several structures at once, which differ in their weights and dilations: a product has a matrix for each. What
+    does not depend on the layer before is done for all layers at once: index, dropout, gradients of the weights.
     """
 
     @staticmethod
@@ -85,44 +87,44 @@ class GatheredResiduals(torch.autograd.Function):
         mask: Tensor | None,
         *parameters: Tensor,
     ) -> Tensor:
-        """``(frames, channels)`` -> the same shape.
+        """``(structures, frames, channels)`` -> the same shape.
 
         Args:
-            shares: ``(layers, branches)``, of sum 1 in each layer; None: one branch.
-            kept: ``(layers,)``, the factors of what each layer adds; None: 1.
-            shifts: ``(2 x layers x branches, kernel)``; see ``shifts_on``.
-            mask: ``(layers, frames, channels)``, the factors of dropout; None: no dropout.
-            parameters: of each layer weight (out, in, kernel), bias, weight_1x1 (out, in, 1) and bias_1x1, as in
-                nn.Conv1d.
+            shares: ``(layers, structures, branches)``, of sum 1 in each layer; None: one branch.
+            kept: ``(layers, structures)``, the factors of what each layer adds; None: 1.
+            shifts: ``(2 x layers x structures x branches, kernel)``; see ``shifts_on``.
+            mask: ``(layers, structures, frames, channels)``, the factors of dropout; None: no dropout.
+            parameters: of each layer of each structure, layer by layer, weight (out, in, kernel), bias, weight_1x1
+                (out, in, 1) and bias_1x1, as in nn.Conv1d.
         """
-        count, channels = frames.shape
-        weight, bias, weight_1x1, bias_1x1 = _stacked(parameters, frames.dtype)
-        factors = None if kept is None else kept.to(frames.dtype)[:, None]
+        structures, count, channels = frames.shape
+        weight, bias, weight_1x1, bias_1x1 = _stacked(parameters, structures, frames.dtype)
+        factors = None if kept is None else kept.to(frames.dtype)[:, :, None, None]
         added, added_bias = weight_1x1, bias_1x1
         if factors is not None:
-            added, added_bias = weight_1x1 * factors[:, None], bias_1x1 * factors
-        layers, mixed = len(weight), None if shares is None else shares.to(frames.dtype)[:, None]
-        taps = weight.transpose(2, 3).flatten(1, 2)  # (layers, kernel * in, out)
-        rows, back = (each.view(layers, -1) for each in offsets.rows(shifts).chunk(2))
-        activations = frames.new_empty(layers + 1, count + 1, channels)
-        activations[:, count].zero_()
-        activations[0, :count].copy_(frames)
-        hidden = frames.new_empty(layers, count, channels)
-        mixtures = None if mixed is None else frames.new_empty(layers, 1, count * taps.shape[1])
+            added, added_bias = weight_1x1 * factors, bias_1x1 * factors
+        layers, mixed = len(weight), None if shares is None else shares.to(frames.dtype)[:, :, None]
+        taps = weight.transpose(3, 4).flatten(2, 3)  # (layers, structures, kernel * in, out)
+        rows, back = (_rows_of(each, layers, structures, count) for each in offsets.rows(shifts).chunk(2))
+        activations = frames.new_empty(layers + 1, structures, count + 1, channels)
+        activations[:, :, count].zero_()
+        activations[0, :, :count].copy_(frames)
+        hidden = frames.new_empty(layers, structures, count, channels)
+        mixtures = None if mixed is None else frames.new_empty(layers, structures, 1, count * taps.shape[2])
         mixed_by_layer, mixtures_by_layer = _by_layer(mixed, layers), _by_layer(mixtures, layers)
+        with_zeros, values = activations.flatten(1, 2).unbind(), activations[:, :, :count].unbind()
         for layer in range(layers):
-            before, after = activations[layer], activations[layer + 1, :count]
-            read = _read(before, rows[layer], mixed_by_layer[layer], mixtures_by_layer[layer])
-            torch.addmm(bias[layer], read, taps[layer], out=hidden[layer]).relu_()
-            change = torch.addmm(added_bias[layer], hidden[layer], added[layer].t())
+            read = _read(with_zeros[layer], rows[layer], mixed_by_layer[layer], mixtures_by_layer[layer])
+            torch.baddbmm(bias[layer], read.view(structures, count, -1), taps[layer], out=hidden[layer]).relu_()
+            change = torch.baddbmm(added_bias[layer], hidden[layer], added[layer].mT)
             if mask is None:
-                torch.add(before[:count], change, out=after)
+                torch.add(values[layer], change, out=values[layer + 1])
             else:
-                torch.addcmul(before[:count], change, mask[layer], out=after)
+                torch.addcmul(values[layer], change, mask[layer], out=values[layer + 1])
         of_weights = weight, weight_1x1, bias_1x1, added
         ctx.save_for_backward(activations, hidden, mask, *of_weights, mixed, mixtures, factors, rows, back)
         ctx.dtypes = [each.dtype for each in parameters[:4]]
-        return activations[layers, :count]
+        return values[layers]
 
     @staticmethod
     @once_differentiable
@@ -130,40 +132,47 @@ class GatheredResiduals(torch.autograd.Function):
         """Gradients of frames, shares, kept and the parameters."""
         activations, hidden, mask, weight, weight_1x1, bias_1x1, added, *others = ctx.saved_tensors
         mixed, mixtures, factors, rows, back = others
-        layers, count, channels = hidden.shape
-        taps = weight.flatten(1, 2)  # (layers, kernel * out, in)
+        layers, structures, count, channels = hidden.shape
+        taps = weight.flatten(2, 3)  # (layers, structures, kernel * out, in)
         grad_change = torch.empty_like(hidden)
         grad_sum = torch.empty_like(activations[1:])
-        grad_sum[:, count].zero_()
+        grad_sum[:, :, count].zero_()
         mixed_by_layer = _by_layer(mixed, layers)
+        with_zeros, grad_sum = grad_sum.flatten(1, 2).unbind(), grad_sum[:, :, :count]
         for layer in reversed(range(layers)):
-            of_change, of_sum = grad_change[layer], grad_sum[layer, :count]
+            of_change, of_sum = grad_change[layer], grad_sum[layer]
             if mask is None:
                 of_change.copy_(grad_output)
             else:
                 torch.mul(grad_output, mask[layer], out=of_change)
-            grad_hidden = of_change.mm(added[layer])
+            grad_hidden = of_change.bmm(added[layer])
             torch.ops.aten.threshold_backward.grad_input(grad_hidden, hidden[layer], 0, grad_input=of_sum)
-            read = _read(grad_sum[layer], back[layer], mixed_by_layer[layer])
-            grad_output = torch.addmm(grad_output, read, taps[layer])
-        grad_sum = grad_sum[:, :count]
+            read = _read(with_zeros[layer], back[layer], mixed_by_layer[layer])
+            grad_output = torch.baddbmm(grad_output, read.view(structures, count, -1), taps[layer])
         grad_shares = None
         if mixed is None:
-            first_rows = torch.arange(layers, dtype=torch.int32, device=rows.device)[:, None] * (count + 1)
-            read = activations.flatten(0, 1).index_select(0, (rows + first_rows).flatten()).view(layers, count, -1)
+            of_layers = structures * (count + 1) * torch.arange(layers, dtype=torch.int32, device=rows.device)
+            read = activations.flatten(0, 2).index_select(0, (rows + of_layers[:, None]).flatten())
         else:
-            read = mixtures.view(layers, count, -1)
-            by_tap = weight.permute(0, 2, 1, 3).flatten(2)  # (layers, out, kernel * in)
+            read = mixtures
+            by_tap = weight.permute(0, 1, 3, 2, 4).flatten(3)  # (layers, structures, out, kernel * in)
             # Layer by layer: what all read would take as much memory as all else.
-            grad_reads = (grad_sum[layer].mm(by_tap[layer]) for layer in range(layers))
-            of_layers = zip(activations[:layers], rows, grad_reads, strict=True)
-            grad_shares = torch.stack([_gradient_of_shares(*each, mixed.shape[2]) for each in of_layers])
-        grad_weight = grad_sum.transpose(1, 2).bmm(read).unflatten(2, (-1, channels)).transpose(1, 2).contiguous()
-        grad_1x1, grad_bias_1x1, grad_kept = grad_change.transpose(1, 2).bmm(hidden), grad_change.sum(1), None
+            grad_reads = (grad_sum[layer].bmm(by_tap[layer]) for layer in range(layers))
+            of_each = zip(activations[:layers].flatten(1, 2), rows, grad_reads, strict=True)
+            grad_shares = torch.stack([_gradient_of_shares(*each, mixed.shape[3]) for each in of_each])
+        grad_weight = grad_sum.flatten(0, 1).mT.bmm(read.view(layers * structures, count, -1))
+        grad_weight = grad_weight.unflatten(2, (-1, channels)).transpose(1, 2).contiguous()
+        grad_1x1 = grad_change.flatten(0, 1).mT.bmm(hidden.flatten(0, 1)).view_as(weight_1x1)
+        grad_bias_1x1, grad_kept = grad_change.sum(2, keepdim=True), None
         if factors is not None:
-            grad_kept = (grad_1x1 * weight_1x1).sum((1, 2)) + (grad_bias_1x1 * bias_1x1).sum(1)
-            grad_1x1, grad_bias_1x1 = grad_1x1 * factors[:, None], grad_bias_1x1 * factors
-        gradients = grad_weight.permute(0, 2, 3, 1), grad_sum.sum(1), grad_1x1.unsqueeze(3), grad_bias_1x1
+            grad_kept = (grad_1x1 * weight_1x1).sum((2, 3)) + (grad_bias_1x1 * bias_1x1).sum((2, 3))
+            grad_1x1, grad_bias_1x1 = grad_1x1 * factors, grad_bias_1x1 * factors
+        gradients = (
+            grad_weight.permute(0, 2, 3, 1),
+            grad_sum.sum(2).flatten(0, 1),
+            grad_1x1.flatten(0, 1).unsqueeze(3),
+            grad_bias_1x1.flatten(0, 2),
+        )
         by_layer = zip(
             *(each.to(dtype).unbind() for each, dtype in zip(gradients, ctx.dtypes, strict=True)), strict=True
         )
@@ -181,28 +190,43 @@ def _by_layer(stacked: Tensor | None, layers: int) -> Sequence[Tensor | None]:
 
 
 def _read(with_zeros: Tensor, rows: Tensor, shares: Tensor | None, out: Tensor | None = None) -> Tensor:
-    """What taps read, side by side: ``(frames, taps * channels)``.
+    """What taps read, side by side: ``structures x frames x taps x channels`` numbers.
 
     Args:
-        with_zeros: ``(frames + 1, channels)``.
-        rows: ``(branches x frames x taps,)``.
-        shares: ``(1, branches)``, of the mixture of the branches; None: one branch.
-        out: for the mixture, ``(1, frames * taps * channels)``; None: memory of its own.
+        with_zeros: ``(structures x (frames + 1), channels)``.
+        rows: ``(structures x branches x frames x taps,)``.
+        shares: ``(structures, 1, branches)``, of the mixture of the branches; None: one branch.
+        out: for the mixture, ``(structures, 1, frames * taps * channels)``; None: memory of its own.
     """
     read = with_zeros.index_select(0, rows)
-    if shares is not None:
-        read = torch.mm(shares, read.view(shares.shape[1], -1), out=out)
-    return read.view(len(with_zeros) - 1, -1)
+    return read if shares is None else torch.bmm(shares, read.view(len(shares), shares.shape[2], -1), out=out)
 
 
 def _gradient_of_shares(with_zeros: Tensor, rows: Tensor, grad_read: Tensor, branches: int) -> Tensor:
-    """``(branches,)``, from the gradient of their mixture, ``(frames, taps * channels)``."""
-    return with_zeros.index_select(0, rows).view(branches, -1).mv(grad_read.flatten())
+    """``(structures, branches)``, from the gradient of their mixture, ``(structures, frames, taps * channels)``."""
+    read = with_zeros.index_select(0, rows).view(len(grad_read), branches, -1)
+    return read.bmm(grad_read.flatten(1).unsqueeze(2)).squeeze(2)
 
 
-def _stacked(parameters: Sequence[Tensor], dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Weights (layers, kernel, out, in), biases (layers, out), and those of the 1x1 convolutions without a kernel."""
-    weights = torch.stack([weight.permute(2, 0, 1) for weight in parameters[::4]])
-    weights_1x1 = torch.stack([weight.squeeze(2) for weight in parameters[2::4]])
-    biases, biases_1x1 = torch.stack(list(parameters[1::4])), torch.stack(list(parameters[3::4]))
-    return weights.to(dtype), biases.to(dtype), weights_1x1.to(dtype), biases_1x1.to(dtype)
+def _rows_of(rows: Tensor, layers: int, structures: int, frames: int) -> Tensor:
+    """``(layers, all)``: the rows of each structure lie after those, and the row of zeros, of the one before."""
+    if structures > 1:
+        starts = (frames + 1) * torch.arange(structures, dtype=torch.int32, device=rows.device)
+        rows = rows.view(layers, structures, -1) + starts[:, None]
+    return rows.view(layers, -1)
+
+
+def _stacked(
+    parameters: Sequence[Tensor], structures: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weights (layers, structures, kernel, out, in), biases (..., 1, out), the same of the 1x1 convolutions, (..., out,
+    in) and (..., 1, out).
+    """
+    columns = (
+        [weight.permute(2, 0, 1) for weight in parameters[::4]],
+        [bias[None] for bias in parameters[1::4]],
+        [weight.squeeze(2) for weight in parameters[2::4]],
+        [bias[None] for bias in parameters[3::4]],
+    )
+    first, second, third, fourth = (torch.stack(column).unflatten(0, (-1, structures)).to(dtype) for column in columns)
+    return first, second, third, fourth

@@ -28,8 +28,7 @@ class PlainNetwork(nn.Module):
         if isinstance(network, ForeignNetwork):
             stages: list[nn.Module] = [_LastOutput(network.net)]
         elif isinstance(network, StagedNetwork):
-            first, later = network.children()
-            stages = [_stage(stage) for stage in (first, *network.repeats * list(cast(nn.ModuleList, later)))]
+            stages = [_stage(stage) for stage in network.applied()]
         else:
             raise TypeError(f"not a network of nas_space.networks: {type(network).__name__}")
         self.stages = nn.ModuleList(stages)

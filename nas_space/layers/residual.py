@@ -83,24 +83,24 @@ def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offs
     """Layers of equal dropout in sequence: ``(frames, channels)`` -> ``(frames, channels)``."""
     kept = [(layer, both) for layer in layers if (both := layer.convolutions()) is not None]
     if not isinstance(offsets, IndexedOffsets):
-        kinds = {_kind(both[0]) for _, both in kept}
+        kinds = {kind_of(both[0]) for _, both in kept}
         plain = len(kinds) == 1 and not isinstance(kept[0][1][0], BranchedConv)
         if plain and is_packed(frames, offsets):
             return packed_layers([both for _, both in kept], layers[0].dropout, frames, offsets)
         for layer in layers:
             frames = layer(frames, offsets)
         return frames
-    for kind, group in groupby(kept, lambda each: _kind(each[1][0])):
+    for kind, group in groupby(kept, lambda each: kind_of(each[1][0])):
         alike, convolutions = zip(*group, strict=True)
         if kind is not None:
-            frames = gathered_layers(convolutions, layers[0].dropout, frames, offsets)
+            frames = gathered_layers([convolutions], layers[0].dropout, frames.unsqueeze(0), offsets).squeeze(0)
         else:
             for layer in alike:
                 frames = layer(frames, offsets)
     return frames
 
 
-def _kind(conv: DilatedConv) -> tuple[object, ...] | None:
+def kind_of(conv: DilatedConv) -> tuple[object, ...] | None:
     """Equal for convolutions that can be computed in one step; None: of one that cannot, not even alone."""
     if not isinstance(conv, BranchedConv):
         return conv.kernel_size[0], conv.present
@@ -120,19 +120,31 @@ def packed_layers(
 
 
 def gathered_layers(
-    layers: Sequence[tuple[DilatedConv, PointwiseConv]], dropout: nn.Dropout, frames: Tensor, offsets: IndexedOffsets
+    structures: Sequence[Sequence[tuple[DilatedConv, PointwiseConv]]],
+    dropout: nn.Dropout,
+    frames: Tensor,
+    offsets: IndexedOffsets,
 ) -> Tensor:
-    """As ``packed_layers``, in the gathered form; layers may have branches that are ``alike``."""
+    """As ``packed_layers``, in the gathered form; layers may have branches that are ``alike``.
+
+    Args:
+        structures: the layers of each; they may differ in their dilations.
+        frames: ``(structures, frames, channels)``.
+    """
+    layers = [each for of_layer in zip(*structures, strict=True) for each in of_layer]
     first, dilations = layers[0][0], tuple(each for conv, _ in layers for each in _dilations(conv))
     shifts = shifts_on(frames.device, dilations, first.kernel_size[0], first.present)
     shares = kept = mask = None
+    count = len(structures[0])
     if isinstance(first, BranchedConv):
         weights = torch.stack([cast(BranchedConv, conv).branch_weights for conv, _ in layers])
+        weights = weights.unflatten(0, (count, -1))
         shares, kept = first.shares(weights), first.kept(weights)
     if dropout.training and dropout.p > 0:
         stays = 1 - dropout.p
-        mask = frames.new_empty(len(layers), *frames.shape).bernoulli_(stays).mul_(1 / stays if stays else 0)
-    return GatheredResiduals.apply(frames, shares, kept, offsets, shifts, mask, *_parameters(layers))
+        mask = frames.new_empty(count, *frames.shape).bernoulli_(stays).mul_(1 / stays if stays else 0)
+    result: Tensor = GatheredResiduals.apply(frames, shares, kept, offsets, shifts, mask, *_parameters(layers))
+    return result
 
 
 def _dilations(conv: DilatedConv) -> tuple[int, ...]:

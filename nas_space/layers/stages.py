@@ -62,10 +62,15 @@ class StagedNetwork(nn.Module):
         for name, stage in stages.items():
             self.add_module(name, stage)
 
+    def applied(self) -> list[nn.Module]:
+        """The stages in the order in which they are applied."""
+        first, later = self.children()
+        return [first, *self.repeats * list(cast(nn.ModuleList, later))]
+
     def forward(self, videos: PackedVideos) -> Tensor:
         """Videos of feature vectors -> logits ``(stages, frames, classes)``."""
-        first, later = self.children()
+        first, *later = self.applied()
         logits = [first(videos)]
-        for stage in self.repeats * list(cast(nn.ModuleList, later)):
+        for stage in later:
             logits.append(stage(PackedVideos(F.softmax(logits[-1], dim=-1), videos.offsets)))
         return torch.stack(logits)

@@ -53,6 +53,8 @@ def test_it_needs_pytorch_and_numpy_alone() -> None:
                 else:
                     assert float(second) == pytest.approx(float(after) / float(replayed), rel=1e-2)
                 assert memory == ["-", "-"]
+    assert float(rows["plain x 2"][2]) > 0
+    assert "plain x 4" not in rows
     assert [len(rows[f"default, {unit}"]) for unit in ("TFLOP/s", "GB/s")] == [7, 7]
     assert all(float(rows[stage][0]) > 0 for stage in ("start of Python", "import of PyTorch", "import of the trial"))
     assert float(rows["genetic search, breakfast_paper.yml: 5000 x 5 epochs"][0]) > 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.gpu_report import print_searches, print_shares
+from benchmarks.gpu_report import print_at_once, print_searches, print_shares
 from benchmarks.gpu_start import FEATURES
 from benchmarks.gpu_step import Side, Size, all_sides
 
@@ -21,7 +21,7 @@ def test_hours_of_searches(capsys: pytest.CaptureFixture[str]) -> None:
     steps = {("before", "host"): 4.0, ("after", "host"): 2.0, ("after", "device"): 1.0, ("before", "device"): 9.0}
     steps |= {("replayed", "host"): 9.0, ("replayed", "device"): 0.5}
     seconds = {
-        side: steps[side.form, side.place] if side.work == "step" else 8 * 0.25 for side in all_sides(["default"])
+        side: steps[side.form, side.place] if side.work == "step" else 8 * 0.25 for side in all_sides(["default"], [])
     }
     stages = {"start of Python": 1.0, FEATURES: 0.5, "the network and its first step": 2.0}
     print_searches(seconds, 16, 8.0, stages, SIZE)
@@ -39,6 +39,18 @@ def test_hours_of_searches(capsys: pytest.CaptureFixture[str]) -> None:
     # Steps of a differentiable search are never replayed.
     _, _, on_the_device, replayed = found["differentiable search: 3 x 30 epochs"]
     assert replayed == on_the_device
+
+
+def test_structures_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 2 s alone, two at once take 1.25 s each; eight were not measured."""
+    seconds = {
+        Side("step", network, form, "device"): value
+        for form, factor in (("after", 1.0), ("replayed", 0.5))
+        for network, value in (("plain", 2.0 * factor), ("plain x 2", 2.5 * factor))
+    }
+    print_at_once(seconds, 10)
+    found = rows(capsys.readouterr().out)
+    assert found == {"plain": [20, 10, 1, 1], "plain x 2": [12.5, 6.25, 1.6, 1.6]}
 
 
 def test_shares_of_the_peak(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,8 +18,10 @@ from benchmarks.gpu_step import (
     step_on,
 )
 from benchmarks.operators import OperatorMode, synchronising_calls
-from benchmarks.search_networks import NETWORKS
+from benchmarks.search_networks import NETWORKS, search_network
+from nas_space.layers.convolutions import DilatedConv
 from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.side_by_side import SideBySide
 from trials.data.batches import Batch
 from trials.training.replayed_step import ReplayedStep
 from trials.training.training import Training
@@ -49,11 +51,11 @@ def test_the_type_of_the_offsets_is_the_form() -> None:
 
 
 def test_all_sides_come_in_both_forms() -> None:
-    sides = list(all_sides(["default", "bf16"]))
-    assert len(sides) == len(set(sides)) == 2 * 3 * 2 * 2 + 3 * 2 + 6
-    assert Counter(side.form for side in sides) == {"before": 15, "after": 15, "replayed": 6}
+    sides = list(all_sides(["default", "bf16"], ["plain x 4"]))
+    assert len(sides) == len(set(sides)) == 2 * 3 * 2 * 2 + 3 * 2 + 6 + 2
+    assert Counter(side.form for side in sides) == {"before": 15, "after": 16, "replayed": 7}
     replayed = {(side.work, side.network) for side in sides if side.form == "replayed"}
-    assert replayed == {("step", "plain"), ("step", "branched")}
+    assert replayed == {("step", "plain"), ("step", "branched"), ("step", "plain x 4")}
     bf16 = [side for side in sides if side.precision == "bf16"]
     assert {(side.work, side.place) for side in bf16} == {("step", "device")}
 
@@ -74,6 +76,18 @@ def test_a_side_does_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
         functions[side]()
     before, after = ([(count, kind) for count in frames] for kind in (tuple, IndexedOffsets))
     assert steps == [*before, *before, *after, *after]
+
+
+def test_several_structures_are_trained_at_once() -> None:
+    network = search_network("plain x 4", 8, 5)
+    assert isinstance(network, SideBySide)
+    dilations = {
+        tuple(conv.dilation for conv in each.modules() if isinstance(conv, DilatedConv)) for each in network.networks
+    }
+    assert len(dilations) == 4
+    sides = [Side("step", "plain x 4", form, "device") for form in ("after", "replayed")]
+    for function in functions_of(sides, SMALL, SMALL.batches(0.2), CPU).values():
+        function()
 
 
 def test_a_replayed_side_is_recorded_once_for_each_precision(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -13,12 +15,16 @@ from benchmarks.made_up_videos import made_up_videos
 from nas_space import searchable
 from nas_space.branching import Branching
 from nas_space.layers.packed_videos import PackedVideos
+from nas_space.layers.side_by_side import SideBySide
+from nas_space.layers.stages import StagedNetwork
 from nas_space.networks import build, ms_tcn
 from nas_space.structure import Structure
 from tests.conftest import write_dataset
+from tests.nas_space.networks.packed import with_dropout
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.data.device_videos import DeviceVideos
+from trials.training.adam import Adam
 from trials.training.loss import segmentation_loss
 from trials.training.scoring import score_network
 from trials.training.settings import PRECISIONS, Precision, TrainingSettings
@@ -86,6 +92,51 @@ def test_a_network_learns(gpu: torch.device, kind: str, precision: Precision) ->
     batch = Batch.of(made_up_videos(LENGTHS, 8, CLASSES), gpu)
     losses = [training.step(batch) for _ in range(60)]
     assert losses[-1] < losses[0] / 4
+
+
+@pytest.mark.parametrize("kind", ["plain", "branched"])
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_network_learns_by_a_recorded_step(gpu: torch.device, kind: str, precision: Precision) -> None:
+    settings = TrainingSettings(learning_rate=0.01, precision=precision, cuda_graph=True)
+    training = Training(new_network(KINDS[kind]), settings, gpu)
+    training.replay(sum(LENGTHS), 8)
+    batch = Batch.of(made_up_videos(LENGTHS, 8, CLASSES), gpu)
+    losses = [training.step(batch) for _ in range(60)]
+    assert losses[-1] < losses[0] / 4
+
+
+def test_a_recorded_step_is_the_same(gpu: torch.device) -> None:
+    """Without dropout, also on a batch of another size, and on one of the size that was recorded before."""
+    trainings = [Training(with_dropout(new_network(KINDS["plain"]), 0.0), TrainingSettings(), gpu) for _ in range(2)]
+    for training in trainings:
+        training.network.double().train()
+        training.optimizer = Adam(training.network.named_parameters())
+    plain, recorded = trainings
+    recorded.replay(sum(LENGTHS), 8)
+    for lengths in (LENGTHS, LENGTHS[:2], [*LENGTHS[:2], 99], LENGTHS):
+        batch = Batch.of(made_up_videos(lengths, 8, CLASSES), gpu)
+        batch = replace(batch, videos=replace(batch.videos, features=batch.videos.features.double()))
+        losses = [float(training.step(batch)) for training in (plain, recorded)]
+        assert losses[1] == pytest.approx(losses[0], rel=1e-9)
+
+
+def test_a_recorded_step_drops_other_elements_each_time(gpu: torch.device) -> None:
+    training = Training(new_network(KINDS["plain"]), TrainingSettings(), gpu)
+    training.replay(sum(LENGTHS), 8)
+    assert training.replayed is not None
+    batch = Batch.of(made_up_videos(LENGTHS, 8, CLASSES), gpu)
+    assert len({float(training.replayed.loss(batch)) for _ in range(4)}) == 4
+
+
+def test_networks_side_by_side_learn_what_each_does_alone(gpu: torch.device) -> None:
+    structures = [STRUCTURE, Structure((1, 7, 2, 30, 4, 11), NETWORK)]
+    modules = [with_dropout(build(each, 8, CLASSES), 0.0).double().to(gpu) for each in structures]
+    batch = Batch.of(made_up_videos(LENGTHS, 8, CLASSES), gpu)
+    batch = replace(batch, videos=replace(batch.videos, features=batch.videos.features.double()))
+    offsets = batch.videos.offsets
+    alone = torch.stack([segmentation_loss(module(batch.videos), batch.labels, offsets) for module in modules]).sum()
+    together = segmentation_loss(SideBySide(cast(list[StagedNetwork], modules))(batch.videos), batch.labels, offsets)
+    assert float(together.detach()) == pytest.approx(float(alone.detach()), rel=1e-12)
 
 
 def test_a_training_goes_on_where_it_was(gpu: torch.device, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,13 @@ from torch import nn
 from benchmarks.operators import synchronising_calls
 from common.bad_input import BadInput
 from nas_space.layers.foreign_network import ForeignNetwork
-from nas_space.layers.indexed_offsets import IndexedOffsets
-from nas_space.layers.packed_videos import PackedVideos
 from nas_space.networks import build
 from tests.conftest import write_dataset
 from tests.nas_space.networks.packed import with_dropout
 from tests.nas_space.networks.test_gathered import CHANGES, NETWORKS, hand
 from tests.trials.training import tape
+from tests.trials.training.indexed_batch import batch_of
 from tests.trials.training.tiny_training import epochs, start
-from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.data.device_videos import DeviceVideos
 from trials.training.replayed_step import ReplayedStep, check_replayable, rounded
@@ -57,14 +54,6 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.fixture
 def dataset(tmp_path: Path) -> Dataset:
     return Dataset(write_dataset(tmp_path / "small"))
-
-
-def batch_of(lengths: list[int], device: torch.device = CPU, seed: int = 0) -> Batch:
-    generator = torch.Generator().manual_seed(seed)
-    frames = sum(lengths)
-    features = torch.randn(frames, 5, dtype=torch.float64, generator=generator).to(device)
-    offsets = IndexedOffsets.on(device, list(accumulate(lengths, initial=0)))
-    return Batch(PackedVideos(features, offsets), torch.randint(4, (frames,), generator=generator).to(device))
 
 
 def training_of(
