@@ -25,7 +25,7 @@ def print_epochs(measured: Mapping[Side, Measured], seconds: Seconds, scale: flo
     rounds = len(next(iter(measured.values())).seconds)
     print(f"\nSeconds an epoch: those of the videos above times {scale:.4g}, an extrapolation. Rounds: {rounds}.")
     print("MB: the most allocated on the GPU, without what was there before: parameters, features on the device.")
-    print("replayed: after, recorded once (a CUDA graph); the memory of the record is allocated before.")
+    print("replayed: after, recorded once (a CUDA graph); the memory of the record, which stays, is not shown.")
     print_row("", "before", "after", "replayed", "before/after", "after/replayed", "MB before", "MB after")
     for before in seconds:
         if before.form == "before":

@@ -99,7 +99,8 @@ def step_bytes(
     Args:
         change: called with the network, for example to add branches.
         lengths: ``(videos,)``: the frames of each video of the batch.
-        cuda_graph: whether steps are recorded; no prediction then uses the memory of a step.
+        cuda_graph: whether steps are recorded; the memory of a record serves nothing else, and another size warms up in
+            as much again.
 
     Raises:
         BadInput: steps of this network cannot be recorded.
@@ -124,7 +125,7 @@ def step_bytes(
         allocated.peak = allocated.now
         videos = videos_of([FRAMES])  # of a longer video, the step takes more
         forward(training.network, videos[0])
-    return max(of_step, recorded + allocated.peak)
+    return recorded + max(of_step, allocated.peak)
 
 
 def check_memory(

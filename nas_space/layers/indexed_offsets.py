@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
@@ -76,12 +76,13 @@ def copied_to(device: torch.device, values: npt.NDArray[Any]) -> Tensor:
     return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
-@lru_cache(maxsize=256)
+@cache
 def shifts_on(device: torch.device, dilations: tuple[int, ...], kernel_size: int, present: int) -> Tensor:
     """How far from the frame of the output each tap reads, and from the frame of the input each is read.
 
     ``(2 x dilations, taps)``, int32: first for the outputs, then, negated, for the gradients. Kept, as a copy to a GPU
-    is waited for: a structure takes its dilations there once, and not in each step.
+    is waited for: a structure takes its dilations there once, and not in each step; and what is recorded on a GPU reads
+    them where they are.
 
     Args:
         present: index of the tap that reads the frame of the output itself.

@@ -93,7 +93,7 @@ def residual_layers(layers: Sequence[DilatedResidualLayer], frames: Tensor, offs
     for kind, group in groupby(kept, lambda each: kind_of(each[1][0])):
         alike, convolutions = zip(*group, strict=True)
         if kind is not None:
-            frames = gathered_layers([convolutions], layers[0].dropout, frames.unsqueeze(0), offsets).squeeze(0)
+            frames = gathered_layers([convolutions], layers[0].dropout, frames, offsets)
         else:
             for layer in alike:
                 frames = layer(frames, offsets)
@@ -129,7 +129,7 @@ def gathered_layers(
 
     Args:
         structures: the layers of each; they may differ in their dilations.
-        frames: ``(structures, frames, channels)``.
+        frames: ``(structures, frames, channels)``, or of one structure ``(frames, channels)``.
     """
     layers = [each for of_layer in zip(*structures, strict=True) for each in of_layer]
     first, dilations = layers[0][0], tuple(each for conv, _ in layers for each in _dilations(conv))
@@ -138,7 +138,7 @@ def gathered_layers(
     count = len(structures[0])
     if isinstance(first, BranchedConv):
         weights = torch.stack([cast(BranchedConv, conv).branch_weights for conv, _ in layers])
-        weights = weights.unflatten(0, (count, -1))
+        weights = weights.unflatten(0, (count, *frames.shape[:-2]))
         shares, kept = first.shares(weights), first.kept(weights)
     if dropout.training and dropout.p > 0:
         stays = 1 - dropout.p

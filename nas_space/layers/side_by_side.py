@@ -27,10 +27,12 @@ class SideBySide(nn.Module):
         """Raises ValueError for networks that differ in more, or whose stages are not those of MS-TCN."""
         super().__init__()
         self.networks = nn.ModuleList(networks)
-        stages = [[_layers_of(stage) for stage in network.applied()] for network in networks]
-        kinds = {kind_of(conv) for of_network in stages for layers in of_network for conv, _ in layers}
-        if len(kinds) != 1 or None in kinds or len({tuple(map(len, of_network)) for of_network in stages}) != 1:
-            raise ValueError("the layers of networks side by side must be alike, and none may be left out")
+        layers = [both for network in networks for stage in network.applied() for both in _layers_of(stage)]
+        kinds = {kind_of(conv) for conv, _ in layers}
+        sizes = {tuple((name, weight.shape) for name, weight in each.state_dict().items()) for each in networks}
+        dropouts = {module.p for module in self.modules() if isinstance(module, nn.Dropout)}
+        if None in kinds or not len(kinds) == len(sizes) == len(dropouts) == 1:
+            raise ValueError("networks side by side must be alike, and so must all of their layers")
 
     def forward(self, videos: PackedVideos) -> Tensor:
         """Videos whose offsets are indexed -> logits ``(stages x networks, frames, classes)``, stage by stage."""

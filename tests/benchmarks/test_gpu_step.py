@@ -92,6 +92,14 @@ def test_several_structures_are_trained_at_once() -> None:
 
 def test_a_replayed_side_is_recorded_once_for_each_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[object] = []
+    recorded: list[bool] = []
+    record = Training.replay
+
+    def noting(training: Training, *size: int) -> None:
+        recorded.append(torch.backends.cuda.matmul.allow_tf32)
+        record(training, *size)
+
+    monkeypatch.setattr(Training, "replay", noting)
     monkeypatch.setattr(Training, "step", lambda training, _: steps.append(training.replayed))
     sides = [Side("step", "plain", "replayed", "device", precision) for precision in ("default", "TF32")]
     sides += [Side("step", "plain", "after"), Side("step", "branched", "replayed")]
@@ -103,6 +111,7 @@ def test_a_replayed_side_is_recorded_once_for_each_precision(monkeypatch: pytest
     assert default is again is last
     assert len({default, tf32, branched, None}) == 4
     assert after is None
+    assert recorded == [False, True, False]  # whether in TF32, each once
 
 
 @pytest.mark.parametrize("form", FORMS)

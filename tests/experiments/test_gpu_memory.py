@@ -120,7 +120,7 @@ def test_a_prediction_of_more_frames_than_a_step_may_take_more(monkeypatch: pyte
 
 
 def test_a_recorded_step_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside a prediction; and the batch is copied to memory that stays where it is, rounded up to 15360 frames."""
+    """Beside a prediction and the next size; a batch is copied to memory that stays, rounded up to 15360 frames."""
 
     def need(at_once: int, lengths: list[int], cuda_graph: bool) -> int:
         monkeypatch.setattr(gpu_memory, "FRAMES", at_once)
@@ -129,8 +129,8 @@ def test_a_recorded_step_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> No
     static = 15360 * (1000 * 4 + 8 + 2 * 12)
     step = need(1, [15000], False)
     recorded = need(1, [15000], True)
-    filled_up = 360 / 15000 * (step - 3 * 15000 * 1000 * 4)
-    assert recorded - step == pytest.approx(static + filled_up, rel=0.02)
+    of_record = 15360 / 15000 * (step - 3 * 15000 * 1000 * 4)
+    assert recorded - 3 * 15000 * 1000 * 4 == pytest.approx(static + 2 * of_record, rel=0.02)
     prediction = need(1_000_000, [1000], False)
     assert need(1_000_000, [1000], True) > prediction + 1000 * (1000 * 4 + 3 * 64 * 4)
 

@@ -120,6 +120,22 @@ def test_a_recorded_step_is_the_same(gpu: torch.device) -> None:
         assert losses[1] == pytest.approx(losses[0], rel=1e-9)
 
 
+def test_a_recorded_step_is_a_graph(gpu: torch.device, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which reads the weights as they are now."""
+    replays: list[None] = []
+    replay = torch.cuda.CUDAGraph.replay
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda graph: replays.append(replay(graph)))
+    training = Training(with_dropout(new_network(KINDS["plain"]), 0.0), TrainingSettings(), gpu)
+    training.replay(sum(LENGTHS), 8)
+    assert training.replayed is not None
+    batch = Batch.of(made_up_videos(LENGTHS, 8, CLASSES), gpu)
+    first = float(training.replayed.loss(batch))
+    with torch.no_grad():
+        next(training.network.parameters()).mul_(2)
+    assert float(training.replayed.loss(batch)) != first
+    assert len(replays) == 2
+
+
 def test_a_recorded_step_drops_other_elements_each_time(gpu: torch.device) -> None:
     training = Training(new_network(KINDS["plain"]), TrainingSettings(), gpu)
     training.replay(sum(LENGTHS), 8)

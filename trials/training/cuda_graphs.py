@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 
@@ -11,9 +12,10 @@ WARM_UPS = 3
 
 
 class CudaGraphs:
-    """Records of functions, of which one at a time is replayed: they share their memory, but for what they return.
+    """Records of functions, of which one at a time is replayed: they share their memory.
 
-    A record does the same operators on tensors at the same places, whatever else has changed.
+    A record does the same operators on tensors at the same places, whatever else has changed. What a function computes
+    must be copied to tensors that are there already: any new one is overwritten when another record is made.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -23,7 +25,10 @@ class CudaGraphs:
         self._memory = torch.cuda.graph_pool_handle()
 
     def record(self, function: Callable[[], object]) -> Callable[[], object]:
-        """A function that does again what this one does. It is called here, but its random numbers are not used up."""
+        """A function that does again what this one does. It is called here, but its random numbers are not used up.
+
+        While it warms up, it takes as much memory again as the largest record.
+        """
         state = torch.cuda.get_rng_state(self.device)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.device(self.device):
@@ -37,3 +42,9 @@ class CudaGraphs:
                 function()
         torch.cuda.set_rng_state(state, self.device)
         return graph.replay
+
+
+@cache
+def graphs_on(device: torch.device) -> CudaGraphs:
+    """Those of a device: all that this process records there shares one memory."""
+    return CudaGraphs(device)

@@ -2,7 +2,7 @@
 
 On a GPU the record is a CUDA graph, which the processor launches as one operator in place of some hundreds. Elsewhere
 the step is computed again each time, on the same memory. What is recorded reads its batch from memory that stays where
-it is. A batch fills it up with frames that belong to no video, to one of a few sizes.
+it is. A batch is filled up with frames that belong to no video, to one of a few sizes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nas_space.layers.foreign_network import ForeignNetwork
 from nas_space.layers.indexed_offsets import IndexedOffsets, outside
 from nas_space.layers.packed_videos import PackedVideos
 from trials.data.batches import Batch
-from trials.training.cuda_graphs import CudaGraphs
+from trials.training.cuda_graphs import graphs_on
 from trials.training.loss import NO_LABEL
 
 
@@ -29,7 +29,7 @@ class ReplayedStep:
     def __init__(
         self, loss: Callable[[Batch], Tensor], parameters: Sequence[nn.Parameter], frames: int, channels: int
     ) -> None:
-        """Record a step on as many frames as a batch has at most: smaller ones find room in the memory of that one.
+        """Record a step on as many frames as a batch has at most: the records of smaller ones share its memory.
 
         Args:
             loss: of a batch whose offsets are indexed. In every call it does the same operators, on tensors that stay
@@ -45,7 +45,6 @@ class ReplayedStep:
         self._bounds = self._outside.clone()
         self._gradients = [torch.zeros_like(parameter) for parameter in parameters]
         self._loss = parameters[0].new_zeros(())
-        self._graphs = CudaGraphs(device) if device.type == "cuda" else None
         self._replays = {size: self._recorded(size)}
 
     def loss(self, batch: Batch) -> Tensor:
@@ -79,8 +78,8 @@ class ReplayedStep:
 
     def _recorded(self, size: int) -> Callable[[], object]:
         """A function that computes the step on so many frames again."""
-        compute = partial(self._compute, size)
-        return compute if self._graphs is None else self._graphs.record(compute)
+        device, compute = self._features.device, partial(self._compute, size)
+        return graphs_on(device).record(compute) if device.type == "cuda" else compute
 
 
 def rounded(frames: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,10 +39,8 @@ class Training:
     def __init__(self, network: nn.Module, settings: TrainingSettings, device: torch.device) -> None:
         if settings.precision != "float32" and device.type != "cuda":
             raise BadInput(f"--precision {settings.precision} needs a CUDA device")
-        if settings.cuda_graph:
-            if device.type != "cuda":
-                raise BadInput("--cuda-graph needs a CUDA device")
-            check_replayable(network)
+        if settings.cuda_graph and device.type != "cuda":
+            raise BadInput("--cuda-graph needs a CUDA device")
         set_products(settings.precision)
         self.network = network.to(device)
         self.settings = settings
@@ -80,10 +79,10 @@ class Training:
         size = self.settings.batch_size
         order = [videos[index] for index in torch.randperm(len(videos), generator=self.shuffling).tolist()]
         groups = [order[start : start + size] for start in range(0, len(order), size)]
-        if self.settings.cuda_graph and self.replayed is None:
-            self.replay(sum(sorted(map(dataset.frames, videos))[-size:]), dataset.feature_dim(videos[0]))
         losses: list[Tensor] = []
         on_device = self.videos(dataset)
+        if self.settings.cuda_graph and self.replayed is None:
+            self.replay(sum(sorted(map(dataset.frames, videos))[-size:]), dataset.feature_dim(videos[0]))
         batches = on_device.batches(groups)
         for _ in groups:
             # Without a name, a batch is gone before the next one is read: else two would be in memory.
@@ -118,21 +117,13 @@ class Training:
         """One optimizer step; returns the loss, which is not waited for."""
         self.optimizer.zero_grad()  # first, so that old gradients do not take memory beside the activations
         if self.replayed is None:
-            loss = self._loss(batch)
+            loss = batch_loss(self.network, self.settings, batch)
             loss.backward()
         else:
             loss = self.replayed.loss(batch)
         rate = self.branch_learning_rate
         self.optimizer.step(self.learning_rate, {} if rate is None else dict.fromkeys(self._branches, rate))
         return loss.detach()
-
-    def _loss(self, batch: Batch) -> Tensor:
-        settings = self.settings
-        with torch.autocast("cuda", torch.bfloat16, enabled=settings.precision == "bf16"):
-            logits = self.network(batch.videos)
-        return segmentation_loss(
-            logits, batch.labels, batch.videos.offsets, settings.smoothing_weight, settings.smoothing_average
-        )
 
     def replay(self, frames: int, channels: int) -> None:
         """From now on, replay the steps on batches of up to so many frames; see ``ReplayedStep``.
@@ -142,7 +133,9 @@ class Training:
         """
         check_replayable(self.network)
         self.network.train()
-        self.replayed = ReplayedStep(self._loss, list(self.network.parameters()), frames, channels)
+        # Nothing here refers to this training: it would hold its memory on the GPU until Python looks for cycles.
+        loss = partial(batch_loss, self.network, self.settings)
+        self.replayed = ReplayedStep(loss, list(self.network.parameters()), frames, channels)
 
     def _update_average(self) -> None:
         averaged = self.settings.averaged_epochs(self.epoch)
@@ -198,6 +191,15 @@ class Training:
         torch.set_rng_state(state["dropout"])
         if state["cuda_dropout"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_dropout"], self.device)
+
+
+def batch_loss(network: nn.Module, settings: TrainingSettings, batch: Batch) -> Tensor:
+    """The loss of a batch, from which gradients can be computed."""
+    with torch.autocast("cuda", torch.bfloat16, enabled=settings.precision == "bf16"):
+        logits = network(batch.videos)
+    return segmentation_loss(
+        logits, batch.labels, batch.videos.offsets, settings.smoothing_weight, settings.smoothing_average
+    )
 
 
 def _copied(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -98,7 +98,9 @@ def test_many_are_hardly_more_operators_than_one() -> None:
 @pytest.mark.parametrize(
     ("names", "dilations"),
     [
-        ((NETWORKS[0], NETWORKS[1]), None),
+        ((NETWORKS[0], "causal-ms-tcn:stages=3,layers=3,channels=6"), None),
+        ((NETWORKS[0], "ms-tcn:stages=3,layers=3,channels=8"), None),
+        ((NETWORKS[0], "ms-tcn:stages=2,layers=3,channels=6"), None),
         ((NETWORKS[0], "ms-tcn:stages=3,layers=4,channels=6"), None),
         ((NETWORKS[0], NETWORKS[0]), (1, 2, 0, 1, 2, 3, 1, 2, 3)),
     ],
@@ -106,8 +108,25 @@ def test_many_are_hardly_more_operators_than_one() -> None:
 def test_networks_that_differ_in_more_are_refused(names: tuple[str, str], dilations: tuple[int, ...] | None) -> None:
     one, other = (find_network(name) for name in names)
     second = module_of(other, 1) if dilations is None else build(Structure(dilations, other), 5, 4)
-    with pytest.raises(ValueError, match="the layers of networks side by side must be alike"):
+    with pytest.raises(ValueError, match="networks side by side must be alike"):
         SideBySide([module_of(one, 0), cast(StagedNetwork, second)])
+
+
+def test_another_dropout_is_refused() -> None:
+    modules = [module_of(find_network(NETWORKS[0]), 0, dropout=dropout) for dropout in (0.0, 0.5)]
+    with pytest.raises(ValueError, match="networks side by side must be alike"):
+        SideBySide(modules)
+
+
+def test_layers_that_all_leave_out_are_left_out() -> None:
+    network = find_network(NETWORKS[0])
+    dilations = [(1, 0, 2, 3, 1, 0, 2, 2, 2), (5, 0, 3, 1, 1, 0, 4, 1, 9)]
+    modules = [cast(StagedNetwork, build(Structure(each, network), 5, 4).double()) for each in dilations]
+    batch = batch_of([30, 5])
+    for module in modules:
+        module.eval()
+    found = SideBySide(modules).eval()(batch.videos).unflatten(0, (3, 2))
+    torch.testing.assert_close(found, torch.stack([module(batch.videos) for module in modules], 1))
 
 
 def test_stages_of_another_kind_are_refused() -> None:

@@ -7,7 +7,7 @@ from unittest.mock import MagicMock
 import pytest
 import torch
 
-from trials.training.cuda_graphs import WARM_UPS, CudaGraphs
+from trials.training.cuda_graphs import WARM_UPS, CudaGraphs, graphs_on
 
 GPU = torch.device("cuda:1")
 
@@ -25,15 +25,22 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
 
 
 def test_a_function_is_recorded(calls: MagicMock) -> None:
+    """It warms up on a stream of its own, for which the training's stream waits; then random numbers go back."""
     graphs = CudaGraphs(GPU)
+    calls.reset_mock()
     replay = graphs.record(calls.function)
-    assert calls.function.call_count == WARM_UPS + 1
-    names = [name for name, *_ in calls.mock_calls]
-    recorded = ["graph", "graph().__enter__", "function", "graph().__exit__"]
-    assert names[names.index("graph") :] == [*recorded, "device().__exit__", "set_rng_state"]
+    assert [name for name, *_ in calls.mock_calls] == [
+        *("get_rng_state", "CUDAGraph", "device", "device().__enter__"),
+        *("current_stream", "Stream().wait_stream", "stream", "stream().__enter__"),
+        *["function"] * WARM_UPS,
+        *("stream().__exit__", "current_stream", "current_stream().wait_stream"),
+        *("graph", "graph().__enter__", "function", "graph().__exit__"),
+        *("device().__exit__", "set_rng_state"),
+    ]
     calls.device.assert_called_once_with(GPU)
+    calls.stream.assert_called_once_with(calls.Stream.return_value)
+    calls.get_rng_state.assert_called_once_with(GPU)
     calls.set_rng_state.assert_called_once_with(calls.get_rng_state.return_value, GPU)
-    calls.CUDAGraph.return_value.replay.assert_not_called()
     replay()
     calls.CUDAGraph.return_value.replay.assert_called_once_with()
 
@@ -49,3 +56,10 @@ def test_records_share_stream_and_memory(calls: MagicMock) -> None:
         assert call.args == (calls.CUDAGraph.return_value, *shared)
         assert call.kwargs == {"capture_error_mode": "thread_local"}
     assert calls.CUDAGraph.call_count == 2
+
+
+def test_all_of_a_device_share_them(calls: MagicMock) -> None:
+    graphs_on.cache_clear()
+    assert graphs_on(GPU) is graphs_on(GPU) is not graphs_on(torch.device("cuda:0"))
+    assert calls.Stream.call_count == 2
+    graphs_on.cache_clear()
