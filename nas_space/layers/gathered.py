@@ -205,9 +205,9 @@ def _read(with_zeros: Tensor, rows: Tensor, shares: Tensor | None, out: Tensor |
         out: for the mixture, ``([structures,] 1, frames * taps * channels)``; None: memory of its own.
     """
     read = with_zeros.index_select(0, rows)
-    return (
-        read if shares is None else torch.matmul(shares, read.view(*shares.shape[:-2], shares.shape[-1], -1), out=out)
-    )
+    if shares is None:
+        return read
+    return torch.matmul(shares, read.view(*shares.shape[:-2], shares.shape[-1], -1), out=out)
 
 
 def _gradient_of_shares(with_zeros: Tensor, rows: Tensor, grad_read: Tensor, branches: int) -> Tensor:

@@ -143,8 +143,7 @@ def gathered_layers(
     if dropout.training and dropout.p > 0:
         stays = 1 - dropout.p
         mask = frames.new_empty(count, *frames.shape).bernoulli_(stays).mul_(1 / stays if stays else 0)
-    result: Tensor = GatheredResiduals.apply(frames, shares, kept, offsets, shifts, mask, *_parameters(layers))
-    return result
+    return GatheredResiduals.apply(frames, shares, kept, offsets, shifts, mask, *_parameters(layers))
 
 
 def _dilations(conv: DilatedConv) -> tuple[int, ...]:

@@ -19,8 +19,8 @@ from nas_space.layers.stages import Stage, StagedNetwork
 class SideBySide(nn.Module):
     """Networks that differ in their dilations and weights only, in the gathered form.
 
-    A small network leaves most of a GPU idle; several of them launch no more operators than one. As the loss is a sum
-    over outputs, and Adam works number by number, training this trains each of them as if it were alone.
+    A small network leaves most of a GPU idle; several of them launch hardly more operators than one. As the loss is a
+    sum over outputs, and Adam works number by number, training this trains each of them as if it were alone.
     """
 
     def __init__(self, networks: Sequence[StagedNetwork]) -> None:
