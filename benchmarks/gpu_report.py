@@ -128,7 +128,7 @@ def print_searches(seconds: Seconds, trained: int, predicted: float, stages: Map
             f"{side.network} {side.work}": value * (size.batch_size / trained if side.work == "step" else 1 / predicted)
             for side, value in seconds.items()
             if (side.place, side.precision) == (place, "default")
-            and side.form == (form if side._replace(form=form) in seconds else "after")
+            and side.form == (form if side.work == "step" else form.replace(REPLAYED, "after"))
         }
         return [each.hours(of_one, size.videos, size.batch_size, of_start) for each in workloads]
 
@@ -147,7 +147,7 @@ def print_searches(seconds: Seconds, trained: int, predicted: float, stages: Map
         print_row(f"{each.what}: {each.trials} x {each.epochs} epochs", *(column[index] for column in columns.values()))
     print_row("the default search: the last three", *(sum(column[-len(default) :]) for column in columns.values()))
     print("on the device: after, all features brought to the device at the start of each trial; else from host memory.")
-    print("replayed: on the device, and steps are replayed where they can be; the time of recording them is left out.")
+    print("replayed: on the device, and steps are replayed; the time of recording them is left out.")
 
 
 def print_row(what: str, *cells: str | float | None) -> None:

@@ -31,8 +31,6 @@ from trials.training.training import Training
 FORMS = ("before", "after")
 REPLAYED = "replayed"
 """Steps in the form of after, recorded; on a CPU they are computed again."""
-RECORDED = ("plain", "branched")
-"""The networks whose steps can be: see ``check_replayable``."""
 PLACES = ("host", "device")
 """Where the features are at the start of a step: in the memory of the process, or on the device already."""
 
@@ -97,17 +95,17 @@ def all_sides(precisions: Sequence[str], at_once: Sequence[str]) -> Iterator[Sid
     """
     default, *others = precisions
     for work, network, place in product(("step", "prediction"), NETWORKS, PLACES):
-        for form in _forms(work, network):
+        for form in _forms(work):
             yield Side(work, network, form, place, default)
     for precision, network in product(others, NETWORKS):
-        for form in _forms("step", network):
+        for form in _forms("step"):
             yield Side("step", network, form, "device", precision)
     for network, form in product(at_once, ("after", REPLAYED)):
         yield Side("step", network, form, "device", default)
 
 
-def _forms(work: str, network: str) -> tuple[str, ...]:
-    return (*FORMS, REPLAYED) if work == "step" and network in RECORDED else FORMS
+def _forms(work: str) -> tuple[str, ...]:
+    return (*FORMS, REPLAYED) if work == "step" else FORMS
 
 
 def functions_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -90,10 +91,28 @@ class Choices(Branches):
     it to its input ``kept`` times.
     """
 
-    temperature: float = 1.0
     gated: bool = False
     """Whether leaving out is decided first, with the probability sigmoid(its weight / temperature), and the softmax is
     over the others; only where 0 is a branch."""
+
+    _temperature: float = 1.0
+    _temperature_there: Tensor
+    """The same number on the device: what is recorded on a GPU reads it there, as it is at the time."""
+
+    def set_branches(self, branches: Sequence[int], inner_activation: bool) -> None:
+        """See ``Branches.set_branches``."""
+        super().set_branches(branches, inner_activation)
+        cast(nn.Module, self).register_buffer("_temperature_there", torch.ones(()), persistent=False)
+
+    @property
+    def temperature(self) -> float:
+        """1 at the start."""
+        return self._temperature
+
+    @temperature.setter
+    def temperature(self, temperature: float) -> None:
+        self._temperature = temperature
+        self._temperature_there.fill_(temperature)
 
     def gate(self) -> None:
         """Decide first whether the layer is left out, if that is a choice; the probabilities stay."""
@@ -129,7 +148,7 @@ class Choices(Branches):
 
     def shares(self, weights: Tensor | None = None) -> Tensor:
         """See ``Branches.shares``; not divided by ``kept``, which may be too small for that."""
-        logits = (self.branch_weights if weights is None else weights) / self.temperature
+        logits = (self.branch_weights if weights is None else weights) / self._temperature_there
         if self.dilations != self.branches:
             logits = logits.index_select(-1, self._convolving)
         return torch.softmax(logits, dim=-1)
@@ -138,7 +157,7 @@ class Choices(Branches):
         """See ``Branches.kept``."""
         if self.dilations == self.branches:
             return None
-        logits = (self.branch_weights if weights is None else weights) / self.temperature
+        logits = (self.branch_weights if weights is None else weights) / self._temperature_there
         if self.gated:
             return torch.sigmoid(-logits.index_select(-1, self._leaving_out)).sum(-1)
         return torch.softmax(logits, dim=-1).index_select(-1, self._convolving).sum(-1)

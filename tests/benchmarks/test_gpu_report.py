@@ -36,9 +36,6 @@ def test_hours_of_searches(capsys: pytest.CaptureFixture[str]) -> None:
     parts = ("differentiable search: 3 x 30 epochs", "local search: 10 x 3 epochs", "final training: 1 x 65 epochs")
     whole = [sum(found[part][column] for part in parts) for column in range(4)]
     assert found["the default search: the last three"] == pytest.approx(whole, rel=1e-3)
-    # Steps of a differentiable search are never replayed.
-    _, _, on_the_device, replayed = found["differentiable search: 3 x 30 epochs"]
-    assert replayed == on_the_device
 
 
 def test_structures_at_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,9 +136,10 @@ def test_a_recorded_step_keeps_its_memory(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_step_that_cannot_be_recorded_is_refused(data: Path) -> None:
-    check_memory(trial(data, "trials.search_trial", "--cuda-graph"), [1], 1, [gpu(70000)])
-    with pytest.raises(BadInput, match=r"^--cuda-graph: not in a differentiable search"):
-        check_memory(trial(data, "trials.differentiable_trial", "--cuda-graph"), [1], 1, [gpu(70000)])
+    for module in PARSERS:
+        check_memory(trial(data, module, "--cuda-graph"), [1], 1, [gpu(70000)])
+    with pytest.raises(BadInput, match=r"^--cuda-graph: not with --inner-activation"):
+        check_memory(trial(data, "trials.local_trial", "--cuda-graph", "--inner-activation"), [1], 1, [gpu(70000)])
 
 
 def test_the_longest_videos_make_the_largest_batch(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

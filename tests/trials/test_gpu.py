@@ -94,7 +94,7 @@ def test_a_network_learns(gpu: torch.device, kind: str, precision: Precision) ->
     assert losses[-1] < losses[0] / 4
 
 
-@pytest.mark.parametrize("kind", ["plain", "branched"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_a_network_learns_by_a_recorded_step(gpu: torch.device, kind: str, precision: Precision) -> None:
     settings = TrainingSettings(learning_rate=0.01, precision=precision, cuda_graph=True)

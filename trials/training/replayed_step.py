@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from common.bad_input import BadInput
-from nas_space.layers.branches import Branches, Choices
+from nas_space.layers.branches import Branches
 from nas_space.layers.foreign_network import ForeignNetwork
 from nas_space.layers.indexed_offsets import IndexedOffsets, outside
 from nas_space.layers.packed_videos import PackedVideos
@@ -97,7 +97,5 @@ def check_replayable(network: nn.Module) -> None:
     if isinstance(network, ForeignNetwork):
         raise BadInput(f"--cuda-graph: a network of your own ({network.name}) may do other operators in each step")
     for module in network.modules():
-        if isinstance(module, Choices):
-            raise BadInput("--cuda-graph: not in a differentiable search, which changes its temperature as it goes")
         if isinstance(module, Branches) and module.inner_activation:
             raise BadInput("--cuda-graph: not with --inner-activation")

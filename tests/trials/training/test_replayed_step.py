@@ -21,6 +21,7 @@ from benchmarks.operators import synchronising_calls
 from common.bad_input import BadInput
 from nas_space.layers.foreign_network import ForeignNetwork
 from nas_space.networks import build
+from nas_space.searchable import set_temperature
 from tests.conftest import write_dataset
 from tests.nas_space.networks.packed import with_dropout
 from tests.nas_space.networks.test_gathered import CHANGES, NETWORKS, hand
@@ -35,7 +36,7 @@ from trials.training.settings import SmoothingAverage, TrainingSettings
 from trials.training.training import Training
 
 CPU, META = torch.device("cpu"), torch.device("meta")
-REPLAYABLE = ["plain", "branched"]
+REPLAYABLE = [name for name in CHANGES if name != "activated"]
 LENGTHS = [[9, 1, 50, 4], [7, 50, 5], [64], [1], [30, 3], [2, 2, 64]]
 """Of the videos of each batch; the second one has the size of the first, and fewer frames."""
 MOST = 72
@@ -96,6 +97,18 @@ def test_a_training_has_the_same_losses_and_weights(
         torch.testing.assert_close(replayed.step(batch), plain.step(batch), rtol=1e-12, atol=1e-12)
     assert_same_weights(replayed, plain)
     assert recording == [MOST, 64, 1, 36]  # each once, the largest first
+
+
+@pytest.mark.parametrize("change", ["choosing", "leaving out first"])
+def test_a_differentiable_search_cools_while_its_steps_are_replayed(change: str, recording: list[int]) -> None:
+    replayed, plain = both(NETWORKS[0], change)
+    for seed, temperature in enumerate((1.0, 0.5, 0.1)):
+        for training in replayed, plain:
+            set_temperature(training.network, temperature)
+        batch = batch_of([60], seed=seed)
+        torch.testing.assert_close(replayed.step(batch), plain.step(batch), rtol=1e-12, atol=1e-12)
+    assert_same_weights(replayed, plain)
+    assert recording == [MOST, 60]
 
 
 def test_dropout_samples_anew_in_each_replay(recording: list[int]) -> None:
@@ -221,13 +234,9 @@ def test_sizes_by_hand(frames: int, size: int) -> None:
     assert rounded(frames) == size
 
 
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [("choosing", "differentiable search"), ("leaving out first", "differentiable search"), ("activated", "--inner")],
-)
-def test_what_changes_or_is_padded_is_refused(change: str, reason: str) -> None:
-    with pytest.raises(BadInput, match=f"^--cuda-graph: .*{reason}"):
-        training_of(NETWORKS[0], change).replay(MOST, 5)
+def test_layers_that_are_padded_are_refused() -> None:
+    with pytest.raises(BadInput, match=r"^--cuda-graph: not with --inner-activation"):
+        training_of(NETWORKS[0], "activated").replay(MOST, 5)
 
 
 def test_a_network_of_your_own_is_refused() -> None:
