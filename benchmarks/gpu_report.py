@@ -47,7 +47,7 @@ def print_epochs(measured: Mapping[Side, Measured], seconds: Seconds, scale: flo
 def print_at_once(seconds: Seconds, scale: float) -> None:
     """Seconds of an epoch of each of several structures that are trained at once; ``scale`` as in ``print_epochs``."""
     print("\nSeconds an epoch of each structure, if several are trained at once; features on the device, default:")
-    print_row("", "after", "replayed", "one/each, after", "replayed")
+    print_row("", "after", "replayed", "alone/each", "replayed")
     forms = ("after", REPLAYED)
     alone = [seconds[Side("step", "plain", form, "device")] for form in forms]
     for network, count in {"plain": 1, **AT_ONCE}.items():
