@@ -74,7 +74,17 @@ def table(rows: Sequence[Row]) -> str:
     return text
 
 
-def run(drills: Mapping[str, Drill], folder: Path, undisturbed: Mapping[Phase, Drill] = UNDISTURBED) -> list[Row]:
+def run_and_print(drills: Mapping[str, Drill], undisturbed: Mapping[Phase, Drill]) -> None:
+    """Run drills, and print their table. Raises KnownFailure if one has failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        rows = run(drills, Path(folder), undisturbed)
+    print(table(rows))
+    failed = [row.drill for row in rows if not row.passed]
+    if failed:
+        raise KnownFailure(f"failed: {', '.join(failed)}")
+
+
+def run(drills: Mapping[str, Drill], folder: Path, undisturbed: Mapping[Phase, Drill]) -> list[Row]:
     """Run drills one after another, and the undisturbed searches to compare with."""
     right: dict[Phase, DrilledSearch] = {}
     rows = []
@@ -110,13 +120,7 @@ def attempt(drill: Drill, folder: Path) -> DrilledSearch:
 
 def main() -> None:
     """Run fault drills on small searches through NNI, print what was lost (nothing) and how long it took to recover."""
-    drills = chosen_drills("tests.drills.faults", main.__doc__, DRILLS, "one to two minutes")
-    with tempfile.TemporaryDirectory() as folder:
-        rows = run(drills, Path(folder))
-    print(table(rows))
-    failed = [row.drill for row in rows if not row.passed]
-    if failed:
-        raise KnownFailure(f"failed: {', '.join(failed)}")
+    run_and_print(chosen_drills("tests.drills.faults", main.__doc__, DRILLS, "one to two minutes"), UNDISTURBED)
 
 
 if __name__ == "__main__":
