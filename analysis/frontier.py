@@ -142,8 +142,11 @@ def _context(point: Point) -> str:
 
 
 def _frames(point: Point) -> str:
-    seconds = "" if point.seconds is None else f", {point.seconds:.3g} s"
-    return f"{point.frames:.0f} frames{seconds}"
+    """With seconds to three digits, but no exponent."""
+    if point.seconds is None:
+        return f"{point.frames:.0f} frames"
+    seconds = f"{point.seconds:.3g}" if point.seconds < 100 else f"{point.seconds:.0f}"
+    return f"{point.frames:.0f} frames, {seconds} s"
 
 
 def _difference(point: Point) -> str:

@@ -74,6 +74,12 @@ def test_a_mean_alone_shows_nothing(tmp_path: Path) -> None:
     assert answer(worse) == "No smaller context comes within one point of hand. hand itself sees 800 frames."
 
 
+@pytest.mark.parametrize(("seconds", "text"), [(8185.0, "8185 s"), (45.25, "45.2 s"), (0.5, "0.5 s")])
+def test_seconds_are_written_without_an_exponent(seconds: float, text: str) -> None:
+    hand = Point("hand", 8185, seconds, 80, 2, None)
+    assert answer([hand, Point("found_1_8", 90, 1, 50, 2, None)]).endswith(f"hand itself sees 8185 frames, {text}.")
+
+
 def test_only_what_all_structures_have_counts(tmp_path: Path) -> None:
     write_results(tmp_path, {"hand": (80, 82), "cut_1_8": (79,)})
     assert [point.score for point in read_frontier(tmp_path)] == [80, 79]
