@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from benchmarks.breakfast_searches import default_search, genetic_search
 from benchmarks.gpu_rounds import Measured
 from benchmarks.gpu_start import FEATURES
-from benchmarks.gpu_step import FORMS, REPLAYED, Seconds, Side, Size
+from benchmarks.gpu_step import FORMS, REPLAYED, Seconds, Side, Size, forms_of
 from benchmarks.precisions import PRECISIONS
 from benchmarks.search_networks import AT_ONCE, NETWORKS
 
@@ -128,7 +128,7 @@ def print_searches(seconds: Seconds, trained: int, predicted: float, stages: Map
             f"{side.network} {side.work}": value * (size.batch_size / trained if side.work == "step" else 1 / predicted)
             for side, value in seconds.items()
             if (side.place, side.precision) == (place, "default")
-            and side.form == (form if side.work == "step" else form.replace(REPLAYED, "after"))
+            and side.form == (form if form in forms_of(side.work) else "after")
         }
         return [each.hours(of_one, size.videos, size.batch_size, of_start) for each in workloads]
 

@@ -95,16 +95,17 @@ def all_sides(precisions: Sequence[str], at_once: Sequence[str]) -> Iterator[Sid
     """
     default, *others = precisions
     for work, network, place in product(("step", "prediction"), NETWORKS, PLACES):
-        for form in _forms(work):
+        for form in forms_of(work):
             yield Side(work, network, form, place, default)
     for precision, network in product(others, NETWORKS):
-        for form in _forms("step"):
+        for form in forms_of("step"):
             yield Side("step", network, form, "device", precision)
     for network, form in product(at_once, ("after", REPLAYED)):
         yield Side("step", network, form, "device", default)
 
 
-def _forms(work: str) -> tuple[str, ...]:
+def forms_of(work: str) -> tuple[str, ...]:
+    """Those that there are; a prediction is never replayed."""
     return (*FORMS, REPLAYED) if work == "step" else FORMS
 
 

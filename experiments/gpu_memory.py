@@ -82,8 +82,8 @@ def trial_bytes(trial: TrialCommand, splits: Sequence[int]) -> int:
     structure, feature_dim = Structure.hand(trial.network), dataset.feature_dim(min(train))
     longest = sorted(map(dataset.frames, train))[-trial.arguments.batch_size :]
     change = partial(_change, structure=structure, trial=trial)
-    shape = feature_dim, len(dataset.classes)
-    return CONTEXT + step_bytes(structure, change, longest, *shape, trial.arguments.cuda_graph)
+    classes, cuda_graph = len(dataset.classes), trial.arguments.cuda_graph
+    return CONTEXT + step_bytes(structure, change, longest, feature_dim, classes, cuda_graph)
 
 
 def step_bytes(

@@ -39,9 +39,7 @@ def check_gpus(service: Any, concurrency: int, words: Sequence[str], machine: Ma
     else:
         devices, why = machine.devices(), machine.why_no_device()
     device = option(words, "--device") or "auto"
-    _check_device(device, option(words, "--precision"), devices, why)
-    if devices == 0 and "--cuda-graph" in words:
-        raise BadInput(f"trialCommand: --cuda-graph needs a GPU, but {why}")
+    _check_device(device, words, devices, why)
     if service.trial_gpu_number:
         return f"each on {devices} GPU(s) that NNI chooses; there is room for {places}"
 
@@ -163,12 +161,15 @@ def _check_scheduled(service: Any, concurrency: int, machine: Machine) -> int:
     return places
 
 
-def _check_device(device: str, precision: str | None, devices: int | None, why: str) -> None:
+def _check_device(device: str, words: Sequence[str], devices: int | None, why: str) -> None:
     """Refuse options that need more than the ``devices`` that a trial will see (None: unknown)."""
     match = re.fullmatch(r"cuda(?::(\d+))?", device, re.ASCII)
     if devices == 0 and match:
         raise BadInput(f"trialCommand: --device {device}, but {why}; '--device auto' takes the CPU where it must")
+    precision = option(words, "--precision")
     if devices == 0 and precision not in (None, "float32"):
         raise BadInput(f"trialCommand: --precision {precision} needs a GPU, but {why}")
+    if devices == 0 and "--cuda-graph" in words:
+        raise BadInput(f"trialCommand: --cuda-graph needs a GPU, but {why}")
     if devices and match and int(match[1] or 0) >= devices:
         raise BadInput(f"trialCommand: --device {device}, but a trial sees {devices} GPU(s), counted from 0")

@@ -96,13 +96,13 @@ class Choices(Branches):
     over the others; only where 0 is a branch."""
 
     _temperature: float = 1.0
-    _temperature_there: Tensor
-    """The same number on the device: what is recorded on a GPU reads it there, as it is at the time."""
+    _temperature_on_device: Tensor
+    """The same number, which a step that is recorded on a GPU reads there when it is replayed."""
 
     def set_branches(self, branches: Sequence[int], inner_activation: bool) -> None:
         """See ``Branches.set_branches``."""
         super().set_branches(branches, inner_activation)
-        cast(nn.Module, self).register_buffer("_temperature_there", torch.ones(()), persistent=False)
+        cast(nn.Module, self).register_buffer("_temperature_on_device", torch.ones(()), persistent=False)
 
     @property
     def temperature(self) -> float:
@@ -112,7 +112,7 @@ class Choices(Branches):
     @temperature.setter
     def temperature(self, temperature: float) -> None:
         self._temperature = temperature
-        self._temperature_there.fill_(temperature)
+        self._temperature_on_device.fill_(temperature)
 
     def gate(self) -> None:
         """Decide first whether the layer is left out, if that is a choice; the probabilities stay."""
@@ -148,7 +148,7 @@ class Choices(Branches):
 
     def shares(self, weights: Tensor | None = None) -> Tensor:
         """See ``Branches.shares``; not divided by ``kept``, which may be too small for that."""
-        logits = (self.branch_weights if weights is None else weights) / self._temperature_there
+        logits = (self.branch_weights if weights is None else weights) / self._temperature_on_device
         if self.dilations != self.branches:
             logits = logits.index_select(-1, self._convolving)
         return torch.softmax(logits, dim=-1)
@@ -157,7 +157,7 @@ class Choices(Branches):
         """See ``Branches.kept``."""
         if self.dilations == self.branches:
             return None
-        logits = (self.branch_weights if weights is None else weights) / self._temperature_there
+        logits = (self.branch_weights if weights is None else weights) / self._temperature_on_device
         if self.gated:
             return torch.sigmoid(-logits.index_select(-1, self._leaving_out)).sum(-1)
         return torch.softmax(logits, dim=-1).index_select(-1, self._convolving).sum(-1)

@@ -26,17 +26,19 @@ class IndexedOffsets(tuple[int, ...]):
     @classmethod
     def on(cls, device: torch.device, offsets: Sequence[int]) -> Self:
         """The same offsets, indexed on a device."""
-        indexed = cls(offsets)
-        indexed._rows = {}
         edges = np.array(offsets, np.int32)
         of_frames = np.repeat([edges[:-1], edges[1:]], np.diff(edges), axis=1)
-        indexed.bounds = copied_to(device, np.concatenate([of_frames, np.arange(edges[-1], dtype=np.int32)[None]]))
-        return indexed
+        bounds = np.concatenate([of_frames, np.arange(edges[-1], dtype=np.int32)[None]])
+        return cls._with(offsets, copied_to(device, bounds))
 
     @classmethod
     def of(cls, bounds: Tensor) -> Self:
         """Videos whose ``bounds`` only the device knows; as numbers, these offsets are those of one video."""
-        indexed = cls((0, bounds.shape[1]))
+        return cls._with((0, bounds.shape[1]), bounds)
+
+    @classmethod
+    def _with(cls, offsets: Sequence[int], bounds: Tensor) -> Self:
+        indexed = cls(offsets)
         indexed._rows = {}
         indexed.bounds = bounds
         return indexed

@@ -1,4 +1,4 @@
-"""What a GPU has been given to do, recorded to be given to it again at once (CUDA graphs)."""
+"""Record the work of a function on a GPU, and replay it in one launch (CUDA graphs)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from trials.training.loss import NO_LABEL
 
 
 class ReplayedStep:
-    """Loss and gradients of batches; also a GPU is not waited for, but while a step is recorded."""
+    """Loss and gradients of batches. A GPU is not waited for, except while a step is recorded."""
 
     def __init__(
         self, loss: Callable[[Batch], Tensor], parameters: Sequence[nn.Parameter], frames: int, channels: int
