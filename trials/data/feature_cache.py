@@ -14,8 +14,11 @@ and changes of owner have new times, too), else all is packed again.
 
 Reading maps one video at a time. The pages belong to the kernel's page cache, shared by all processes, and are unmapped
 with the array, so the memory of a trial is that of its batch. (In a map of the whole file every page ever touched would
-count as the trial's.) The index has a checksum, checked when it is read, and so has each video, checked when a process
-first reads it, at 2.5 GB/s; a damaged file is packed again.
+count as the trial's.)
+
+The index has a checksum, checked when it is read, and so has each video. Those are compared after packing and when the
+packed file has changed since (its own size and times are noted, too), and not by each trial: that would take three
+times as long as reading. A damaged file is packed again.
 """
 
 from __future__ import annotations
@@ -23,35 +26,28 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import mmap
-import operator
 import os
 import shutil
-import struct
 import sys
 import warnings
-import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
 from common.atomic_file import remove_leftovers, write_atomically
 from common.bad_input import BadInput
-from trials.data.feature_files import FeatureFiles, FeatureType, FileStatus, checksum_of, open_features
-from trials.data.seen_files import read_seen, write_seen
+from trials.data.feature_files import FeatureFiles, FileStatus, checksum_of, open_features
+from trials.data.packed_features import ALIGNMENT, END, Entry, PackedFeatures, Unusable
+from trials.data.seen_files import Seen, read_seen, write_seen
 
 FORMAT = 2
 """Version of the file format: increase it with every change."""
-ALIGNMENT = 64
-"""Of PyTorch's tensors, in bytes. With another alignment, matrix products may differ in the last bit."""
-END = struct.Struct("<QI")
-"""The last bytes of the file: length and checksum of the index before them."""
 ANOTHER_WAY = "name another folder with --cache DIR or $G2L_CACHE, or read the files directly with --no-cache"
 
 
@@ -59,10 +55,6 @@ def default_cache_folder() -> Path:
     """$G2L_CACHE, else $XDG_CACHE_HOME/global2local, else ~/.cache/global2local."""
     own, users = os.environ.get("G2L_CACHE"), os.environ.get("XDG_CACHE_HOME")
     return Path(own) if own else (Path(users) if users else Path.home() / ".cache") / "global2local"
-
-
-class Unusable(Exception):
-    """A packed file cannot be used; the message says why."""
 
 
 class FeatureCache:
@@ -84,8 +76,8 @@ class FeatureCache:
     def read(self, video: str) -> tuple[npt.NDArray[np.floating], int]:
         """As ``FeatureFiles.read``: (frames, channels), and the number of frames of the file."""
         packed = self._packed
-        if packed is None or not packed.is_intact(video):
-            packed = self.open([video], check_content=True)
+        if packed is None or video not in packed.videos or not packed.is_unchanged():
+            packed = self.open([video])
         return packed.rows(video), packed.videos[video].full_frames
 
     def checksums(self, videos: Sequence[str]) -> dict[str, str]:
@@ -103,7 +95,7 @@ class FeatureCache:
             for video, entry in entries.items()
         }
 
-    def open(self, videos: Sequence[str], check_content: bool = False) -> PackedFeatures:
+    def open(self, videos: Sequence[str]) -> PackedFeatures:
         """Open the packed file. If it is missing, damaged or outdated, one process builds it.
 
         Raises:
@@ -111,10 +103,10 @@ class FeatureCache:
         """
         try:
             try:
-                self._packed = self._usable(videos, check_content)
+                self._packed = self._usable(videos)
             except Unusable:
                 with self._lock():
-                    self._packed = self._usable_or_built(videos, check_content)
+                    self._packed = self._usable_or_built(videos)
         except OSError as fault:
             raise BadInput(f"{fault.filename or self.path}: {fault.strerror}; {ANOTHER_WAY}") from None
         return self._packed
@@ -136,21 +128,21 @@ class FeatureCache:
             sizes[video] = -(-frames // self.files.sample_rate) * channels * np.dtype(self.files.dtype).itemsize
         return sizes
 
-    def _usable_or_built(self, videos: Sequence[str], check_content: bool) -> PackedFeatures:
+    def _usable_or_built(self, videos: Sequence[str]) -> PackedFeatures:
         try:
             # Another process may have built it meanwhile.
-            return self._usable(videos, check_content, compare=True)
+            return self._usable(videos, compare=True)
         except Unusable as fault:
             if self.path.exists():
                 warnings.warn(f"{self.path}: {fault}; it is packed again", stacklevel=2)
         self._build(videos)
         try:
-            return self._usable(videos, check_content)
+            return self._usable(videos, compare=True)
         except Unusable as fault:
             raise BadInput(f"{self.path}: just packed, but {fault}; {ANOTHER_WAY}") from None
 
-    def _usable(self, videos: Sequence[str], check_content: bool, compare: bool = False) -> PackedFeatures:
-        """The packed file, if it has all of these videos, unchanged; else raises Unusable.
+    def _usable(self, videos: Sequence[str], compare: bool = False) -> PackedFeatures:
+        """The packed file, if it is undamaged and has all of these videos, unchanged; else raises Unusable.
 
         Args:
             compare: read files whose size or times differ; otherwise they count as changed.
@@ -164,15 +156,26 @@ class FeatureCache:
                 raise Unusable(f"video {video!r} is not in it")
         seen = read_seen(self._seen, packed.index_checksum)
         statuses = {video: self.files.status(video) for video in videos}
-        touched = {video: status for video, status in statuses.items() if seen.get(video) != status}
-        if touched and not compare:
-            raise Unusable(f"{self.files.path(next(iter(touched)))} has changed")
+        touched = {video: status for video, status in statuses.items() if seen.files.get(video) != status}
+        if not touched and seen.packed == packed.status:
+            return packed
+        if not compare:
+            raise Unusable(f"{self.files.path(next(iter(touched)))} has changed" if touched else "not compared yet")
+        if seen.packed != packed.status:
+            self._check(packed)
         if touched:
             self._compare(packed, touched)
-            write_seen(self._seen, packed.index_checksum, {**seen, **touched})
-        if check_content and not all(map(packed.is_intact, videos)):
-            raise Unusable("damaged")
+        write_seen(self._seen, packed.index_checksum, Seen({**seen.files, **touched}, packed.status))
         return packed
+
+    def _check(self, packed: PackedFeatures) -> None:
+        """Raise Unusable if features in the packed file do not have their checksum."""
+        from tqdm import tqdm  # here, so that a training needs PyTorch and NumPy alone
+
+        if not all(
+            map(packed.is_intact, tqdm(packed.videos, unit="video", desc="checking", disable=None, leave=False))
+        ):
+            raise Unusable("damaged")
 
     def _compare(self, packed: PackedFeatures, touched: dict[str, FileStatus]) -> None:
         """Raise Unusable if the content of a feature file differs from the packed file."""
@@ -214,7 +217,7 @@ class FeatureCache:
         print(f"feature cache: {len(sizes)} videos, {_size(needed)}: {self.path}", file=sys.stderr, flush=True)
         statuses: dict[str, FileStatus] = {}
         write_atomically(self.path, partial(self._write, sizes, frozenset(videos), statuses))
-        write_seen(self._seen, PackedFeatures(self.path, self.files.dtype).index_checksum, statuses)
+        write_seen(self._seen, PackedFeatures(self.path, self.files.dtype).index_checksum, Seen(statuses, None))
 
     def _write(
         self, videos: Iterable[str], required: frozenset[str], statuses: dict[str, FileStatus], file: IO[bytes]
@@ -239,61 +242,6 @@ class FeatureCache:
             file.write(features.data)
         index = json.dumps(entries).encode()
         file.write(index + END.pack(len(index), zlib.crc32(index)))
-
-
-class Entry(NamedTuple):
-    """The entry of a video in the index."""
-
-    file_size: int
-    file_changed: int
-    """Time of the last change of content, which can be set to any value: no longer used."""
-    full_frames: int
-    start: int
-    """Offset of its first byte."""
-    frames: int
-    channels: int
-    checksum: int
-    """CRC-32 of the values."""
-
-
-class PackedFeatures:
-    """A packed file, which stays readable after it was replaced."""
-
-    def __init__(self, path: Path, dtype: FeatureType) -> None:
-        """Raises FileNotFoundError, or Unusable: it is damaged."""
-        self.dtype = np.dtype(dtype)
-        self.file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # does not block on a pipe
-        weakref.finalize(self, os.close, self.file)
-        end = max(0, os.fstat(self.file).st_size - END.size)
-        length, checksum = END.unpack(os.pread(self.file, END.size, end).ljust(END.size))
-        index = os.pread(self.file, length, end - length) if 0 < length <= end else b""
-        if not index or zlib.crc32(index) != checksum:
-            raise Unusable("damaged")
-        try:
-            self.index_checksum = checksum
-            self.videos = {video: Entry(*map(operator.index, entry)) for video, entry in json.loads(index).items()}
-        except (ValueError, TypeError, AttributeError, RecursionError):
-            raise Unusable("damaged") from None
-        self._intact: set[str] = set()
-
-    def rows(self, video: str) -> npt.NDArray[np.floating]:
-        """(frames, channels): the features of a video, mapped copy-on-write."""
-        entry = self.videos[video]
-        values = entry.frames * entry.channels
-        before = entry.start % mmap.ALLOCATIONGRANULARITY
-        size = before + values * self.dtype.itemsize
-        pages = mmap.mmap(self.file, size, access=mmap.ACCESS_COPY, offset=entry.start - before)
-        return np.frombuffer(pages, self.dtype, values, before).reshape(entry.frames, entry.channels)
-
-    def is_intact(self, video: str) -> bool:
-        """Whether the features of a video are undamaged; checked once."""
-        if video not in self._intact:
-            try:
-                if zlib.crc32(self.rows(video).data) == self.videos[video].checksum:
-                    self._intact.add(video)
-            except (KeyError, ValueError, OverflowError):  # missing, or the file is truncated
-                return False
-        return video in self._intact
 
 
 def _size(number: int) -> str:

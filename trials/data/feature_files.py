@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 import zlib
@@ -24,6 +25,12 @@ FeatureType = Literal["float32", "float16"]
 FileStatus = tuple[int, int, int]
 """Size in bytes, and the times of the last change of content and of status, in nanoseconds. The first time can be set
 to any value, the second only by the system."""
+
+
+def status_of(status: os.stat_result) -> FileStatus:
+    """That of a file whose system's status this is."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
 
 LARGEST_VALUE = 1e18
 """Largest absolute value of a feature. Gradients grow with the features, and Adam squares them: from about 1e19 on the
@@ -49,12 +56,11 @@ class FeatureFiles:
     def status(self, video: str) -> FileStatus:
         """Size and times, which reveal a change without reading the file; they may change without its content."""
         try:
-            status = self.path(video).stat()
+            return status_of(self.path(video).stat())
         except FileNotFoundError:
             raise BadInput(f"{self.path(video)}: no such feature file") from None
         except OSError as fault:
             raise BadInput(f"{self.path(video)}: cannot be read: {fault.strerror}") from None
-        return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
     def read(self, video: str) -> tuple[npt.NDArray[np.floating], int]:
         """(frames, channels), every ``sample_rate``-th frame, as ``dtype``; and the number of frames of the file.

@@ -13,8 +13,8 @@ from tests.conftest import write_dataset
 from tests.trials.conftest import Exit
 from trials import check_data
 from trials.data.dataset import Dataset
-from trials.data.feature_cache import END
-from trials.data.seen_files import read_seen, write_seen
+from trials.data.packed_features import END
+from trials.data.seen_files import Seen, read_seen, write_seen
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_features_that_changed_behind_the_back_of_the_cache_are_found(
     status = path.stat()
     seen = read_seen(pack.with_suffix(".seen"), checksum)
     now = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    write_seen(pack.with_suffix(".seen"), checksum, {**seen, "p00-2": now})
+    write_seen(pack.with_suffix(".seen"), checksum, Seen({**seen.files, "p00-2": now}, seen.packed))
     outcome = exit_of(check_data.main, small_dataset, "--cache", cache, "--json")
     faults = [
         f"{packed(cache, part)}: video 'p00-2' is not as in {path}; remove it: it is packed again"

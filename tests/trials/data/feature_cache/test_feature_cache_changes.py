@@ -19,8 +19,8 @@ from tests.trials.conftest import Boom
 from tests.trials.data.feature_cache.conftest import DIM, VIDEOS, change, from_files, no_reading, packed_file, read_all
 from trials.data import feature_cache
 from trials.data.dataset import Dataset
-from trials.data.feature_cache import END
 from trials.data.feature_files import FeatureFiles
+from trials.data.packed_features import END, PackedFeatures
 
 # Out of date.
 
@@ -152,6 +152,39 @@ def test_damage_after_the_check_is_noticed(dataset: Dataset, folder: Path, cache
     DAMAGES[name](packed_file(cache))
     with pytest.warns(UserWarning, match="damaged; it is packed again"):
         assert [dataset.features(video)[0].ravel().tolist() for video in VIDEOS] == from_files(folder)
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The videos whose checksums are compared from now on."""
+    is_intact, videos = PackedFeatures.is_intact, []
+
+    def watched(packed: PackedFeatures, video: str) -> bool:
+        videos.append(video)
+        return is_intact(packed, video)
+
+    monkeypatch.setattr(PackedFeatures, "is_intact", watched)
+    return videos
+
+
+def test_checksums_are_compared_once(dataset: Dataset, checked: list[str]) -> None:
+    read_all(dataset)
+    assert checked == VIDEOS
+    read_all(replace(dataset))
+    assert checked == VIDEOS
+
+
+def test_a_cache_that_was_touched_is_compared_again(dataset: Dataset, cache: Path, checked: list[str]) -> None:
+    before = read_all(dataset)
+    os.utime(packed_file(cache), ns=(0, 0))
+    assert read_all(replace(dataset)) == read_all(replace(dataset)) == before
+    assert checked == 2 * VIDEOS
+
+
+def test_a_cache_that_was_compared_may_be_read_only(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = read_all(dataset)
+    monkeypatch.setattr(feature_cache.FeatureCache, "_lock", lambda _: pytest.fail("something is written"))
+    assert read_all(replace(dataset)) == before
 
 
 def test_a_removed_cache_is_built_again(dataset: Dataset, folder: Path, cache: Path) -> None:
