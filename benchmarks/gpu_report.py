@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from benchmarks.breakfast_searches import default_search, genetic_search
@@ -152,5 +153,13 @@ def print_searches(seconds: Seconds, trained: int, predicted: float, stages: Map
 
 def print_row(what: str, *cells: str | float | None) -> None:
     """A row of a table."""
-    texts = ["-" if cell is None else f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in cells]
-    print(f"{what:<60}" + "".join(f"{text:>15}" for text in texts), flush=True)
+    print(f"{what:<60}" + "".join(f"{_text(cell):>15}" for cell in cells), flush=True)
+
+
+def _text(cell: str | float | None) -> str:
+    """None is what there is not, and NaN what follows from something that failed."""
+    if cell is None:
+        return "-"
+    if not isinstance(cell, float):
+        return str(cell)
+    return "failed" if math.isnan(cell) else f"{cell:.4g}"

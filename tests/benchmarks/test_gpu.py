@@ -12,8 +12,9 @@ import torch
 from benchmarks import gpu
 from benchmarks.gpu_start import FEATURES
 from benchmarks.gpu_step import Size
-from common.bad_input import BadInput
+from common.bad_input import BadInput, KnownFailure
 from tests.conftest import REPOSITORY
+from trials.training.training import Training
 
 ALONE = """
 import sys
@@ -100,6 +101,29 @@ def test_every_precision_has_its_rows(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert [f"{each}, TFLOP/s" in rows for each in ("default", "float32", "TF32")] == [False, True, True]
     assert [rows[f"{form}, {each}"] for form in ("before", "after") for each in ("default", "TF32")] == [["0"]] * 4
     assert rows["start of Python"] == ["1"]
+
+
+def test_the_rest_is_printed_where_a_step_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("no graph here")
+
+    monkeypatch.setattr(Training, "replay", fails)
+    monkeypatch.setattr(gpu, "start_stages", lambda *_: {"start of Python": 1.0, FEATURES: 2.0})
+    size = Size(videos=6, frames=20, feature_dim=8, classes=5, batch_size=2)
+    with pytest.raises(KnownFailure, match=r"^7 of 32 could not be timed, the first is Side\(work='step'"):
+        gpu.run(torch.device("cpu"), size, argparse.Namespace(fraction=1.0, rounds=1, trials=0))
+    printed = capsys.readouterr()
+    rows = {line[:60].strip(): line[60:].split() for line in printed.out.splitlines()}
+    before, after, *others = rows["plain, features on the device, default"]
+    assert others[0] == "failed"
+    assert float(before) > 0
+    assert float(after) > 0
+    *hours, replayed = rows["the default search: the last three"]
+    assert replayed == "failed"
+    assert all(float(each) > 0 for each in hours)
+    assert printed.err.count("RuntimeError: no graph here") == 7
 
 
 def test_a_cpu_has_one_precision() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
 import torch
 
 from benchmarks.gpu_rounds import measure
@@ -22,3 +25,21 @@ def test_rounds_alternate_after_two_to_warm_up() -> None:
 def test_after_the_limit_there_is_no_other_round() -> None:
     measured = measure({"a": lambda: None}, CPU, rounds=10, limit=0)
     assert len(measured["a"].seconds) == 1
+
+
+@pytest.mark.parametrize("good", [0, 1, 2, 3])
+def test_what_fails_is_told_once_and_the_others_are_timed(good: int, capsys: pytest.CaptureFixture[str]) -> None:
+    calls: list[str] = []
+
+    def fails() -> None:
+        calls.append("fails")
+        if len(calls) > good:
+            raise RuntimeError("the memory is full")
+
+    measured = measure({"fails": fails, "works": lambda: None}, CPU, rounds=3, limit=1e9)
+    assert len(calls) == good + 1
+    assert [math.isnan(each) for each in measured["fails"].seconds] == [index + 2 >= good for index in range(3)]
+    assert all(each >= 0 for each in measured["works"].seconds)
+    error = capsys.readouterr().err
+    assert error.count("RuntimeError: the memory is full") == 1
+    assert error.count("fails failed:\nTraceback") == 1
