@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from common.bad_input import BadInput
+from nas_space.describe import describe_network
 from tests.conftest import REPOSITORY
 from tests.trials.conftest import Exit
 from trials import check_data
@@ -63,6 +66,25 @@ def test_values_that_no_trial_can_have_are_refused(
     options.parse(needed)
     with pytest.raises(BadInput, match=message):
         options.parse([*needed, *more.split()])
+
+
+@pytest.mark.parametrize(
+    ("options", "needed"), [(SEARCH_TRIAL, SPLIT), (LOCAL_TRIAL, SPLIT[:2]), (DIFFERENTIABLE_TRIAL, SPLIT)]
+)
+def test_the_steps_of_a_network_of_your_own_are_not_recorded(
+    options: TrialOptions, needed: list[str], tmp_path: Path
+) -> None:
+    network = tmp_path / "net.json"
+    network.write_text(json.dumps(describe_network("tests.own_networks:residual", 6, 3).to_json()))
+    options.parse([*needed, "--network", str(network)])
+    options.parse([*needed, "--cuda-graph"])
+    with pytest.raises(BadInput, match=r"^--cuda-graph: a network of your own \(tests\.own_networks:residual\)"):
+        options.parse([*needed, "--network", str(network), "--cuda-graph"])
+
+
+def test_steps_with_inner_activation_are_not_recorded() -> None:
+    with pytest.raises(BadInput, match=r"^--cuda-graph: not with --inner-activation"):
+        LOCAL_TRIAL.parse([*SPLIT[:2], "--cuda-graph", "--inner-activation"])
 
 
 def test_an_iteration_has_no_average(exit_of: Exit) -> None:

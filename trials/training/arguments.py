@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from common.bad_input import BadInput
-from trials.training.settings import PRECISIONS, TrainingSettings, device_index
+from nas_space.networks.your_own import OwnNetwork
+from trials.training.settings import PRECISIONS, TrainingSettings, check_cuda_graph, device_index
 
 
 def add_schedule_arguments(
@@ -105,6 +106,11 @@ def check_training_arguments(arguments: argparse.Namespace) -> TrainingSettings:
     if arguments.threads is not None and arguments.threads < 1:
         raise BadInput(f"--threads must be at least 1, not {arguments.threads}")
     device_index(arguments.device)
+    if arguments.cuda_graph:
+        # Not all commands have these.
+        network = getattr(arguments, "network", None)
+        own = network.function if isinstance(network, OwnNetwork) else None
+        check_cuda_graph(own, getattr(arguments, "inner_activation", False))
     return replace(
         schedule_settings(arguments),
         precision=arguments.precision,

@@ -13,7 +13,6 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from common.bad_input import BadInput
 from nas_space.layers.branches import Branches
 from nas_space.layers.foreign_network import ForeignNetwork
 from nas_space.layers.indexed_offsets import IndexedOffsets, outside
@@ -21,6 +20,7 @@ from nas_space.layers.packed_videos import PackedVideos
 from trials.data.batches import Batch
 from trials.training.cuda_graphs import graphs_on
 from trials.training.loss import NO_LABEL
+from trials.training.settings import check_cuda_graph
 
 
 class ReplayedStep:
@@ -89,13 +89,6 @@ def rounded(frames: int) -> int:
 
 
 def check_replayable(network: nn.Module) -> None:
-    """Check that each step of a network does the same operators on the same tensors.
-
-    Raises:
-        BadInput: it may not, or its layers are padded, which takes the lengths of the videos.
-    """
-    if isinstance(network, ForeignNetwork):
-        raise BadInput(f"--cuda-graph: a network of your own ({network.name}) may do other operators in each step")
-    for module in network.modules():
-        if isinstance(module, Branches) and module.inner_activation:
-            raise BadInput("--cuda-graph: not with --inner-activation")
+    """See ``check_cuda_graph``."""
+    own = network.name if isinstance(network, ForeignNetwork) else None
+    check_cuda_graph(own, any(isinstance(each, Branches) and each.inner_activation for each in network.modules()))

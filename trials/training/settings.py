@@ -70,6 +70,21 @@ class TrainingSettings:
         return described
 
 
+def check_cuda_graph(own_network: str | None, inner_activation: bool) -> None:
+    """Check that each step of a training does the same operators on the same tensors.
+
+    Args:
+        own_network: the name of a network of the user's own, if it is one.
+
+    Raises:
+        BadInput: it may not, or its layers are padded, which takes the lengths of the videos.
+    """
+    if own_network is not None:
+        raise BadInput(f"--cuda-graph: a network of your own ({own_network}) may do other operators in each step")
+    if inner_activation:
+        raise BadInput("--cuda-graph: not with --inner-activation")
+
+
 def device_index(name: str) -> int | None:
     """The number of the GPU in the name of a device; None for ``auto`` and ``cpu``.
 
