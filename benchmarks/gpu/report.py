@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 
 from benchmarks.breakfast_searches import default_search, genetic_search
-from benchmarks.gpu_rounds import Measured
-from benchmarks.gpu_start import FEATURES
-from benchmarks.gpu_step import FORMS, REPLAYED, Seconds, Side, Size, forms_of
-from benchmarks.precisions import PRECISIONS
+from benchmarks.gpu.precisions import PRECISIONS
+from benchmarks.gpu.rounds import Measured
+from benchmarks.gpu.start import FEATURES
+from benchmarks.gpu.step import FORMS, REPLAYED, Seconds, Side, Size, forms_of
 from benchmarks.search_networks import AT_ONCE, NETWORKS
 
 Peaks = Mapping[str, tuple[float, float]]

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-    from benchmarks.gpu_step import Size
+    from benchmarks.gpu.step import Size
 
 FEATURES = "a batch of features to the device"
 """The stage that takes longer for more features."""
 
-REPOSITORY = Path(__file__).parent.parent
-COMMAND = "import time; began = time.monotonic(); from benchmarks.gpu_start import print_stages; print_stages(began)"
+REPOSITORY = Path(__file__).parent.parent.parent
+COMMAND = "import time; began = time.monotonic(); from benchmarks.gpu.start import print_stages; print_stages(began)"
 
 
 def start_stages(device: torch.device, size: Size, rounds: int) -> dict[str, float]:
@@ -58,8 +58,8 @@ def print_stages(began: float) -> None:
 
     import torch
 
-    from benchmarks.gpu_rounds import wait_for
-    from benchmarks.gpu_step import Size, batch_in_form
+    from benchmarks.gpu.rounds import wait_for
+    from benchmarks.gpu.step import Size, batch_in_form
     from benchmarks.search_networks import search_network
     from trials.data.batches import Batch
     from trials.training.settings import TrainingSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from benchmarks.gpu_peak import peak_copy, peak_products, step_bytes, step_operations
+from benchmarks.gpu.peak import peak_copy, peak_products, step_bytes, step_operations
 from benchmarks.roofline import multiplications
 from benchmarks.search_networks import START
 from nas_space.networks import find_network

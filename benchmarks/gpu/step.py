@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.gpu.precisions import in_precision
 from benchmarks.made_up_videos import made_up_videos, ragged_lengths
-from benchmarks.precisions import in_precision
 from benchmarks.search_networks import NETWORKS, search_network
 from nas_space.layers.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos

@@ -14,8 +14,9 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 
-from benchmarks.gpu_peak import peak_copy, peak_products, step_bytes, step_operations
-from benchmarks.gpu_report import (
+from benchmarks.gpu.peak import peak_copy, peak_products, step_bytes, step_operations
+from benchmarks.gpu.precisions import largest_relative_difference, logits, precisions_on
+from benchmarks.gpu.report import (
     print_at_once,
     print_epochs,
     print_logits,
@@ -24,12 +25,11 @@ from benchmarks.gpu_report import (
     print_shares,
     print_start,
 )
-from benchmarks.gpu_rounds import measure
-from benchmarks.gpu_start import start_stages
-from benchmarks.gpu_step import BREAKFAST, FORMS, Size, all_sides, functions_of, offsets_in_form, step_on
+from benchmarks.gpu.rounds import measure
+from benchmarks.gpu.start import start_stages
+from benchmarks.gpu.step import BREAKFAST, FORMS, Size, all_sides, functions_of, offsets_in_form, step_on
 from benchmarks.interleaved import Bar, processor
 from benchmarks.operators import count_operators
-from benchmarks.precisions import largest_relative_difference, logits, precisions_on
 from benchmarks.search_networks import AT_ONCE, NETWORKS, START, search_network
 from common.bad_input import BadInput, KnownFailure, run_command
 from common.command_parser import command_parser
@@ -155,7 +155,7 @@ def print_trials(device: torch.device, size: Size, videos: int, count: int) -> N
         why = "--trials 0" if count == 0 else f"{', '.join(missing)} cannot be imported"
         print(f"\nTrials an hour through NNI: not measured ({why})")
         return
-    from benchmarks.gpu_trials import EPOCHS, trials_an_hour
+    from benchmarks.gpu.trials import EPOCHS, trials_an_hour
 
     found = trials_an_hour(device, size, videos, count)
     print(f"\nTrials an hour through NNI: {found:.4g}, one after another, each of {EPOCHS} epochs on {videos} videos")

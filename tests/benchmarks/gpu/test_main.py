@@ -9,9 +9,9 @@ import sys
 import pytest
 import torch
 
-from benchmarks import gpu
-from benchmarks.gpu_start import FEATURES
-from benchmarks.gpu_step import Size
+from benchmarks.gpu import __main__ as gpu
+from benchmarks.gpu.start import FEATURES
+from benchmarks.gpu.step import Size
 from common.bad_input import BadInput, KnownFailure
 from tests.conftest import REPOSITORY
 from trials.training.training import Training
@@ -23,7 +23,8 @@ for name in ("nni", "yaml", "tqdm", "scipy", "pandas", "matplotlib", "sklearn", 
     sys.modules[name] = None
 import torch
 torch.set_num_threads(1)
-from benchmarks import gpu, gpu_step
+from benchmarks.gpu import __main__ as gpu
+from benchmarks.gpu import step as gpu_step
 gpu.BREAKFAST = gpu_step.Size(videos=20, frames=30, feature_dim=8, classes=5, batch_size=2)
 from common.bad_input import run_command
 run_command(gpu.main)

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from benchmarks.gpu_rounds import measure
+from benchmarks.gpu.rounds import measure
 
 CPU = torch.device("cpu")
 

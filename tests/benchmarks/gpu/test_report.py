@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.gpu_report import print_at_once, print_searches, print_shares
-from benchmarks.gpu_start import FEATURES
-from benchmarks.gpu_step import Side, Size, all_sides
+from benchmarks.gpu.report import print_at_once, print_searches, print_shares
+from benchmarks.gpu.start import FEATURES
+from benchmarks.gpu.step import Side, Size, all_sides
 
 SIZE = Size(videos=40, frames=100, feature_dim=8, classes=5, batch_size=8)
 

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import torch
 
-from benchmarks.gpu_step import (
+from benchmarks.gpu.step import (
     FORMS,
     Side,
     Size,
@@ -121,7 +121,7 @@ def test_predictions_are_of_each_video(form: str, place: str, monkeypatch: pytes
     def predict(network: torch.nn.Module, videos: object) -> None:
         predicted.append((network.training, videos))
 
-    monkeypatch.setattr("benchmarks.gpu_step.predict", predict)
+    monkeypatch.setattr("benchmarks.gpu.step.predict", predict)
     batches = SMALL.batches(0.4)
     side = Side("prediction", "plain", form, place)
     functions_of([side], SMALL, batches, CPU)[side]()

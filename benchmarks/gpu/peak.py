@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import torch
 
-from benchmarks.gpu_rounds import seconds_of
-from benchmarks.precisions import in_precision
+from benchmarks.gpu.precisions import in_precision
+from benchmarks.gpu.rounds import seconds_of
 from benchmarks.reference import CHANNELS
 from benchmarks.roofline import multiplications
 from nas_space.structure import Structure

@@ -18,7 +18,7 @@ from trials.trial_arguments import SEARCH_EPOCHS
 if TYPE_CHECKING:
     import torch
 
-    from benchmarks.gpu_step import Size
+    from benchmarks.gpu.step import Size
 
 EPOCHS = SEARCH_EPOCHS
 
@@ -38,7 +38,7 @@ def trials_an_hour(device: torch.device, size: Size, videos: int, count: int) ->
         os.environ["G2L_CACHE"] = str(folder / "cache")
         made_up = argparse.Namespace(dataset="made_up", data_root=folder)
         options = f"--split 1 --epochs {EPOCHS} --batch-size {size.batch_size} --device {device}"
-        rows = run_trials(f"{trial_command('benchmarks.gpu_trials', made_up)} {options}", count)
+        rows = run_trials(f"{trial_command('benchmarks.gpu.trials', made_up)} {options}", count)
     return 3600 * (count - 1) / (rows[-1]["ended"] - rows[0]["ended"])
 
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 import torch
 
-from benchmarks.precisions import PRECISIONS, in_precision, largest_relative_difference, precisions_on
+from benchmarks.gpu.precisions import PRECISIONS, in_precision, largest_relative_difference, precisions_on
 
 
 def switches() -> tuple[bool, bool]:

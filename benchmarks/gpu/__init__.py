@@ -1,0 +1,1 @@
+"""What trainings and searches cost on a GPU: ``python -m benchmarks.gpu``."""
