@@ -19,7 +19,7 @@ from experiments.command_check import TrialCommand, read_trial_command
 from experiments.steps import trials_of
 from nas_space.networks import parameters
 from trials.data.dataset import Dataset
-from trials.data.feature_cache import default_cache_folder
+from trials.data.feature_cache.cache import default_cache_folder
 
 BYTES_A_TRIAL = 50_000
 """Output, rows in NNI's database, and records of the tuner. Measured: 30 kB with 10 layers and 8 epochs."""

@@ -20,9 +20,9 @@ from tqdm import tqdm
 from common.bad_input import BadInput, one_line, run_command
 from common.command_parser import command_parser
 from trials.data.arguments import SEARCH_FRACTION, add_holdout_arguments, held_out, split_number
-from trials.data.cache_check import check_caches
 from trials.data.dataset import Dataset, check_sample_rate, find_dataset
-from trials.data.feature_cache import default_cache_folder
+from trials.data.feature_cache.cache import default_cache_folder
+from trials.data.feature_cache.check import check_caches
 from trials.data.feature_files import open_features, sample
 from trials.data.feature_spread import FeatureSpread
 from trials.data.holdout import check_holdout

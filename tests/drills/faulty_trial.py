@@ -80,7 +80,7 @@ def fills_the_disk(armed: Path) -> None:
 
 def fills_the_disk_for_the_cache(armed: Path) -> None:
     """The same, in the trial that builds the feature cache, as soon as it does."""
-    from trials.data.feature_cache import FeatureCache
+    from trials.data.feature_cache.cache import FeatureCache
 
     write = FeatureCache._write
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from common.bad_input import BadInput
 from trials.data.dataset import Dataset, check_name, check_sample_rate, find_dataset
-from trials.data.feature_cache import default_cache_folder
+from trials.data.feature_cache.cache import default_cache_folder
 from trials.data.holdout import check_holdout, hold_out
 from trials.data.known_datasets import background_classes, defaults_of
 from trials.data.label_files import DIGITS

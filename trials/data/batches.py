@@ -17,8 +17,8 @@ from torch import Tensor
 from nas_space.layers.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos
 from trials.data.dataset import Video
+from trials.data.feature_cache.packed import ALIGNMENT
 from trials.data.feature_files import Features
-from trials.data.packed_features import ALIGNMENT
 
 
 @dataclass(frozen=True)

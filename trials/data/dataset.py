@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.bad_input import BadInput, naming
-from trials.data.feature_cache import FeatureCache
+from trials.data.feature_cache.cache import FeatureCache
 from trials.data.feature_files import (
     FeatureFiles,
     Features,

@@ -27,7 +27,7 @@ from trials import train
 from trials.data.batches import releaser
 from trials.data.dataset import Dataset
 from trials.data.device_videos import DeviceVideos
-from trials.data.feature_cache import default_cache_folder
+from trials.data.feature_cache.cache import default_cache_folder
 from trials.data.feature_files import FeatureType
 from trials.training.scoring import score_network
 from trials.training.settings import TrainingSettings

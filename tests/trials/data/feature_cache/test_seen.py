@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trials.data.seen_files import Seen, read_seen, write_seen
+from trials.data.feature_cache.seen import Seen, read_seen, write_seen
 
 NOTHING = Seen({}, None)
 

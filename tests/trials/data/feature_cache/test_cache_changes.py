@@ -17,10 +17,10 @@ import pytest
 from common.bad_input import BadInput
 from tests.trials.conftest import Boom
 from tests.trials.data.feature_cache.conftest import DIM, VIDEOS, change, from_files, no_reading, packed_file, read_all
-from trials.data import feature_cache
 from trials.data.dataset import Dataset
+from trials.data.feature_cache.cache import FeatureCache
+from trials.data.feature_cache.packed import END, PackedFeatures
 from trials.data.feature_files import FeatureFiles
-from trials.data.packed_features import END, PackedFeatures
 
 # Out of date.
 
@@ -183,7 +183,7 @@ def test_a_cache_that_was_touched_is_compared_again(dataset: Dataset, cache: Pat
 
 def test_a_cache_that_was_compared_may_be_read_only(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     before = read_all(dataset)
-    monkeypatch.setattr(feature_cache.FeatureCache, "_lock", lambda _: pytest.fail("something is written"))
+    monkeypatch.setattr(FeatureCache, "_lock", lambda _: pytest.fail("something is written"))
     assert read_all(replace(dataset)) == before
 
 
@@ -196,7 +196,7 @@ def test_a_removed_cache_is_built_again(dataset: Dataset, folder: Path, cache: P
 @pytest.fixture
 def no_packing(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let nothing be packed from now on."""
-    return lambda: monkeypatch.setattr(feature_cache.FeatureCache, "_build", lambda *_: pytest.fail("packed again"))
+    return lambda: monkeypatch.setattr(FeatureCache, "_build", lambda *_: pytest.fail("packed again"))
 
 
 def overwrite_in_place(path: Path) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 from tqdm import tqdm
 
 from common.bad_input import BadInput
-from trials.data.feature_cache import FeatureCache
+from trials.data.feature_cache.cache import FeatureCache
+from trials.data.feature_cache.packed import PackedFeatures, Unusable
 from trials.data.feature_files import FeatureFiles, FeatureType
-from trials.data.packed_features import PackedFeatures, Unusable
 
 READING = re.compile(r"-every([1-9][0-9]{0,8})-(float32|float16)-[0-9a-f]{12}\.features")
 REMEDY = "remove it: it is packed again"

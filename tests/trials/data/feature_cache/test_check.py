@@ -13,8 +13,8 @@ from tests.conftest import write_dataset
 from tests.trials.conftest import Exit
 from trials import check_data
 from trials.data.dataset import Dataset
-from trials.data.packed_features import END
-from trials.data.seen_files import Seen, read_seen, write_seen
+from trials.data.feature_cache.packed import END
+from trials.data.feature_cache.seen import Seen, read_seen, write_seen
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ KEY depends on the folder of the feature files and on how they are read, so diff
 file has every readable video of all splits, so that the splits of a data set share it; files of some videos may be
 missing.
 
-A file beside it (``seen_files``) has size and times of each feature file when its content was last compared. If they
+A file beside it (``seen.py``) has size and times of each feature file when its content was last compared. If they
 differ, the file is read again: if its content is that of the packed file, only the new times are noted (copies, links
 and changes of owner have new times, too), else all is packed again.
 
@@ -42,9 +42,9 @@ import numpy.typing as npt
 
 from common.atomic_file import remove_leftovers, write_atomically
 from common.bad_input import BadInput
+from trials.data.feature_cache.packed import ALIGNMENT, END, Entry, PackedFeatures, Unusable
+from trials.data.feature_cache.seen import Seen, read_seen, write_seen
 from trials.data.feature_files import FeatureFiles, FileStatus, checksum_of, open_features
-from trials.data.packed_features import ALIGNMENT, END, Entry, PackedFeatures, Unusable
-from trials.data.seen_files import Seen, read_seen, write_seen
 
 FORMAT = 2
 """Version of the file format: increase it with every change."""

@@ -1,4 +1,4 @@
-"""One packed file of features, as ``feature_cache`` writes it."""
+"""One packed file of features, as ``FeatureCache`` writes it."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.trials.data.feature_cache.conftest import VIDEOS, packed_file, read_all
 from trials.data.dataset import Dataset
-from trials.data.packed_features import PackedFeatures
+from trials.data.feature_cache.packed import PackedFeatures
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The features of a data set in one packed file, which all trials of a machine share."""
