@@ -12,7 +12,7 @@ from pathlib import Path
 from analysis.history import History
 from common.bad_input import BadInput, run_command
 from common.command_parser import command_parser
-from experiments.disk_room import size, size_of
+from experiments.checks.disk_room import size, size_of
 from experiments.nni_experiment import Experiment
 from experiments.run_folder import Run, locked
 from nni_api.register import read_register, registered

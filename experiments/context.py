@@ -11,9 +11,9 @@ from common.bad_input import KnownFailure, run_command
 from common.command_parser import command_parser
 from experiments.context_cost import estimated_hours, trial_of
 from experiments.context_plan import budgets, context_plan, useful_context, write_patterns
+from experiments.from_data.phases import amount
 from experiments.new import template_of
 from experiments.other_machines import add_machines_argument, machines_of_run
-from experiments.phases import amount
 from experiments.pipeline import check_steps, run_step
 from experiments.plan import DIFFERENTIABLE, FOLDER, GLOBAL_SEARCHES, default_search, search_file, source_of
 from experiments.run_data import require_same_run_data

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from common.bad_input import BadInput
 from experiments import preflight
-from experiments.command_check import TrialCommand
+from experiments.checks.command_check import TrialCommand
 from experiments.steps import PipelineStep
 from nas_space.network import Network
 from trials.data.arguments import held_out
@@ -27,7 +27,7 @@ def estimated_hours(steps: Sequence[PipelineStep], network: Network, dataset: Da
     Raises:
         BadInput: the data is faulty.
     """
-    from experiments.timed_steps import time_steps  # imports torch
+    from experiments.from_data.timed_steps import time_steps  # imports torch
 
     searching = trial_of(steps[0])
     split = int(searching.arguments.split)

@@ -16,8 +16,8 @@ from common.atomic_file import write_text
 from common.bad_input import BadInput, KnownFailure, naming, run_command
 from common.command_parser import command_parser
 from common.read_file import read_text
+from experiments.checks.disk_room import needs_of, require_room
 from experiments.config_file import class_arguments, read_config
-from experiments.disk_room import needs_of, require_room
 from experiments.nni_experiment import Experiment, Trials, say, start
 from experiments.other_machines import (
     add_machines_argument,

@@ -14,12 +14,12 @@ from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
 from common.command_parser import command_parser
 from experiments import plan
-from experiments.data_look import look_at
 from experiments.experiment_paths import ROOT, ExperimentPaths
-from experiments.new_texts import texts
-from experiments.phases import costs_of, side_by_side
+from experiments.from_data.data_look import look_at
+from experiments.from_data.new_texts import texts
+from experiments.from_data.phases import costs_of, side_by_side
+from experiments.from_data.schedules import differentiable
 from experiments.run_folder import locked
-from experiments.schedules import differentiable
 from nas_space.network import Network
 from nas_space.networks import DEFAULT, add_network_argument, find_network
 from trials.data.dataset import check_name
@@ -52,7 +52,7 @@ def write_experiments(name: str, network: Network, paths: ExperimentPaths, data_
     # Imported here: bad data is refused before the seconds that PyTorch takes.
     import torch
 
-    from experiments.timed_steps import time_steps
+    from experiments.from_data.timed_steps import time_steps
 
     concurrency = side_by_side(torch.cuda.is_available())
     batch_size = differentiable(len(look.search_train)).batch_size

@@ -14,7 +14,7 @@ import yaml
 from common.atomic_file import write_text
 from common.bad_input import BadInput, naming
 from common.command_options import option, setting_option
-from experiments.command_check import ELSEWHERE, TrialCommand, read_trial_command, split_command
+from experiments.checks.command_check import ELSEWHERE, TrialCommand, read_trial_command, split_command
 from experiments.config_file import make_paths_absolute
 from experiments.nni_experiment import Experiment
 from machines import experiment_files, ssh
@@ -174,7 +174,7 @@ def check_all(
     for machine, of_it in facts.items():
         lines.append(describe(machine, of_it))
         if of_it["gpus"] and not of_it["no_gpu"] and option(words, "--device") != "cpu":
-            from experiments.gpu_memory import check_memory  # imports PyTorch
+            from experiments.checks.gpu_memory import check_memory  # imports PyTorch
 
             gpus = gpus_of(machine, of_it)
             with naming(machine.name):

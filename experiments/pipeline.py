@@ -20,9 +20,9 @@ from analysis.searches import SearchRecord
 from common.atomic_file import write_json, write_text
 from common.bad_input import BadInput, KnownFailure, run_command
 from common.command_parser import command_parser
-from experiments.command_check import TrialCommand
+from experiments.checks.command_check import TrialCommand
+from experiments.checks.disk_room import Need, needs_of, require_room
 from experiments.config_file import class_name, read_config
-from experiments.disk_room import Need, needs_of, require_room
 from experiments.launch import free_port, require_check, running, watch
 from experiments.new import template_of
 from experiments.nni_experiment import Experiment, say

@@ -13,12 +13,12 @@ from typing import Any
 
 from common.bad_input import BadInput, naming, run_command
 from common.command_parser import command_parser
-from experiments.command_check import TrialCommand, check_check_command, read_trial_command, split_command
+from experiments.checks.command_check import TrialCommand, check_check_command, read_trial_command, split_command
+from experiments.checks.gpu_settings import check_gpus, shared_gpus
+from experiments.checks.tuner_check import MayBeMissing, check_tuner, splits_of, warn_of_long_candidates
 from experiments.config_file import class_arguments, read_config
-from experiments.gpu_settings import check_gpus, shared_gpus
 from experiments.other_machines import add_machines_argument, check_all, elsewhere, machines_for
 from experiments.run_data import share_data_folders
-from experiments.tuner_check import MayBeMissing, check_tuner, splits_of, warn_of_long_candidates
 from machines.gpus import Gpu, Machine, read_machine
 from machines.machine_list import RemoteMachine
 from nni_api.quick_nni import import_nni
@@ -110,7 +110,7 @@ def _check_search(
             warn_of_long_candidates(config.search_space, trial, splits)
             yield f"data: {trial.data_folder}, split {', '.join(map(str, splits))}"
             if gpus:
-                from experiments.gpu_memory import check_memory  # imports PyTorch
+                from experiments.checks.gpu_memory import check_memory  # imports PyTorch
 
                 yield check_memory(trial, splits, count, gpus)
             yield from check_all(trial, words, others, splits)

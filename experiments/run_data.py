@@ -12,7 +12,7 @@ from typing import Any
 
 from common.bad_input import BadInput
 from common.command_parser import CommandParser
-from experiments.command_check import parsed
+from experiments.checks.command_check import parsed
 from trials.data.arguments import Task, add_dataset_arguments
 from trials.data.dataset import Dataset
 from trials.data.fingerprint import DataRecord, changed_files, experiment_file, labelled_videos, read_fingerprint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 
 import pytest
 
@@ -35,6 +36,16 @@ def imported(room: str) -> set[tuple[str, str]]:
                 names = [alias.name for alias in node.names]
             found |= {(str(path.relative_to(REPOSITORY)), name.partition(".")[0]) for name in names}
     return {(path, name) for path, name in found if name in {*BELOW, "tests"} - {room}}
+
+
+def test_all_that_users_need_is_installed() -> None:
+    """Every folder of modules but those of rooms that are for a checkout only."""
+    listed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {
+        path.parent.relative_to(REPOSITORY) for room in BELOW for path in REPOSITORY.glob(f"{room}/**/__init__.py")
+    }
+    for_a_checkout = ("benchmarks", "studies", "tools")
+    assert listed == sorted(str(each).replace("/", ".") for each in there if each.parts[0] not in for_a_checkout)
 
 
 def test_every_room_has_its_place() -> None:

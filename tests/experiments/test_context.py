@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from common.bad_input import BadInput, KnownFailure
-from experiments import context, timed_steps
+from experiments import context
 from experiments.context import main, run_steps, write_results
+from experiments.from_data import timed_steps
 from experiments.run_folder import Run
 from experiments.steps import PipelineStep
 from tests.analysis.test_frontier import write_results as write_made_up_results

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from common.bad_input import BadInput
-from experiments import timed_steps
+from experiments.from_data import timed_steps
+from experiments.from_data.timed_steps import Speeds
 from experiments.new import main
-from experiments.timed_steps import Speeds
 from nas_space.network import Network
 from tests.conftest import write_dataset
-from tests.experiments.test_phases import SPEEDS
+from tests.experiments.from_data.test_phases import SPEEDS
 
 ENDINGS = ["global", "differentiable", "local", "final"]
 

@@ -16,7 +16,7 @@ import yaml
 
 from common.bad_input import BadInput
 from experiments import other_machines
-from experiments.command_check import TrialCommand, read_trial_command, split_command
+from experiments.checks.command_check import TrialCommand, read_trial_command, split_command
 from experiments.config_file import read_config
 from experiments.nni_experiment import Experiment
 from experiments.other_machines import (
@@ -252,7 +252,7 @@ def test_the_memory_of_its_gpus_must_hold_its_trials(
             raise BadInput(f"{setting}: too many")
         return "room"
 
-    monkeypatch.setattr("experiments.gpu_memory.check_memory", check_memory)
+    monkeypatch.setattr("experiments.checks.gpu_memory.check_memory", check_memory)
     command = f"python3 -m trials.search_trial --dataset small --split 1 --data-root {small_dataset.parent}"
     both = RemoteMachine("gpu1", gpus=(0, 1), trials=3)
     assert checked(command, both, RemoteMachine("gpu2")) == ["gpu1: fine", "gpu1: room", "gpu2: fine", "gpu2: room"]

@@ -8,7 +8,7 @@ import yaml
 
 from common.bad_input import BadInput
 from experiments import plan
-from experiments.command_check import ROOT, TrialCommand, read_trial_command
+from experiments.checks.command_check import ROOT, TrialCommand, read_trial_command
 from experiments.config_file import class_arguments, read_config
 from experiments.plan import FOLDER, default_search, make_plan, search_file
 from experiments.steps import Phase, final_trainings, trials_of

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from common.bad_input import BadInput
 from experiments import launch, pipeline
-from experiments.command_check import split_command
+from experiments.checks.command_check import split_command
 from experiments.config_file import read_config
 from experiments.nni_experiment import Experiment
 from experiments.plan import FOLDER, make_plan

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from common.bad_input import BadInput
+from experiments.checks.disk_room import BYTES_A_TRIAL, Need, needs_of, require_room, size, size_of
 from experiments.config_file import read_config
-from experiments.disk_room import BYTES_A_TRIAL, Need, needs_of, require_room, size, size_of
 from nas_space.branching import Branching
 from nas_space.networks import build, find_network, parameters
 from nas_space.searchable import expand

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from experiments.command_check import TrialCommand, read_trial_command, shell_replaces, split_command
+from experiments.checks.command_check import TrialCommand, read_trial_command, shell_replaces, split_command
 from tests.conftest import REPOSITORY
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from common.command_options import option, option_values
 from experiments.config_file import read_config
+from experiments.from_data.schedules import Schedule, differentiable, final, genetic, local
 from experiments.plan import FOLDER
-from experiments.schedules import Schedule, differentiable, final, genetic, local
 
 
 def committed(name: str) -> Schedule:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.bad_input import BadInput
-from experiments.data_look import look_at
+from experiments.from_data.data_look import look_at
 from tests.conftest import write_dataset
 
 

@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from common.bad_input import BadInput
-from experiments.command_check import TrialCommand
+from experiments.checks.command_check import TrialCommand
 from machines.gpus import Gpu
 from nas_space.branching import Branching
 from nas_space.layers.indexed_offsets import IndexedOffsets

@@ -7,12 +7,12 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from experiments import schedules
-from experiments.data_look import DataLook
-from experiments.schedules import Schedule
+from experiments.from_data import schedules
+from experiments.from_data.data_look import DataLook
+from experiments.from_data.schedules import Schedule
 
 if TYPE_CHECKING:
-    from experiments.timed_steps import Speed, Speeds
+    from experiments.from_data.timed_steps import Speed, Speeds
 
 BUDGET = 24
 """Structures of a genetic search, as in the committed files of small data sets."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.group_guess import guess_group
+from experiments.from_data.group_guess import guess_group
 from trials.data.holdout import hold_out
 
 

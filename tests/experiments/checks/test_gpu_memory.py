@@ -10,9 +10,17 @@ import pytest
 import torch
 
 from common.bad_input import BadInput
-from experiments import gpu_memory
-from experiments.command_check import TrialCommand
-from experiments.gpu_memory import META, AllocatedBytes, check_memory, feature_bytes, places_in, step_bytes, trial_bytes
+from experiments.checks import gpu_memory
+from experiments.checks.command_check import TrialCommand
+from experiments.checks.gpu_memory import (
+    META,
+    AllocatedBytes,
+    check_memory,
+    feature_bytes,
+    places_in,
+    step_bytes,
+    trial_bytes,
+)
 from machines.gpus import Gpu
 from nas_space.networks import find_network
 from nas_space.networks.your_own import OwnNetwork

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.bad_input import BadInput
-from experiments.gpu_settings import check_gpus, room, shared_gpus
+from experiments.checks.gpu_settings import check_gpus, room, shared_gpus
 from machines.gpus import Gpu, Machine
 
 MOST = 12

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from common.bad_input import BadInput
-from experiments.command_check import TrialCommand, read_trial_command
+from experiments.checks.command_check import TrialCommand, read_trial_command
 from experiments.steps import trials_of
 from nas_space.networks import parameters
 from trials.data.dataset import Dataset

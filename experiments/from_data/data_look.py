@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from common.bad_input import BadInput
-from experiments.group_guess import Guess, guess_group
+from experiments.from_data.group_guess import Guess, guess_group
 from nas_space.network import candidates_within
 from trials.check_data import DataCheck, parse_arguments
 from trials.data.arguments import held_out

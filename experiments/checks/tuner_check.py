@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from common.bad_input import BadInput
-from experiments.command_check import ROOT, TrialCommand
+from experiments.checks.command_check import ROOT, TrialCommand
 from nas_space.network import Network
 from nas_space.networks import DEFAULT, ms_tcn, tuner_network
 from nas_space.structure import Structure

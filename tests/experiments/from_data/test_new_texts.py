@@ -12,18 +12,18 @@ import yaml
 from common.atomic_file import write_json
 from common.bad_input import BadInput
 from experiments.config_file import class_arguments, read_config
-from experiments.data_look import DataLook, look_at
 from experiments.experiment_paths import ROOT, ExperimentPaths, quoted
+from experiments.from_data.data_look import DataLook, look_at
+from experiments.from_data.new_texts import texts
+from experiments.from_data.phases import costs_of
 from experiments.new import EXPERIMENTS
-from experiments.new_texts import texts
-from experiments.phases import costs_of
 from experiments.preflight import preflight
 from machines.gpus import Machine
 from nas_space.network import Block, Layer, Network
 from nas_space.networks import find_network
 from nas_space.networks.your_own import OwnNetwork
 from tests.conftest import write_dataset
-from tests.experiments.test_phases import SPEEDS
+from tests.experiments.from_data.test_phases import SPEEDS
 
 CPU = Machine()
 MS_TCN = find_network("ms-tcn")

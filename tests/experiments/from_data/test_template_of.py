@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from experiments import timed_steps
+from experiments.from_data import timed_steps
 from experiments.new import template_of
 from experiments.plan import GENETIC, make_plan
 from tests.conftest import write_dataset
-from tests.experiments.test_phases import SPEEDS
+from tests.experiments.from_data.test_phases import SPEEDS
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from experiments import timed_steps
-from experiments.timed_steps import Speed, time_steps
+from experiments.from_data import timed_steps
+from experiments.from_data.timed_steps import Speed, time_steps
 from nas_space.networks import find_network
 from tests.conftest import write_dataset
 from trials.data.dataset import find_dataset

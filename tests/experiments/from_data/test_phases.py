@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.data_look import look_at
-from experiments.phases import PhaseCost, amount, costs_of, side_by_side
-from experiments.schedules import Schedule
-from experiments.timed_steps import Speed, Speeds
+from experiments.from_data.data_look import look_at
+from experiments.from_data.phases import PhaseCost, amount, costs_of, side_by_side
+from experiments.from_data.schedules import Schedule
+from experiments.from_data.timed_steps import Speed, Speeds
 from tests.conftest import write_dataset
 
 SPEEDS = Speeds(Speed(1.0, 0.5), Speed(3.0, 1.5), Speed(10.0, 5.0), start=7.0)

@@ -120,7 +120,7 @@ def _seconds(function: Callable[[], object]) -> float:
 
 def _start_seconds() -> float:
     start = time.monotonic()
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parent.parent.parent
     environment = {**os.environ, "PYTHONPATH": str(root)}
     subprocess.run([sys.executable, "-c", "import trials.search_trial"], cwd=root, env=environment, check=True)
     return time.monotonic() - start

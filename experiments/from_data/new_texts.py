@@ -6,9 +6,9 @@ import json
 import shlex
 
 from common.bad_input import BadInput
-from experiments.data_look import DataLook
 from experiments.experiment_paths import ExperimentPaths, quoted
-from experiments.phases import BUDGET, ITERATIONS, SEEDS, Costs, PhaseCost
+from experiments.from_data.data_look import DataLook
+from experiments.from_data.phases import BUDGET, ITERATIONS, SEEDS, Costs, PhaseCost
 from nas_space.network import Network
 
 GPUS = """\

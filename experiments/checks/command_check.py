@@ -23,7 +23,7 @@ from trials.data.dataset import Dataset, find_dataset
 from trials.data.known_datasets import background_classes
 from trials.trial_arguments import TRIALS
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 ELSEWHERE = "machines.trial"
 """The module that runs the trial named after it on another machine."""
 
