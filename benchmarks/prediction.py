@@ -16,8 +16,8 @@ from torch import Tensor
 from benchmarks.interleaved import CPU, Finding, benchmark_parser, interleaved_seconds, print_findings, ratios
 from benchmarks.made_up_videos import CLASSES
 from common.bad_input import run_command
-from nas_space.layers.packed_conv import Offsets
-from nas_space.layers.packed_residual import PlainResiduals
+from nas_space.layers.on_cpu.packed_conv import Offsets
+from nas_space.layers.on_cpu.packed_residual import PlainResiduals
 from nas_space.networks import build, find_network
 from nas_space.structure import Structure
 from trials.export_onnx import to_onnx

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_space.layers.packed_residual import sample_dropout_mask
+from nas_space.layers.on_cpu.packed_residual import sample_dropout_mask
 from nas_space.networks import find_network
 from nas_space.structure import Structure
 from trials.data.feature_files import Features

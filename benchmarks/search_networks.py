@@ -9,7 +9,7 @@ from torch import nn
 
 from benchmarks.reference import MS_TCN
 from nas_space.branching import Branching
-from nas_space.layers.side_by_side import SideBySide
+from nas_space.layers.on_gpu.side_by_side import SideBySide
 from nas_space.layers.stages import StagedNetwork
 from nas_space.network import POWERS_OF_TWO
 from nas_space.networks import build

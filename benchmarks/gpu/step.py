@@ -20,7 +20,7 @@ from torch import nn
 from benchmarks.gpu.precisions import in_precision
 from benchmarks.made_up_videos import made_up_videos, ragged_lengths
 from benchmarks.search_networks import NETWORKS, search_network
-from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos
 from trials.data.batches import Batch
 from trials.data.dataset import Video

@@ -21,7 +21,7 @@ from common.bad_input import BadInput
 from experiments.checks.command_check import TrialCommand
 from machines.gpus import Gpu
 from nas_space.branching import Branching
-from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.network import POWERS_OF_TWO
 from nas_space.networks import build

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.layers.branches import Branches, Choices, SearchableConv
-from nas_space.layers.gathered import GatheredConv
-from nas_space.layers.indexed_offsets import IndexedOffsets, shifts_on
+from nas_space.layers.on_gpu.gathered import GatheredConv
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets, shifts_on
 
 
 class PointwiseConv(nn.Conv1d):

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.layers.convolutions import BranchedConv, DilatedConv, LeftOut, PointwiseConv
-from nas_space.layers.packed_branches import BranchedSum
-from nas_space.layers.packed_conv import PackedConv
+from nas_space.layers.on_cpu.packed_branches import BranchedSum
+from nas_space.layers.on_cpu.packed_conv import PackedConv
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.layers.residual import dropout_mask, is_packed, keep_in_part
 from nas_space.layers.stages import DROPOUT, read_features

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.layers.convolutions import BranchedConv, DilatedConv, LeftOut, PointwiseConv
-from nas_space.layers.gathered import GatheredResiduals
-from nas_space.layers.indexed_offsets import IndexedOffsets, shifts_on
-from nas_space.layers.packed_branches import BranchedResidual
-from nas_space.layers.packed_residual import PlainResiduals, infer_residuals, sample_dropout_mask
+from nas_space.layers.on_cpu.packed_branches import BranchedResidual
+from nas_space.layers.on_cpu.packed_residual import PlainResiduals, infer_residuals, sample_dropout_mask
+from nas_space.layers.on_gpu.gathered import GatheredResiduals
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets, shifts_on
 
 
 class DilatedResidualLayer(nn.Module):

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.layers.convolutions import PointwiseConv
-from nas_space.layers.mapped_features import MappedLinear
+from nas_space.layers.on_cpu.mapped_features import MappedLinear
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.layers.residual import DilatedResidualLayer, residual_layers
 

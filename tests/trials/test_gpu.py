@@ -14,8 +14,8 @@ from torch import nn
 from benchmarks.made_up_videos import made_up_videos
 from nas_space import searchable
 from nas_space.branching import Branching
+from nas_space.layers.on_gpu.side_by_side import SideBySide
 from nas_space.layers.packed_videos import PackedVideos
-from nas_space.layers.side_by_side import SideBySide
 from nas_space.layers.stages import StagedNetwork
 from nas_space.networks import build, ms_tcn
 from nas_space.structure import Structure

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from nas_space.layers.indexed_offsets import IndexedOffsets, copied_to
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets, copied_to
 from nas_space.layers.packed_videos import PackedVideos
 from trials.data.batches import Batch, packed_video
 from trials.data.dataset import Dataset

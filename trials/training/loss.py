@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
 from trials.training.settings import SMOOTHING_WEIGHT, SmoothingAverage
 
 TRUNCATION = 4.0

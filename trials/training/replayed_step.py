@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nas_space.layers.branches import Branches
 from nas_space.layers.foreign_network import ForeignNetwork
-from nas_space.layers.indexed_offsets import IndexedOffsets, outside
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets, outside
 from nas_space.layers.packed_videos import PackedVideos
 from trials.data.batches import Batch
 from trials.training.cuda_graphs import graphs_on

@@ -20,8 +20,8 @@ from benchmarks.gpu.step import (
 from benchmarks.operators import OperatorMode, synchronising_calls
 from benchmarks.search_networks import NETWORKS, search_network
 from nas_space.layers.convolutions import DilatedConv
-from nas_space.layers.indexed_offsets import IndexedOffsets
-from nas_space.layers.side_by_side import SideBySide
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
+from nas_space.layers.on_gpu.side_by_side import SideBySide
 from trials.data.batches import Batch
 from trials.training.replayed_step import ReplayedStep
 from trials.training.training import Training

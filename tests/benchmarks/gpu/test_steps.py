@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from benchmarks.operators import count_operators, synchronising_calls
-from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.networks import build, find_network
 from nas_space.structure import Structure

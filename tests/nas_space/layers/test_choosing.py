@@ -10,7 +10,7 @@ import torch
 
 from nas_space import searchable
 from nas_space.layers.convolutions import ChoosingConv, DilatedConv
-from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.layers.residual import DilatedResidualLayer
 from nas_space.network import Network

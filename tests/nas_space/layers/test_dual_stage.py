@@ -13,7 +13,7 @@ from torch import Tensor
 from nas_space.layers import dual_stage
 from nas_space.layers.convolutions import BranchedConv, DilatedConv
 from nas_space.layers.dual_stage import convolve
-from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
 
 
 def convolution(dilations: tuple[int, ...], kernel_size: int, causal: bool, activate: bool = False) -> DilatedConv:

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nas_space.layers import packed_residual, residual
+from nas_space.layers import residual
 from nas_space.layers.convolutions import BranchedConv, DilatedConv, PointwiseConv
-from nas_space.layers.indexed_offsets import IndexedOffsets
-from nas_space.layers.packed_conv import shifted_rows
-from nas_space.layers.packed_residual import allocate_like, sample_dropout_mask
+from nas_space.layers.on_cpu import packed_residual
+from nas_space.layers.on_cpu.packed_conv import shifted_rows
+from nas_space.layers.on_cpu.packed_residual import allocate_like, sample_dropout_mask
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
 from nas_space.layers.residual import DilatedResidualLayer, packed_layers, residual_layers
 
 CHANNELS = 4

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from nas_space import searchable
 from nas_space.branching import Branching
-from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.network import Network
 from nas_space.networks import build, find_network

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from common.bad_input import BadInput
-from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos
 from tests.conftest import write_dataset
 from tests.trials.training.tiny_training import CPU, start

@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import torch
 
-from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos
 from trials.data.batches import Batch
 

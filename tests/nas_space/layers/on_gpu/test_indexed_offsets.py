@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_space.layers.indexed_offsets import IndexedOffsets, copied_to, outside, shifts_on
-from nas_space.layers.packed_conv import shifted_rows
+from nas_space.layers.on_cpu.packed_conv import shifted_rows
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets, copied_to, outside, shifts_on
 
 CPU = torch.device("cpu")
 

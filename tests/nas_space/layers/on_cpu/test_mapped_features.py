@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nas_space.layers import mapped_features
-from nas_space.layers.mapped_features import MappedLinear
+from nas_space.layers.on_cpu import mapped_features
+from nas_space.layers.on_cpu.mapped_features import MappedLinear
 
 
 @pytest.mark.parametrize("part", [1, 15, 16, 2**21])  # one frame at once, 3, 3 and a bit, all 8

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
 
 
 class GatheredConv(torch.autograd.Function):

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nas_space.layers.packed_conv import Offsets, convolution_backward, convolve, tap_shifts
+from nas_space.layers.on_cpu.packed_conv import Offsets, convolution_backward, convolve, tap_shifts
 
 ALIGNMENT = 64
 """Of PyTorch's own tensors, in bytes."""

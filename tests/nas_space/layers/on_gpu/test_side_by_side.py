@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from benchmarks.operators import count_operators
-from nas_space.layers.side_by_side import SideBySide
+from nas_space.layers.on_gpu.side_by_side import SideBySide
 from nas_space.layers.stages import StagedNetwork
 from nas_space.network import Network
 from nas_space.networks import build, find_network

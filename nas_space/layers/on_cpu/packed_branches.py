@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from nas_space.layers.packed_conv import Offsets, shifted_rows
-from nas_space.layers.packed_residual import add_residual, pointwise_backward, relu_backward
+from nas_space.layers.on_cpu.packed_conv import Offsets, shifted_rows
+from nas_space.layers.on_cpu.packed_residual import add_residual, pointwise_backward, relu_backward
 
 
 class BranchedResidual(torch.autograd.Function):

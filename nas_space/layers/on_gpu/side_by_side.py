@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_space.layers.convolutions import DilatedConv, PointwiseConv
-from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
 from nas_space.layers.packed_videos import PackedVideos
 from nas_space.layers.residual import gathered_layers, kind_of
 from nas_space.layers.stages import Stage, StagedNetwork

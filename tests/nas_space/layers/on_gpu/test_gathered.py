@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from nas_space.layers.convolutions import BranchedConv, ChoosingConv
-from nas_space.layers.indexed_offsets import IndexedOffsets
+from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
 from nas_space.layers.residual import DilatedResidualLayer, residual_layers
 from tests.nas_space.layers.test_residual import CHANNELS, CPU, LENGTHS, convolutions
 
