@@ -152,6 +152,15 @@ class Dataset:
         """Number of channels, from the header of one video's feature file."""
         return int(open_features(self.feature_path(video)).shape[0])
 
+    def feature_shapes(self, videos: Sequence[str]) -> dict[str, tuple[int, ...]]:
+        """(channels, frames) of the feature file of each video; with packed features, the files are not opened.
+
+        Raises:
+            BadInput: a file is missing or damaged.
+        """
+        known = None if self.cache is None else self.cache.shapes(videos)
+        return known or {video: open_features(self.feature_path(video)).shape for video in videos}
+
     def features(self, video: str) -> tuple[Features, int]:
         """Every ``sample_rate``-th frame of a video, (frames, channels), and the number of frames of its file.
 
@@ -164,14 +173,13 @@ class Dataset:
     def stored_features(self, video: str) -> tuple[npt.NDArray[np.floating], int]:
         """As ``features``, of the type ``feature_dtype``: in half the space if that is float16."""
         if self.cache is not None:
-            packed, full_frames = self.cache.read(video)
-        else:
-            status = self.files.status(video)  # before reading: a change from here on is noticed
-            packed, full_frames = self.files.read(video)
-            if self._read_from_files.get(video, (None,))[0] != status:
-                checksum = checksum_of(zlib.crc32(packed.data), packed.shape, full_frames)
-                self._read_from_files[video] = (status, checksum)
-        return packed, full_frames
+            return self.cache.read(video)
+        status = self.files.status(video)  # before reading: a change from here on is noticed
+        features, full_frames = self.files.read(video)
+        if self._read_from_files.get(video, (None,))[0] != status:
+            checksum = checksum_of(zlib.crc32(features.data), features.shape, full_frames)
+            self._read_from_files[video] = (status, checksum)
+        return features, full_frames
 
     def feature_checksums(self, videos: Sequence[str]) -> dict[str, str]:
         """``checksum_of`` the features of each video that was read, or of all with a cache.
@@ -228,20 +236,16 @@ class Dataset:
         Raises:
             BadInput: as ``load``, or a feature file does not have ``feature_dim`` channels.
         """
-        shapes = {video: open_features(self.feature_path(video)).shape for video in videos}
+        shapes = self.feature_shapes(videos)
         frames = {video: len(self.labels(video)) for video in videos}
-        transposed = transposed_videos(shapes, frames)
-        if transposed:
+        if transposed := transposed_videos(shapes, frames):
             raise BadInput(transposed_message(self.files.folder, transposed, shapes, frames))
-        cuts = []
         for video, shape in shapes.items():
             path = self.feature_path(video)
             if feature_dim is not None:
                 check_channels(path, shape, feature_dim)
             common_frames(path, shape[1], frames[video])
-            if shape[1] != frames[video]:
-                cuts.append(abs(shape[1] - frames[video]))
-        if cuts:
+        if cuts := [abs(shape[1] - frames[video]) for video, shape in shapes.items() if shape[1] != frames[video]]:
             warnings.warn(cut_warning(cuts, len(videos)), stacklevel=2)
         if self.cache is not None:
             self.cache.open(videos)

@@ -19,7 +19,6 @@ from nas_space.networks.your_own import OwnNetwork, line_of
 from nas_space.structure import Structure
 from trials.data.arguments import Task, check_search_holdout, held_out
 from trials.data.dataset import Dataset
-from trials.data.feature_files import open_features
 from trials.data.fingerprint import DataRecord
 from trials.training.arguments import training_settings
 from trials.training.scoring import score_network
@@ -72,11 +71,9 @@ def _check_one_frame(
     """
     rate = dataset.sample_rate
 
-    def has_one_frame(video: str) -> bool:
-        return min(open_features(dataset.feature_path(video)).shape[1], len(dataset.labels(video))) <= rate
-
     for part, videos in (("training", train_videos), ("evaluation", scored_videos)):
-        video = next(filter(has_one_frame, videos), None)
+        shapes = dataset.feature_shapes(videos)
+        video = next((each for each in videos if min(shapes[each][1], len(dataset.labels(each))) <= rate), None)
         if video is None:
             continue
         # A network of its own: neither the statistics nor the random numbers of the one that is trained change.

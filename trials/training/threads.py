@@ -10,7 +10,6 @@ from statistics import mean
 import torch
 
 from trials.data.dataset import Dataset
-from trials.data.feature_files import open_features
 
 ALL_CORES = torch.get_num_threads()
 """PyTorch's own choice, which is OMP_NUM_THREADS if that is set."""
@@ -54,6 +53,6 @@ def choose_threads(arguments: argparse.Namespace, dataset: Dataset, videos: Sequ
         BadInput: a feature file is missing or damaged.
     """
     if not are_threads_given(arguments):
-        lengths = [open_features(dataset.feature_path(video)).shape[1] / dataset.sample_rate for video in videos]
+        lengths = [shape[1] / dataset.sample_rate for shape in dataset.feature_shapes(videos).values()]
         frames = min(arguments.batch_size, len(videos)) * mean(lengths)
         torch.set_num_threads(paying_threads(frames, arguments.cores or ALL_CORES))

@@ -95,6 +95,14 @@ class FeatureCache:
             for video, entry in entries.items()
         }
 
+    def shapes(self, videos: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
+        """(channels, frames) of each feature file, none of which is opened; None if there is no packed file of them."""
+        try:
+            self._packed = packed = self._usable(videos)
+        except (Unusable, BadInput, OSError):
+            return None  # whoever opens the files says what is wrong with them
+        return {video: (packed.videos[video].channels, packed.videos[video].full_frames) for video in videos}
+
     def open(self, videos: Sequence[str]) -> PackedFeatures:
         """Open the packed file. If it is missing, damaged or outdated, one process builds it.
 

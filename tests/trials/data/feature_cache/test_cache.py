@@ -86,6 +86,15 @@ def test_feature_files_are_read_once(dataset: Dataset, folder: Path, monkeypatch
     assert read_all(dataset) == read_all(replace(dataset)) == expected
 
 
+def test_files_are_not_opened_once_they_are_packed(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial of many videos would wait for each, on a disk of a network above all."""
+    before = read_all(dataset)
+    shapes = Dataset(dataset.folder).feature_shapes(VIDEOS)
+    monkeypatch.setattr("numpy.load", lambda *_, **__: pytest.fail("a feature file is opened"))
+    assert dataset.feature_shapes(VIDEOS) == replace(dataset).feature_shapes(VIDEOS) == shapes
+    assert read_all(replace(dataset)) == before
+
+
 def test_nothing_stays_mapped(dataset: Dataset, cache: Path) -> None:
     def mapped() -> bool:
         return packed_file(cache).name in Path("/proc/self/maps").read_text()
