@@ -1,4 +1,4 @@
-"""Trials of a real NNI experiment, one after another, for benchmarks of whole trials."""
+"""Trials of a real NNI experiment, for benchmarks of whole trials."""
 
 from __future__ import annotations
 
@@ -56,11 +56,12 @@ def take_folder() -> Path:
     return folder
 
 
-def run_trials(command: str, count: int) -> list[dict[str, Any]]:
+def run_trials(command: str, count: int, side_by_side: int = 1) -> list[dict[str, Any]]:
     """Run ``count`` trials of ``hand``; returns the row that each has written, in order.
 
     Args:
         command: trial command, to which a folder for ``write_row`` is appended.
+        side_by_side: how many of them at a time.
     """
     with tempfile.TemporaryDirectory(prefix="real-trials-") as name:
         folder = Path(name)
@@ -70,7 +71,7 @@ def run_trials(command: str, count: int) -> list[dict[str, Any]]:
             "experimentName": "benchmark",
             "trialCommand": f"{command} {folder}",
             "trialCodeDirectory": str(REPOSITORY),
-            "trialConcurrency": 1,
+            "trialConcurrency": side_by_side,
             "maxTrialNumber": count,
             # With identical parameters, NNI's tuners would treat the second trial as a duplicate and stop.
             "searchSpace": {**space, "number": {"_type": "choice", "_value": list(range(count))}},

@@ -41,6 +41,8 @@ from trials.training.device import find_device, handle_out_of_memory
 LIMIT = 180.0
 """Seconds of timed rounds. All else takes less than that: six minutes in all."""
 STARTS = 3
+SIDE_BY_SIDE = 4
+"""Trials that share a GPU."""
 MOST_OPERATORS = Bar("<=", 600)
 """Of a training step of the plain network, without views: each takes the processor some microseconds to launch."""
 
@@ -66,7 +68,11 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="at most (default: %(default)s)")
     parser.add_argument(
-        "--trials", type=int, default=4, metavar="N", help="through NNI; 0: none (default: %(default)s)"
+        "--trials",
+        type=int,
+        default=4,
+        metavar="N",
+        help=f"through NNI, and N times {SIDE_BY_SIDE} side by side; 0: none (default: %(default)s)",
     )
     parser.add_argument("--count-operators", action="store_true", help="only count those of a step; needs no GPU")
     arguments = parser.parse_args()
@@ -157,8 +163,10 @@ def print_trials(device: torch.device, size: Size, videos: int, count: int) -> N
         return
     from benchmarks.gpu.trials import EPOCHS, trials_an_hour
 
-    found = trials_an_hour(device, size, videos, count)
-    print(f"\nTrials an hour through NNI: {found:.4g}, one after another, each of {EPOCHS} epochs on {videos} videos")
+    found = trials_an_hour(device, size, videos, count, (1, SIDE_BY_SIDE if device.type == "cuda" else 2))
+    print(f"\nTrials an hour through NNI, each of {EPOCHS} epochs on {videos} videos:")
+    for side_by_side, number in found.items():
+        print_row("one after another" if side_by_side == 1 else f"{side_by_side} side by side", number)
 
 
 def print_operators() -> None:

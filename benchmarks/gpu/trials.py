@@ -1,4 +1,4 @@
-"""Trials of a genetic search on a device through NNI, one after another, on made-up videos."""
+"""Trials of a genetic search on a device through NNI, one after another and side by side, on made-up videos."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,16 +31,31 @@ def trial() -> None:
     write_row(folder, {"ended": time.monotonic()})
 
 
-def trials_an_hour(device: torch.device, size: Size, videos: int, count: int) -> float:
-    """From the end of the first trial, which packs the features, to the end of the last one."""
+def trials_an_hour(
+    device: torch.device, size: Size, videos: int, rounds: int, side_by_side: Sequence[int]
+) -> dict[int, float]:
+    """By how many trials run side by side; so many times ``rounds`` are run."""
     with tempfile.TemporaryDirectory(prefix="gpu-trials-") as name:
         folder = Path(name)
         generate(folder / "made_up", videos + 1, size.frames, size.feature_dim)  # one of them for the test list
         os.environ["G2L_CACHE"] = str(folder / "cache")
         made_up = argparse.Namespace(dataset="made_up", data_root=folder)
         options = f"--split 1 --epochs {EPOCHS} --batch-size {size.batch_size} --device {device}"
-        rows = run_trials(f"{trial_command('benchmarks.gpu.trials', made_up)} {options}", count)
-    return 3600 * (count - 1) / (rows[-1]["ended"] - rows[0]["ended"])
+        command = f"{trial_command('benchmarks.gpu.trials', made_up)} {options}"
+        return {
+            count: rate([row["ended"] for row in run_trials(command, rounds * count, count)], count)
+            for count in side_by_side
+        }
+
+
+def rate(ended: Sequence[float], side_by_side: int) -> float:
+    """Trials an hour, without those that began first, one of which packs the features; at least one more.
+
+    Args:
+        ended: seconds, by any clock.
+    """
+    first, *others = sorted(ended)[side_by_side - 1 :]
+    return 3600 * len(others) / (others[-1] - first)
 
 
 if __name__ == "__main__":
