@@ -39,7 +39,7 @@ def read_events(database: Path) -> list[Event]:
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             return [(milliseconds / 1000, state) for milliseconds, state in connection.execute(query)]
-    except (sqlite3.Error, TypeError) as fault:
+    except (sqlite3.Error, TypeError, UnicodeDecodeError) as fault:  # the last of a message that names what is damaged
         raise BadInput(f"{database}: not NNI's database, or damaged: {fault}") from None
 
 
