@@ -124,8 +124,7 @@ class Dataset:
             BadInput: a bundle is missing or damaged, or a video is in both.
         """
         train_videos, test_videos = self.bundles(number)
-        both = set(train_videos) & set(test_videos)
-        if both:
+        if both := set(train_videos) & set(test_videos):
             test = self.folder / "splits" / f"test.split{number}.bundle"
             raise BadInput(f"{test}: video {min(both)!r} is in the training list, too (train.split{number}.bundle)")
         return train_videos, test_videos
@@ -149,8 +148,8 @@ class Dataset:
         return self.folder / "groundTruth" / f"{video}.txt"
 
     def feature_dim(self, video: str) -> int:
-        """Number of channels, from the header of one video's feature file."""
-        return int(open_features(self.feature_path(video)).shape[0])
+        """Number of channels of one video's feature file."""
+        return int(self.feature_shapes([video])[video][0])
 
     def feature_shapes(self, videos: Sequence[str]) -> dict[str, tuple[int, ...]]:
         """(channels, frames) of the feature file of each video; with packed features, the files are not opened.
@@ -158,8 +157,9 @@ class Dataset:
         Raises:
             BadInput: a file is missing or damaged.
         """
-        known = None if self.cache is None else self.cache.shapes(videos)
-        return known or {video: open_features(self.feature_path(video)).shape for video in videos}
+        if self.cache is not None and (known := self.cache.shapes(videos)) is not None:
+            return known
+        return {video: open_features(self.feature_path(video)).shape for video in videos}
 
     def features(self, video: str) -> tuple[Features, int]:
         """Every ``sample_rate``-th frame of a video, (frames, channels), and the number of frames of its file.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,7 +106,9 @@ def train_all(exit_of: Exit, trial: Trial, tmp_path: Path, monkeypatch: pytest.M
         outcomes = {}
 
         def add(name: str, *words: object) -> None:
-            monkeypatch.setattr("warnings.filters", [("default", None, Warning, None, 0)])  # as a user has them
+            # As a user has them, in a process of which nothing was said before.
+            monkeypatch.setattr("warnings.filters", [])
+            warnings.simplefilter("default")
             outcomes[name] = exit_of(COMMANDS[name].main, *words)
 
         add("train", *data, *split, *by_hand, tmp_path / "trained")

@@ -9,8 +9,8 @@ file has every readable video of all splits, so that the splits of a data set sh
 missing.
 
 A file beside it (``seen.py``) has size and times of each feature file when its content was last compared. If they
-differ, the file is read again: if its content is that of the packed file, only the new times are noted (copies, links
-and changes of owner have new times, too), else all is packed again.
+differ, the feature file is read again: if its content is that of the packed file, only the new times are noted (copies,
+links and changes of owner have new times, too), else all is packed again.
 
 Reading maps one video at a time. The pages belong to the kernel's page cache, shared by all processes, and are unmapped
 with the array, so the memory of a trial is that of its batch. (In a map of the whole file every page ever touched would
@@ -23,6 +23,7 @@ times as long as reading. A damaged file is packed again.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -48,6 +49,7 @@ from trials.data.feature_files import FeatureFiles, FileStatus, checksum_of, ope
 
 FORMAT = 2
 """Version of the file format: increase it with every change."""
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 ANOTHER_WAY = "name another folder with --cache DIR or $G2L_CACHE, or read the files directly with --no-cache"
 
 
@@ -98,7 +100,7 @@ class FeatureCache:
     def shapes(self, videos: Sequence[str]) -> dict[str, tuple[int, ...]] | None:
         """(channels, frames) of each feature file, none of which is opened; None if there is no packed file of them."""
         try:
-            self._packed = packed = self._usable(videos)
+            packed = self._usable(videos)
         except (Unusable, BadInput, OSError):
             return None  # whoever opens the files says what is wrong with them
         return {video: (packed.videos[video].channels, packed.videos[video].full_frames) for video in videos}
@@ -113,8 +115,7 @@ class FeatureCache:
             try:
                 self._packed = self._usable(videos)
             except Unusable:
-                with self._lock():
-                    self._packed = self._usable_or_built(videos)
+                self._packed = self._compared_or_built(videos)
         except OSError as fault:
             raise BadInput(f"{fault.filename or self.path}: {fault.strerror}; {ANOTHER_WAY}") from None
         return self._packed
@@ -136,6 +137,18 @@ class FeatureCache:
             sizes[video] = -(-frames // self.files.sample_rate) * channels * np.dtype(self.files.dtype).itemsize
         return sizes
 
+    def _compared_or_built(self, videos: Sequence[str]) -> PackedFeatures:
+        try:
+            with self._lock():
+                return self._usable_or_built(videos)
+        except OSError as fault:
+            if fault.errno not in READ_ONLY:
+                raise
+            try:
+                return self._usable(videos, compare=True, note=False)
+            except Unusable:
+                raise fault from None
+
     def _usable_or_built(self, videos: Sequence[str]) -> PackedFeatures:
         try:
             # Another process may have built it meanwhile.
@@ -149,11 +162,12 @@ class FeatureCache:
         except Unusable as fault:
             raise BadInput(f"{self.path}: just packed, but {fault}; {ANOTHER_WAY}") from None
 
-    def _usable(self, videos: Sequence[str], compare: bool = False) -> PackedFeatures:
+    def _usable(self, videos: Sequence[str], compare: bool = False, note: bool = True) -> PackedFeatures:
         """The packed file, if it is undamaged and has all of these videos, unchanged; else raises Unusable.
 
         Args:
             compare: read files whose size or times differ; otherwise they count as changed.
+            note: write what was compared, for the next time.
         """
         try:
             packed = PackedFeatures(self.path, self.files.dtype)
@@ -173,7 +187,8 @@ class FeatureCache:
             self._check(packed)
         if touched:
             self._compare(packed, touched)
-        write_seen(self._seen, packed.index_checksum, Seen({**seen.files, **touched}, packed.status))
+        if note:
+            write_seen(self._seen, packed.index_checksum, Seen({**seen.files, **touched}, packed.status))
         return packed
 
     def _check(self, packed: PackedFeatures) -> None:

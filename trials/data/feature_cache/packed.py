@@ -50,7 +50,9 @@ class PackedFeatures:
         self.dtype = np.dtype(dtype)
         self.file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # does not block on a pipe
         weakref.finalize(self, os.close, self.file)
-        self.status = status_of(os.fstat(self.file))
+        status = os.fstat(self.file)
+        self._links = status.st_nlink
+        self.status = status_of(status)
         """When it was opened."""
         end = max(0, self.status[0] - END.size)
         length, checksum = END.unpack(os.pread(self.file, END.size, end).ljust(END.size))
@@ -64,8 +66,14 @@ class PackedFeatures:
             raise Unusable("damaged") from None
 
     def is_unchanged(self) -> bool:
-        """Whether size and time of change are those of the opening. Its replacement changes the time of its status."""
-        return status_of(os.fstat(self.file))[:2] == self.status[:2]
+        """Whether nothing was written since it was opened, as far as size and times tell."""
+        try:
+            status = os.fstat(self.file)
+        except OSError:  # replaced on another machine
+            return False
+        # A file that is replaced or removed loses its name, which is a change of its status, too.
+        was_removed = status.st_nlink < self._links
+        return status_of(status) == self.status or (was_removed and status_of(status)[:2] == self.status[:2])
 
     def rows(self, video: str) -> npt.NDArray[np.floating]:
         """(frames, channels): the features of a video, mapped copy-on-write."""

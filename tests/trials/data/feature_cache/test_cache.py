@@ -24,11 +24,13 @@ from tests.trials.data.feature_cache.conftest import (
     read_all,
 )
 from trials import train
+from trials.data.arguments import Task
 from trials.data.batches import releaser
 from trials.data.dataset import Dataset
 from trials.data.device_videos import DeviceVideos
 from trials.data.feature_cache.cache import default_cache_folder
 from trials.data.feature_files import FeatureType
+from trials.training.epochs import short_training
 from trials.training.scoring import score_network
 from trials.training.settings import TrainingSettings
 from trials.training.training import Training
@@ -90,9 +92,13 @@ def test_files_are_not_opened_once_they_are_packed(dataset: Dataset, monkeypatch
     """A trial of many videos would wait for each, on a disk of a network above all."""
     before = read_all(dataset)
     shapes = Dataset(dataset.folder).feature_shapes(VIDEOS)
+    task = Task("small", replace(dataset), ())
     monkeypatch.setattr("numpy.load", lambda *_, **__: pytest.fail("a feature file is opened"))
-    assert dataset.feature_shapes(VIDEOS) == replace(dataset).feature_shapes(VIDEOS) == shapes
+    assert replace(dataset).feature_shapes(VIDEOS) == shapes
     assert read_all(replace(dataset)) == before
+    settings = TrainingSettings(epochs=1)
+    (epoch,) = short_training(task, TINY_STRUCTURE, settings, VIDEOS[:4], VIDEOS[4:], torch.device("cpu"))
+    assert epoch["epoch"] == 1
 
 
 def test_nothing_stays_mapped(dataset: Dataset, cache: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import shutil
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -185,6 +187,23 @@ def test_a_cache_that_was_compared_may_be_read_only(dataset: Dataset, monkeypatc
     before = read_all(dataset)
     monkeypatch.setattr(FeatureCache, "_lock", lambda _: pytest.fail("something is written"))
     assert read_all(replace(dataset)) == before
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_a_cache_in_a_read_only_folder_is_compared_by_each_trial(
+    dataset: Dataset, cache: Path, checked: list[str], number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after ``chmod -R a-w``, which is a change of its status."""
+    before = read_all(dataset)
+    packed_file(cache).chmod(0o444)
+    lock = dataset.cache.path.with_suffix(".lock") if dataset.cache is not None else None
+    monkeypatch.setattr(FeatureCache, "_lock", Mock(side_effect=OSError(number, "no", str(lock))))
+    for turn in (2, 3):
+        assert read_all(replace(dataset)) == before
+        assert checked == turn * VIDEOS
+    flip(3)(packed_file(cache))
+    with pytest.raises(BadInput, match=rf"^{lock}: no; name another folder with --cache"):
+        read_all(replace(dataset))
 
 
 def test_a_removed_cache_is_built_again(dataset: Dataset, folder: Path, cache: Path) -> None:

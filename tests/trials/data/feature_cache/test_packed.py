@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
@@ -42,6 +44,20 @@ def test_a_write_is_a_change(packed: PackedFeatures, cache: Path) -> None:
     assert not packed.is_unchanged()
     assert not packed.is_intact(VIDEOS[0])
     assert packed.is_intact(VIDEOS[1])
+
+
+def test_a_write_is_a_change_whatever_its_time(packed: PackedFeatures, cache: Path) -> None:
+    before = packed_file(cache).stat()
+    with packed_file(cache).open("r+b") as file:
+        file.write(b"other")
+    os.utime(packed_file(cache), ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert packed_file(cache).stat().st_mtime_ns == before.st_mtime_ns
+    assert not packed.is_unchanged()
+
+
+def test_a_file_that_another_machine_has_replaced_is_opened_again(packed: PackedFeatures) -> None:
+    with patch("os.fstat", side_effect=OSError(errno.ESTALE, "stale file handle")):
+        assert not packed.is_unchanged()
 
 
 def test_what_is_not_there_is_not_intact(packed: PackedFeatures, cache: Path) -> None:
