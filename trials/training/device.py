@@ -48,9 +48,11 @@ def find_device(name: str) -> torch.device:
 
 
 def set_products(precision: Precision) -> None:
-    """Let matrix products and convolutions of float32 on a GPU be what the precision says, in this process.
+    """Let matrix products and convolutions on a GPU be what the precision says, in this process.
 
     PyTorch's own default is TF32 for convolutions, and not for products: what is a convolution here is a product there.
     """
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    # A gradient of a weight is a sum over all frames of a batch: its parts would be rounded to bfloat16.
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -195,7 +195,8 @@ class Training:
 
 def batch_loss(network: nn.Module, settings: TrainingSettings, batch: Batch) -> Tensor:
     """The loss of a batch, from which gradients can be computed."""
-    with torch.autocast("cuda", torch.bfloat16, enabled=settings.precision == "bf16"):
+    is_bf16 = settings.precision == "bf16"
+    with torch.autocast(batch.labels.device.type, torch.bfloat16) if is_bf16 else nullcontext():
         logits = network(batch.videos)
     return segmentation_loss(
         logits, batch.labels, batch.videos.offsets, settings.smoothing_weight, settings.smoothing_average

@@ -47,13 +47,14 @@ def test_unknown_devices_are_refused(name: str) -> None:
 
 def test_tf32_is_asked_for_where_it_is_wanted_only() -> None:
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
+    before = matmul.allow_tf32, cudnn.allow_tf32, matmul.allow_bf16_reduced_precision_reduction
     try:
         for precision in PRECISIONS:
             set_products(precision)
             assert matmul.allow_tf32 == cudnn.allow_tf32 == (precision == "tf32")
+            assert not matmul.allow_bf16_reduced_precision_reduction
     finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before
+        matmul.allow_tf32, cudnn.allow_tf32, matmul.allow_bf16_reduced_precision_reduction = before
 
 
 @pytest.mark.parametrize("main", [train.main, local_search.main])
