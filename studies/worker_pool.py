@@ -25,11 +25,18 @@ def new_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def run_all(
-    workers: int, function: Callable[..., Result], jobs: Mapping[Key, tuple[Any, ...]], unit: str
+    workers: int,
+    function: Callable[..., Result],
+    jobs: Mapping[Key, tuple[Any, ...]],
+    unit: str,
+    note: Callable[[Key, Result], object] = lambda *_: None,
 ) -> dict[Key, Result]:
     """Call a function with the arguments of each job, and show the progress.
 
     The first exception is raised once the running calls have ended; no other call is started.
+
+    Args:
+        note: called with each result as soon as it is there.
 
     Returns:
         The results, in the order of the jobs.
@@ -39,7 +46,9 @@ def run_all(
         done: dict[Key, Result] = {}
         try:
             for future in tqdm(as_completed(futures), total=len(futures), unit=unit, disable=None, file=sys.stderr):
-                done[futures[future]] = future.result()
+                key = futures[future]
+                done[key] = future.result()
+                note(key, done[key])
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

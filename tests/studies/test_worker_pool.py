@@ -35,8 +35,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_jobs_run_on_one_thread_and_results_keep_their_order() -> None:
-    results = run_all(2, threads_times, {"b": (3,), "a": (2,)}, "job")
+    noted: dict[str, int] = {}
+    results = run_all(2, threads_times, {"b": (3,), "a": (2,)}, "job", noted.__setitem__)
     assert list(results.items()) == [("b", 3), ("a", 2)]
+    assert noted == results
 
 
 @pytest.mark.usefixtures("quick")
