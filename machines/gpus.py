@@ -29,10 +29,10 @@ class Gpu:
     """Whether it is divided into MIG instances, which NNI 3.0 does not support."""
 
     @property
-    def free(self) -> int | None:
-        """Bytes of its memory that are free; None: unknown."""
+    def free_and_total(self) -> tuple[int, int] | None:
+        """Bytes of its memory that are free, and all of it; None: unknown."""
         found = re.fullmatch(r"(\d+) MiB of (\d+) MiB", self.memory)
-        return None if found is None else (int(found[2]) - int(found[1])) * 2**20
+        return None if found is None else ((int(found[2]) - int(found[1])) * 2**20, int(found[2]) * 2**20)
 
 
 @dataclass(frozen=True)

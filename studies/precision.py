@@ -50,7 +50,7 @@ class GatheredTraining(Training):
 
     def videos(self, dataset: Dataset) -> DeviceVideos:
         """See ``Training.videos``; they are read anew for each batch."""
-        return DeviceVideos(dataset, self.device, room=0)
+        return DeviceVideos(dataset, self.device, spare=lambda: -1)
 
     def step(self, batch: Batch) -> Tensor:
         """See ``Training.step``."""

@@ -29,7 +29,7 @@ from nas_space.networks.your_own import OwnNetwork
 from nas_space.searchable import choose, expand
 from nas_space.structure import Structure
 from trials.data.batches import Batch
-from trials.data.device_videos import FRAMES, SHARE
+from trials.data.device_videos import FRAMES, LEFT_FREE
 from trials.training.scoring import forward
 from trials.training.settings import TrainingSettings
 from trials.training.training import Training
@@ -144,33 +144,31 @@ def check_memory(
         return f"not checked: what {trial.network} takes of a GPU's memory"
     if not splits:
         return "not checked: memory of a GPU, as the tuner does not say which splits are trained on"
-    free = [gpu.free for gpu in gpus if gpu.free is not None]
+    known = [gpu.free_and_total for gpu in gpus if gpu.free_and_total is not None]
     need, features = trial_bytes(trial, splits), feature_bytes(trial, splits)
     what = (
-        f"memory of a GPU: a trial takes up to {_gigabytes(need)} (estimated), and its features {_gigabytes(features)} "
-        f"or, if that is less, {SHARE:.0%} of what is free when it starts"
+        f"memory of a GPU: a trial takes up to {_gigabytes(need)} (estimated), and {_gigabytes(features)} of features, "
+        f"as far as they leave {LEFT_FREE:.0%} free"
     )
-    if not free:
+    if not known:
         return f"{what}; not checked: how much is free"
-    places = places_in(min(free), need, features)
+    free, total = min(known)
+    places = places_in(free, total, need, features)
     if count > places:
         smaller = f"write {setting}: {places}, or a smaller" if places else "write a smaller"
         raise BadInput(
-            f"{setting}: {count} trial(s) would share a GPU of which {_gigabytes(min(free))} are free, and each "
-            f"takes up to {_gigabytes(need)} (estimated) and {_gigabytes(_kept(min(free), features))} of features: "
-            f"{smaller} --batch-size"
+            f"{setting}: {count} trial(s) would share a GPU of which {_gigabytes(free)} are free, and each takes up to "
+            f"{_gigabytes(need)} (estimated), beside {_gigabytes(features)} of features, as far as they leave "
+            f"{LEFT_FREE:.0%} free: {smaller} --batch-size"
         )
-    return f"{what}; {_gigabytes(min(free))} are free, so {places} fit"
+    return f"{what}; {_gigabytes(free)} are free, so {places} fit"
 
 
-def places_in(free: int, need: int, features: int) -> int:
-    """How many trials fit into memory that start at the same time, so that each keeps features as if it were alone."""
-    return free // (need + _kept(free, features))
-
-
-def _kept(free: int, features: int) -> int:
-    """Bytes of its features that a trial keeps on a GPU of which so much is free: see ``DeviceVideos.on``."""
-    return min(features, int(SHARE * free))
+def places_in(free: int, total: int, need: int, features: int) -> int:
+    """How many trials fit into memory, even if they keep features before they take what they need: all of them, or as
+    many as leave a share free (see ``DeviceVideos``).
+    """
+    return max(free // (need + features), min(free, int(LEFT_FREE * total)) // need)
 
 
 def feature_bytes(trial: TrialCommand, splits: Sequence[int]) -> int:

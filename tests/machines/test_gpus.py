@@ -43,7 +43,7 @@ def test_gpus_are_read(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
         Gpu(0, "GPU-0a1b", "3 MiB of 81559 MiB", "NVIDIA H100 80GB HBM3"),
         Gpu(1, "GPU-1b2c", "70000 MiB of 81559 MiB", "NVIDIA H100 80GB HBM3", busy=True, mig=True),
     )
-    assert [gpu.free for gpu in machine.gpus] == [81556 * 2**20, 11559 * 2**20]
+    assert [gpu.free_and_total for gpu in machine.gpus] == [(free * 2**20, 81559 * 2**20) for free in (81556, 11559)]
     assert machine.visible == "1"
     assert machine.describe() == [
         "GPU 0: NVIDIA H100 80GB HBM3, 3 MiB of 81559 MiB in use",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 from typing import NamedTuple, TypeVar
 
@@ -16,8 +17,8 @@ from nas_space.layers.packed_videos import PackedVideos
 from trials.data.batches import Batch, packed_video
 from trials.data.dataset import Dataset
 
-SHARE = 0.4
-"""Of the GPU's memory that is free when a training starts, what its features may take: two trials can share a GPU."""
+LEFT_FREE = 0.4
+"""Of a GPU's memory, what features leave free, for the steps of all trials that share it."""
 FRAMES = 32_768
 """Frames of a prediction of several videos. It takes less memory than a training step on half as many frames: 0.6 GB
 and 1.1 GB for ms-tcn on 2048 channels, the same form measured on a CPU."""
@@ -47,19 +48,14 @@ class DeviceVideos:
 
     dataset: Dataset
     device: torch.device
-    room: int | None = None
-    """Bytes of features that may stay on the device; None: the way of a CPU."""
+    spare: Callable[[], int] | None = None
+    """How many more bytes of features may stay on the device, now; None: the way of a CPU."""
     _kept: dict[str, OnDevice] = field(default_factory=dict)
 
     @classmethod
     def on(cls, dataset: Dataset, device: torch.device) -> DeviceVideos:
         """In the way that suits the device."""
-        if device.type != "cuda":
-            return cls(dataset, device)
-        free, _ = torch.cuda.mem_get_info(device)
-        # PyTorch keeps what an earlier training of this process took, for the next one.
-        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return cls(dataset, device, int(SHARE * free))
+        return cls(dataset, device, partial(spare_bytes, device) if device.type == "cuda" else None)
 
     def batches(self, groups: Iterable[Sequence[str]]) -> Iterator[Batch]:
         """The videos of each group as a batch, with their labels.
@@ -67,7 +63,7 @@ class DeviceVideos:
         Raises:
             BadInput: a file is missing or damaged.
         """
-        if self.room is None:
+        if self.spare is None:
             return (Batch.of([self.dataset.load(video) for video in group], self.device) for group in groups)
         return _one_ahead(self._batch, groups)
 
@@ -79,7 +75,7 @@ class DeviceVideos:
         Raises:
             BadInput: a file is missing or damaged.
         """
-        if self.room is None:
+        if self.spare is None:
             for video in videos:
                 features, full_frames = self.dataset.features(video)
                 yield {video: full_frames}, packed_video(features, self.device)
@@ -87,12 +83,12 @@ class DeviceVideos:
             yield from _one_ahead(self._whole, _groups(videos, self.dataset.frames))
 
     def _batch(self, videos: Sequence[str]) -> Batch:
-        loaded = [self._video(video) for video in videos]
+        loaded = self._loaded(videos).values()
         parts = [each.features[: len(each.labels)] for each in loaded]
         return Batch(self._packed(parts), torch.cat([each.labels for each in loaded]))
 
     def _whole(self, videos: Sequence[str]) -> tuple[dict[str, int], PackedVideos]:
-        loaded = {video: self._video(video) for video in videos}
+        loaded = self._loaded(videos)
         full_frames = {video: each.full_frames for video, each in loaded.items()}
         return full_frames, self._packed([each.features for each in loaded.values()])
 
@@ -100,17 +96,26 @@ class DeviceVideos:
         offsets = IndexedOffsets.on(self.device, list(accumulate(map(len, parts), initial=0)))
         return PackedVideos(torch.cat(list(parts)).float(), offsets)
 
-    def _video(self, video: str) -> OnDevice:
-        if video in self._kept:
-            return self._kept[video]
+    def _loaded(self, videos: Sequence[str]) -> dict[str, OnDevice]:
+        loaded = {video: self._kept.get(video) or self._copied(video) for video in videos}
+        if not loaded.keys() <= self._kept.keys():
+            assert self.spare is not None
+            if self.spare() >= 0:
+                self._kept |= loaded
+        return loaded
+
+    def _copied(self, video: str) -> OnDevice:
         stored, full_frames = self.dataset.stored_features(video)
         labels = self.dataset.sampled_labels(video, full_frames)
-        loaded = OnDevice(copied_to(self.device, stored), copied_to(self.device, labels), full_frames)
-        assert self.room is not None
-        if stored.nbytes <= self.room:
-            self.room -= stored.nbytes
-            self._kept[video] = loaded
-        return loaded
+        return OnDevice(copied_to(self.device, stored), copied_to(self.device, labels), full_frames)
+
+
+def spare_bytes(device: torch.device) -> int:
+    """Bytes of a GPU that features may take, beside what is there; below 0 where they take too many already."""
+    free, total = torch.cuda.mem_get_info(device)
+    # PyTorch keeps what an earlier training of this process took, for the next one.
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(free - LEFT_FREE * total)
 
 
 def _groups(videos: Sequence[str], frames: Callable[[str], int]) -> list[list[str]]:

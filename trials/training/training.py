@@ -87,7 +87,7 @@ class Training:
         for _ in groups:
             # Without a name, a batch is gone before the next one is read: else two would be in memory.
             losses.append(self.step(next(batches)))
-            if on_device.room is None:  # on a GPU, reading a loss would wait for the step
+            if on_device.spare is None:  # on a GPU, reading a loss would wait for the step
                 self._check_losses(losses, groups, len(losses) - 1)
             after_step()
         values = self._check_losses(losses, groups)

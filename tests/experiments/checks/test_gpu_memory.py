@@ -8,6 +8,8 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from common.bad_input import BadInput
 from experiments.checks import gpu_memory
@@ -102,7 +104,7 @@ def test_memory_grows_with_the_frames_the_batch_and_the_branches() -> None:
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_the_features_of_a_step_are_three_times_those_of_its_batch(data: Path, dtype: FeatureType) -> None:
     """Of the batch, and of the next one while it is packed from the copies of its videos, which do not stay."""
-    videos = DeviceVideos(Dataset(data, feature_dtype=dtype), META, room=0)
+    videos = DeviceVideos(Dataset(data, feature_dtype=dtype), META, spare=lambda: -1)
     train, _ = videos.dataset.split(1)
     with AllocatedBytes() as allocated:
         held = [videos._batch(train) for _ in range(2)]
@@ -180,17 +182,35 @@ def test_trials_that_fit_are_counted_and_others_refused(data: Path) -> None:
     assert check_memory(trial(data), [1], 3, [gpu(free), gpu(70000)]).endswith("are free, so 3 fit")
     with pytest.raises(BadInput, match=r"^trialConcurrency: 4 trial.* are free.* write trialConcurrency: 3, or a smal"):
         check_memory(trial(data), [1], 4, [gpu(free), gpu(70000)])
-    with pytest.raises(BadInput, match=r"\(estimated\) and 0\.0 GB of features: write a smaller --batch-size"):
+    with pytest.raises(BadInput, match=r"beside 0\.0 GB of features.*: write a smaller --batch-size"):
         check_memory(trial(data), [1], 1, [gpu(10)])
 
 
 def test_places_by_hand() -> None:
-    """Those that start at once see the same 100 free: of more than 40, each keeps 40."""
-    assert places_in(100, 20, 30) == 2
-    assert places_in(100, 10, 90) == 2
-    assert places_in(100, 11, 90) == 1
-    assert places_in(100, 20, 0) == 5
-    assert places_in(19, 20, 0) == 0
+    """Features leave 40 of 100 free, in which the trials must fit if not all features do."""
+    assert places_in(100, 100, 20, 30) == 2
+    assert places_in(100, 100, 20, 13) == 3
+    assert places_in(100, 100, 10, 90) == 4
+    assert places_in(100, 100, 11, 90) == 3
+    assert places_in(100, 100, 20, 0) == 5
+    assert places_in(19, 100, 20, 0) == 0
+    # Others take 70: no features stay.
+    assert places_in(30, 100, 10, 90) == 3
+
+
+@given(
+    total=st.integers(1, 1000),
+    used=st.integers(0, 1000),
+    need=st.integers(1, 300),
+    features=st.integers(0, 300),
+)
+def test_so_many_trials_fit_whatever_they_take_first(total: int, used: int, need: int, features: int) -> None:
+    free = max(0, total - used)
+    places = places_in(free, total, need, features)
+    kept = min(places * features, max(0, free - int(0.4 * total)))
+    assert kept + places * need <= free
+    more = places + 1
+    assert min(more * features, max(0, free - int(0.4 * total))) + more * need > free
 
 
 def test_features_by_hand(data: Path) -> None:

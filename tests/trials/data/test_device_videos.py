@@ -1,4 +1,4 @@
-"""The way of a GPU, chosen on a CPU by its room, gives the batches, losses and metrics of the way of a CPU."""
+"""The way of a GPU, chosen on a CPU by what it has to spare, gives the batches, losses and metrics of a CPU's."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import copy
 import threading
 import warnings
 import weakref
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,14 @@ from trials.training.scoring import forward, score_network
 from trials.training.settings import TrainingSettings
 from trials.training.training import NonFiniteLoss, Training
 
-ROOMS = [0, 3000, 10**9]
-"""For no video, for some, and for all."""
+SPARES = [0, 1, 1000]
+"""Batches that stay: none, one, and all."""
+
+
+def spare(batches: int) -> Callable[[], int]:
+    """Room for so many batches."""
+    left = iter([0] * batches)
+    return lambda: next(left, -1)
 
 
 @pytest.fixture(params=["float32", "float16"])
@@ -39,21 +46,22 @@ def dataset(request: pytest.FixtureRequest, tmp_path: Path) -> Dataset:
 
 def both_ways(dataset: Dataset) -> tuple[DeviceVideos, DeviceVideos]:
     """The way of a GPU, and that of a CPU."""
-    return DeviceVideos(dataset, CPU, room=0), DeviceVideos.on(dataset, CPU)
+    return DeviceVideos(dataset, CPU, spare(0)), DeviceVideos.on(dataset, CPU)
 
 
-def like_a_gpu(training: Training, dataset: Dataset, room: int | None) -> None:
-    """Let a training take its videos in the way of a GPU."""
+def like_a_gpu(training: Training, dataset: Dataset, batches: int | None) -> None:
+    """Let a training take its videos in the way of a GPU on which so many batches stay; None: of a CPU."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(DeviceVideos, "on", lambda *_: DeviceVideos(dataset, CPU, room))
+        way = None if batches is None else spare(batches)
+        patch.setattr(DeviceVideos, "on", lambda *_: DeviceVideos(dataset, CPU, way))
         training.videos(dataset)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_batches_are_those_of_a_cpu(dataset: Dataset, room: int) -> None:
+@pytest.mark.parametrize("batches", SPARES)
+def test_batches_are_those_of_a_cpu(dataset: Dataset, batches: int) -> None:
     train, _ = dataset.split(1)
     groups = [train[:2], train[2:3], train[:2]]
-    videos = DeviceVideos(dataset, CPU, room)
+    videos = DeviceVideos(dataset, CPU, spare(batches))
     found, expected = list(videos.batches(groups)), list(DeviceVideos.on(dataset, CPU).batches(groups))
     assert len(found) == len(expected) == 3
     for ours, theirs in zip(found, expected, strict=True):
@@ -82,18 +90,21 @@ def test_groups_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device_videos._groups([], frames.__getitem__) == []
 
 
-def test_features_may_take_a_share_of_what_is_free(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_leave_a_share_of_the_memory_free(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also of what PyTorch keeps for reuse, which the driver does not count as free."""
-    bytes_of = {"mem_get_info": (1000, 9000), "memory_reserved": 700, "memory_allocated": 200}
+    bytes_of = {"mem_get_info": (1000, 2000), "memory_reserved": 700, "memory_allocated": 200}
     for name, value in bytes_of.items():
         monkeypatch.setattr(torch.cuda, name, lambda _, value=value: value)
-    assert DeviceVideos.on(dataset, torch.device("cuda")).room == 600  # 40 % of 1000 + 700 - 200
-    assert DeviceVideos.on(dataset, CPU).room is None
+    on_gpu = DeviceVideos.on(dataset, torch.device("cuda"))
+    assert on_gpu.spare is not None
+    assert on_gpu.spare() == 700  # 1000 + 700 - 200 less 40 % of 2000
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 1100)
+    assert on_gpu.spare() == -200
+    assert DeviceVideos.on(dataset, CPU).spare is None
 
 
 def test_videos_stay_while_they_fit(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     train, _ = dataset.split(1)
-    sizes = {video: dataset.stored_features(video)[0].nbytes for video in train}
     read: list[str] = []
     stored = Dataset.stored_features
 
@@ -102,12 +113,11 @@ def test_videos_stay_while_they_fit(dataset: Dataset, monkeypatch: pytest.Monkey
         return stored(self, video)
 
     monkeypatch.setattr(Dataset, "stored_features", noting)
-    videos = DeviceVideos(dataset, CPU, sizes[train[0]] + sizes[train[1]])
+    videos = DeviceVideos(dataset, CPU, spare(2))
     for _ in range(3):
         list(videos.batches([[video] for video in train]))
     assert read.count(train[0]) == read.count(train[1]) == 1
     assert all(read.count(video) == 3 for video in train[2:])
-    assert videos.room == 0
 
 
 def test_the_next_batch_is_prepared_while_one_is_used(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,21 +131,21 @@ def test_the_next_batch_is_prepared_while_one_is_used(dataset: Dataset, monkeypa
         return batch
 
     monkeypatch.setattr(DeviceVideos, "_batch", noting)
-    batches = DeviceVideos(dataset, CPU, 0).batches([[video] for video in train])
+    batches = DeviceVideos(dataset, CPU, spare(0)).batches([[video] for video in train])
     next(batches)
     assert prepared[train[1]].wait(timeout=60)
     assert not prepared[train[2]].is_set()
 
 
-@pytest.mark.parametrize(("room", "others"), [(None, 0), (0, 1)], ids=["cpu", "gpu"])
+@pytest.mark.parametrize(("batches", "others"), [(None, 0), (0, 1)], ids=["cpu", "gpu"])
 def test_no_more_batches_are_in_memory_than_are_needed(
-    dataset: Dataset, room: int | None, others: int, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, batches: int | None, others: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On a CPU the one that is read; on a GPU also the one of the present step."""
     training, seen, alive = start(), weakref.WeakSet[Batch](), list[int]()
-    like_a_gpu(training, dataset, room)
-    method = "of" if room is None else "_batch"
-    owner = Batch if room is None else DeviceVideos
+    like_a_gpu(training, dataset, batches)
+    method = "of" if batches is None else "_batch"
+    owner = Batch if batches is None else DeviceVideos
     make = getattr(owner, method)
 
     def noting(*arguments: Any) -> Batch:
@@ -153,7 +163,7 @@ def test_no_more_batches_are_in_memory_than_are_needed(
 def test_the_thread_ends_with_the_training(dataset: Dataset) -> None:
     """Also where that fails before it has used what is prepared."""
     before = set(threading.enumerate())
-    batches = DeviceVideos(dataset, CPU, 0).batches([[video] for video in dataset.split(1)[0]])
+    batches = DeviceVideos(dataset, CPU, spare(0)).batches([[video] for video in dataset.split(1)[0]])
     next(batches)
     assert len(set(threading.enumerate()) - before) == 1
     del batches
@@ -171,7 +181,7 @@ def test_the_thread_leaves_the_filters_of_warnings(dataset: Dataset, monkeypatch
 
     monkeypatch.setattr(warnings.catch_warnings, "__enter__", noting)
     assert dataset.cache is None
-    list(DeviceVideos(dataset, CPU, 0).batches([dataset.split(1)[0]]))
+    list(DeviceVideos(dataset, CPU, spare(0)).batches([dataset.split(1)[0]]))
     assert entered == []
     dataset.features(dataset.split(1)[0][0])
     assert entered == [threading.main_thread()]
@@ -180,19 +190,19 @@ def test_the_thread_leaves_the_filters_of_warnings(dataset: Dataset, monkeypatch
 def test_a_damaged_file_is_refused_where_its_batch_is_needed(dataset: Dataset) -> None:
     train, _ = dataset.split(1)
     dataset.feature_path(train[1]).write_bytes(b"damaged")
-    batches = DeviceVideos(dataset, CPU, 0).batches([[video] for video in train])
+    batches = DeviceVideos(dataset, CPU, spare(0)).batches([[video] for video in train])
     next(batches)
     with pytest.raises(BadInput, match=train[1]):
         next(batches)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_training_learns_the_same(dataset: Dataset, room: int) -> None:
+@pytest.mark.parametrize("batches", SPARES)
+def test_a_training_learns_the_same(dataset: Dataset, batches: int) -> None:
     """Without dropout, whose elements differ; in double precision."""
     train, _ = dataset.split(1)
     networks = [Doubled(start().network) for _ in range(2)]
     trainings = [Training(network, TrainingSettings(batch_size=2), CPU) for network in networks]
-    like_a_gpu(trainings[1], dataset, room)
+    like_a_gpu(trainings[1], dataset, batches)
     for module in (module for network in networks for module in network.modules()):
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -206,15 +216,15 @@ def test_a_training_learns_the_same(dataset: Dataset, room: int) -> None:
 def test_logits_of_several_videos_are_those_of_each_alone(dataset: Dataset) -> None:
     network, names = Doubled(start().network), dataset.videos()
     alone = [forward(network, videos) for _, videos in DeviceVideos.on(dataset, CPU).whole(names)]
-    ((_, together),) = DeviceVideos(dataset, CPU, room=0).whole(names)
+    ((_, together),) = DeviceVideos(dataset, CPU, spare(0)).whole(names)
     assert len(alone) == len(names) > 1
     torch.testing.assert_close(forward(network, together), torch.cat(alone, dim=1), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("frames", [1, 30, 10**6])
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("batches", SPARES)
 def test_predictions_and_metrics_are_the_same(
-    dataset: Dataset, room: int, frames: int, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, batches: int, frames: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Several videos at a time, also where a file has more frames than labels."""
     monkeypatch.setattr(device_videos, "FRAMES", frames)
@@ -233,7 +243,7 @@ def test_predictions_and_metrics_are_the_same(
         return score_network(network, videos, names, (), save), predicted
 
     metrics, predicted = scores(DeviceVideos.on(dataset, CPU))
-    assert scores(DeviceVideos(dataset, CPU, room)) == (metrics, predicted)
+    assert scores(DeviceVideos(dataset, CPU, spare(batches))) == (metrics, predicted)
     assert len(predicted[test[0]]) == features.shape[1] + 3
 
 
@@ -249,14 +259,14 @@ class Doubled(torch.nn.Module):
         return output
 
 
-@pytest.mark.parametrize("room", [None, 0], ids=["cpu", "gpu"])
+@pytest.mark.parametrize("batches", [None, 0], ids=["cpu", "gpu"])
 def test_a_loss_that_is_no_number_is_told_with_its_videos(
-    dataset: Dataset, room: int | None, monkeypatch: pytest.MonkeyPatch
+    dataset: Dataset, batches: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At once on a CPU; elsewhere at the end of the epoch, as every step waits for nothing."""
     training = start()
     training.settings = TrainingSettings(batch_size=1)
-    like_a_gpu(training, dataset, room)
+    like_a_gpu(training, dataset, batches)
     train, _ = dataset.split(1)
     seen: list[int] = []
 
@@ -268,5 +278,5 @@ def test_a_loss_that_is_no_number_is_told_with_its_videos(
     order = [train[index] for index in torch.randperm(len(train), generator=copy.deepcopy(training.shuffling))]
     with pytest.raises(NonFiniteLoss, match=f"the loss is nan in epoch 1 on {order[1]}: lower"):
         training.run_epoch(dataset, train)
-    assert len(seen) == (2 if room is None else len(train))
+    assert len(seen) == (2 if batches is None else len(train))
     assert training.epoch == 0

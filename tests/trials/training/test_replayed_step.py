@@ -201,7 +201,7 @@ def test_a_training_that_is_over_frees_its_memory() -> None:
 
 
 def test_epochs_in_the_way_of_a_gpu(dataset: Dataset, recording: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(DeviceVideos, "on", lambda *_: DeviceVideos(dataset, CPU, room=0))
+    monkeypatch.setattr(DeviceVideos, "on", lambda *_: DeviceVideos(dataset, CPU, spare=lambda: -1))
     train, test = dataset.split(1)
     results = []
     for cuda_graph in (False, True):
