@@ -183,3 +183,15 @@ def test_metrics_are_those_of_a_cpu(gpu: torch.device, tmp_path: Path) -> None:
     network = build(STRUCTURE, dataset.feature_dim(videos[0]), len(dataset.classes))
     expected = score_network(network, DeviceVideos.on(dataset, CPU), videos, ())
     assert score_network(network.to(gpu), DeviceVideos.on(dataset, gpu), videos, ()) == pytest.approx(expected, abs=2)
+
+
+def test_features_stay_on_it(gpu: torch.device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If more than 40 % of its memory is free."""
+    dataset = Dataset(write_dataset(tmp_path / "small"))
+    train, _ = dataset.split(1)
+    videos = DeviceVideos.on(dataset, gpu)
+    (first,) = videos.batches([train])
+    monkeypatch.setattr(Dataset, "stored_features", lambda *_: pytest.fail("features are read again"))
+    (second,) = videos.batches([train])
+    assert first.videos.features.device.type == "cuda"
+    assert torch.equal(first.videos.features, second.videos.features)
