@@ -152,8 +152,7 @@ def check_memory(
     )
     if not known:
         return f"{what}; not checked: how much is free"
-    free, total = min(known)
-    places = places_in(free, total, need, features)
+    places, free = min((places_in(free, total, need, features), free) for free, total in known)
     if count > places:
         smaller = f"write {setting}: {places}, or a smaller" if places else "write a smaller"
         raise BadInput(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
@@ -184,6 +184,17 @@ def test_trials_that_fit_are_counted_and_others_refused(data: Path) -> None:
         check_memory(trial(data), [1], 4, [gpu(free), gpu(70000)])
     with pytest.raises(BadInput, match=r"beside 0\.0 GB of features.*: write a smaller --batch-size"):
         check_memory(trial(data), [1], 1, [gpu(10)])
+
+
+def test_the_gpu_that_holds_fewest_trials_counts(data: Path) -> None:
+    """Of 20 GB free of 24, 9.6 are left by features; of 18 GB free of 80, all are."""
+    need = trial_bytes(trial(data), [1])
+    gigabyte = 10**9 // 2**20
+    small, large = ((free * gigabyte, total * gigabyte) for free, total in ((20, 24), (18, 80)))
+    gpus = [Gpu(0, "GPU-0", f"{total - free} MiB of {total} MiB") for free, total in (small, large)]
+    with patch.object(gpu_memory, "feature_bytes", return_value=10**12):
+        line = check_memory(trial(data), [1], 1, gpus)
+    assert line.endswith(f"20.0 GB are free, so {9.6e9 // need:.0f} fit")
 
 
 def test_places_by_hand() -> None:

@@ -195,9 +195,8 @@ class FeatureCache:
         """Raise Unusable if features in the packed file do not have their checksum."""
         from tqdm import tqdm  # here, so that a training needs PyTorch and NumPy alone
 
-        if not all(
-            map(packed.is_intact, tqdm(packed.videos, unit="video", desc="checking", disable=None, leave=False))
-        ):
+        videos = tqdm(packed.videos, unit="video", desc="checking", disable=None, leave=False)
+        if not all(map(packed.is_intact, videos)):
             raise Unusable("damaged")
 
     def _compare(self, packed: PackedFeatures, touched: dict[str, FileStatus]) -> None:
