@@ -24,7 +24,7 @@ from common.atomic_file import write_text
 from common.bad_input import BadInput, run_command
 from common.command_parser import command_parser
 from common.read_file import read_text
-from nas_space.networks import build, find_network
+from nas_space.networks import find_network
 from nas_space.structure import Structure
 from studies.rounded_products import RoundedProducts, SoftmaxInFloat32, in_float32, to_tf32
 from studies.worker_pool import run_all
@@ -33,6 +33,7 @@ from trials.data.batches import Batch
 from trials.data.dataset import Dataset
 from trials.data.device_videos import DeviceVideos
 from trials.table import csv_text
+from trials.training.epochs import new_training
 from trials.training.metrics import METRICS, objective_value
 from trials.training.scoring import score_network
 from trials.training.settings import PRECISIONS, Precision, TrainingSettings
@@ -44,12 +45,12 @@ CPU = torch.device("cpu")
 class GatheredTraining(Training):
     """A training on a CPU in the form and with the roundings of a GPU."""
 
-    def __init__(self, network: nn.Module, settings: TrainingSettings) -> None:
-        super().__init__(network, replace(settings, precision="float32"), CPU)  # which refuses any other on a CPU
-        self.settings = settings
+    def __init__(self, network: nn.Module, settings: TrainingSettings, precision: Precision) -> None:
+        super().__init__(network, settings, CPU)
+        self.settings = replace(settings, precision=precision)  # only now: on a CPU it is refused
 
     def videos(self, dataset: Dataset) -> DeviceVideos:
-        """See ``Training.videos``; they are read anew for each batch."""
+        """See ``Training.videos``; they are read again for each batch."""
         return DeviceVideos(dataset, self.device, spare=lambda: -1)
 
     def step(self, batch: Batch) -> Tensor:
@@ -95,12 +96,10 @@ class Run:
     def train(self, task: Task) -> GatheredTraining:
         """The training after its last epoch."""
         train_videos, test_videos = task.dataset.split(self.split)
-        feature_dim = task.dataset.feature_dim(train_videos[0])
-        task.dataset.check_training(train_videos, test_videos, feature_dim)
-        torch.manual_seed(self.seed)
-        network = build(Structure.hand(find_network("ms-tcn")), feature_dim, len(task.dataset.classes))
-        settings = TrainingSettings(self.epochs, self.batch_size, seed=self.seed, precision=self.precision)
-        training = GatheredTraining(network, settings)
+        settings = TrainingSettings(self.epochs, self.batch_size, seed=self.seed)
+        hand = Structure.hand(find_network("ms-tcn"))
+        network = new_training(task, hand, settings, train_videos, test_videos, CPU).network
+        training = GatheredTraining(network, settings, self.precision)
         for _ in range(self.epochs):
             training.run_epoch(task.dataset, train_videos)
         return training

@@ -57,7 +57,7 @@ def measure(
 ) -> dict[Key, Measured]:
     """Time functions in rounds of alternating order, after two rounds to warm up, the second of which shows the memory.
 
-    A function that fails is told on standard error, and not called again: the others are measured all the same.
+    A function that fails is reported on standard error, and not called again: the others are measured all the same.
 
     Args:
         limit: seconds, rounds to warm up included, after which no further round is begun, except the first.

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from common.bad_input import BadInput, KnownFailure
 from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
@@ -23,6 +21,7 @@ from nas_space.structure import Structure
 from studies import precision
 from studies.precision import Run, main, parse_arguments, read_rows, report
 from studies.rounded_products import PRODUCTS, to_tf32
+from tests.trials.training.tape import Tape
 from trials.data.arguments import Task
 from trials.data.batches import Batch
 from trials.data.dataset import Dataset
@@ -77,28 +76,15 @@ def test_several_sets_are_pooled() -> None:
     ]
 
 
-class Watch(TorchDispatchMode):
-    """The tensors that each operator is given."""
+def given(tape: Tape) -> list[tuple[Any, tuple[Any, ...]]]:
+    """Each operator, and its arguments."""
+    return [(operator.overloadpacket, arguments) for operator, arguments, *_ in tape.calls]
 
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.given: list[tuple[Any, list[Tensor]]] = []
 
-    def __torch_dispatch__(
-        self, operator: Any, types: Sequence[type], arguments: tuple[Any, ...] = (), options: Any = None
-    ) -> Any:
-        copies = [each.detach().clone() for each in arguments if isinstance(each, Tensor)]
-        self.given.append((operator.overloadpacket, copies))
-        return operator(*arguments, **(options or {}))
-
-    def factors(self) -> list[Tensor]:
-        """Of all products."""
-        return [
-            factor
-            for operator, tensors in self.given
-            if operator in PRODUCTS
-            for factor in tensors[PRODUCTS[operator] :][:2]
-        ]
+def factors_of(tape: Tape) -> list[Tensor]:
+    """Of all products."""
+    products = [(PRODUCTS[each], arguments) for each, arguments in given(tape) if each in PRODUCTS]
+    return [factor for first, arguments in products for factor in arguments[first : first + 2]]
 
 
 @pytest.fixture
@@ -107,26 +93,19 @@ def task(small_dataset: Path) -> Task:
 
 
 @pytest.fixture
-def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Tensor], Batch, Watch]]:
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[dict[str, Tensor], Batch, Tape]]:
     """The weights before each step, its batch, and its operators before products are rounded."""
     step, seen = Training.step, []
 
     def watched(training: Training, batch: Batch) -> Tensor:
         weights = {name: value.clone() for name, value in training.network.state_dict().items()}
-        with Watch() as watch:
+        with Tape() as tape:
             loss = step(training, batch)
-        seen.append((weights, batch, watch))
+        seen.append((weights, batch, tape))
         return loss
 
     monkeypatch.setattr(Training, "step", watched)
     return seen
-
-
-@contextmanager
-def rounded() -> Iterator[Watch]:
-    """The operators after products are rounded: a mode that is entered first sees what the others call."""
-    with Watch() as watch:
-        yield watch
 
 
 def is_of(dtype_of: Callable[[Tensor], Tensor], factors: Sequence[Tensor]) -> bool:
@@ -139,9 +118,9 @@ def to_bf16(values: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("name", PRECISIONS)
 def test_factors_of_a_training_are_rounded(name: Precision, task: Task) -> None:
-    with rounded() as watch:
+    with Tape() as tape:  # entered first, it has what products are made of in the end
         run(0, 1, "small", name).train(task)
-    factors = watch.factors()
+    factors = factors_of(tape)
     assert len(factors) > 100
     assert is_of(to_tf32, factors) == (name != "float32")
     assert is_of(to_bf16, factors) == (name == "bf16")
@@ -150,9 +129,9 @@ def test_factors_of_a_training_are_rounded(name: Precision, task: Task) -> None:
 @pytest.mark.parametrize("name", PRECISIONS)
 def test_bfloat16_is_for_steps_only(name: Precision, task: Task) -> None:
     training = run(0, 1, "small", name).train(task)
-    with rounded() as watch:
+    with Tape() as tape:
         training.score(task, ["p00-1"])
-    factors = watch.factors()
+    factors = factors_of(tape)
     assert factors
     assert is_of(to_tf32, factors) == (name == "tf32")
     assert not is_of(to_bf16, factors)
@@ -160,38 +139,30 @@ def test_bfloat16_is_for_steps_only(name: Precision, task: Task) -> None:
 
 def test_what_is_bfloat16_is_what_autocast_has_on_a_gpu(task: Task, steps: list[Any]) -> None:
     run(0, 1, "small", "bf16").train(task)
-    for _, _, watch in steps:
-        assert {factor.dtype for factor in watch.factors()} == {torch.bfloat16}
+    for _, _, tape in steps:
+        assert {factor.dtype for factor in factors_of(tape)} == {torch.bfloat16}
         for operator in (aten._softmax, aten._log_softmax):
-            given = [tensors[0].dtype for each, tensors in watch.given if each is operator]
-            assert set(given) == {torch.float32}
+            assert {arguments[0].dtype for each, arguments in given(tape) if each is operator} == {torch.float32}
 
 
 def test_each_step_has_the_weights_of_its_time(task: Task, steps: list[Any]) -> None:
     """Autocast keeps the weights that it has rounded, as long as it lasts."""
     run(0, 1, "small", "bf16").train(task)
     assert len(steps) > 1
-    for weights, _, watch in steps:
+    for weights, _, tape in steps:
         expected = weights["stages.0.conv_out.bias"].bfloat16()
-        biases = [tensors[0] for operator, tensors in watch.given if operator is aten.addmm]
+        biases = [arguments[0] for operator, arguments in given(tape) if operator is aten.addmm]
         assert any(torch.equal(bias, expected) for bias in biases if bias.shape == expected.shape)
 
 
 def test_batches_have_the_form_of_a_gpu_and_are_of_the_training_videos(
     task: Task, steps: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch.manual_seed(3)
-    videos: list[str] = []
-    load = Dataset.stored_features
-
-    def watched(dataset: Dataset, video: str) -> Any:
-        videos.append(video)
-        return load(dataset, video)
-
-    monkeypatch.setattr(Dataset, "stored_features", watched)
-    training = run(3, 1, "small", "float32").train(task)
+    stored = Dataset.stored_features
+    with patch.object(Dataset, "stored_features", autospec=True, side_effect=stored) as load:
+        training = run(3, 1, "small", "float32").train(task)
     train, test = task.dataset.split(1)
-    assert sorted(videos) == sorted(train)
+    assert sorted(call.args[1] for call in load.call_args_list) == sorted(train)
     assert all(isinstance(batch.videos.offsets, IndexedOffsets) for _, batch, _ in steps)
     assert training.settings == TrainingSettings(epochs=1, batch_size=2, seed=3)
     dim, classes = task.dataset.feature_dim(train[0]), len(task.dataset.classes)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.made_up_videos import made_up_videos
 from nas_space.layers.on_gpu.indexed_offsets import IndexedOffsets
@@ -19,6 +16,7 @@ from nas_space.layers.packed_videos import PackedVideos
 from nas_space.networks import build, find_network
 from nas_space.structure import Structure
 from studies.rounded_products import PRODUCTS, RoundedProducts, SoftmaxInFloat32, in_float32, to_tf32
+from tests.trials.training.tape import Tape
 from trials.data.batches import Batch, pack
 from trials.training.settings import TrainingSettings
 from trials.training.training import Training
@@ -86,28 +84,15 @@ def test_a_bias_is_not_rounded() -> None:
         assert torch.equal(torch.addmm(bias, torch.zeros(5, 7), torch.zeros(7, 3)), bias.expand(5, 3))
 
 
-class Watch(TorchDispatchMode):
-    """The operators that sum products."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.seen: set[Any] = set()
-
-    def __torch_dispatch__(
-        self, operator: Any, types: Sequence[type], arguments: tuple[Any, ...] = (), options: Any = None
-    ) -> Any:
-        if any(word in str(operator) for word in ("mm", "mv", "dot", "conv", "linear", "matmul")):
-            self.seen.add(operator.overloadpacket)
-        return operator(*arguments, **(options or {}))
-
-
 def test_all_products_of_a_training_are_known() -> None:
     network = build(Structure.hand(find_network("ms-tcn:stages=2,layers=3")), 6, 4)
     training = Training(network, TrainingSettings(), torch.device("cpu"))
     (video,) = made_up_videos([20], 6, 4)
     offsets = IndexedOffsets.on(torch.device("cpu"), (0, 20))
     batch = Batch(PackedVideos(pack([video.features]), offsets), pack([video.labels]))
-    with Watch() as watch:
+    with Tape() as tape:
         training.step(batch)
-    assert watch.seen
-    assert watch.seen <= set(PRODUCTS)
+    names = ("mm", "mv", "dot", "conv", "linear", "matmul")
+    seen = {operator.overloadpacket for operator, *_ in tape.calls if any(name in str(operator) for name in names)}
+    assert seen
+    assert seen <= set(PRODUCTS)

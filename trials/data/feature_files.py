@@ -26,18 +26,17 @@ FileStatus = tuple[int, int, int]
 """Size in bytes, and the times of the last change of content and of status, in nanoseconds. The first time can be set
 to any value, the second only by the system."""
 
-
-def status_of(status: os.stat_result) -> FileStatus:
-    """That of a file whose system's status this is."""
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
 LARGEST_VALUE = 1e18
 """Largest absolute value of a feature. Gradients grow with the features, and Adam squares them: from about 1e19 on the
 squares overflow float32 (3.4e38), and the first layer never changes. From about 1e38 on the loss is infinite."""
 
 CHANNELS_AT_ONCE = 256
 """Transposing block by block takes about half the time of all channels at once."""
+
+
+def status_of(status: os.stat_result) -> FileStatus:
+    """Size and times, from what ``os.stat`` returns."""
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @dataclass(frozen=True)

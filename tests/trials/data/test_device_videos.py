@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -103,19 +104,13 @@ def test_features_leave_a_share_of_the_memory_free(dataset: Dataset, monkeypatch
     assert DeviceVideos.on(dataset, CPU).spare is None
 
 
-def test_videos_stay_while_they_fit(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_videos_stay_while_they_fit(dataset: Dataset) -> None:
     train, _ = dataset.split(1)
-    read: list[str] = []
-    stored = Dataset.stored_features
-
-    def noting(self: Dataset, video: str) -> object:
-        read.append(video)
-        return stored(self, video)
-
-    monkeypatch.setattr(Dataset, "stored_features", noting)
-    videos = DeviceVideos(dataset, CPU, spare(2))
-    for _ in range(3):
-        list(videos.batches([[video] for video in train]))
+    videos, stored = DeviceVideos(dataset, CPU, spare(2)), Dataset.stored_features
+    with patch.object(Dataset, "stored_features", autospec=True, side_effect=stored) as load:
+        for _ in range(3):
+            list(videos.batches([[video] for video in train]))
+    read = [call.args[1] for call in load.call_args_list]
     assert read.count(train[0]) == read.count(train[1]) == 1
     assert all(read.count(video) == 3 for video in train[2:])
 

@@ -1,4 +1,4 @@
-"""The status of each feature file (size and times) when its content was last compared with a packed file."""
+"""The status (size and times) of a packed file and of each feature file when their contents were last compared."""
 
 from __future__ import annotations
 
